@@ -1,0 +1,154 @@
+//! Attribute lists: `name`, `name = value`, separated by commas.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::{
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token,
+    ext::IdentExt as _,
+    parse::{Parse, ParseStream, Parser as _},
+    punctuated::Punctuated,
+};
+
+use super::Errors;
+
+struct Entry {
+    name: Ident,
+    value: Option<Expr>,
+}
+
+impl Parse for Entry {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name = Ident::parse_any(input)?;
+        let value = if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            Some(input.parse()?)
+        } else {
+            None
+        };
+        Ok(Self { name, value })
+    }
+}
+
+/// The entries of one attribute. They are taken out one by one.
+pub(crate) struct Entries {
+    attribute: &'static str,
+    list: Vec<Entry>,
+}
+
+impl Entries {
+    /// Reads a list. Names that are not `known` and repeated ones are mistakes.
+    pub(crate) fn parse(
+        tokens: TokenStream,
+        attribute: &'static str,
+        known: &'static [&'static str],
+        errors: &mut Errors,
+    ) -> Self {
+        let mut entries = Self { attribute, list: Vec::new() };
+        entries.add(tokens, known, errors);
+        entries
+    }
+
+    fn add(&mut self, tokens: TokenStream, known: &'static [&'static str], errors: &mut Errors) {
+        let parsed = Punctuated::<Entry, Token![,]>::parse_terminated.parse2(tokens);
+        for entry in errors.ok(parsed).unwrap_or_default() {
+            let name = entry.name.to_string();
+            if !known.contains(&name.as_str()) {
+                let attribute = self.attribute;
+                let known =
+                    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                errors.at(
+                    &entry.name,
+                    format!("unknown `{attribute}` attribute `{name}`: expected one of {known}"),
+                );
+            } else if self.list.iter().any(|other| other.name == entry.name) {
+                errors.at(&entry.name, format!("`{name}` is given twice: keep one"));
+            } else {
+                self.list.push(entry);
+            }
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<Entry> {
+        let at = self.list.iter().position(|entry| entry.name == name)?;
+        Some(self.list.remove(at))
+    }
+
+    /// Takes out a flag: a name without a value.
+    pub(crate) fn flag(&mut self, name: &str, errors: &mut Errors) -> Option<Span> {
+        let entry = self.take(name)?;
+        if let Some(value) = &entry.value {
+            errors.at(
+                value,
+                format!("`{name}` takes no value: write `#[{}({name})]`", self.attribute),
+            );
+        }
+        Some(entry.name.span())
+    }
+
+    /// Takes out a text: `name = "…"`.
+    pub(crate) fn text(&mut self, name: &str, errors: &mut Errors) -> Option<LitStr> {
+        let entry = self.take(name)?;
+        match entry.value {
+            Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => return Some(text),
+            Some(other) => errors.at(&other, format!("`{name}` is a text: write `{name} = \"…\"`")),
+            None => {
+                errors.at(&entry.name, format!("`{name}` needs a value: write `{name} = \"…\"`"))
+            }
+        }
+        None
+    }
+
+    /// Takes out a text that has to be there.
+    pub(crate) fn required_text(
+        &mut self,
+        name: &str,
+        example: &str,
+        span: Span,
+        errors: &mut Errors,
+    ) -> Option<LitStr> {
+        if !self.list.iter().any(|entry| entry.name == name) {
+            errors.under(
+                span,
+                format!("the interface needs a {name}: write `#[rpc_api({name} = {example}, …)]`"),
+            );
+        }
+        self.text(name, errors)
+    }
+
+    /// Takes out an entry of any form, with its name.
+    pub(crate) fn value(&mut self, name: &str) -> Option<(Ident, Option<Expr>)> {
+        self.take(name).map(|entry| (entry.name, entry.value))
+    }
+}
+
+/// Takes the attributes called `name` off an item, and reads their entries.
+pub(crate) fn entries_of(
+    name: &'static str,
+    attrs: &mut Vec<Attribute>,
+    known: &'static [&'static str],
+    errors: &mut Errors,
+) -> Entries {
+    let mut entries = Entries { attribute: name, list: Vec::new() };
+    let mut kept = Vec::with_capacity(attrs.len());
+    for attr in attrs.drain(..) {
+        match &attr.meta {
+            meta if !meta.path().is_ident(name) => kept.push(attr),
+            Meta::List(list) => entries.add(list.tokens.clone(), known, errors),
+            meta => errors.at(meta, format!("write the attribute with a list: `#[{name}(…)]`")),
+        }
+    }
+    *attrs = kept;
+    entries
+}
+
+/// Returns the text of `#[doc = "…"]` attributes.
+pub(crate) fn docs(attrs: &[Attribute]) -> String {
+    let lines = attrs.iter().filter_map(|attr| match &attr.meta {
+        Meta::NameValue(doc) if doc.path.is_ident("doc") => match &doc.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
+            other => Some(quote!(#other).to_string()),
+        },
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+}

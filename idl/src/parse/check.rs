@@ -1,0 +1,367 @@
+//! The rules of a definition, each with a message that says what to write instead.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::Span;
+use syn::{Expr, ExprLit, Ident, ItemTrait, Lit, LitStr, Path, Type, ext::IdentExt as _};
+
+use super::{
+    ArgumentDefinition, Default, Definition, Errors, MethodDefinition, Since, Timeout,
+    signature::{Argument, Parts},
+};
+use crate::{Ack, Version};
+
+/// What a generated client has already.
+const RESERVED: &[&str] = &[
+    "new",
+    "prepare",
+    "version_cap",
+    "negotiated",
+    "narrow",
+    "unchecked",
+    "can_send_version",
+    "request",
+    "clone",
+    "deref",
+    "server",
+    "fanout",
+    "timeout",
+    "exchange",
+    "topic",
+    "namespace",
+    "retry",
+    "unversioned",
+    "client",
+    "from",
+    "into",
+    "fmt",
+];
+
+/// Reads a version of an attribute: `MAJOR.MINOR`.
+fn version(text: &LitStr, errors: &mut Errors) -> Option<Version> {
+    let value = text.value();
+    let number =
+        |part: &str| part.parse().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let parsed = value
+        .split_once('.')
+        .and_then(|(major, minor)| Some(Version::new(number(major)?, number(minor)?)));
+    if parsed.is_none() {
+        errors.at(
+            text,
+            format!(
+                "`{value}` is not a version of an RPC API: write \"MAJOR.MINOR\", such as \"2.1\""
+            ),
+        );
+    }
+    parsed
+}
+
+/// Reads the interface's version. One that is wrong becomes 0.0, under which nothing else is checked.
+pub(crate) fn interface_version(
+    text: Option<LitStr>,
+    span: Span,
+    errors: &mut Errors,
+) -> (Version, Span) {
+    const MOST: u64 = 500;
+    let Some(text) = text else { return (Version::new(0, 0), span) };
+    let Some(version) = version(&text, errors) else { return (Version::new(0, 0), text.span()) };
+    if version.minor() > MOST {
+        errors.at(
+            &text,
+            format!("a minor version above {MOST} is beyond reason: begin a new major version"),
+        );
+        return (Version::new(0, 0), text.span());
+    }
+    (version, text.span())
+}
+
+/// Reads a `since`. One that is wrong counts as not given.
+pub(crate) fn since(
+    text: Option<LitStr>,
+    interface: &Version,
+    errors: &mut Errors,
+) -> Option<Since> {
+    let text = text?;
+    let since = version(&text, errors)?;
+    if *interface == Version::new(0, 0) {
+        return None;
+    }
+    if since.major() != interface.major() {
+        let value = text.value();
+        errors.at(
+            &text,
+            format!("since = \"{value}\" has another major version than the interface, which is {interface}: a new major version is a new trait"),
+        );
+        return None;
+    }
+    if since > *interface {
+        let value = text.value();
+        errors.at(
+            &text,
+            format!("since = \"{value}\" is newer than the interface, which is {interface}: raise `version` in `#[rpc_api]`"),
+        );
+        return None;
+    }
+    Some(Since { minor: since.minor(), span: text.span() })
+}
+
+/// Checks a topic: it is a routing key and the beginning of queue names.
+pub(crate) fn topic(topic: Option<&LitStr>, errors: &mut Errors) {
+    const LONGEST: usize = 200;
+    let Some(text) = topic else { return };
+    let value = text.value();
+    if value.is_empty() {
+        errors.at(text, "a topic cannot be empty");
+    } else if value.contains(['*', '#']) {
+        errors.at(text, "a topic cannot contain `*` or `#`: the broker reads them as wildcards");
+    } else if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        errors.at(text, "a topic cannot contain blanks or control characters");
+    } else if value.len() > LONGEST {
+        errors.at(
+            text,
+            format!("a topic cannot be longer than {LONGEST} bytes: queue names are made of it"),
+        );
+    }
+}
+
+/// Checks a name that may not be empty.
+pub(crate) fn named(text: Option<LitStr>, what: &str, errors: &mut Errors) -> Option<String> {
+    let text = text?;
+    if text.value().is_empty() {
+        errors.at(&text, format!("`{what}` cannot be empty: leave it out to have none"));
+        return None;
+    }
+    Some(text.value())
+}
+
+/// Reads where the runtime lives.
+pub(crate) fn runtime(value: Option<(Ident, Option<Expr>)>, errors: &mut Errors) -> Path {
+    let default = || syn::parse_quote!(::rpc_runtime);
+    let Some((name, value)) = value else { return default() };
+    match value {
+        Some(Expr::Path(path))
+            if path.attrs.is_empty() && path.qself.is_none() && is_absolute(&path.path) =>
+        {
+            path.path
+        }
+        Some(other) => {
+            errors.at(
+                &other,
+                "`crate` is an absolute path: write `crate = ::name` or `crate = crate::path`",
+            );
+            default()
+        }
+        None => {
+            errors.at(
+                &name,
+                "`crate` needs a value: write `crate = ::name` or `crate = crate::path`",
+            );
+            default()
+        }
+    }
+}
+
+fn is_absolute(path: &Path) -> bool {
+    path.leading_colon.is_some()
+        || path.segments.first().is_some_and(|first| first.ident == "crate")
+}
+
+/// Checks what a trait may not have.
+pub(crate) fn trait_syntax(item: &ItemTrait, errors: &mut Errors) {
+    if !item.generics.params.is_empty() {
+        errors.at(
+            &item.generics,
+            "an RPC interface cannot be generic: its types are part of the interface",
+        );
+    }
+    if let Some(clause) = &item.generics.where_clause {
+        errors.at(clause, "an RPC interface has no bounds: take the `where` clause away");
+    }
+    if let Some(unsafety) = &item.unsafety {
+        errors.at(unsafety, "an RPC interface cannot be `unsafe`: take that away");
+    }
+    if let Err(error) = item.modifiers.require_empty() {
+        errors.push(error);
+    }
+}
+
+/// Returns the name on the wire.
+pub(crate) fn wire_name(text: Option<LitStr>, ident: &Ident, errors: &mut Errors) -> String {
+    let Some(text) = text else { return ident.unraw().to_string() };
+    let value = text.value();
+    let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !plain || value.is_empty() || value.starts_with(|c: char| c.is_ascii_digit()) {
+        errors.at(
+            &text,
+            format!("`{value}` cannot be a name in Python: use letters, digits and `_`"),
+        );
+        return ident.unraw().to_string();
+    }
+    value
+}
+
+/// Checks that a method's target makes sense.
+pub(crate) fn addressing(
+    fanout: Option<Span>,
+    host: Option<Span>,
+    parts: &Parts,
+    errors: &mut Errors,
+) {
+    let Some(span) = fanout else { return };
+    if host.is_some() {
+        errors.under(span, "`fanout` goes to every server, `host` to one: keep one of them");
+    }
+    if let Some(output) = &parts.output {
+        errors.at(output, "a fanout cast has no answer: take the return type away, or `fanout`");
+    }
+}
+
+/// Reads a method's timeout.
+pub(crate) fn timeout(
+    value: Option<(Ident, Option<Expr>)>,
+    errors: &mut Errors,
+) -> Option<Timeout> {
+    let (name, value) = value?;
+    match value {
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
+            match nanoseconds(&text.value()) {
+                Some(nanoseconds) => Some(Timeout::Literal(nanoseconds)),
+                None => {
+                    let value = text.value();
+                    errors.at(&text, format!("`{value}` is no time above zero: write \"250ms\", \"5s\", \"2m\" or \"1h\""));
+                    None
+                }
+            }
+        }
+        Some(expr @ (Expr::Path(_) | Expr::Call(_) | Expr::MethodCall(_))) => {
+            Some(Timeout::Expr(expr))
+        }
+        Some(other) => {
+            errors.at(&other, "`timeout` is a text such as \"5s\", or a path to a `Duration`");
+            None
+        }
+        None => {
+            errors.at(&name, "`timeout` needs a value: write `timeout = \"5s\"`");
+            None
+        }
+    }
+}
+
+fn nanoseconds(text: &str) -> Option<u64> {
+    let unit = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit);
+    let scale = match unit {
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(scale).filter(|&nanoseconds| nanoseconds > 0)
+}
+
+/// Reads when a request is acknowledged.
+pub(crate) fn ack(text: Option<LitStr>, errors: &mut Errors) -> Ack {
+    let Some(text) = text else { return Ack::Early };
+    match text.value().as_str() {
+        "early" => {}
+        "late" => return Ack::Late,
+        other => errors
+            .at(&text, format!("`{other}` is no way to acknowledge: write \"early\" or \"late\"")),
+    }
+    Ack::Early
+}
+
+/// Checks an argument.
+pub(crate) fn argument(
+    argument: Argument,
+    interface: &Version,
+    method: Since,
+    errors: &mut Errors,
+) -> ArgumentDefinition {
+    let Argument { ident, ty, mut entries } = argument;
+    let wire_name = wire_name(entries.text("name", errors), &ident, errors);
+    if wire_name == "self" || wire_name == "ctxt" {
+        let message = format!(
+            "`{wire_name}` cannot be an argument: Python servers have one of that name already"
+        );
+        errors.at(&ident, message);
+    }
+    let default = match entries.value("default") {
+        None => None,
+        Some((_, None)) => Some(Default::OfType),
+        Some((_, Some(expr))) => Some(Default::Expr(expr)),
+    };
+    let since = since(entries.text("since", errors), interface, errors);
+    if let Some(since) = since {
+        if since.minor < method.minor {
+            let major = interface.major();
+            let (own, older) = (method.minor, since.minor);
+            errors.under(
+                since.span,
+                format!("since = \"{major}.{older}\" is older than the method, which came with {major}.{own}: leave it out"),
+            );
+        }
+        if default.is_none() && !is_option(&ty) {
+            let (major, minor) = (interface.major(), since.minor);
+            errors.at(
+                &ty,
+                format!("an argument of a later version is an `Option`, or has a `default`: a client older than {major}.{minor} does not send it"),
+            );
+        }
+    }
+    // What came with the method itself is an argument like any other.
+    let since = since.filter(|since| since.minor > method.minor);
+    ArgumentDefinition { ident, wire_name, ty, since, default }
+}
+
+/// Whether a type is written as an `Option`. An alias of one needs `default`, as every other type does.
+fn is_option(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+}
+
+/// Checks what only shows in the whole definition.
+pub(crate) fn definition(definition: &Definition, errors: &mut Errors) {
+    let mut names = BTreeMap::new();
+    for method in &definition.methods {
+        // Two methods of which `#[cfg]` keeps one may share a name.
+        let conditional = method.attrs_named(&["cfg"]).next().is_some();
+        if !conditional && let Some(other) = names.insert(method.wire_name.clone(), &method.ident) {
+            let name = &method.wire_name;
+            errors.at(&method.ident, format!("`{name}` is the wire name of `{other}` already: give one a `name = \"…\"` of its own"));
+        }
+        let ident = method.ident.unraw().to_string();
+        if RESERVED.contains(&ident.as_str()) {
+            errors.at(
+                &method.ident,
+                format!("the client has a `{ident}` of its own: choose another name, and `#[rpc(name = \"{ident}\")]`"),
+            );
+        }
+        arguments(method, errors);
+    }
+}
+
+fn arguments(method: &MethodDefinition, errors: &mut Errors) {
+    let mut names = BTreeMap::new();
+    for argument in &method.arguments {
+        if let Some(other) = names.insert(argument.wire_name.as_str(), &argument.ident) {
+            let name = &argument.wire_name;
+            errors.at(
+                &argument.ident,
+                format!("`{name}` is the wire name of the argument `{other}` already: give one a `name = \"…\"` of its own"),
+            );
+        }
+    }
+    for (argument, _) in method.later() {
+        let setter = argument.ident.unraw().to_string();
+        let dropped = setter.strip_suffix("_or_drop");
+        let twin =
+            dropped.and_then(|twin| method.later().find(|(other, _)| other.ident.unraw() == twin));
+        if setter == "into_future" || twin.is_some() {
+            errors.at(
+                &argument.ident,
+                format!("the request has a `{setter}` of its own: choose another name, and `#[arg(name = \"{setter}\")]`"),
+            );
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Interface versions, and the rule that decides who understands whom.
+
+use std::{fmt, str::FromStr};
+
+/// The version of an interface or of a request: `MAJOR.MINOR`, or `MAJOR.MINOR.REVISION`.
+///
+/// ```
+/// use rpc_idl::Version;
+///
+/// let server: Version = "3.12".parse()?;
+/// assert!(server.serves(&Version::new(3, 8)));
+/// assert!(!server.serves(&Version::new(2, 0)));
+/// # Ok::<(), rpc_idl::ParseVersionError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(semver::Version);
+
+impl Version {
+    /// Makes `major.minor`.
+    #[must_use]
+    pub const fn new(major: u64, minor: u64) -> Self {
+        Self::with_revision(major, minor, 0)
+    }
+
+    /// Makes `major.minor.revision`.
+    #[must_use]
+    pub const fn with_revision(major: u64, minor: u64, revision: u64) -> Self {
+        Self(semver::Version::new(major, minor, revision))
+    }
+
+    /// Returns the major part: versions of different majors do not understand each other.
+    #[must_use]
+    pub const fn major(&self) -> u64 {
+        self.0.major
+    }
+
+    /// Returns the minor part, which grows with each addition.
+    #[must_use]
+    pub const fn minor(&self) -> u64 {
+        self.0.minor
+    }
+
+    /// Returns the revision, 0 where none was given.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.0.patch
+    }
+
+    /// Whether a server of this version takes a request of version `requested`: the same major, and a minor and
+    /// revision that are not newer. This is `version_is_compatible` of oslo.messaging.
+    #[must_use]
+    pub fn serves(&self, requested: &Self) -> bool {
+        self.major() == requested.major() && *self >= *requested
+    }
+
+    /// Whether a client with this version cap may send a request of version `requested`. The rule is that of
+    /// [`serves`](Self::serves): a cap stands for the oldest server that might get the request.
+    #[must_use]
+    pub fn allows(&self, requested: &Self) -> bool {
+        self.serves(requested)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major(), self.minor())?;
+        if self.revision() == 0 { Ok(()) } else { write!(f, ".{}", self.revision()) }
+    }
+}
+
+/// A text is not a version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a version: expected MAJOR.MINOR or MAJOR.MINOR.REVISION, such as 2.1")]
+pub struct ParseVersionError {
+    text: String,
+}
+
+impl FromStr for Version {
+    type Err = ParseVersionError;
+
+    /// Reads what the original reads: each part as Python's `int` does, so with zeros in front or blanks around it; a
+    /// fourth part and what follows is ignored.
+    fn from_str(text: &str) -> Result<Self, ParseVersionError> {
+        let malformed = || ParseVersionError { text: text.escape_debug().to_string() };
+        let mut parts = text.split('.').map(|part| {
+            let digits = part.trim();
+            digits
+                .parse()
+                .ok()
+                .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+                .ok_or_else(malformed)
+        });
+        let major = parts.next().ok_or_else(malformed)??;
+        let minor = parts.next().ok_or_else(malformed)??;
+        Ok(Self::with_revision(major, minor, parts.next().transpose()?.unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        text.parse().expect("a version")
+    }
+
+    #[test]
+    fn a_newer_minor_or_revision_is_not_served() {
+        for (own, requested, served) in [
+            ("1.5", "1.5", true),
+            ("1.5", "1.4", true),
+            ("1.5", "1.6", false),
+            ("1.5", "1.5.1", false),
+            ("1.5.2", "1.5.1", true),
+            ("1.10", "1.9", true),
+            ("6.4", "5.3", false),
+            ("1.5", "2.0", false),
+            ("1.5.0", "1.4.9", true),
+        ] {
+            assert_eq!(version(own).serves(&version(requested)), served, "{own} {requested}");
+            assert_eq!(version(own).allows(&version(requested)), served, "{own} {requested}");
+        }
+    }
+
+    #[test]
+    fn versions_read_and_write() {
+        for (text, shown) in [
+            ("1.0", "1.0"),
+            ("01.00", "1.0"),
+            (" 1.2", "1.2"),
+            ("1.2.3", "1.2.3"),
+            ("1.2.0.x", "1.2"),
+        ] {
+            assert_eq!(version(text).to_string(), shown);
+        }
+        for text in
+            ["", "1", "1.", "1.x", "-1.0", "+1.0", "1.2.x", "None", "99999999999999999999.0"]
+        {
+            assert!(text.parse::<Version>().is_err(), "{text}");
+        }
+    }
+}
