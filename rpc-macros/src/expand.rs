@@ -1,0 +1,160 @@
+//! From a checked definition to code. Names and types are written here; what they do is the runtime's.
+
+mod client;
+mod data;
+mod later;
+mod server;
+mod service;
+mod versions;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use rpc_idl::parse::{ArgumentDefinition, Definition, Errors, MethodDefinition};
+use syn::{Attribute, Ident, ItemTrait, Type, Visibility, ext::IdentExt as _};
+
+/// In: the attribute's tokens and the trait. Out: everything that is generated, after the compile errors if there are
+/// any.
+pub(crate) fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let item = match syn::parse2::<ItemTrait>(item.clone()) {
+        Ok(item) => item,
+        Err(error) => {
+            // A trait that is half typed stays as it is, so that an editor still knows it.
+            let error = error.to_compile_error();
+            return quote!(#error #item);
+        }
+    };
+    let mut errors = Errors::default();
+    let definition = Definition::read(attribute, item, &mut errors);
+    let errors = errors.into_compile_errors();
+    let code = expand(&definition);
+    quote!(#errors #code)
+}
+
+/// In: a definition. Out: the trait, the client, the server, the module.
+fn expand(definition: &Definition) -> TokenStream {
+    let names = Names::new(definition);
+    let service = service::service(definition);
+    let client = client::client(definition, &names);
+    let later = definition.methods.iter().filter(|method| method.later().next().is_some());
+    let later = later.map(|method| later::request(definition, &names, method));
+    let server = server::server(definition, &names);
+    let module = data::module(definition, &names);
+    quote!(#service #client #(#later)* #server #module)
+}
+
+/// The names of what is generated.
+struct Names {
+    client: Ident,
+    server: Ident,
+    module: Ident,
+}
+
+impl Names {
+    fn new(definition: &Definition) -> Self {
+        let ident = definition.ident.unraw();
+        let span = definition.ident.span();
+        let snake = snake_case(&ident.to_string());
+        // A trait called `Type` would make a module called `type`.
+        let snake =
+            if syn::parse_str::<Ident>(&snake).is_ok() { snake } else { format!("{snake}_api") };
+        Self {
+            client: format_ident!("{ident}Client", span = span),
+            server: format_ident!("{ident}Server", span = span),
+            module: Ident::new(&snake, span),
+        }
+    }
+
+    /// The request type of a method that has later arguments.
+    fn later(definition: &Definition, method: &MethodDefinition) -> Ident {
+        let method_name = camel_case(&method.ident.unraw().to_string());
+        format_ident!("{}{method_name}", definition.ident.unraw(), span = method.ident.span())
+    }
+}
+
+fn snake_case(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut snake = String::new();
+    for (at, c) in chars.iter().enumerate() {
+        let after_lower = at > 0 && !chars[at - 1].is_uppercase() && chars[at - 1] != '_';
+        let ends_acronym = at > 0
+            && chars[at - 1].is_uppercase()
+            && chars.get(at + 1).is_some_and(|c| c.is_lowercase());
+        if c.is_uppercase() && (after_lower || ends_acronym) {
+            snake.push('_');
+        }
+        snake.extend(c.to_lowercase());
+    }
+    snake
+}
+
+fn camel_case(name: &str) -> String {
+    let words = name.split('_').filter(|word| !word.is_empty());
+    words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+/// Returns an argument's name as a local of ours, which no name of the user's can meet.
+fn local(argument: &ArgumentDefinition) -> Ident {
+    let mut ident = argument.ident.clone();
+    ident.set_span(Span::mixed_site().located_at(ident.span()));
+    ident
+}
+
+/// Returns a name of ours that no name of the user's can meet.
+fn own(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// In: a return type. Out: the constant by which the compiler tells whether it is a `Result`.
+fn is_result(definition: &Definition, output: &Type) -> TokenStream {
+    let runtime = &definition.runtime;
+    quote!({
+        #[allow(unused_imports)]
+        use #runtime::NotAResult as _;
+        #runtime::Returned::<#output>::IS_RESULT
+    })
+}
+
+/// Returns the trait's visibility as it is written one module further in.
+fn inner_vis(definition: &Definition) -> TokenStream {
+    match &definition.vis {
+        Visibility::Inherited => quote!(pub(super)),
+        Visibility::Restricted(restricted) if restricted.path.is_ident("self") => {
+            quote!(pub(super))
+        }
+        Visibility::Restricted(restricted) if restricted.path.is_ident("super") => {
+            quote!(pub(in super::super))
+        }
+        vis => quote!(#vis),
+    }
+}
+
+/// The attributes that whatever is generated for a method carries, without its documentation.
+fn passed_on(method: &MethodDefinition) -> impl Iterator<Item = &Attribute> {
+    method.attrs_named(&["cfg", "deprecated", "must_use"])
+}
+
+fn is_deprecated(method: &MethodDefinition) -> bool {
+    method.attrs_named(&["deprecated"]).next().is_some()
+}
+
+/// In: text. Out: a `#[doc]` attribute.
+fn doc(text: impl AsRef<str>) -> TokenStream {
+    let text = format!(" {}", text.as_ref());
+    quote!(#[doc = #text])
+}
+
+/// In: a method. Out: its documentation for callers, with what kind of request it is.
+fn method_docs(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+    let docs = method.attrs_named(&["doc"]).map(ToTokens::to_token_stream);
+    let what = match method.kind {
+        rpc_idl::Kind::Call => "A call",
+        rpc_idl::Kind::Cast => "A cast",
+        rpc_idl::Kind::Fanout => "A cast to every server",
+    };
+    let since = match method.since.minor {
+        0 => ".".to_owned(),
+        minor => format!(", since {}.{minor}.", definition.version.major()),
+    };
+    let note = doc(format!("{what}{since}"));
+    quote!(#(#docs)* #[doc = ""] #note)
+}

@@ -1,0 +1,89 @@
+//! The request of a method with later arguments: a setter for each, then it is awaited.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use rpc_idl::{
+    Kind,
+    parse::{ArgumentDefinition, Definition, MethodDefinition, Since},
+};
+use syn::ext::IdentExt as _;
+
+use super::{Names, client::ended, doc, local, passed_on};
+
+/// In: a method. Out: its request's type, with the setters.
+pub(super) fn request(
+    definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
+) -> TokenStream {
+    let (runtime, vis) = (&definition.runtime, &definition.vis);
+    let (request, client) = (Names::later(definition, method), &names.client);
+    let text = format!(
+        "The request that [`{client}::{}`] makes: set what came in later versions, then await it.",
+        method.ident.unraw()
+    );
+    let docs = doc(text);
+    let attrs: Vec<_> = method.attrs_named(&["cfg"]).collect();
+    let setters =
+        method.later().map(|(argument, since)| setters(definition, names, argument, since));
+    let allow = passed_on(method)
+        .any(|attr| attr.path().is_ident("deprecated"))
+        .then(|| quote!(#[allow(deprecated)]));
+    let (ended, end) = (
+        ended(definition, method),
+        if method.kind == Kind::Call { quote!(call) } else { quote!(cast) },
+    );
+    quote! {
+        #docs
+        #(#attrs)*
+        #allow
+        #[must_use = "a request does nothing until it is awaited"]
+        #[derive(::core::fmt::Debug)]
+        #vis struct #request<C>(#runtime::LaterRequest, ::core::marker::PhantomData<fn() -> C>);
+
+        #(#attrs)*
+        impl<C: #runtime::Cap> #request<C> {
+            #(#setters)*
+        }
+
+        #(#attrs)*
+        impl<C: #runtime::Cap> ::core::future::IntoFuture for #request<C> {
+            type Output = <Self::IntoFuture as ::core::future::Future>::Output;
+            type IntoFuture = #ended;
+            fn into_future(self) -> Self::IntoFuture {
+                self.0.#end()
+            }
+        }
+    }
+}
+
+/// In: a later argument. Out: the setter that needs the cap, and the one that asks it.
+fn setters(
+    definition: &Definition,
+    names: &Names,
+    argument: &ArgumentDefinition,
+    since: Since,
+) -> TokenStream {
+    let (runtime, vis, module) = (&definition.runtime, &definition.vis, &names.module);
+    let ArgumentDefinition { ident, wire_name, ty, .. } = argument;
+    let (major, minor) = (definition.version.major(), since.minor);
+    let or_drop = format_ident!("{}_or_drop", ident.unraw(), span = ident.span());
+    let value = local(argument);
+    let at_least = format_ident!("AtLeastV{major}_{minor}");
+    let bound = quote_spanned!(since.span=> C: #module::#at_least,);
+    let set = doc(format!("Sets `{wire_name}`, which servers know since {major}.{minor}."));
+    let drop = doc(format!(
+        "Sets `{wire_name}` if the version cap allows {major}.{minor}, and leaves it out otherwise."
+    ));
+    quote! {
+        #set
+        #vis fn #ident(self, #value: impl #runtime::Arg<#ty>) -> Self where #bound {
+            Self(self.0.arg(#wire_name, #minor, &#value), self.1)
+        }
+
+        #drop
+        #vis fn #or_drop(self, #value: impl #runtime::Arg<#ty>) -> Self {
+            Self(self.0.arg_or_drop(#wire_name, #minor, &#value), self.1)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The dispatcher: from a method's name to the user's method.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use rpc_idl::parse::{ArgumentDefinition, Default, Definition, MethodDefinition};
+use syn::spanned::Spanned as _;
+
+use super::{Names, doc, is_deprecated, is_result, local, own};
+
+/// In: a definition. Out: the server's type and its dispatch.
+pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
+    let (runtime, vis, service) = (&definition.runtime, &definition.vis, &definition.ident);
+    let Names { server, module, .. } = names;
+    let docs = doc(format!("Serves a [`{service}`]."));
+    let arms = definition.methods.iter().map(|method| arm(definition, method));
+    let (method, args) = (own("method"), own("args"));
+    let unused =
+        definition.methods.is_empty().then(|| quote!(#[allow(unused_mut, unused_variables)]));
+    quote! {
+        #docs
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #server<S>(S);
+
+        impl<S: #service> #server<S> {
+            /// Serves `service`.
+            #[must_use]
+            #vis fn new(service: S) -> Self {
+                Self(service)
+            }
+        }
+
+        impl<S: #service> #runtime::Dispatch for #server<S> {
+            const INTERFACE: &'static #runtime::Interface<'static> = &#module::INTERFACE;
+
+            #unused
+            async fn dispatch(&self, #method: &str, mut #args: #runtime::Args<'_>)
+                -> ::core::result::Result<#runtime::Reply, #runtime::Failure>
+            {
+                match #method {
+                    #(#arms)*
+                    _ => ::core::result::Result::Err(#runtime::Failure::no_such_method(#method)),
+                }
+            }
+        }
+    }
+}
+
+/// In: a method. Out: the arm that reads its arguments, runs it, and writes its reply.
+fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+    let (runtime, service, ident) = (&definition.runtime, &definition.ident, &method.ident);
+    let (wire_name, context) = (&method.wire_name, &method.context.1);
+    let attrs = method.attrs_named(&["cfg"]);
+    let (args, ctx) = (own("args"), own("ctx"));
+    let reads = method.arguments.iter().map(|argument| read(definition, argument));
+    let values = method.arguments.iter().map(local);
+    let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
+    let of = match &method.output {
+        Some(output) => {
+            let is_result = is_result(definition, output);
+            quote_spanned!(output.span()=> #runtime::Reply::of::<#output, #is_result>)
+        }
+        None => quote!(#runtime::Reply::of::<(), false>),
+    };
+    quote! {
+        #(#attrs)*
+        #wire_name => {
+            let #ctx = #args.context::<#context>()?;
+            #(#reads)*
+            #args.finish()?;
+            #allow
+            let returned = #service::#ident(&self.0, #ctx #(, #values)*).await;
+            #of(returned)
+        }
+    }
+}
+
+/// In: an argument. Out: the statement that reads it, under whose type the compiler complains.
+fn read(definition: &Definition, argument: &ArgumentDefinition) -> TokenStream {
+    let runtime = &definition.runtime;
+    let (name, wire_name, ty, args) =
+        (local(argument), &argument.wire_name, &argument.ty, own("args"));
+    match (&argument.default, argument.since) {
+        (Some(Default::Expr(expr)), _) => {
+            let take = quote_spanned!(ty.span()=> #runtime::Args::take_or::<#ty>);
+            quote!(let #name = #take(&mut #args, #wire_name, || #expr)?;)
+        }
+        (Some(Default::OfType), _) | (None, Some(_)) => {
+            let take = quote_spanned!(ty.span()=> #runtime::Args::take_or_default::<#ty>);
+            quote!(let #name = #take(&mut #args, #wire_name)?;)
+        }
+        (None, None) => {
+            let take = quote_spanned!(ty.span()=> #runtime::Args::take::<#ty>);
+            quote!(let #name = #take(&mut #args, #wire_name)?;)
+        }
+    }
+}

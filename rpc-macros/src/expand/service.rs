@@ -1,0 +1,31 @@
+//! The trait as implementors see it.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use rpc_idl::parse::{Definition, MethodDefinition};
+
+/// In: a definition. Out: the trait, whose methods return futures that move between threads.
+pub(super) fn service(definition: &Definition) -> TokenStream {
+    let Definition { attrs, vis, ident, supertraits, .. } = definition;
+    let methods = definition.methods.iter().map(method);
+    let supertraits = supertraits.iter();
+    quote! {
+        #(#attrs)*
+        #vis trait #ident: ::core::marker::Send + ::core::marker::Sync + 'static #(+ #supertraits)* {
+            #(#methods)*
+        }
+    }
+}
+
+/// In: a method. Out: its declaration.
+fn method(method: &MethodDefinition) -> TokenStream {
+    let MethodDefinition { attrs, ident, context: (ctx, context), arguments, output, .. } = method;
+    let names = arguments.iter().map(|argument| &argument.ident);
+    let types = arguments.iter().map(|argument| &argument.ty);
+    let output = output.as_ref().map_or_else(|| quote!(()), |output| quote!(#output));
+    quote! {
+        #(#attrs)*
+        fn #ident(&self, #ctx: #context #(, #names: #types)*)
+            -> impl ::core::future::Future<Output = #output> + ::core::marker::Send;
+    }
+}

@@ -1,0 +1,74 @@
+//! The macros of `rpc-runtime`, which re-exports them: depend on that crate.
+
+mod expand;
+mod remote_error;
+
+use proc_macro::TokenStream;
+
+/// Makes a typed client and a server of a trait.
+///
+/// ```ignore
+/// #[rpc_api(topic = "cinder-scheduler", version = "3.12")]
+/// pub trait Scheduler {
+///     /// No return type: a cast.
+///     async fn create_volume(&self, ctx: Context, volume: Volume, #[arg(since = "3.10")] backup_id: Option<Uuid>);
+///     /// A return type: a call.
+///     #[rpc(since = "3.8", timeout = "5s")]
+///     async fn get_pools(&self, ctx: Context, filters: Option<Filters>) -> Result<Vec<Pool>, SchedulerError>;
+/// }
+/// ```
+///
+/// From it come `SchedulerClient`, `SchedulerServer<impl Scheduler>`, and a module `scheduler` with the version
+/// markers `V3_0` … `V3_12`, the traits `AtLeastV3_1` …, and the interface as data, `INTERFACE`.
+///
+/// Implementors write `async fn`. `&self` comes first, then the context, then the arguments, by their names on the
+/// wire.
+///
+/// # On the trait
+/// | Attribute | Meaning |
+/// |---|---|
+/// | `topic = "…"` | the routing key that its servers listen on; required |
+/// | `version = "MAJOR.MINOR"` | the version that this definition describes; required |
+/// | `exchange = "…"` | the control exchange; default: the transport's |
+/// | `namespace = "…"` | the namespace that requests carry; default: none |
+/// | `crate = ::path` | where the runtime lives; default: `::rpc_runtime` |
+///
+/// # On a method: `#[rpc(…)]`
+/// | Attribute | Meaning |
+/// |---|---|
+/// | `since = "3.8"` | the version that added it; default: `MAJOR.0` |
+/// | `name = "…"` | its name on the wire |
+/// | `fanout` | always a cast to every server |
+/// | `host` | only on a client that names a host: `client.prepare().server(host)` |
+/// | `cast` | a cast although it returns something, so that a server can log its error |
+/// | `timeout = "5s"` | its own default timeout: `ms`, `s`, `m` or `h`, or a path to a `Duration` read at each call |
+/// | `idempotent` | may be sent again after a lost connection left open whether it ran |
+/// | `ack = "late"` | acknowledged after it has run: it runs at least once; default: `"early"`, at most once |
+///
+/// # On an argument: `#[arg(…)]`
+/// | Attribute | Meaning |
+/// |---|---|
+/// | `since = "3.10"` | the version that added it: a setter of the request instead of a parameter |
+/// | `name = "…"` | its name on the wire |
+/// | `default`, `default = expr` | what a server takes where a peer does not send it |
+#[proc_macro_attribute]
+pub fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    expand::rpc_api(attribute.into(), item.into()).into()
+}
+
+/// Makes an error type cross the wire: each variant of an enum is a class in a module.
+///
+/// | Attribute | Where | Meaning |
+/// |---|---|---|
+/// | `#[remote(module = "cinder.exception")]` | the enum, or a variant | the module of the classes |
+/// | `#[remote(class = "…")]` | a variant | the class; default: the variant's name |
+/// | `#[remote(other)]` | one variant, with one field of type `Failure` | takes every failure that is none of the others |
+/// | `#[remote(name = "…")]` | a named field | its keyword |
+/// | `#[remote(default)]` | a field | takes its default where a peer does not send it |
+///
+/// Named fields are the exception's keyword arguments, unnamed ones its positional arguments. The message is how the
+/// error displays, so the type also implements `Display`.
+#[proc_macro_derive(RemoteError, attributes(remote))]
+pub fn derive_remote_error(item: TokenStream) -> TokenStream {
+    remote_error::derive(item.into()).into()
+}

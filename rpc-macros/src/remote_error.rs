@@ -1,0 +1,275 @@
+//! `#[derive(RemoteError)]`: an enum's variants as classes with arguments.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
+use rpc_idl::parse::Errors;
+use syn::{
+    Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Variant, ext::IdentExt as _,
+};
+
+/// In: an enum. Out: its `RemoteError`, or the compile errors.
+pub(crate) fn derive(item: TokenStream) -> TokenStream {
+    let item = match syn::parse2::<DeriveInput>(item) {
+        Ok(item) => item,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let variants = read(&item, &mut errors);
+    if errors.is_empty() { expand(&item, &variants) } else { errors.into_compile_errors() }
+}
+
+/// A variant: the class it stands for, or every other one.
+struct Class<'a> {
+    variant: &'a Variant,
+    module: String,
+    class: String,
+    other: bool,
+    fields: Vec<Member<'a>>,
+}
+
+/// A field of a variant.
+struct Member<'a> {
+    field: &'a Field,
+    /// Its local name.
+    local: Ident,
+    /// Its keyword; `None` for a positional one.
+    keyword: Option<String>,
+    default: bool,
+}
+
+/// What `#[remote(…)]` says.
+#[derive(Default)]
+struct Remote {
+    module: Option<LitStr>,
+    class: Option<LitStr>,
+    name: Option<LitStr>,
+    other: Option<Span>,
+    default: bool,
+}
+
+impl Remote {
+    /// Reads the attributes of an enum, a variant or a field, of which `known` are the names that fit there.
+    fn read(attrs: &[Attribute], known: &[&str], errors: &mut Errors) -> Self {
+        let mut remote = Self::default();
+        for attr in attrs.iter().filter(|attr| attr.path().is_ident("remote")) {
+            let parsed = attr.parse_nested_meta(|meta| {
+                let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+                if !known.contains(&name.as_str()) {
+                    let known =
+                        known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                    return Err(meta.error(format!(
+                        "unknown `remote` attribute here: expected one of {known}"
+                    )));
+                }
+                match name.as_str() {
+                    "module" => remote.module = Some(meta.value()?.parse()?),
+                    "class" => remote.class = Some(meta.value()?.parse()?),
+                    "name" => remote.name = Some(meta.value()?.parse()?),
+                    "other" => {
+                        remote.other =
+                            Some(meta.path.get_ident().map_or_else(Span::call_site, Ident::span))
+                    }
+                    _ => remote.default = true,
+                }
+                Ok(())
+            });
+            if let Err(error) = parsed {
+                errors.push(error);
+            }
+        }
+        remote
+    }
+}
+
+fn read<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Class<'a>> {
+    let Data::Enum(data) = &item.data else {
+        let message = "`RemoteError` is derived for an enum: each variant is one class of error";
+        errors.push(syn::Error::new_spanned(&item.ident, message));
+        return Vec::new();
+    };
+    if !item.generics.params.is_empty() {
+        errors.push(syn::Error::new_spanned(
+            &item.generics,
+            "an error that crosses the wire cannot be generic",
+        ));
+    }
+    let module = Remote::read(&item.attrs, &["module"], errors).module;
+    let classes: Vec<_> = data
+        .variants
+        .iter()
+        .map(|variant| read_variant(variant, module.as_ref(), errors))
+        .collect();
+    check(&classes, errors);
+    classes
+}
+
+fn read_variant<'a>(
+    variant: &'a Variant,
+    module: Option<&LitStr>,
+    errors: &mut Errors,
+) -> Class<'a> {
+    let remote = Remote::read(&variant.attrs, &["module", "class", "other"], errors);
+    let other = remote.other.is_some();
+    let module = remote.module.as_ref().or(module).map(LitStr::value);
+    if other && (variant.fields.len() != 1 || !matches!(variant.fields, Fields::Unnamed(_))) {
+        let message = "the variant for everything else holds the failure: write `Other(rpc_runtime::Failure)`";
+        errors.push(syn::Error::new_spanned(variant, message));
+    }
+    if !other && module.is_none() {
+        let message =
+            "which module is this class of? write `#[remote(module = \"…\")]` on the enum or here";
+        errors.push(syn::Error::new_spanned(&variant.ident, message));
+    }
+    let fields = variant
+        .fields
+        .iter()
+        .enumerate()
+        .map(|(at, field)| read_field(field, at, errors))
+        .collect();
+    Class {
+        module: module.unwrap_or_default(),
+        class: remote
+            .class
+            .map_or_else(|| variant.ident.unraw().to_string(), |class| class.value()),
+        variant,
+        other,
+        fields,
+    }
+}
+
+fn read_field<'a>(field: &'a Field, at: usize, errors: &mut Errors) -> Member<'a> {
+    let known: &[&str] = if field.ident.is_some() { &["name", "default"] } else { &["default"] };
+    let remote = Remote::read(&field.attrs, known, errors);
+    let own = field.ident.as_ref().map(|ident| ident.unraw().to_string());
+    let keyword = remote.name.map(|name| name.value()).or(own);
+    Member {
+        field,
+        local: format_ident!("field{at}", span = Span::mixed_site()),
+        keyword,
+        default: remote.default,
+    }
+}
+
+/// Checks what only shows in the whole enum.
+fn check(classes: &[Class<'_>], errors: &mut Errors) {
+    for (at, class) in classes.iter().enumerate() {
+        let mut before = classes[..at].iter();
+        if class.other && before.any(|other| other.other) {
+            let message = "one variant takes everything else: take `other` away from this one";
+            errors.push(syn::Error::new_spanned(&class.variant.ident, message));
+        } else if !class.other
+            && let Some(twin) = before.find(|twin| {
+                !twin.other && twin.module == class.module && twin.class == class.class
+            })
+        {
+            let message = format!(
+                "`{}` stands for this class already: give one a `class = \"…\"` of its own",
+                twin.variant.ident
+            );
+            errors.push(syn::Error::new_spanned(&class.variant.ident, message));
+        }
+    }
+}
+
+/// In: an enum and its classes. Out: the two conversions.
+fn expand(item: &DeriveInput, classes: &[Class<'_>]) -> TokenStream {
+    let ident = &item.ident;
+    let to = classes.iter().map(to_failure);
+    let from = classes.iter().filter(|class| !class.other).map(from_failure);
+    let rest = match classes.iter().find(|class| class.other) {
+        Some(other) => {
+            let variant = &other.variant.ident;
+            quote!(::core::result::Result::Ok(Self::#variant(failure)))
+        }
+        None => quote!(::core::result::Result::Err(failure)),
+    };
+    let to =
+        if classes.is_empty() { quote!(match *self {}) } else { quote!(match self { #(#to)* }) };
+    quote! {
+        impl ::rpc_runtime::RemoteError for #ident {
+            fn to_failure(&self) -> ::rpc_runtime::Failure {
+                #to
+            }
+
+            fn from_failure(failure: ::rpc_runtime::Failure)
+                -> ::core::result::Result<Self, ::rpc_runtime::Failure>
+            {
+                match (failure.module(), failure.class()) {
+                    #(#from)*
+                    _ => {}
+                }
+                #rest
+            }
+        }
+    }
+}
+
+/// In: a class. Out: the arm that makes a failure of it.
+fn to_failure(class: &Class<'_>) -> TokenStream {
+    let Class { variant, module, class: name, fields, .. } = class;
+    let ident = &variant.ident;
+    let pattern = pattern(class);
+    if class.other {
+        return quote!(Self::#ident(failure) => ::core::clone::Clone::clone(failure),);
+    }
+    let keywords = fields.iter().filter_map(|member| {
+        let (keyword, local) = (member.keyword.as_ref()?, &member.local);
+        Some(quote!(.kwarg(#keyword, #local)))
+    });
+    let positional: Vec<_> = fields
+        .iter()
+        .filter(|member| member.keyword.is_none())
+        .map(|member| &member.local)
+        .collect();
+    let args = (!positional.is_empty())
+        .then(|| quote!(.args(&[#(::rpc_runtime::Failure::value(#positional)),*])));
+    quote! {
+        Self::#ident #pattern => ::rpc_runtime::Failure::of(self, #module, #name) #(#keywords)* #args,
+    }
+}
+
+/// In: a class. Out: the arm that recognises it. A field that does not fit leaves the failure as it is.
+fn from_failure(class: &Class<'_>) -> TokenStream {
+    let Class { variant, module, class: name, fields, .. } = class;
+    let (ident, pattern) = (&variant.ident, pattern(class));
+    let mut position = 0_usize;
+    let (mut values, mut somes) = (Vec::new(), Vec::new());
+    for Member { local, keyword, default, field } in fields {
+        let ty = &field.ty;
+        let value = match keyword {
+            Some(keyword) => quote!(failure.kwarg_value::<#ty>(#keyword)),
+            None => {
+                position += 1;
+                let at = position - 1;
+                quote!(failure.arg_value::<#ty>(#at))
+            }
+        };
+        let or_default = default.then(|| quote!(.or_else(|| ::core::option::Option::Some(::core::default::Default::default()))));
+        values.push(quote!(#value #or_default));
+        somes.push(quote!(::core::option::Option::Some(#local)));
+    }
+    let made = quote!(return ::core::result::Result::Ok(Self::#ident #pattern););
+    if fields.is_empty() {
+        return quote!((#module, #name) => { #made });
+    }
+    quote! {
+        (#module, #name) => {
+            if let (#(#somes,)*) = (#(#values,)*) {
+                #made
+            }
+        }
+    }
+}
+
+/// In: a class. Out: the fields of its variant as locals, which reads as a pattern and as an expression.
+fn pattern(class: &Class<'_>) -> TokenStream {
+    let locals = class.fields.iter().map(|member| &member.local);
+    match &class.variant.fields {
+        Fields::Unit => TokenStream::new(),
+        Fields::Unnamed(_) => quote!((#(#locals),*)),
+        Fields::Named(named) => {
+            let names = named.named.iter().map(|field| &field.ident);
+            quote!({ #(#names: #locals),* })
+        }
+    }
+}
