@@ -1,0 +1,189 @@
+//! Arguments: what a caller may give for a parameter, and how a server reads them.
+
+use std::{any::Any, borrow::Cow, time::Instant};
+
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, value::MapDeserializer},
+};
+use serde_json::value::RawValue;
+
+use crate::{Failure, context};
+
+/// A type that can cross the wire as an argument or a result: serde can write it, and read it back.
+///
+/// Never implemented by hand; derive `serde::Serialize` and `serde::Deserialize`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent",
+    label = "not serializable",
+    note = "arguments and results need `serde::Serialize` and `serde::de::DeserializeOwned`, `Send` and `'static`: derive the first two"
+)]
+pub trait Wire: Serialize + DeserializeOwned + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Wire for T {}
+
+/// What a client takes for a parameter of type `T`: a `T`, a reference to one, a plain value for an `Option`, text
+/// for a `String`, a slice for a `Vec`.
+///
+/// Arguments are written into the message at once, so that nothing has to be cloned or owned.
+#[diagnostic::on_unimplemented(
+    message = "the argument has to be `{T}` or `&{T}`, not `{Self}`",
+    label = "expected `{T}` or `&{T}`"
+)]
+pub trait Arg<T: ?Sized>: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Arg<T> for T {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Arg<T> for &T {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Arg<Option<T>> for T {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Arg<Option<T>> for &T {}
+
+#[diagnostic::do_not_recommend]
+impl Arg<String> for &str {}
+
+#[diagnostic::do_not_recommend]
+impl Arg<Option<String>> for &str {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Arg<Vec<T>> for &[T] {}
+
+/// The arguments and the context of a request, while a generated dispatcher takes them out one by one.
+///
+/// A wrong, missing or unknown argument is a `TypeError` that names it, as a Python server answers.
+#[derive(Debug)]
+pub struct Args<'a> {
+    method: &'a str,
+    values: Vec<(Cow<'a, str>, &'a RawValue)>,
+    context: &'a [(Cow<'a, str>, &'a RawValue)],
+    deadline: Option<Instant>,
+}
+
+impl<'a> Args<'a> {
+    pub(crate) fn new(
+        method: &'a str,
+        values: Vec<(Cow<'a, str>, &'a RawValue)>,
+        context: &'a [(Cow<'a, str>, &'a RawValue)],
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self { method, values, context, deadline }
+    }
+
+    /// Reads the context.
+    ///
+    /// # Errors
+    /// A failure for the caller, if what it sent is not a `C`.
+    pub fn context<C: DeserializeOwned + Any>(&self) -> Result<C, Failure> {
+        let entries = self.context.iter().map(|(key, value)| (&**key, *value));
+        let mut read: C =
+            C::deserialize(MapDeserializer::new(entries)).map_err(|error: serde_json::Error| {
+                Failure::bad_arguments(&format!(
+                    "{}() got a context that does not fit: {error}",
+                    self.method
+                ))
+            })?;
+        context::set_deadline(&mut read, self.deadline);
+        Ok(read)
+    }
+
+    /// Takes out the argument `name`.
+    ///
+    /// # Errors
+    /// A failure for the caller, if it is absent or not a `T`.
+    pub fn take<T: Wire>(&mut self, name: &str) -> Result<T, Failure> {
+        match self.remove(name)? {
+            Some(value) => Ok(value),
+            None => {
+                let message =
+                    format!("{}() missing 1 required positional argument: '{name}'", self.method);
+                Err(Failure::bad_arguments(&message))
+            }
+        }
+    }
+
+    /// Takes out the argument `name`, or makes its value with `default` if the caller did not send it.
+    ///
+    /// # Errors
+    /// A failure for the caller, if it is there and not a `T`.
+    pub fn take_or<T: Wire>(
+        &mut self,
+        name: &str,
+        default: impl FnOnce() -> T,
+    ) -> Result<T, Failure> {
+        Ok(self.remove(name)?.unwrap_or_else(default))
+    }
+
+    /// Takes out the argument `name`, or the default of its type if the caller did not send it.
+    ///
+    /// # Errors
+    /// A failure for the caller, if it is there and not a `T`.
+    pub fn take_or_default<T: Wire + Default>(&mut self, name: &str) -> Result<T, Failure> {
+        self.take_or(name, T::default)
+    }
+
+    /// Refuses what nobody took.
+    ///
+    /// # Errors
+    /// A failure for the caller that names the first argument the method does not have.
+    pub fn finish(self) -> Result<(), Failure> {
+        let Some((name, _)) = self.values.first() else { return Ok(()) };
+        Err(Failure::bad_arguments(&format!(
+            "{}() got an unexpected keyword argument '{name}'",
+            self.method
+        )))
+    }
+
+    fn remove<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Failure> {
+        // The last of a repeated argument counts, as in Python, so all of that name go.
+        let Some(at) = self.values.iter().rposition(|(key, _)| key == name) else {
+            return Ok(None);
+        };
+        let (_, value) = self.values.swap_remove(at);
+        self.values.retain(|(key, _)| key != name);
+        serde_json::from_str(value.get()).map(Some).map_err(|error| {
+            let message =
+                format!("{}() got a wrong value for argument '{name}': {error}", self.method);
+            Failure::bad_arguments(&message)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args<'a>(values: &'a [(&'a str, Box<RawValue>)]) -> Args<'a> {
+        let values = values.iter().map(|(name, value)| (Cow::Borrowed(*name), &**value)).collect();
+        Args::new("m", values, &[], None)
+    }
+
+    #[test]
+    fn wrong_missing_and_unknown_arguments_are_named() {
+        let values = [("a", Failure::value("text")), ("b", Failure::value(&1))];
+        let mut read = args(&values);
+        let wrong = read.take::<u32>("a").expect_err("text is no number");
+        assert_eq!((wrong.module(), wrong.class()), ("builtins", "TypeError"));
+        assert!(wrong.message().starts_with("m() got a wrong value for argument 'a'"), "{wrong}");
+        let missing = read.take::<u32>("c").expect_err("nobody sent it");
+        assert_eq!(missing.message(), "m() missing 1 required positional argument: 'c'");
+        let unknown = read.finish().expect_err("b is left");
+        assert_eq!(unknown.message(), "m() got an unexpected keyword argument 'b'");
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_argument_counts() {
+        let values =
+            [("a", Failure::value(&1)), ("b", Failure::value(&2)), ("a", Failure::value(&3))];
+        let mut read = args(&values);
+        assert_eq!(read.take::<u32>("a").ok(), Some(3));
+        assert_eq!(read.take_or("b", || 9).ok(), Some(2));
+        assert_eq!(read.take_or_default::<Option<u8>>("c").ok(), Some(None));
+        assert!(read.finish().is_ok());
+    }
+}

@@ -1,0 +1,254 @@
+//! A request under way, as its caller awaits it.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+use uuid::Uuid;
+
+use crate::{
+    CallError, CallResult, RemoteError, Transport,
+    caps::Retry,
+    envelope::Reply,
+    pending::{Expiry, Outcome, Outgoing, Pending, Route},
+    returns::Returns,
+};
+
+/// How long a request that nobody limits may take: long enough never to be noticed, short enough for any clock.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// A request that is written, and not sent yet.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) transport: Transport,
+    pub(crate) route: Route,
+    pub(crate) body: Vec<u8>,
+    pub(crate) unique_id: Uuid,
+    /// The id of a call. A cast has none.
+    pub(crate) msg_id: Option<Uuid>,
+    pub(crate) timeout: Duration,
+    /// The deadline of the request that this one is made for.
+    pub(crate) inherited: Option<Instant>,
+    pub(crate) retry: Retry,
+}
+
+enum Stage {
+    /// It failed before anything was sent, or is over.
+    Ended(Option<CallError>),
+    Ready(Ready),
+    Waiting(Waiting),
+}
+
+struct Waiting {
+    transport: Transport,
+    pending: Arc<Pending>,
+    route: Route,
+    msg_id: Option<Uuid>,
+    waited: Duration,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.pending.abandon();
+        if let Some(msg_id) = self.msg_id {
+            self.transport.replies().remove(msg_id);
+        }
+    }
+}
+
+pin_project! {
+    /// Sends a request when it is first polled, and waits for its end or its deadline.
+    struct Exchange {
+        stage: Stage,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+impl Exchange {
+    /// Boxed, so that a call stays small and can be moved until it is awaited.
+    fn new(request: Result<Ready, CallError>) -> Pin<Box<Self>> {
+        let stage = match request {
+            Ok(ready) => Stage::Ready(ready),
+            Err(error) => Stage::Ended(Some(error)),
+        };
+        Box::pin(Self { stage, sleep: None })
+    }
+}
+
+impl Future for Exchange {
+    /// A call's reply; `None` for a cast.
+    type Output = Result<Option<Reply>, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Stage::Ready(_) = this.stage {
+            let Stage::Ready(ready) = std::mem::replace(this.stage, Stage::Ended(None)) else {
+                return Poll::Pending;
+            };
+            match start(ready) {
+                Ok((waiting, deadline)) => {
+                    *this.stage = Stage::Waiting(waiting);
+                    this.sleep.set(Some(tokio::time::sleep_until(deadline.into())));
+                }
+                Err(error) => *this.stage = Stage::Ended(Some(error)),
+            }
+        }
+        let ended = match this.stage {
+            Stage::Ended(error) => Err(error.take().unwrap_or_else(finished)),
+            Stage::Ready(_) => return Poll::Pending,
+            Stage::Waiting(waiting) => match waiting.pending.poll(cx) {
+                Poll::Ready(outcome) => waiting.end(outcome),
+                Poll::Pending => {
+                    if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
+                        ready!(sleep.poll(cx));
+                    }
+                    let (waited, sent) = (waiting.waited, waiting.pending.has_left());
+                    Err(CallError::DeadlineExceeded { waited, sent })
+                }
+            },
+        };
+        *this.stage = Stage::Ended(None);
+        Poll::Ready(ended)
+    }
+}
+
+/// What a future says that is polled after its end. Nothing was sent by that.
+fn finished() -> CallError {
+    CallError::DeadlineExceeded { waited: Duration::ZERO, sent: false }
+}
+
+/// Hands the request to its transport. The deadline counts from here, the call's first instant.
+fn start(ready: Ready) -> Result<(Waiting, Instant), CallError> {
+    let Ready { transport, route, body, unique_id, msg_id, timeout, inherited, retry } = ready;
+    let now = Instant::now();
+    let own = now.checked_add(timeout.min(FOREVER)).unwrap_or(now);
+    let deadline = inherited.map_or(own, |inherited| inherited.min(own));
+    let waited = deadline.saturating_duration_since(now);
+    if waited.is_zero() {
+        return Err(CallError::DeadlineExceeded { waited, sent: false });
+    }
+    let expires = msg_id.map(|_| Expiry { deadline, timeout: waited });
+    let message = Outgoing { route: route.clone(), body, expires, unique_id };
+    let pending = Arc::new(Pending::new(message, msg_id.is_some(), retry));
+    if let Some(msg_id) = msg_id {
+        transport.replies().insert(msg_id, Arc::clone(&pending));
+    }
+    transport.send(Arc::clone(&pending));
+    Ok((Waiting { transport, pending, route, msg_id, waited }, deadline))
+}
+
+impl Waiting {
+    fn end(&self, outcome: Outcome) -> Result<Option<Reply>, CallError> {
+        match outcome {
+            Outcome::Confirmed => Ok(None),
+            Outcome::Answered(reply) => Ok(Some(reply)),
+            Outcome::Refused => Err(CallError::Refused),
+            Outcome::Interrupted => Err(CallError::Interrupted),
+            Outcome::Unsent(error) => Err(CallError::Unavailable(error)),
+            Outcome::Unroutable => Err(CallError::Unroutable {
+                exchange: self.route.exchange.name().to_owned(),
+                routing_key: self.route.routing_key.to_string(),
+            }),
+        }
+    }
+}
+
+/// A call: await it for what the method returns.
+///
+/// The request is written when the stub is called and sent when this is first awaited; the deadline counts from then,
+/// and covers connecting, publishing and waiting. `R` is the method's return type; the output is [`CallResult`] of its
+/// value and error.
+///
+/// # Cancel safety
+/// Dropping it stops waiting. A request that has not left is then never sent; one that has may still run, and its
+/// reply is dropped.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Call<R, const IS_RESULT: bool> {
+    exchange: Pin<Box<Exchange>>,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<R, const IS_RESULT: bool> Call<R, IS_RESULT> {
+    pub(crate) fn new(request: Result<Ready, CallError>) -> Self {
+        Self { exchange: Exchange::new(request), returns: PhantomData }
+    }
+}
+
+impl<R, const IS_RESULT: bool> fmt::Debug for Call<R, IS_RESULT> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+impl<R: Returns<IS_RESULT>, const IS_RESULT: bool> Future for Call<R, IS_RESULT> {
+    type Output = CallResult<R::Value, R::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = match ready!(self.exchange.as_mut().poll(cx)) {
+            Ok(Some(reply)) => reply,
+            // A cast's end cannot reach a call: its requests have an id.
+            Ok(None) => return Poll::Ready(Err(finished().widen())),
+            Err(error) => return Poll::Ready(Err(error.widen())),
+        };
+        Poll::Ready(match reply.failure() {
+            Ok(None) => serde_json::from_str(reply.result()).map_err(CallError::Decode),
+            Ok(Some(failure)) => Err(match R::Error::from_failure(failure) {
+                Ok(error) => CallError::Method(error),
+                Err(failure) => CallError::Failure(failure),
+            }),
+            Err(error) => Err(CallError::Decode(error)),
+        })
+    }
+}
+
+/// A cast: await it until the broker has confirmed the request.
+///
+/// Nothing tells whether a server ran it. It fails with [`CallError::Unroutable`] if no queue takes it, but a fanout
+/// cast that nobody hears is no failure.
+///
+/// # Cancel safety
+/// As for [`Call`]: a request that has not left is then never sent.
+#[must_use = "a cast does nothing until it is awaited"]
+pub struct Cast {
+    exchange: Pin<Box<Exchange>>,
+}
+
+impl Cast {
+    pub(crate) fn new(request: Result<Ready, CallError>) -> Self {
+        Self { exchange: Exchange::new(request) }
+    }
+}
+
+impl fmt::Debug for Cast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cast").finish_non_exhaustive()
+    }
+}
+
+impl Future for Cast {
+    type Output = CallResult<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(self.exchange.as_mut().poll(cx)).map(drop))
+    }
+}
+
+#[expect(
+    dead_code,
+    reason = "calls and casts move between threads: the compiler checks it here, not at a user"
+)]
+fn requests_cross_threads() {
+    fn crosses<T: Send + Any>() {}
+    crosses::<Call<u8, false>>();
+    crosses::<Cast>();
+}

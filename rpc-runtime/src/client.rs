@@ -1,0 +1,428 @@
+//! The caller's side: what every generated client is made of.
+
+use std::{any::Any, fmt, marker::PhantomData, ops::Deref, sync::Arc, time::Duration};
+
+use rpc_idl::Version;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    CallError, Transport,
+    call::{Call, Cast, Ready},
+    caps::{AnyHost, Api, Cap, EveryHost, Negotiated, OneHost, Pinned, Retry, Target, Unchecked},
+    context::deadline_of,
+    envelope::{RequestWriter, Tail, write_context},
+    pending::{Exchange, Route},
+};
+
+/// What a generated client dereferences to: its options, and the ways to change them.
+///
+/// Cheap to clone; every clone uses the same transport.
+pub struct Client<A: ?Sized, C, T> {
+    transport: Transport,
+    options: Arc<Options>,
+    marker: Marker<A, C, T>,
+}
+
+/// Names types without holding them.
+type Marker<A, C, T> = PhantomData<fn() -> (PhantomData<A>, C, T)>;
+
+#[derive(Clone, Debug)]
+struct Options {
+    exchange: Arc<str>,
+    topic: Arc<str>,
+    namespace: Option<Arc<str>>,
+    host: Option<Arc<str>>,
+    fanout: bool,
+    cap: Version,
+    /// Whether requests carry a version.
+    versioned: bool,
+    timeout: Option<Duration>,
+    retry: Option<Retry>,
+    /// What the options above come to, for a request to a topic or a host.
+    route: Route,
+}
+
+impl Options {
+    fn routed(mut self) -> Self {
+        self.route = if self.fanout { self.to_every_host() } else { self.to_one() };
+        self
+    }
+
+    fn to_one(&self) -> Route {
+        let routing_key = match &self.host {
+            Some(host) => format!("{}.{host}", self.topic).into(),
+            None => Arc::clone(&self.topic),
+        };
+        Route {
+            exchange: Exchange::Topic(Arc::clone(&self.exchange)),
+            routing_key,
+            mandatory: true,
+        }
+    }
+
+    /// The exchange has no control exchange in its name, and the routing key is empty (wire: section 0).
+    fn to_every_host(&self) -> Route {
+        let exchange = Exchange::Fanout(format!("{}_fanout", self.topic).into());
+        Route { exchange, routing_key: "".into(), mandatory: false }
+    }
+}
+
+impl<A: Api> Client<A, A::Latest, AnyHost> {
+    /// Makes a client over `transport` that may use all of the interface.
+    #[must_use]
+    pub fn new(transport: &Transport) -> Self {
+        let interface = A::INTERFACE;
+        let exchange = interface.exchange.map_or_else(|| transport.control_exchange(), Into::into);
+        let topic: Arc<str> = interface.topic.into();
+        let options = Options {
+            route: Route {
+                exchange: Exchange::Topic(Arc::clone(&exchange)),
+                routing_key: Arc::clone(&topic),
+                mandatory: true,
+            },
+            exchange,
+            topic,
+            namespace: interface.namespace.map(Into::into),
+            host: None,
+            fanout: false,
+            cap: interface.version.clone(),
+            versioned: true,
+            timeout: None,
+            retry: None,
+        };
+        Self { transport: transport.clone(), options: Arc::new(options), marker: PhantomData }
+    }
+}
+
+impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
+    fn with<C2: Cap, T2: Target>(&self, change: impl FnOnce(&mut Options)) -> Client<A, C2, T2> {
+        let mut options = Options::clone(&self.options);
+        change(&mut options);
+        let options = Arc::new(options.routed());
+        Client { transport: self.transport.clone(), options, marker: PhantomData }
+    }
+
+    /// Starts a client with other options: `client.prepare().server("node-1").get_pools(…)`.
+    pub fn prepare(&self) -> Prepared<A, C, T> {
+        Prepared(self.clone().into())
+    }
+
+    /// Returns a client that never sends what a server of version `V` would refuse. What is newer does not compile.
+    #[must_use]
+    pub fn version_cap<V: Pinned<Api = A>>(&self) -> A::Client<V, T> {
+        self.with::<V, T>(|options| options.cap = V::VERSION).into()
+    }
+
+    /// Returns a client whose cap is known only now. [`narrow`](Self::narrow) opens what is newer than the oldest
+    /// version.
+    #[must_use]
+    pub fn negotiated(&self, cap: Version) -> A::Client<Negotiated, T> {
+        self.with::<Negotiated, T>(|options| options.cap = cap).into()
+    }
+
+    /// Returns a client whose cap is judged at each send: everything compiles, and what goes beyond the cap fails
+    /// with [`CallError::VersionCap`] before anything leaves.
+    #[must_use]
+    pub fn unchecked(&self, cap: Version) -> A::Client<Unchecked, T> {
+        self.with::<Unchecked, T>(|options| options.cap = cap).into()
+    }
+
+    /// Proves that the cap allows version `V`. `None` if it does not.
+    ///
+    /// The client keeps its real cap: later arguments are still judged by it.
+    #[must_use]
+    pub fn narrow<V: Pinned<Api = A>>(&self) -> Option<A::Client<V, T>> {
+        self.can_send_version(&V::VERSION).then(|| self.with::<V, T>(|_| {}).into())
+    }
+
+    /// Whether the cap allows a request of `version`: the same major, and not newer.
+    #[must_use]
+    pub fn can_send_version(&self, version: &Version) -> bool {
+        self.options.cap.allows(version)
+    }
+
+    /// Starts a request. Generated stubs call this.
+    pub fn request(&self, method: &'static str) -> Request {
+        Request {
+            transport: self.transport.clone(),
+            options: Arc::clone(&self.options),
+            method,
+            writer: RequestWriter::new(method),
+            needed: Version::new(A::INTERFACE.version.major(), 0),
+            fanout: false,
+            timeout: None,
+            retry: Retry::Unsent,
+            error: None,
+        }
+    }
+}
+
+impl<A: ?Sized, C, T> Clone for Client<A, C, T> {
+    fn clone(&self) -> Self {
+        Self {
+            transport: self.transport.clone(),
+            options: Arc::clone(&self.options),
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<A: ?Sized, C, T> fmt::Debug for Client<A, C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A client whose options are being set. It dereferences to the client, so that a call can follow at once.
+#[must_use = "it is a client with other options: call a method on it"]
+pub struct Prepared<A: Api, C: Cap, T: Target>(A::Client<C, T>);
+
+impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
+    fn with<T2: Target>(self, change: impl FnOnce(&mut Options)) -> Prepared<A, C, T2> {
+        Prepared((*self.0).with::<C, T2>(change).into())
+    }
+
+    /// Addresses the server on `host`. Default: any one server of the topic.
+    pub fn server(self, host: impl Into<Arc<str>>) -> Prepared<A, C, OneHost> {
+        self.with(|options| {
+            options.host = Some(host.into());
+            options.fanout = false;
+        })
+    }
+
+    /// Addresses every server of the topic. Such a client can only cast.
+    pub fn fanout(self) -> Prepared<A, C, EveryHost> {
+        self.with(|options| {
+            options.host = None;
+            options.fanout = true;
+        })
+    }
+
+    /// Sets how long a request may take from its first instant on, connecting included. A cast uses it for reaching
+    /// the broker. Default: the method's own `timeout`, else the transport's.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|options| options.timeout = Some(timeout))
+    }
+
+    /// Sets the control exchange. Default: the interface's, else the transport's.
+    pub fn exchange(self, exchange: impl Into<Arc<str>>) -> Self {
+        self.with(|options| options.exchange = exchange.into())
+    }
+
+    /// Sets the topic. Default: the interface's.
+    pub fn topic(self, topic: impl Into<Arc<str>>) -> Self {
+        self.with(|options| options.topic = topic.into())
+    }
+
+    /// Sets the namespace, or takes it away. Default: the interface's.
+    pub fn namespace<'n>(self, namespace: impl Into<Option<&'n str>>) -> Self {
+        self.with(|options| options.namespace = namespace.into().map(Into::into))
+    }
+
+    /// Decides what may be sent twice or late. Default: [`Retry::Ambiguous`] for idempotent methods, else
+    /// [`Retry::Unsent`].
+    pub fn retry(self, retry: Retry) -> Self {
+        self.with(|options| options.retry = Some(retry))
+    }
+
+    /// Sends no version, as the original's clients do whose target has none. Servers read that as `1.0`.
+    pub fn unversioned(self) -> Self {
+        self.with(|options| options.versioned = false)
+    }
+
+    /// Returns the client, to be kept.
+    #[must_use]
+    pub fn client(self) -> A::Client<C, T> {
+        self.0
+    }
+}
+
+impl<A: Api, C: Cap, T: Target> Deref for Prepared<A, C, T> {
+    type Target = A::Client<C, T>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<A: Api, C: Cap, T: Target> fmt::Debug for Prepared<A, C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Prepared").field(&*self.0).finish()
+    }
+}
+
+/// A request while a generated stub writes it: the method, then its arguments, then the context.
+///
+/// Everything is written into the message at once. What cannot be written or may not be sent shows when the request
+/// is awaited.
+#[must_use = "a request does nothing until it is awaited"]
+pub struct Request {
+    transport: Transport,
+    options: Arc<Options>,
+    method: &'static str,
+    writer: RequestWriter,
+    /// The lowest version that has the method and every argument set so far.
+    needed: Version,
+    fanout: bool,
+    timeout: Option<Duration>,
+    retry: Retry,
+    error: Option<CallError>,
+}
+
+impl Request {
+    /// Says that the method came with this minor version.
+    pub fn since(mut self, minor: u64) -> Self {
+        self.needed = Version::new(self.needed.major(), minor);
+        self
+    }
+
+    /// Sets the method's own timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends the request to every server, whatever the client's target.
+    pub fn fanout(mut self) -> Self {
+        self.fanout = true;
+        self
+    }
+
+    /// Says that running the method twice does no harm.
+    pub fn idempotent(mut self) -> Self {
+        self.retry = Retry::Ambiguous;
+        self
+    }
+
+    /// Writes an argument.
+    pub fn arg<V: Serialize + ?Sized>(mut self, name: &str, value: &V) -> Self {
+        if let Err(error) = self.writer.arg(name, value) {
+            self.error.get_or_insert(CallError::Encode(error));
+        }
+        self
+    }
+
+    /// Makes it a call.
+    pub fn call<R, const IS_RESULT: bool>(
+        self,
+        ctx: &(impl Serialize + Any),
+    ) -> Call<R, IS_RESULT> {
+        self.later(ctx).call()
+    }
+
+    /// Makes it a cast.
+    pub fn cast(self, ctx: &(impl Serialize + Any)) -> Cast {
+        self.later(ctx).cast()
+    }
+
+    /// Writes the context, and leaves the arguments open for those that came in later versions.
+    pub fn later<C: Serialize + Any>(mut self, ctx: &C) -> LaterRequest {
+        let mut context = Vec::new();
+        if let Err(error) = write_context(ctx, &mut context) {
+            self.error.get_or_insert(CallError::Encode(error));
+        }
+        let what = self.method;
+        LaterRequest { request: self, context, inherited: deadline_of(ctx), what }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// A request whose later arguments may still be set.
+#[must_use = "a request does nothing until it is awaited"]
+pub struct LaterRequest {
+    request: Request,
+    context: Vec<u8>,
+    inherited: Option<std::time::Instant>,
+    /// What needs the version that the request has come to.
+    what: &'static str,
+}
+
+impl LaterRequest {
+    /// Writes an argument that came with this minor version.
+    pub fn arg<V: Serialize + ?Sized>(mut self, name: &'static str, minor: u64, value: &V) -> Self {
+        let needed = Version::new(self.request.needed.major(), minor);
+        if needed > self.request.needed {
+            self.request.needed = needed;
+            self.what = name;
+        }
+        self.request = self.request.arg(name, value);
+        self
+    }
+
+    /// Writes an argument that came with this minor version, unless the cap is older.
+    pub fn arg_or_drop<V: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        minor: u64,
+        value: &V,
+    ) -> Self {
+        let needed = Version::new(self.request.needed.major(), minor);
+        if self.request.options.cap.allows(&needed) { self.arg(name, minor, value) } else { self }
+    }
+
+    /// Makes it a call.
+    pub fn call<R, const IS_RESULT: bool>(self) -> Call<R, IS_RESULT> {
+        let msg_id = Uuid::new_v4();
+        Call::new(self.ready(Some(msg_id)))
+    }
+
+    /// Makes it a cast.
+    pub fn cast(self) -> Cast {
+        Cast::new(self.ready(None))
+    }
+
+    fn ready(self, msg_id: Option<Uuid>) -> Result<Ready, CallError> {
+        let Self { request, context, inherited, what } = self;
+        let options = &request.options;
+        if let Some(error) = request.error {
+            return Err(error);
+        }
+        if !options.cap.allows(&request.needed) {
+            let what = if what == request.method {
+                format!("`{what}`")
+            } else {
+                format!("`{}` of `{}`", what, request.method)
+            };
+            return Err(CallError::VersionCap {
+                what,
+                needed: request.needed,
+                cap: options.cap.clone(),
+            });
+        }
+        let unique_id = Uuid::new_v4();
+        let tail = Tail {
+            namespace: options.namespace.as_deref(),
+            version: options.versioned.then_some(&request.needed),
+            call: msg_id.map(|id| (id, request.transport.replies().queue())),
+            unique_id,
+            context: &context,
+        };
+        let body = request.writer.finish(&tail).map_err(CallError::Encode)?;
+        let route = if request.fanout { options.to_every_host() } else { options.route.clone() };
+        let timeout =
+            options.timeout.or(request.timeout).unwrap_or_else(|| request.transport.timeout());
+        let retry = options.retry.unwrap_or(request.retry);
+        Ok(Ready {
+            transport: request.transport,
+            route,
+            body,
+            unique_id,
+            msg_id,
+            timeout,
+            inherited,
+            retry,
+        })
+    }
+}
+
+impl fmt::Debug for LaterRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LaterRequest").field("method", &self.request.method).finish_non_exhaustive()
+    }
+}

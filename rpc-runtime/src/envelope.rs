@@ -1,0 +1,217 @@
+//! The bytes of a message, and what they say: envelope 2.0 around a request or a reply.
+//!
+//! Plain functions over byte strings. A message is one JSON object whose `oslo.message` is a string that holds JSON
+//! again (wire: sections 2 and 3); both layers are written in one pass, straight into the body. Reading keeps the
+//! arguments and the result as text, so that they are decoded once, into the types that the interface names.
+
+mod context;
+mod read;
+
+use std::io::Write as _;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+pub(crate) use context::write_context;
+pub(crate) use read::{EnvelopeError, Reply, Request, open};
+
+use crate::json::{self, Escaped};
+
+/// The one content type that receivers accept (wire: section 5.1).
+pub(crate) const CONTENT_TYPE: &str = "application/json";
+
+const OPENING: &[u8] = br#"{"oslo.version": "2.0", "oslo.message": ""#;
+const CLOSING: &[u8] = br#""}"#;
+
+/// A message that is being written.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    body: Vec<u8>,
+}
+
+impl Writer {
+    fn open() -> Self {
+        let mut body = Vec::with_capacity(512);
+        body.extend_from_slice(OPENING);
+        Self { body }
+    }
+
+    /// Writes inner JSON text that needs nothing but its quotes escaped.
+    fn raw(&mut self, text: &str) {
+        // A `Vec` takes everything.
+        let _ = Escaped(&mut self.body).write_all(text.as_bytes());
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
+        json::write(Escaped(&mut self.body), value)
+    }
+
+    fn member<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), serde_json::Error> {
+        self.raw(", ");
+        self.value(name)?;
+        self.raw(": ");
+        self.value(value)
+    }
+
+    fn close(mut self) -> Vec<u8> {
+        self.raw("}");
+        self.body.extend_from_slice(CLOSING);
+        self.body
+    }
+}
+
+/// A request while its arguments are being written.
+#[derive(Debug)]
+pub(crate) struct RequestWriter {
+    writer: Writer,
+    first: bool,
+}
+
+/// What stands behind a request's arguments.
+#[derive(Debug)]
+pub(crate) struct Tail<'a> {
+    pub(crate) namespace: Option<&'a str>,
+    /// Absent is read as `1.0`.
+    pub(crate) version: Option<&'a rpc_idl::Version>,
+    /// A call's id and the queue for its reply.
+    pub(crate) call: Option<(Uuid, &'a str)>,
+    pub(crate) unique_id: Uuid,
+    /// What [`write_context`] made.
+    pub(crate) context: &'a [u8],
+}
+
+impl RequestWriter {
+    pub(crate) fn new(method: &str) -> Self {
+        let mut writer = Writer::open();
+        writer.raw(r#"{"method": "#);
+        // A method's name is a Rust string: it is always JSON.
+        let _ = writer.value(method);
+        writer.raw(r#", "args": {"#);
+        Self { writer, first: true }
+    }
+
+    /// Adds an argument. After an error the message is spoilt.
+    pub(crate) fn arg<T: Serialize + ?Sized>(
+        &mut self,
+        name: &str,
+        value: &T,
+    ) -> Result<(), serde_json::Error> {
+        if !std::mem::take(&mut self.first) {
+            self.writer.raw(", ");
+        }
+        self.writer.value(name)?;
+        self.writer.raw(": ");
+        self.writer.value(value)
+    }
+
+    /// Ends the message, and returns its body.
+    pub(crate) fn finish(self, tail: &Tail<'_>) -> Result<Vec<u8>, serde_json::Error> {
+        let mut writer = self.writer;
+        writer.raw("}");
+        if let Some(namespace) = tail.namespace {
+            writer.member("namespace", namespace)?;
+        }
+        if let Some(version) = tail.version {
+            writer.raw(r#", "version": ""#);
+            let _ = write!(Escaped(&mut writer.body), "{version}");
+            writer.raw("\"");
+        }
+        if let Some((msg_id, reply_queue)) = tail.call {
+            writer.member("_msg_id", hex(msg_id, &mut [0; 32]))?;
+            writer.member("_reply_q", reply_queue)?;
+            writer.raw(r#", "_timeout": null"#);
+        }
+        writer.member("_unique_id", hex(tail.unique_id, &mut [0; 32]))?;
+        writer.body.extend_from_slice(tail.context);
+        Ok(writer.close())
+    }
+}
+
+/// Formats an id as the wire does: 32 lower-case hex digits, no dashes.
+fn hex(id: Uuid, buffer: &mut [u8; 32]) -> &str {
+    id.simple().encode_lower(buffer)
+}
+
+/// A reply whose result is written, and that misses only whom it is for.
+#[derive(Debug)]
+pub(crate) struct ReplyWriter(Writer);
+
+impl ReplyWriter {
+    /// Writes a method's result.
+    pub(crate) fn result<T: Serialize + ?Sized>(result: &T) -> Result<Self, serde_json::Error> {
+        let mut writer = Writer::open();
+        writer.raw(r#"{"result": "#);
+        writer.value(result)?;
+        writer.raw(r#", "failure": null"#);
+        Ok(Self(writer))
+    }
+
+    /// Writes why there is no result.
+    pub(crate) fn failure(failure: &crate::Failure) -> Self {
+        let mut writer = Writer::open();
+        writer.raw(r#"{"result": null, "failure": "#);
+        // A string is always JSON.
+        let _ = writer.value(&failure.encode());
+        Self(writer)
+    }
+
+    /// Ends the reply to the call `msg_id`, which is echoed as it came. Returns the reply's body.
+    pub(crate) fn finish(mut self, msg_id: &str, unique_id: Uuid) -> Vec<u8> {
+        self.0.raw(r#", "ending": true"#);
+        let _ = self.0.member("_msg_id", msg_id);
+        let _ = self.0.member("_unique_id", hex(unique_id, &mut [0; 32]));
+        self.0.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: Uuid = Uuid::from_u128(0x1234);
+
+    fn inner(body: &[u8]) -> String {
+        open(body).expect("an envelope").into_owned()
+    }
+
+    #[test]
+    fn a_call_has_its_members_in_the_recorded_order() {
+        let mut request = RequestWriter::new("echo");
+        request.arg("u", "é").expect("text is JSON");
+        request.arg("n", &None::<u8>).expect("null is JSON");
+        let version = rpc_idl::Version::new(2, 1);
+        let mut context = Vec::new();
+        write_context(&serde_json::json!({"user": "u"}), &mut context).expect("an object");
+        let body = request
+            .finish(&Tail {
+                namespace: Some("control"),
+                version: Some(&version),
+                call: Some((ID, "reply_1")),
+                unique_id: ID,
+                context: &context,
+            })
+            .expect("all of it is JSON");
+        assert_eq!(
+            inner(&body),
+            concat!(
+                r#"{"method": "echo", "args": {"u": "\u00e9", "n": null}, "namespace": "control", "version": "2.1", "#,
+                r#""_msg_id": "00000000000000000000000000001234", "_reply_q": "reply_1", "_timeout": null, "#,
+                r#""_unique_id": "00000000000000000000000000001234", "_context_user": "u"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_failure_is_text_within_text_within_text() {
+        let failure = crate::Failure::of("it \"broke\"", "builtins", "ValueError");
+        let body = ReplyWriter::failure(&failure).finish("id", ID);
+        let text = inner(&body);
+        let reply = Reply::parse(text).expect("a reply");
+        let read = reply.failure().expect("readable").expect("a failure");
+        assert_eq!(read.message(), "it \"broke\"");
+    }
+}

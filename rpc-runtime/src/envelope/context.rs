@@ -1,0 +1,268 @@
+//! The context of a request: each of its keys becomes a member `_context_<key>` of the message (wire: section 2.1).
+
+use std::fmt::Display;
+
+use serde::{
+    Serialize, Serializer,
+    ser::{Error as _, Impossible, SerializeMap, SerializeStruct},
+};
+
+use crate::json::{self, Escaped};
+
+type Error = serde_json::Error;
+
+/// Appends the members of `context`, as they stand inside the escaped message.
+///
+/// # Errors
+/// If `context` is not a map or struct with string keys, has a key `self`, or holds what JSON cannot say. A `self`
+/// would tear down the connection of an original server that receives it.
+pub(crate) fn write_context<C: Serialize + ?Sized>(
+    context: &C,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    context.serialize(Members { out, key: None })
+}
+
+struct Members<'a> {
+    out: &'a mut Vec<u8>,
+    key: Option<String>,
+}
+
+impl Members<'_> {
+    fn member<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Error> {
+        if key == "self" {
+            return Err(Error::custom(
+                "a context key cannot be `self`: it kills the connection of Python servers",
+            ));
+        }
+        self.out.extend_from_slice(b", ");
+        json::write(Escaped(self.out), &Prefixed(key))?;
+        self.out.extend_from_slice(b": ");
+        json::write(Escaped(self.out), value)
+    }
+}
+
+struct Prefixed<'a>(&'a str);
+
+impl Serialize for Prefixed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("_context_{}", self.0))
+    }
+}
+
+impl SerializeMap for Members<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        self.key = Some(key.serialize(Key)?);
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let key = self.key.take().ok_or_else(|| Error::custom("a context value without a key"))?;
+        self.member(&key, value)
+    }
+
+    fn end(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl SerializeStruct for Members<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.member(key, value)
+    }
+
+    fn end(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Refuses every kind of value but the ones that the caller writes out.
+macro_rules! refuse {
+    ($ok:ty, $what:literal: $($method:ident($($ty:ty),*);)*) => {
+        $(fn $method(self, $(_: $ty),*) -> Result<$ok, Error> { Err(Error::custom($what)) })*
+    };
+}
+
+impl Serializer for Members<'_> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Impossible<(), Error>;
+    type SerializeTuple = Impossible<(), Error>;
+    type SerializeTupleStruct = Impossible<(), Error>;
+    type SerializeTupleVariant = Impossible<(), Error>;
+    type SerializeMap = Self;
+    type SerializeStruct = Self;
+    type SerializeStructVariant = Impossible<(), Error>;
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self, Error> {
+        Ok(self)
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Error> {
+        Ok(self)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_none(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn serialize_unit(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    refuse! { (), "a context is a map or a struct":
+        serialize_bool(bool); serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64);
+        serialize_u8(u8); serialize_u16(u16); serialize_u32(u32); serialize_u64(u64); serialize_f32(f32);
+        serialize_f64(f64); serialize_char(char); serialize_str(&str); serialize_bytes(&[u8]);
+        serialize_unit_variant(&'static str, u32, &'static str);
+    }
+    refuse! { Impossible<(), Error>, "a context is a map or a struct":
+        serialize_seq(Option<usize>); serialize_tuple(usize); serialize_tuple_struct(&'static str, usize);
+        serialize_tuple_variant(&'static str, u32, &'static str, usize);
+        serialize_struct_variant(&'static str, u32, &'static str, usize);
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Error> {
+        Err(Error::custom("a context is a map or a struct"))
+    }
+}
+
+/// Reads a map's key as text.
+struct Key;
+
+impl Serializer for Key {
+    type Ok = String;
+    type Error = Error;
+    type SerializeSeq = Impossible<String, Error>;
+    type SerializeTuple = Impossible<String, Error>;
+    type SerializeTupleStruct = Impossible<String, Error>;
+    type SerializeTupleVariant = Impossible<String, Error>;
+    type SerializeMap = Impossible<String, Error>;
+    type SerializeStruct = Impossible<String, Error>;
+    type SerializeStructVariant = Impossible<String, Error>;
+
+    fn serialize_str(self, key: &str) -> Result<String, Error> {
+        Ok(key.to_owned())
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        key: &'static str,
+    ) -> Result<String, Error> {
+        Ok(key.to_owned())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<String, Error> {
+        value.serialize(self)
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, key: &T) -> Result<String, Error> {
+        Ok(key.to_string())
+    }
+
+    refuse! { String, "a context key is a string":
+        serialize_bool(bool); serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64);
+        serialize_u8(u8); serialize_u16(u16); serialize_u32(u32); serialize_u64(u64); serialize_f32(f32);
+        serialize_f64(f64); serialize_char(char); serialize_bytes(&[u8]); serialize_none(); serialize_unit();
+        serialize_unit_struct(&'static str);
+    }
+    refuse! { Impossible<String, Error>, "a context key is a string":
+        serialize_seq(Option<usize>); serialize_tuple(usize); serialize_tuple_struct(&'static str, usize);
+        serialize_tuple_variant(&'static str, u32, &'static str, usize); serialize_map(Option<usize>);
+        serialize_struct(&'static str, usize); serialize_struct_variant(&'static str, u32, &'static str, usize);
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<String, Error> {
+        Err(Error::custom("a context key is a string"))
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<String, Error> {
+        Err(Error::custom("a context key is a string"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn written<C: Serialize>(context: &C) -> Result<String, String> {
+        let mut out = Vec::new();
+        write_context(context, &mut out).map_err(|error| error.to_string())?;
+        String::from_utf8(out).map_err(|error| error.to_string())
+    }
+
+    #[derive(Serialize)]
+    struct Own {
+        user_id: &'static str,
+        roles: Vec<u8>,
+    }
+
+    #[test]
+    fn keys_are_prefixed_and_escaped_for_the_outer_string() {
+        let context = Own { user_id: "u1", roles: vec![1, 2] };
+        let members = r#", \"_context_user_id\": \"u1\", \"_context_roles\": [1, 2]"#;
+        assert_eq!(written(&context).as_deref(), Ok(members));
+        assert_eq!(written(&Some(&context)).as_deref(), Ok(members));
+        assert_eq!(written(&()).as_deref(), Ok(""));
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        for refused in
+            [written(&5), written(&"text"), written(&vec![1]), written(&BTreeMap::from([(1, 2)]))]
+        {
+            assert!(refused.is_err());
+        }
+    }
+
+    #[test]
+    fn a_key_named_self_is_refused() {
+        assert!(written(&BTreeMap::from([("self", 1)])).is_err());
+    }
+}

@@ -1,0 +1,315 @@
+//! Reading: the envelope, a request's parts, a reply's parts.
+
+use std::{borrow::Cow, fmt, ops::Range};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::Failure;
+
+/// Why a message is not one of this protocol. It is refused without an answer: there is nobody to answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EnvelopeError {
+    #[error("the body is not a JSON object in UTF-8")]
+    Json(#[source] serde_json::Error),
+    #[error("the envelope's version is not \"2.0\"")]
+    Version,
+    #[error("`oslo.message` is not a string")]
+    Message,
+}
+
+/// Returns the message inside an envelope: JSON text. A body without both envelope keys is itself the message, as
+/// peers from before envelopes send it (wire: section 10.1).
+pub(crate) fn open(body: &[u8]) -> Result<Cow<'_, str>, EnvelopeError> {
+    let outer: Outer<'_> = serde_json::from_slice(body).map_err(EnvelopeError::Json)?;
+    let (Some(version), Some(message)) = (outer.version, outer.message) else {
+        // It parsed, so it is UTF-8.
+        return Ok(String::from_utf8_lossy(body));
+    };
+    match serde_json::from_str::<Text<'_>>(version.get()) {
+        Ok(Text(version)) if version == "2.0" => {}
+        _ => return Err(EnvelopeError::Version),
+    }
+    let Text(message) = serde_json::from_str(message.get()).map_err(|_| EnvelopeError::Message)?;
+    Ok(message)
+}
+
+/// A string that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Reads a member that should be a string.
+fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(value.get()).ok().map(|Text(text)| text)
+}
+
+#[derive(Default)]
+struct Outer<'a> {
+    version: Option<&'a RawValue>,
+    message: Option<&'a RawValue>,
+}
+
+/// Reads an object by handing each member to `$take`. A repeated key overwrites: Python keeps the last, too.
+macro_rules! object {
+    ($name:ident, $expecting:literal, |$object:ident, $key:ident, $value:ident| $take:expr) => {
+        impl<'de> Deserialize<'de> for $name<'de> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Members;
+                impl<'de> Visitor<'de> for Members {
+                    type Value = $name<'de>;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expecting)
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(
+                        self,
+                        mut map: A,
+                    ) -> Result<$name<'de>, A::Error> {
+                        let mut $object = $name::default();
+                        while let Some(Text($key)) = map.next_key::<Text<'de>>()? {
+                            let $value = map.next_value::<&'de RawValue>()?;
+                            $take
+                        }
+                        Ok($object)
+                    }
+                }
+                deserializer.deserialize_map(Members)
+            }
+        }
+    };
+}
+
+object!(Outer, "a message", |outer, key, value| match &*key {
+    "oslo.version" => outer.version = Some(value),
+    "oslo.message" => outer.message = Some(value),
+    _ => {}
+});
+
+/// A request's parts, as text. What a peer left out or misspelt shows only where it matters.
+#[derive(Debug, Default)]
+pub(crate) struct Request<'a> {
+    method: Option<&'a RawValue>,
+    args: Option<&'a RawValue>,
+    namespace: Option<&'a RawValue>,
+    version: Option<&'a RawValue>,
+    msg_id: Option<&'a RawValue>,
+    reply_queue: Option<&'a RawValue>,
+    unique_id: Option<&'a RawValue>,
+    /// The context's keys without their prefix.
+    pub(crate) context: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+object!(Request, "a request", |request, key, value| match &*key {
+    "method" => request.method = Some(value),
+    "args" => request.args = Some(value),
+    "namespace" => request.namespace = Some(value),
+    "version" => request.version = Some(value),
+    "_msg_id" => request.msg_id = Some(value),
+    "_reply_q" => request.reply_queue = Some(value),
+    "_unique_id" => request.unique_id = Some(value),
+    _ => {
+        if let Some(name) = strip_context(key) {
+            request.context.push((name, value));
+        }
+    }
+});
+
+fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    match key {
+        Cow::Borrowed(key) => key.strip_prefix("_context_").map(Cow::Borrowed),
+        Cow::Owned(key) => key.strip_prefix("_context_").map(|name| Cow::Owned(name.to_owned())),
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads the text that [`open`] returned.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, EnvelopeError> {
+        serde_json::from_str(text).map_err(EnvelopeError::Json)
+    }
+
+    /// The method's name. `None` if it is missing or no string.
+    pub(crate) fn method(&self) -> Option<Cow<'a, str>> {
+        string(self.method?)
+    }
+
+    /// The version, `1.0` if there is none. `None` if it is no string: nothing serves that.
+    pub(crate) fn version(&self) -> Option<Cow<'a, str>> {
+        self.version.map_or(Some(Cow::Borrowed("1.0")), string)
+    }
+
+    pub(crate) fn namespace(&self) -> Option<Cow<'a, str>> {
+        string(self.namespace?)
+    }
+
+    /// Who waits for a reply: the call's id and its queue. Both are there, or nobody waits.
+    pub(crate) fn caller(&self) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+        let (id, queue) = (string(self.msg_id?)?, string(self.reply_queue?)?);
+        (!queue.is_empty()).then_some((id, queue))
+    }
+
+    /// The id by which a repeated delivery is known. Peers may leave it out.
+    pub(crate) fn unique_id(&self) -> Option<Cow<'a, str>> {
+        string(self.unique_id?)
+    }
+
+    /// The arguments, in the order in which they came. An absent `args` means none.
+    pub(crate) fn args(&self) -> Result<Vec<(Cow<'a, str>, &'a RawValue)>, serde_json::Error> {
+        let Some(args) = self.args else { return Ok(Vec::new()) };
+        serde_json::from_str::<Arguments<'a>>(args.get()).map(|args| args.0)
+    }
+}
+
+#[derive(Default)]
+struct Arguments<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+object!(Arguments, "the arguments by name", |args, key, value| args.0.push((key, value)));
+
+#[derive(Default)]
+struct ReplyParts<'a> {
+    msg_id: Option<&'a RawValue>,
+    result: Option<&'a RawValue>,
+    failure: Option<&'a RawValue>,
+    ending: Option<&'a RawValue>,
+}
+
+object!(ReplyParts, "a reply", |reply, key, value| match &*key {
+    "_msg_id" => reply.msg_id = Some(value),
+    "result" => reply.result = Some(value),
+    "failure" => reply.failure = Some(value),
+    "ending" => reply.ending = Some(value),
+    _ => {}
+});
+
+/// A reply: its text, and where in it the parts are.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    text: String,
+    msg_id: String,
+    result: Option<Range<usize>>,
+    failure: Option<Range<usize>>,
+    ending: bool,
+}
+
+impl Reply {
+    /// Reads the text that [`open`] returned.
+    pub(crate) fn parse(text: String) -> Result<Self, EnvelopeError> {
+        let parts: ReplyParts<'_> = serde_json::from_str(&text).map_err(EnvelopeError::Json)?;
+        let place = |value: &RawValue| {
+            let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+            start..start + value.get().len()
+        };
+        let there = |value: &&RawValue| value.get() != "null";
+        let msg_id = parts.msg_id.and_then(string).ok_or(EnvelopeError::Message)?.into_owned();
+        let result = parts.result.filter(there).map(place);
+        let failure =
+            parts.failure.filter(|value| there(value) && value.get() != "\"\"").map(place);
+        let ending =
+            parts.ending.is_some_and(|ending| !matches!(ending.get(), "false" | "null" | "0"));
+        Ok(Self { msg_id, result, failure, ending, text })
+    }
+
+    /// The id of the call that this answers.
+    pub(crate) fn msg_id(&self) -> &str {
+        &self.msg_id
+    }
+
+    /// Whether this is the last message for its call. The ones before are heartbeats, or carry the result of a
+    /// server that sends the result and the end apart.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Whether this carries a result or a failure.
+    pub(crate) fn has_content(&self) -> bool {
+        self.result.is_some() || self.failure.is_some()
+    }
+
+    /// The result's JSON text; an absent one is `null`.
+    pub(crate) fn result(&self) -> &str {
+        self.result.clone().and_then(|place| self.text.get(place)).unwrap_or("null")
+    }
+
+    /// The failure, if the call failed.
+    ///
+    /// It is a string that holds JSON; the object itself is taken, too, where the original would give its caller a
+    /// `JSONDecodeError`.
+    pub(crate) fn failure(&self) -> Result<Option<Failure>, serde_json::Error> {
+        let Some(text) = self.failure.clone().and_then(|place| self.text.get(place)) else {
+            return Ok(None);
+        };
+        if text.starts_with('{') {
+            return Failure::decode(text).map(Some);
+        }
+        let Text(text) = serde_json::from_str(text)?;
+        Failure::decode(&text).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelopes_are_taken_as_the_original_takes_them() {
+        for (body, message) in [
+            (r#"{"oslo.version": "2.0", "oslo.message": "{\"a\": 1}"}"#, Some(r#"{"a": 1}"#)),
+            (r#"{"oslo.version": "2.0", "x": 1, "oslo.message": "{}"}"#, Some("{}")),
+            (r#"{"method": "m"}"#, Some(r#"{"method": "m"}"#)),
+            (r#"{"oslo.message": "{}"}"#, Some(r#"{"oslo.message": "{}"}"#)),
+            (r#"{"oslo.version": "2.1", "oslo.message": "{}"}"#, None),
+            (r#"{"oslo.version": 2.0, "oslo.message": "{}"}"#, None),
+            (r#"{"oslo.version": null, "oslo.message": "{}"}"#, None),
+            (r#"{"oslo.version": "2.0", "oslo.message": {}}"#, None),
+            ("\u{feff}{}", None),
+            ("[]", None),
+            ("", None),
+        ] {
+            assert_eq!(open(body.as_bytes()).ok().as_deref(), message, "{body}");
+        }
+        assert!(open(b"{\"a\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn a_request_without_version_is_1_0_and_null_is_none() {
+        let request =
+            |text| Request::parse(text).expect("an object").version().map(Cow::into_owned);
+        assert_eq!(request("{}").as_deref(), Some("1.0"));
+        assert_eq!(request(r#"{"version": null}"#), None);
+        assert_eq!(request(r#"{"version": 1.0}"#), None);
+    }
+
+    #[test]
+    fn a_caller_needs_both_of_its_members() {
+        let caller = |text| Request::parse(text).expect("an object").caller().is_some();
+        assert!(caller(r#"{"_msg_id": "1", "_reply_q": "q"}"#));
+        assert!(!caller(r#"{"_msg_id": "1", "_reply_q": ""}"#));
+        assert!(!caller(r#"{"_msg_id": "1"}"#));
+        assert!(!caller(r#"{"_msg_id": ["1"], "_reply_q": "q"}"#));
+    }
+
+    #[test]
+    fn context_keys_lose_their_prefix() {
+        let text = r#"{"_context_a": {"b": null}, "_context_": 1, "_contextual": 2}"#;
+        let request = Request::parse(text).expect("an object");
+        let keys: Vec<_> =
+            request.context.iter().map(|(key, value)| (&**key, value.get())).collect();
+        assert_eq!(keys, [("a", r#"{"b": null}"#), ("", "1")]);
+    }
+
+    #[test]
+    fn a_reply_ends_unless_it_says_otherwise() {
+        let reply = |text: &str| Reply::parse(text.to_owned()).expect("a reply");
+        assert!(
+            reply(r#"{"_msg_id": "1", "result": 5, "failure": null, "ending": true}"#).is_ending()
+        );
+        let heartbeat =
+            reply(r#"{"_msg_id": "1", "result": null, "failure": null, "ending": false}"#);
+        assert!(!heartbeat.is_ending() && !heartbeat.has_content());
+        assert_eq!(reply(r#"{"_msg_id": "1", "result": [1, 2]}"#).result(), "[1, 2]");
+        assert!(Reply::parse(r#"{"result": 5}"#.to_owned()).is_err());
+    }
+}

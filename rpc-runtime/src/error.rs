@@ -1,0 +1,185 @@
+//! What can go wrong, by audience: a caller, and whoever sets up a transport or a server.
+
+use std::{convert::Infallible, error::Error, fmt, sync::Arc, time::Duration};
+
+use rpc_idl::Version;
+
+use crate::Failure;
+
+/// What a call returns: the method's value, or why there is none.
+pub type CallResult<T, E = Infallible> = Result<T, CallError<E>>;
+
+/// Why a call did not return a value, or a cast was not accepted.
+///
+/// `E` is the error that the interface declares for the method; every other variant is this library's.
+/// [`may_have_run`](Self::may_have_run) answers the question that follows: may I call again?
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E = Infallible> {
+    /// The method ran, and returned its own error.
+    #[error("the method failed")]
+    Method(#[source] E),
+    /// The server answered with a failure that the interface does not declare: an exception of its own, a refused
+    /// argument, an unknown method or version.
+    #[error("the server failed the request")]
+    Failure(#[source] Failure),
+    /// No queue is bound to the topic or host, so the broker returned the request. Nobody saw it.
+    #[error("no server is bound to `{routing_key}` on exchange `{exchange}`")]
+    Unroutable {
+        /// The exchange that the request was published to.
+        exchange: String,
+        /// Its routing key: the topic, or the topic, a dot and the host.
+        routing_key: String,
+    },
+    /// The deadline passed. `sent` says whether the request had left this process by then.
+    #[error("no {} within {waited:?}", if *sent { "answer" } else { "connection to the broker" })]
+    DeadlineExceeded {
+        /// How long the call was allowed to take.
+        waited: Duration,
+        /// Whether the request had been handed to the broker: a server may have run it, or may still.
+        sent: bool,
+    },
+    /// The connection was lost before the broker confirmed the request, and the request is not one to repeat. A
+    /// server may have run it.
+    #[error("the connection was lost before the broker confirmed the request")]
+    Interrupted,
+    /// The broker refused the request: its queue is full, or an internal error kept it from being stored.
+    #[error("the broker refused the request")]
+    Refused,
+    /// The request never left this process: the transport is closed, or the broker is out of reach for good.
+    #[error("the transport cannot send the request")]
+    Unavailable(#[source] TransportError),
+    /// The request needs a newer version than the client's cap allows. It was not sent.
+    #[error("{what} needs version {needed} of the RPC API, but this client is capped at {cap}")]
+    VersionCap {
+        /// The method or the argument that needs it.
+        what: String,
+        /// The version needed.
+        needed: Version,
+        /// The client's version cap.
+        cap: Version,
+    },
+    /// An argument or the context has no form in JSON. The request was not sent.
+    #[error("the request cannot be written as JSON")]
+    Encode(#[source] serde_json::Error),
+    /// A reply came, but not one that reads as the method's value or failure. The method has run.
+    #[error("the reply does not fit the method's type")]
+    Decode(#[source] serde_json::Error),
+}
+
+impl<E> CallError<E> {
+    /// Whether the method may have run, or may still run: calling again might run it twice.
+    ///
+    /// `false` is certain. It never depends on which transport carried the request.
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        match self {
+            Self::Method(_) | Self::Failure(_) | Self::Interrupted | Self::Decode(_) => true,
+            // A queue that dies between handing a request out and confirming it makes the broker refuse it.
+            Self::Refused => true,
+            Self::DeadlineExceeded { sent, .. } => *sent,
+            Self::Unroutable { .. }
+            | Self::Unavailable(_)
+            | Self::VersionCap { .. }
+            | Self::Encode(_) => false,
+        }
+    }
+}
+
+impl CallError {
+    /// Makes the framework's errors fit a method that declares `E`.
+    pub(crate) fn widen<E>(self) -> CallError<E> {
+        match self {
+            Self::Method(never) => match never {},
+            Self::Failure(failure) => CallError::Failure(failure),
+            Self::Unroutable { exchange, routing_key } => {
+                CallError::Unroutable { exchange, routing_key }
+            }
+            Self::DeadlineExceeded { waited, sent } => CallError::DeadlineExceeded { waited, sent },
+            Self::Interrupted => CallError::Interrupted,
+            Self::Refused => CallError::Refused,
+            Self::Unavailable(error) => CallError::Unavailable(error),
+            Self::VersionCap { what, needed, cap } => CallError::VersionCap { what, needed, cap },
+            Self::Encode(error) => CallError::Encode(error),
+            Self::Decode(error) => CallError::Decode(error),
+        }
+    }
+}
+
+/// Why a transport could not be set up, or a server not be bound.
+///
+/// Opaque, so that no broker library shows through; [`kind`](Self::kind) is what to decide by, the text is for people.
+#[derive(Clone)]
+pub struct TransportError(Arc<Inner>);
+
+struct Inner {
+    kind: TransportErrorKind,
+    what: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What sort of thing went wrong with a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The transport's URL, or a name given to it, is malformed. Trying again does not help.
+    Configuration,
+    /// No broker answered at any of the hosts. Trying again may help.
+    Unreachable,
+    /// The broker refused the credentials, the virtual host, or access to an exchange or queue.
+    Refused,
+    /// An exchange or queue exists with other properties than the ones wanted.
+    Mismatch,
+    /// It took longer than it may.
+    TimedOut,
+    /// The connection was lost meanwhile.
+    Disconnected,
+    /// The transport has been closed.
+    Closed,
+}
+
+impl TransportError {
+    pub(crate) fn new(kind: TransportErrorKind, what: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { kind, what: what.into(), source: None }))
+    }
+
+    pub(crate) fn caused(
+        kind: TransportErrorKind,
+        what: impl Into<String>,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner { kind, what: what.into(), source: Some(Box::new(source)) }))
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(TransportErrorKind::Closed, "the transport is closed")
+    }
+
+    /// Returns what sort of error this is.
+    #[must_use]
+    pub fn kind(&self) -> TransportErrorKind {
+        self.0.kind
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)
+    }
+}
+
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportError")
+            .field("kind", &self.0.kind)
+            .field("what", &self.0.what)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+    }
+}

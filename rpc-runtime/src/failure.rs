@@ -1,0 +1,314 @@
+//! Why a server has no result: what crosses the wire, and how a method's own error becomes that and back.
+
+use std::{convert::Infallible, fmt};
+
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::value::RawValue;
+
+use crate::json;
+
+/// The module whose classes the original's dispatcher raises (wire: section 3.1).
+const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
+
+/// A failure as it crosses the wire: a class in a module, a message, a traceback, and the values it was made with.
+///
+/// This is what a caller gets when a method fails with an error that its interface does not declare; declared ones
+/// arrive as the type that derives [`RemoteError`]. Nothing of it is ever executed: a class is a name here.
+#[derive(Clone)]
+pub struct Failure(Box<Parts>);
+
+/// Boxed, so that a failure takes no room in the results of what succeeds.
+#[derive(Clone, Default)]
+struct Parts {
+    class: String,
+    module: String,
+    message: String,
+    traceback: Vec<String>,
+    args: Vec<Box<RawValue>>,
+    kwargs: Vec<(String, Box<RawValue>)>,
+}
+
+impl Failure {
+    /// Makes a failure of `class` in `module` whose message is how `error` displays.
+    ///
+    /// Python rebuilds an exception as `class(*args, **kwargs)`. The message is the one positional argument until
+    /// [`args`](Self::args) replaces it.
+    pub fn of(error: &(impl fmt::Display + ?Sized), module: &str, class: &str) -> Self {
+        let message = error.to_string();
+        let traceback = vec![format!("{module}.{class}: {message}\n")];
+        let args = vec![Self::value(&message)];
+        Self(Box::new(Parts {
+            class: class.into(),
+            module: module.into(),
+            message,
+            traceback,
+            args,
+            kwargs: Vec::new(),
+        }))
+    }
+
+    /// Adds a keyword argument that the exception is made with.
+    #[must_use]
+    pub fn kwarg<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Self {
+        self.0.kwargs.push((name.into(), Self::value(value)));
+        self
+    }
+
+    /// Replaces the positional arguments that the exception is made with.
+    #[must_use]
+    pub fn args(mut self, args: &[Box<RawValue>]) -> Self {
+        self.0.args = args.to_vec();
+        self
+    }
+
+    /// Encodes one value for [`args`](Self::args). What JSON cannot say becomes `null`, so that a failure always has
+    /// an answer.
+    pub fn value<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
+        json::text(value)
+            .and_then(RawValue::from_string)
+            .unwrap_or_else(|_| RawValue::NULL.to_owned())
+    }
+
+    /// Returns the name of the exception's class, without a module.
+    #[must_use]
+    pub fn class(&self) -> &str {
+        &self.0.class
+    }
+
+    /// Returns the module of the exception's class, such as `cinder.exception` or `builtins`.
+    #[must_use]
+    pub fn module(&self) -> &str {
+        &self.0.module
+    }
+
+    /// Returns what the exception says.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns the lines of the server's traceback, each with its own line end.
+    #[must_use]
+    pub fn traceback(&self) -> &[String] {
+        &self.0.traceback
+    }
+
+    /// Decodes a keyword argument. `None` if it is absent or not a `T`.
+    #[must_use]
+    pub fn kwarg_value<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let (_, value) = self.0.kwargs.iter().rfind(|(key, _)| key == name)?;
+        serde_json::from_str(value.get()).ok()
+    }
+
+    /// Decodes a positional argument. `None` if it is absent or not a `T`.
+    #[must_use]
+    pub fn arg_value<T: DeserializeOwned>(&self, at: usize) -> Option<T> {
+        serde_json::from_str(self.0.args.get(at)?.get()).ok()
+    }
+
+    /// The failure of a server that has the version, but not the method.
+    #[must_use]
+    pub fn no_such_method(method: &str) -> Self {
+        let message = format!("Endpoint does not support RPC method {method}");
+        Self::of(&message, DISPATCHER, "NoSuchMethod")
+    }
+
+    /// The failure of a server that serves no interface of this version and namespace.
+    pub(crate) fn unsupported_version(version: &str, method: &str) -> Self {
+        let message =
+            format!("Endpoint does not support RPC version {version}. Attempted method: {method}");
+        Self::of(&message, DISPATCHER, "UnsupportedVersion")
+    }
+
+    /// The failure of a request whose arguments do not fit the method; Python raises the same class.
+    pub(crate) fn bad_arguments(message: &str) -> Self {
+        Self::of(message, "builtins", "TypeError")
+    }
+
+    /// A failure of this library's own making, which no Python class can stand for.
+    pub(crate) fn internal(class: &str, message: &str) -> Self {
+        Self::of(message, "rpc_runtime", class)
+    }
+
+    /// Returns the JSON text that goes into the reply's `failure` (wire: section 3.1).
+    pub(crate) fn encode(&self) -> String {
+        json::text(self).unwrap_or_else(|_| "{}".into())
+    }
+
+    /// Reads the JSON text of a reply's `failure`. Absent and `null` members are empty ones.
+    pub(crate) fn decode(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}: {}", self.0.module, self.0.class, self.0.message)
+    }
+}
+
+impl fmt::Debug for Failure {
+    /// Leaves out the arguments: they may hold what the caller sent, and failures are logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("class", &self.0.class)
+            .field("module", &self.0.module)
+            .field("message", &self.0.message)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Serialize for Failure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A failure that came from another server travels on under its own name.
+        let remote = self.0.class.ends_with("_Remote") && self.0.module.ends_with("_Remote");
+        let own = |name: &'_ str| match name.strip_suffix("_Remote") {
+            Some(own) if remote => own.to_owned(),
+            _ => name.to_owned(),
+        };
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("class", &own(&self.0.class))?;
+        map.serialize_entry("module", &own(&self.0.module))?;
+        map.serialize_entry("message", &self.0.message)?;
+        map.serialize_entry("tb", &self.0.traceback)?;
+        map.serialize_entry("args", &self.0.args)?;
+        map.serialize_entry("kwargs", &Keywords(&self.0.kwargs))?;
+        map.end()
+    }
+}
+
+struct Keywords<'a>(&'a [(String, Box<RawValue>)]);
+
+impl Serialize for Keywords<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Failure {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FailureVisitor)
+    }
+}
+
+struct FailureVisitor;
+
+impl<'de> Visitor<'de> for FailureVisitor {
+    type Value = Failure;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a failure: an object with `class`, `module` and `message`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Failure, A::Error> {
+        let mut failure = Failure(Box::default());
+        // A peer's odd member costs that member, never the failure: each is kept as text and read for itself.
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "class" => failure.0.class = lenient(&map.next_value::<Box<RawValue>>()?),
+                "module" => failure.0.module = lenient(&map.next_value::<Box<RawValue>>()?),
+                "message" => failure.0.message = lenient(&map.next_value::<Box<RawValue>>()?),
+                "tb" => failure.0.traceback = lenient(&map.next_value::<Box<RawValue>>()?),
+                "args" => failure.0.args = lenient(&map.next_value::<Box<RawValue>>()?),
+                "kwargs" => failure.0.kwargs = keywords(&map.next_value::<Box<RawValue>>()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(failure)
+    }
+}
+
+fn lenient<T: DeserializeOwned + Default>(value: &RawValue) -> T {
+    serde_json::from_str(value.get()).unwrap_or_default()
+}
+
+fn keywords(value: &RawValue) -> Vec<(String, Box<RawValue>)> {
+    let map: std::collections::BTreeMap<String, Box<RawValue>> = lenient(value);
+    map.into_iter().collect()
+}
+
+/// An error that an interface declares for a method, and that crosses the wire as a class with arguments.
+///
+/// Derive it: `#[derive(RemoteError)]` maps each variant of an enum to a class.
+pub trait RemoteError: fmt::Debug + Sized + Send + 'static {
+    /// Returns what crosses the wire.
+    fn to_failure(&self) -> Failure;
+
+    /// Recognises a failure as one of this type.
+    ///
+    /// # Errors
+    /// Gives the failure back if it is none of this type's classes; the caller then gets it as it is.
+    fn from_failure(failure: Failure) -> Result<Self, Failure>;
+}
+
+impl RemoteError for Infallible {
+    fn to_failure(&self) -> Failure {
+        match *self {}
+    }
+
+    fn from_failure(failure: Failure) -> Result<Self, Failure> {
+        Err(failure)
+    }
+}
+
+impl RemoteError for Failure {
+    fn to_failure(&self) -> Failure {
+        self.clone()
+    }
+
+    fn from_failure(failure: Failure) -> Result<Self, Failure> {
+        Ok(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_in_the_recorded_order() {
+        let failure = Failure::of("no vm-1", "wire_exc", "CustomKw").kwarg("name", "vm-1");
+        assert_eq!(
+            failure.encode(),
+            r#"{"class": "CustomKw", "module": "wire_exc", "message": "no vm-1", "tb": ["wire_exc.CustomKw: no vm-1\n"], "args": ["no vm-1"], "kwargs": {"name": "vm-1"}}"#
+        );
+    }
+
+    #[test]
+    fn a_failure_reads_back() {
+        let failure = Failure::decode(&Failure::of("m", "a.b", "C").kwarg("n", &5).encode())
+            .expect("our own form");
+        assert_eq!((failure.module(), failure.class(), failure.message()), ("a.b", "C", "m"));
+        assert_eq!(failure.kwarg_value::<u32>("n"), Some(5));
+        assert_eq!(failure.arg_value::<String>(0).as_deref(), Some("m"));
+    }
+
+    #[test]
+    fn odd_members_cost_only_themselves() {
+        let failure =
+            Failure::decode(r#"{"class": "C", "module": null, "tb": 5, "args": null, "x": [1]}"#)
+                .expect("an object");
+        assert_eq!((failure.class(), failure.module(), failure.traceback().len()), ("C", "", 0));
+        assert!(Failure::decode("[]").is_err());
+    }
+
+    #[test]
+    fn a_remote_failure_travels_on_under_its_own_name() {
+        assert!(
+            Failure::of("m", "a_Remote", "C_Remote")
+                .encode()
+                .starts_with(r#"{"class": "C", "module": "a", "#)
+        );
+        assert!(
+            Failure::of("m", "a", "C_Remote")
+                .encode()
+                .starts_with(r#"{"class": "C_Remote", "module": "a", "#)
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! A request that somebody waits for: its message until it is sent, then how it ended.
+//!
+//! One allocation a request serves the caller, the transport that sends it, and the table of replies. The caller owns
+//! the waiting; when it stops, the message is dropped unless it has been taken for sending.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use uuid::Uuid;
+
+use crate::{TransportError, caps::Retry, envelope::Reply};
+
+/// A message on its way to the broker: its body, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) route: Route,
+    pub(crate) body: Vec<u8>,
+    /// A call's deadline, from which its expiration is made.
+    pub(crate) expires: Option<Expiry>,
+    pub(crate) unique_id: Uuid,
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) exchange: Exchange,
+    pub(crate) routing_key: Arc<str>,
+    /// Whether the broker gives the message back if no queue takes it.
+    pub(crate) mandatory: bool,
+}
+
+/// An exchange, and who declares it how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    /// The broker's own, which routes by queue name: for replies.
+    Default,
+    /// A control exchange.
+    Topic(Arc<str>),
+    /// The fanout exchange of a topic.
+    Fanout(Arc<str>),
+}
+
+impl Exchange {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Default => "",
+            Self::Topic(name) | Self::Fanout(name) => name,
+        }
+    }
+}
+
+/// When a request stops being worth running.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expiry {
+    pub(crate) deadline: Instant,
+    /// What the deadline was made of.
+    pub(crate) timeout: Duration,
+}
+
+impl Expiry {
+    /// How much later than its caller's first instant a message may leave and still carry the whole timeout.
+    const AT_ONCE: Duration = Duration::from_millis(20);
+
+    /// The longest that RabbitMQ keeps a timer for, in milliseconds: 49 days.
+    const LONGEST: u64 = 49 * 24 * 3600 * 1000;
+
+    /// Returns the message's `expiration` in milliseconds, at least 1. `None` once the deadline has passed.
+    ///
+    /// A message that leaves at once carries the timeout as it was asked for, as the original's does; one that had to
+    /// wait for a connection carries what is left.
+    pub(crate) fn millis(&self, now: Instant) -> Option<u64> {
+        let left = self.deadline.checked_duration_since(now).filter(|left| !left.is_zero())?;
+        let time = if left + Self::AT_ONCE >= self.timeout { self.timeout } else { left };
+        Some(u64::try_from(time.as_millis()).unwrap_or(Self::LONGEST).clamp(1, Self::LONGEST))
+    }
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A cast was confirmed.
+    Confirmed,
+    /// A call was answered.
+    Answered(Reply),
+    Unroutable,
+    Refused,
+    /// The connection was lost with the request on its way.
+    Interrupted,
+    Unsent(TransportError),
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Queued,
+    Sent,
+    Confirmed,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    state: Mutex<State>,
+    pub(crate) retry: Retry,
+    /// A call ends with its reply, a cast with the broker's confirm.
+    pub(crate) is_call: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    message: Option<Outgoing>,
+    outcome: Option<Outcome>,
+    /// The result of a server that sends it ahead of the end.
+    early: Option<Reply>,
+    waker: Option<Waker>,
+}
+
+impl Pending {
+    pub(crate) fn new(message: Outgoing, is_call: bool, retry: Retry) -> Self {
+        let state = State {
+            phase: Phase::Queued,
+            message: Some(message),
+            outcome: None,
+            early: None,
+            waker: None,
+        };
+        Self { state: Mutex::new(state), retry, is_call }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the message to send it. `None` if nobody waits any more: then it is not sent.
+    pub(crate) fn take(&self) -> Option<Outgoing> {
+        let mut state = self.lock();
+        let message = state.message.take()?;
+        state.phase = Phase::Sent;
+        Some(message)
+    }
+
+    /// Gives the message back after all, to be sent later. `left` says whether it may have been sent before.
+    pub(crate) fn put_back(&self, message: Outgoing, left: bool) {
+        let mut state = self.lock();
+        if state.outcome.is_none() {
+            state.message = Some(message);
+            if !left {
+                state.phase = Phase::Queued;
+            }
+        }
+    }
+
+    /// The broker has the message. That ends a cast; a call waits for its reply.
+    pub(crate) fn confirm(&self) {
+        if self.is_call {
+            self.lock().phase = Phase::Confirmed;
+        } else {
+            self.end(Outcome::Confirmed);
+        }
+    }
+
+    /// Ends the request, unless it has ended already.
+    pub(crate) fn end(&self, outcome: Outcome) {
+        let waker = {
+            let mut state = self.lock();
+            if state.outcome.is_some() {
+                return;
+            }
+            state.outcome = Some(outcome);
+            state.message = None;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes a reply to this call.
+    pub(crate) fn reply(&self, reply: Reply) {
+        if !reply.is_ending() {
+            if reply.has_content() {
+                self.lock().early = Some(reply);
+            }
+            return;
+        }
+        let early = if reply.has_content() { None } else { self.lock().early.take() };
+        self.end(Outcome::Answered(early.unwrap_or(reply)));
+    }
+
+    /// Whether the message still waits to be sent.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.lock().message.is_some()
+    }
+
+    /// Whether the request has left this process.
+    pub(crate) fn has_left(&self) -> bool {
+        self.lock().phase != Phase::Queued
+    }
+
+    /// Nobody waits any more. A message that has not been taken is dropped.
+    pub(crate) fn abandon(&self) {
+        self.lock().message = None;
+    }
+
+    /// Waits for the end. Only one task may.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.lock();
+        if let Some(outcome) = state.outcome.take() {
+            return Poll::Ready(outcome);
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> Outgoing {
+        let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
+        Outgoing { route, body: Vec::new(), expires: None, unique_id: Uuid::from_u128(1) }
+    }
+
+    fn outcome(pending: &Pending) -> Option<Outcome> {
+        match pending.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        }
+    }
+
+    fn reply(text: &str) -> Reply {
+        Reply::parse(text.to_owned()).expect("a reply")
+    }
+
+    #[test]
+    fn an_abandoned_message_is_not_sent() {
+        let pending = Pending::new(message(), false, Retry::Unsent);
+        pending.abandon();
+        assert!(pending.take().is_none() && !pending.has_left());
+    }
+
+    #[test]
+    fn a_confirm_ends_a_cast_and_not_a_call() {
+        for is_call in [false, true] {
+            let pending = Pending::new(message(), is_call, Retry::Unsent);
+            assert!(pending.take().is_some() && pending.has_left());
+            pending.confirm();
+            assert_eq!(outcome(&pending).is_some(), !is_call);
+        }
+    }
+
+    #[test]
+    fn the_first_end_counts() {
+        let pending = Pending::new(message(), true, Retry::Unsent);
+        pending.end(Outcome::Unroutable);
+        pending.end(Outcome::Interrupted);
+        assert!(matches!(outcome(&pending), Some(Outcome::Unroutable)));
+    }
+
+    #[test]
+    fn a_result_ahead_of_the_end_is_kept() {
+        let pending = Pending::new(message(), true, Retry::Unsent);
+        pending
+            .reply(reply(r#"{"_msg_id": "1", "result": null, "failure": null, "ending": false}"#));
+        pending.reply(reply(r#"{"_msg_id": "1", "result": 5, "failure": null, "ending": false}"#));
+        assert!(outcome(&pending).is_none());
+        pending
+            .reply(reply(r#"{"_msg_id": "1", "result": null, "failure": null, "ending": true}"#));
+        assert!(
+            matches!(outcome(&pending), Some(Outcome::Answered(reply)) if reply.result() == "5")
+        );
+    }
+
+    #[test]
+    fn a_message_that_leaves_at_once_carries_the_whole_timeout() {
+        let (now, timeout) = (Instant::now(), Duration::from_millis(2500));
+        let expiry = Expiry { deadline: now + timeout, timeout };
+        let after = |millis| expiry.millis(now + Duration::from_millis(millis));
+        assert_eq!((after(3), after(1000), after(2500)), (Some(2500), Some(1500), None));
+        let tiny = Expiry {
+            deadline: now + Duration::from_micros(500),
+            timeout: Duration::from_micros(500),
+        };
+        assert_eq!(tiny.millis(now), Some(1));
+    }
+}

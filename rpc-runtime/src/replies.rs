@@ -1,0 +1,69 @@
+//! The calls of one transport that still wait for their reply.
+//!
+//! A plain table: message id to waiting call. It never touches the broker or the clock.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use uuid::Uuid;
+
+use crate::{
+    envelope::{self, EnvelopeError, Reply},
+    pending::Pending,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Replies {
+    queue: String,
+    waiting: Mutex<HashMap<Uuid, Arc<Pending>>>,
+}
+
+impl Replies {
+    pub(crate) fn new() -> Self {
+        let queue = format!("reply_{}", Uuid::new_v4().simple());
+        Self { queue, waiting: Mutex::default() }
+    }
+
+    /// The queue that replies come to. It keeps its name for the transport's life, so that a reply which is sent
+    /// while the client is away is there when it comes back.
+    pub(crate) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Pending>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn insert(&self, msg_id: Uuid, call: Arc<Pending>) {
+        self.lock().insert(msg_id, call);
+    }
+
+    pub(crate) fn remove(&self, msg_id: Uuid) {
+        self.lock().remove(&msg_id);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Hands a reply's body to the call that it answers. One that nobody waits for is dropped: it is late, or a
+    /// repetition, or not ours.
+    ///
+    /// # Errors
+    /// If the body is not a reply.
+    pub(crate) fn deliver(&self, body: &[u8]) -> Result<(), EnvelopeError> {
+        let reply = Reply::parse(envelope::open(body)?.into_owned())?;
+        let call =
+            Uuid::try_parse(reply.msg_id()).ok().and_then(|id| self.lock().get(&id).cloned());
+        match call {
+            Some(call) => call.reply(reply),
+            None => {
+                tracing::debug!(msg_id = %reply.msg_id().escape_debug(), "nobody waits for this reply")
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,392 @@
+//! The transport: one cheap handle for users, and the seam behind which the drivers stand.
+//!
+//! A driver knows envelopes as bytes, exchanges, topics and hosts; it knows nothing of methods or types.
+
+pub mod memory;
+#[cfg(feature = "rabbit")]
+mod rabbit;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+
+use crate::{
+    TransportError,
+    pending::{Outgoing, Pending},
+    replies::Replies,
+    url::{Scheme, TransportUrl},
+};
+
+/// A connection to a broker: clients send through it, servers listen on it.
+///
+/// Cheap to clone. It reconnects by itself; what waits for a reply goes on waiting meanwhile.
+///
+/// - `memory://name` is a broker inside this process, for examples and tests: every transport of that name shares it.
+/// - `rabbit://user:password@host:port,…/vhost` (also `amqp://`, `amqps://`, `rabbit+tls://`) is RabbitMQ.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
+/// let transport = rpc_runtime::Transport::connect("memory://doc").await?;
+/// # transport.close().await; Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Transport(Arc<Inner>);
+
+struct Inner {
+    driver: Driver,
+    replies: Arc<Replies>,
+    url: TransportUrl,
+    control_exchange: Arc<str>,
+    timeout: Duration,
+}
+
+enum Driver {
+    Memory(memory::Link),
+    #[cfg(feature = "rabbit")]
+    Rabbit(rabbit::Link),
+}
+
+impl Transport {
+    /// Connects to the broker at `url`.
+    ///
+    /// # Errors
+    /// If the URL is malformed, no host answers, or the broker refuses the credentials or the virtual host.
+    pub async fn connect(url: &str) -> Result<Self, TransportError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Starts a transport with other options.
+    pub fn builder(url: &str) -> TransportBuilder {
+        TransportBuilder {
+            url: url.to_owned(),
+            control_exchange: TransportBuilder::CONTROL_EXCHANGE.into(),
+            timeout: TransportBuilder::TIMEOUT,
+            wait_for_broker: None,
+        }
+    }
+
+    /// Returns how many calls wait for a reply.
+    #[must_use]
+    pub fn pending_calls(&self) -> usize {
+        self.0.replies.len()
+    }
+
+    /// Returns the embedded broker behind a `memory://` transport, with its switches for tests.
+    #[must_use]
+    pub fn memory(&self) -> Option<memory::Broker> {
+        match &self.0.driver {
+            Driver::Memory(link) => Some(link.broker()),
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(_) => None,
+        }
+    }
+
+    /// Closes the transport: sends what has been handed over, deletes the reply queue, and closes the connections.
+    ///
+    /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable). It ends within a
+    /// few seconds, also without a broker.
+    ///
+    /// # Cancel safety
+    /// Dropping the future goes on closing in the background.
+    pub async fn close(&self) {
+        match &self.0.driver {
+            Driver::Memory(link) => link.close(),
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(link) => link.close().await,
+        }
+    }
+
+    pub(crate) fn replies(&self) -> &Replies {
+        &self.0.replies
+    }
+
+    pub(crate) fn control_exchange(&self) -> Arc<str> {
+        Arc::clone(&self.0.control_exchange)
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    /// Sends a request, as soon as there is a connection.
+    pub(crate) fn send(&self, request: Arc<Pending>) {
+        match &self.0.driver {
+            Driver::Memory(link) => link.send(request),
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(link) => link.send(request),
+        }
+    }
+
+    /// Sends a reply, as soon as there is a connection.
+    pub(crate) fn answer(&self, answer: Answer) {
+        match &self.0.driver {
+            Driver::Memory(link) => link.answer(answer),
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(link) => link.answer(answer),
+        }
+    }
+
+    /// Binds a server's three queues. Requests that are published after this returns are not lost.
+    pub(crate) async fn listen(&self, address: Address) -> Result<Listener, TransportError> {
+        match &self.0.driver {
+            Driver::Memory(link) => Ok(Listener::Memory(link.listen(&address)?)),
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(link) => link.listen(address).await.map(Listener::Rabbit),
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Transport").field(&format_args!("{}", self.0.url)).finish()
+    }
+}
+
+/// The options of a [`Transport`].
+#[must_use = "a builder does nothing until `connect`"]
+#[derive(Clone)]
+pub struct TransportBuilder {
+    url: String,
+    control_exchange: Arc<str>,
+    timeout: Duration,
+    wait_for_broker: Option<Duration>,
+}
+
+impl TransportBuilder {
+    /// The control exchange of oslo.messaging (wire: section 5.2).
+    pub const CONTROL_EXCHANGE: &'static str = "openstack";
+    /// The default of oslo.messaging's `rpc_response_timeout`.
+    pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// Sets the exchange that topics are bound to; OpenStack's services use their own name. Default:
+    /// [`Self::CONTROL_EXCHANGE`].
+    pub fn control_exchange(mut self, exchange: impl Into<Arc<str>>) -> Self {
+        self.control_exchange = exchange.into();
+        self
+    }
+
+    /// Sets how long requests may take that do not say otherwise. Default: [`Self::TIMEOUT`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Keeps trying to reach the broker for so long. Default: each host is tried once.
+    pub fn wait_for_broker(mut self, time: Duration) -> Self {
+        self.wait_for_broker = Some(time);
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`Transport::connect`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up connecting.
+    pub async fn connect(self) -> Result<Transport, TransportError> {
+        let url: TransportUrl = self.url.parse()?;
+        let replies = Arc::new(Replies::new());
+        let driver = match url.scheme() {
+            Scheme::Memory => {
+                Driver::Memory(memory::Link::new(url.virtual_host(), Arc::clone(&replies)))
+            }
+            #[cfg(feature = "rabbit")]
+            Scheme::Rabbit { .. } => Driver::Rabbit(
+                rabbit::Link::connect(&url, Arc::clone(&replies), self.wait_for_broker).await?,
+            ),
+            #[cfg(not(feature = "rabbit"))]
+            Scheme::Rabbit { .. } => {
+                let what = "this build has no RabbitMQ transport: enable the feature `rabbit`";
+                return Err(TransportError::new(crate::TransportErrorKind::Configuration, what));
+            }
+        };
+        let (control_exchange, timeout) = (self.control_exchange, self.timeout);
+        Ok(Transport(Arc::new(Inner { driver, replies, url, control_exchange, timeout })))
+    }
+}
+
+impl fmt::Debug for TransportBuilder {
+    /// Leaves out the URL: it is not checked yet, so what of it is a password is not known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportBuilder")
+            .field("control_exchange", &self.control_exchange)
+            .field("timeout", &self.timeout)
+            .field("wait_for_broker", &self.wait_for_broker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) exchange: Arc<str>,
+    pub(crate) topic: Arc<str>,
+    pub(crate) host: Arc<str>,
+    /// How many requests of one queue may wait here, acknowledged by nobody.
+    pub(crate) prefetch: u16,
+}
+
+/// The requests to a server.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Memory(memory::Listener),
+    #[cfg(feature = "rabbit")]
+    Rabbit(rabbit::Listener),
+}
+
+impl Listener {
+    /// Returns the next request. `None` once the transport is closed.
+    ///
+    /// # Cancel safety
+    /// A request that is not returned stays queued.
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        match self {
+            Self::Memory(listener) => listener.next().await,
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(listener) => listener.next().await,
+        }
+    }
+
+    /// Stops consuming, and gives back to the broker what [`next`](Self::next) has not returned.
+    pub(crate) async fn cancel(&mut self) {
+        match self {
+            Self::Memory(listener) => listener.cancel(),
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(listener) => listener.cancel().await,
+        }
+    }
+}
+
+/// A request as it came.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) body: Body,
+    /// Whether the message says that it holds JSON; the original refuses what does not (wire: section 10.1).
+    pub(crate) is_json: bool,
+    /// When its caller stops waiting, as far as can be told: the time in the queue is not known.
+    pub(crate) expires: Option<Instant>,
+    pub(crate) acker: Acker,
+}
+
+/// A message's bytes: owned, or shared with the embedded broker, which may have to deliver them again.
+#[derive(Debug)]
+pub(crate) enum Body {
+    #[cfg(feature = "rabbit")]
+    Owned(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
+}
+
+impl std::ops::Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            #[cfg(feature = "rabbit")]
+            Self::Owned(body) => body,
+            Self::Shared(body) => body,
+        }
+    }
+}
+
+/// Tells the broker what became of a delivery. One that is dropped is delivered again.
+#[derive(Debug)]
+pub(crate) enum Acker {
+    Memory(memory::Acker),
+    #[cfg(feature = "rabbit")]
+    Rabbit(rabbit::Acker),
+}
+
+impl Acker {
+    /// The request is taken care of. `false` if the connection is gone: the broker delivers it again, so it must not
+    /// be run for this delivery.
+    pub(crate) async fn ack(self) -> bool {
+        match self {
+            Self::Memory(acker) => acker.ack(),
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(acker) => acker.ack().await,
+        }
+    }
+
+    /// The message is not for anyone: drop or dead-letter it.
+    pub(crate) async fn reject(self) {
+        match self {
+            Self::Memory(acker) => drop(acker.ack()),
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(acker) => acker.reject().await,
+        }
+    }
+}
+
+/// Why a request that may only be sent at once is not sent.
+pub(crate) fn disconnected() -> TransportError {
+    TransportError::new(
+        crate::TransportErrorKind::Disconnected,
+        "there is no connection to the broker at the moment",
+    )
+}
+
+/// A reply on its way.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) message: Outgoing,
+    /// When nobody waits for it any more.
+    pub(crate) until: Instant,
+    /// The server's slot, free again once the broker has had the reply for the first time, so that a broker which
+    /// takes no replies stops the intake.
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
+    /// Told when the reply has been confirmed or given up.
+    pub(crate) settled: Option<oneshot::Sender<()>>,
+    pub(crate) tracked: Tracked,
+}
+
+/// Counts what a server has begun and not finished.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tracker(Arc<Tracking>);
+
+#[derive(Debug, Default)]
+struct Tracking {
+    running: AtomicUsize,
+    changed: Notify,
+}
+
+impl Tracker {
+    pub(crate) fn track(&self) -> Tracked {
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        Tracked(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.0.running.load(Ordering::Acquire)
+    }
+
+    /// Waits until nothing is tracked.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.running() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// One thing that a [`Tracker`] counts, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Tracked(Arc<Tracking>);
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.changed.notify_waiters();
+        }
+    }
+}

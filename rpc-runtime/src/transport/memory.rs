@@ -1,0 +1,509 @@
+//! The embedded broker: exchanges, queues, acknowledgements and expiry inside this process.
+//!
+//! The same envelope bytes flow through it as through RabbitMQ. It keeps the promises that a test relies on:
+//! competing consumers, redelivery of what was not acknowledged, expiry, returns of what no queue takes. On top it
+//! has switches to lose, delay and repeat messages, and to cut every connection.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Notify, mpsc};
+use uuid::Uuid;
+
+use super::{Address, Answer, Body, Delivery};
+use crate::{
+    TransportError,
+    caps::Retry,
+    pending::{Exchange, Outcome, Outgoing, Pending},
+    replies::Replies,
+};
+
+/// The brokers of this process, by name. One lives as long as a transport uses it.
+static BROKERS: Mutex<BTreeMap<String, Weak<Shared>>> = Mutex::new(BTreeMap::new());
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The embedded broker, and its switches for tests. Get it from [`Transport::memory`](crate::Transport::memory).
+#[derive(Clone)]
+pub struct Broker(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    cut: bool,
+    /// Exchange, then routing key, to the queues bound.
+    bindings: HashMap<String, HashMap<String, Vec<Arc<str>>>>,
+    queues: HashMap<Arc<str>, Queue>,
+    reply_queues: HashMap<String, Weak<Replies>>,
+    /// What consumers have and did not acknowledge, by delivery tag.
+    unacked: HashMap<u64, (Arc<str>, Message)>,
+    next_tag: u64,
+    /// What waits for the connection.
+    backlog: Vec<Job>,
+    lose: usize,
+    repeat: usize,
+    delay: Option<Duration>,
+    observers: Vec<mpsc::UnboundedSender<Published>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    consumers: Vec<Arc<Notify>>,
+}
+
+#[derive(Clone)]
+struct Message {
+    body: Arc<Vec<u8>>,
+    expires: Option<Instant>,
+}
+
+enum Job {
+    Request(Arc<Pending>),
+    Answer(Answer),
+}
+
+/// A message as it was published, for tests of what goes over the wire.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Published {
+    /// The exchange's name; empty for replies.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+    /// Whether the broker was asked to return it if no queue takes it.
+    pub mandatory: bool,
+    /// The time to live in milliseconds, as RabbitMQ would get it.
+    pub expiration: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Broker {
+    /// Loses the next `count` messages: whoever sends them is told that they arrived.
+    pub fn lose_next(&self, count: usize) {
+        self.0.lock().lose = count;
+    }
+
+    /// Delivers the next `count` messages twice.
+    pub fn repeat_next(&self, count: usize) {
+        self.0.lock().repeat = count;
+    }
+
+    /// Delivers every message so much later; `None` stops that.
+    pub fn delay(&self, delay: impl Into<Option<Duration>>) {
+        self.0.lock().delay = delay.into();
+    }
+
+    /// Cuts every connection to this broker. What was delivered and not acknowledged goes back to its queue; what is
+    /// sent meanwhile waits.
+    pub fn disconnect(&self) {
+        let mut state = self.0.lock();
+        state.cut = true;
+        for (_, (queue, message)) in std::mem::take(&mut state.unacked) {
+            state.requeue(&queue, message);
+        }
+    }
+
+    /// Lets everyone connect again.
+    pub fn reconnect(&self) {
+        let backlog = {
+            let mut state = self.0.lock();
+            state.cut = false;
+            state.queues.values().for_each(Queue::wake);
+            std::mem::take(&mut state.backlog)
+        };
+        for job in backlog {
+            self.0.work(job);
+        }
+    }
+
+    /// Returns every message that is published from now on.
+    #[must_use]
+    pub fn observe(&self) -> mpsc::UnboundedReceiver<Published> {
+        let (observer, published) = mpsc::unbounded_channel();
+        self.0.lock().observers.push(observer);
+        published
+    }
+
+    /// Returns how many messages wait in `queue`: a topic, or a topic, a dot and a host.
+    #[must_use]
+    pub fn queued(&self, queue: &str) -> usize {
+        self.0.lock().queues.get(queue).map_or(0, |queue| queue.messages.len())
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    fn wake(&self) {
+        self.consumers.iter().for_each(|consumer| consumer.notify_one());
+    }
+}
+
+impl State {
+    fn bind(&mut self, exchange: &str, key: &str, queue: &Arc<str>) {
+        let bound = self
+            .bindings
+            .entry(exchange.to_owned())
+            .or_default()
+            .entry(key.to_owned())
+            .or_default();
+        if !bound.contains(queue) {
+            bound.push(Arc::clone(queue));
+        }
+    }
+
+    fn requeue(&mut self, queue: &str, message: Message) {
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.messages.push_front(message);
+            queue.wake();
+        }
+    }
+
+    /// Puts a message into every queue that is bound. Returns whether there was one.
+    fn route(&mut self, exchange: &str, key: &str, message: &Message) -> bool {
+        let Some(bound) = self.bindings.get(exchange).and_then(|keys| keys.get(key)) else {
+            return false;
+        };
+        for queue in bound {
+            if let Some(queue) = self.queues.get_mut(queue) {
+                queue.messages.push_back(message.clone());
+                queue.wake();
+            }
+        }
+        !bound.is_empty()
+    }
+}
+
+/// What becomes of a message: the switches decide.
+enum Fate {
+    Lost,
+    Delayed(Duration, usize),
+    Delivered(usize),
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
+    }
+
+    fn work(self: &Arc<Self>, job: Job) {
+        match job {
+            Job::Request(request) => self.request(&request),
+            Job::Answer(answer) => {
+                self.publish(answer.message);
+            }
+        }
+    }
+
+    fn request(self: &Arc<Self>, request: &Pending) {
+        let Some(message) = request.take() else { return };
+        let mandatory = message.route.mandatory;
+        if self.publish(message) || !mandatory {
+            request.confirm();
+        } else {
+            request.end(Outcome::Unroutable);
+        }
+    }
+
+    /// Publishes a message. Returns whether a queue took it, or will.
+    fn publish(self: &Arc<Self>, message: Outgoing) -> bool {
+        self.show(&message);
+        let Outgoing { route, body, expires, .. } = message;
+        let message =
+            Message { body: Arc::new(body), expires: expires.map(|expires| expires.deadline) };
+        match self.fate() {
+            Fate::Lost => true,
+            Fate::Delivered(copies) => (0..copies).fold(false, |taken, _| {
+                self.deliver(&route.exchange, &route.routing_key, &message) || taken
+            }),
+            Fate::Delayed(delay, copies) => {
+                let shared = Arc::clone(self);
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    for _ in 0..copies {
+                        shared.deliver(&route.exchange, &route.routing_key, &message);
+                    }
+                });
+                true
+            }
+        }
+    }
+
+    fn fate(&self) -> Fate {
+        let mut state = self.lock();
+        if state.lose > 0 {
+            state.lose -= 1;
+            return Fate::Lost;
+        }
+        let copies = if state.repeat > 0 { 2 } else { 1 };
+        state.repeat = state.repeat.saturating_sub(1);
+        state.delay.map_or(Fate::Delivered(copies), |delay| Fate::Delayed(delay, copies))
+    }
+
+    fn deliver(&self, exchange: &Exchange, key: &str, message: &Message) -> bool {
+        let replies = match exchange {
+            Exchange::Default => self.lock().reply_queues.get(key).and_then(Weak::upgrade),
+            Exchange::Topic(_) => return self.lock().route(exchange.name(), key, message),
+            // A fanout exchange does not look at routing keys; ours binds with the empty one that senders use.
+            Exchange::Fanout(_) => return self.lock().route(exchange.name(), "", message),
+        };
+        let Some(replies) = replies else { return false };
+        if let Err(error) = replies.deliver(&message.body) {
+            tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
+        }
+        true
+    }
+
+    fn show(&self, message: &Outgoing) {
+        let mut state = self.lock();
+        if state.observers.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let published = Published {
+            exchange: message.route.exchange.name().to_owned(),
+            routing_key: message.route.routing_key.to_string(),
+            mandatory: message.route.mandatory,
+            expiration: message
+                .expires
+                .and_then(|expires| expires.millis(now))
+                .map(|millis| millis.to_string()),
+            body: message.body.clone(),
+        };
+        state.observers.retain(|observer| observer.send(published.clone()).is_ok());
+    }
+}
+
+/// One transport's end of a broker.
+pub(crate) struct Link {
+    shared: Arc<Shared>,
+    replies: Arc<Replies>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Link {
+    pub(crate) fn new(name: &str, replies: Arc<Replies>) -> Self {
+        let shared = {
+            let mut brokers = lock(&BROKERS);
+            brokers.retain(|_, broker| broker.strong_count() > 0);
+            let known = brokers.get(name).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let shared = Arc::new(Shared::default());
+                brokers.insert(name.to_owned(), Arc::downgrade(&shared));
+                shared
+            })
+        };
+        shared.lock().reply_queues.insert(replies.queue().to_owned(), Arc::downgrade(&replies));
+        Self { shared, replies, closed: Arc::default() }
+    }
+
+    pub(crate) fn broker(&self) -> Broker {
+        Broker(Arc::clone(&self.shared))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let mut state = self.shared.lock();
+        state.reply_queues.remove(self.replies.queue());
+        state.queues.values().for_each(Queue::wake);
+    }
+
+    pub(crate) fn send(&self, request: Arc<Pending>) {
+        if self.is_closed() {
+            return request.end(Outcome::Unsent(TransportError::closed()));
+        }
+        {
+            let mut state = self.shared.lock();
+            if state.cut {
+                if request.retry == Retry::Never {
+                    drop(state);
+                    return request.end(Outcome::Unsent(super::disconnected()));
+                }
+                return state.backlog.push(Job::Request(request));
+            }
+        }
+        self.shared.request(&request);
+    }
+
+    pub(crate) fn answer(&self, answer: Answer) {
+        {
+            let mut state = self.shared.lock();
+            if state.cut {
+                return state.backlog.push(Job::Answer(answer));
+            }
+        }
+        self.shared.work(Job::Answer(answer));
+    }
+
+    pub(crate) fn listen(&self, address: &Address) -> Result<Listener, TransportError> {
+        if self.is_closed() {
+            return Err(TransportError::closed());
+        }
+        let Address { exchange, topic, host, .. } = address;
+        let fanout_exchange = format!("{topic}_fanout");
+        let fanout: Arc<str> = format!("{fanout_exchange}_{}", Uuid::new_v4().simple()).into();
+        let of_host: Arc<str> = format!("{topic}.{host}").into();
+        let woken = Arc::new(Notify::new());
+        let queues = [Arc::clone(topic), of_host, fanout];
+        let mut state = self.shared.lock();
+        for queue in &queues {
+            state.queues.entry(Arc::clone(queue)).or_default().consumers.push(Arc::clone(&woken));
+        }
+        state.bind(exchange, &queues[0], &queues[0]);
+        state.bind(exchange, &queues[1], &queues[1]);
+        state.bind(&fanout_exchange, "", &queues[2]);
+        drop(state);
+        Ok(Listener {
+            shared: Arc::clone(&self.shared),
+            fanout_exchange,
+            queues,
+            woken,
+            turn: 0,
+            cancelled: false,
+            closed: Arc::clone(&self.closed),
+        })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The requests to a server.
+pub(crate) struct Listener {
+    shared: Arc<Shared>,
+    fanout_exchange: String,
+    /// The topic's, the host's, and this server's own of the fanout exchange.
+    queues: [Arc<str>; 3],
+    woken: Arc<Notify>,
+    /// Which queue is asked first, so that none starves.
+    turn: usize,
+    cancelled: bool,
+    closed: Arc<AtomicBool>,
+}
+
+impl Listener {
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            if self.cancelled || self.closed.load(Ordering::Acquire) {
+                return None;
+            }
+            if let Some(delivery) = self.take() {
+                return Some(delivery);
+            }
+            self.woken.notified().await;
+        }
+    }
+
+    fn take(&mut self) -> Option<Delivery> {
+        let mut state = self.shared.lock();
+        if state.cut {
+            return None;
+        }
+        let now = Instant::now();
+        for place in 0..self.queues.len() {
+            let name = &self.queues[(self.turn + place) % self.queues.len()];
+            let Some(queue) = state.queues.get_mut(name) else { continue };
+            while let Some(message) = queue.messages.pop_front() {
+                if message.expires.is_some_and(|expires| expires <= now) {
+                    continue;
+                }
+                let tag = state.next_tag;
+                state.next_tag += 1;
+                let body = Body::Shared(Arc::clone(&message.body));
+                let expires = message.expires;
+                state.unacked.insert(tag, (Arc::clone(name), message));
+                self.turn = self.turn.wrapping_add(place + 1);
+                let acker = Acker { shared: Arc::clone(&self.shared), tag };
+                return Some(Delivery {
+                    body,
+                    is_json: true,
+                    expires,
+                    acker: super::Acker::Memory(acker),
+                });
+            }
+        }
+        None
+    }
+
+    pub(crate) fn cancel(&mut self) {
+        if std::mem::replace(&mut self.cancelled, true) {
+            return;
+        }
+        let mut state = self.shared.lock();
+        for queue in &self.queues {
+            if let Some(queue) = state.queues.get_mut(queue) {
+                queue.consumers.retain(|consumer| !Arc::ptr_eq(consumer, &self.woken));
+                // Whoever else consumes may have slept through a message that woke only this one.
+                queue.wake();
+            }
+        }
+        let fanout = &self.queues[2];
+        state.queues.remove(fanout);
+        if let Some(keys) = state.bindings.get_mut(&self.fanout_exchange) {
+            keys.values_mut().for_each(|bound| bound.retain(|queue| queue != fanout));
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("queues", &self.queues).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// A delivery that is not acknowledged yet. Dropping it puts the message back.
+pub(crate) struct Acker {
+    shared: Arc<Shared>,
+    tag: u64,
+}
+
+impl Acker {
+    pub(crate) fn ack(self) -> bool {
+        self.shared.lock().unacked.remove(&self.tag).is_some()
+    }
+}
+
+impl fmt::Debug for Acker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acker").field("tag", &self.tag).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Acker {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if let Some((queue, message)) = state.unacked.remove(&self.tag) {
+            state.requeue(&queue, message);
+        }
+    }
+}
