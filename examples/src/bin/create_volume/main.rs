@@ -1,0 +1,103 @@
+//! Cinder's create-volume flow: an API process, two schedulers, three volume hosts.
+//!
+//! Without arguments everything runs in this process on the embedded broker; `--url rabbit://…` takes a real one, and
+//! `--role` runs one part as a process of its own.
+
+mod api;
+mod scheduler;
+mod volume;
+
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use rpc_runtime::{Running, Transport};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Creates volumes the way Cinder does, and tells what goes where.
+#[derive(Parser)]
+struct Options {
+    /// The broker: `memory://name`, or `rabbit://user:password@host:port/`.
+    #[arg(long, default_value = "memory://create_volume")]
+    url: String,
+    /// Runs only this part, until Ctrl-C or SIGTERM.
+    #[arg(long)]
+    role: Option<Role>,
+    /// The name of this part's host.
+    #[arg(long, default_value = "node-1")]
+    host: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Role {
+    Api,
+    Scheduler,
+    Volume,
+}
+
+/// Prints what `who` has to tell. Lines of one process are in order.
+fn tell(who: &str, what: impl std::fmt::Display) {
+    println!("{who:>20} | {what}");
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let options = Options::parse();
+    if options.role.is_some() && options.url.starts_with("memory:") {
+        return Err(
+            "the embedded broker lives in one process: `--role` needs `--url rabbit://…`".into()
+        );
+    }
+    let transport = Transport::connect(&options.url).await?;
+    tell("", format_args!("broker: {transport:?}"));
+    match options.role {
+        None => everything(&transport).await?,
+        Some(Role::Api) => api::create_volumes(&transport, 1).await?,
+        Some(Role::Scheduler) => {
+            until_stopped(scheduler::start(&transport, &options.host).await?).await?
+        }
+        Some(Role::Volume) => {
+            until_stopped(volume::start(&transport, &options.host, 100).await?).await?
+        }
+    }
+    transport.close().await;
+    Ok(())
+}
+
+/// Runs all parts, creates a few volumes, and stops in an orderly way.
+async fn everything(transport: &Transport) -> Result<(), Error> {
+    let begun = Instant::now();
+    let mut parts = Vec::new();
+    for (host, room) in [("node-1@lvm", 100), ("node-2@ceph", 80), ("node-3@ceph", 60)] {
+        parts.push(volume::start(transport, host, room).await?);
+    }
+    for host in ["control-1", "control-2"] {
+        parts.push(scheduler::start(transport, host).await?);
+    }
+    api::create_volumes(transport, 3).await?;
+    for part in parts {
+        part.shutdown(Duration::from_secs(10)).await?;
+    }
+    tell(
+        "",
+        format_args!(
+            "all of it took {:?}, calls left waiting: {}",
+            begun.elapsed(),
+            transport.pending_calls()
+        ),
+    );
+    Ok(())
+}
+
+/// Serves until the process is told to stop, then finishes what has begun.
+async fn until_stopped(part: Running) -> Result<(), Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        stopped = tokio::signal::ctrl_c() => stopped?,
+        _ = terminate.recv() => {}
+    }
+    part.shutdown(Duration::from_secs(10)).await?;
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! What the examples share: two of Cinder's interfaces, cut down to one flow.
+
+pub mod cinder;
