@@ -1,0 +1,128 @@
+//! A call ends by its deadline, and its deadline goes with it.
+
+use std::time::{Duration, Instant};
+
+use rpc_runtime::{CallError, Context, rpc_api};
+use tests::{World, eventually, on_every_transport, soon};
+
+use crate::probe::{ProbeClient, ProbeServer, Recorder, probe};
+
+/// A server that calls another one.
+#[rpc_api(topic = "relay", version = "1.0")]
+trait Relay {
+    /// Asks the probe what its context knows of the deadline.
+    async fn time_left(&self, ctx: Context) -> Option<u64>;
+    /// Calls what never returns, without a timeout of its own.
+    async fn hang(&self, ctx: Context) -> Result<(), rpc_runtime::Failure>;
+}
+
+struct Relaying(ProbeClient);
+
+impl Relay for Relaying {
+    async fn time_left(&self, ctx: Context) -> Option<u64> {
+        self.0.time_left(&ctx).await.ok().flatten()
+    }
+
+    async fn hang(&self, ctx: Context) -> Result<(), rpc_runtime::Failure> {
+        self.0
+            .hang_call(&ctx)
+            .await
+            .map_err(|error| rpc_runtime::Failure::of(&error, "relay", "Inner"))
+    }
+}
+
+on_every_transport! {
+    async fn a_call_without_an_answer_ends_at_its_deadline(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let begun = Instant::now();
+        let timeout = Duration::from_millis(700);
+        let ended = soon("the deadline", client.prepare().timeout(timeout).hang_call(&Context::new())).await;
+        match ended {
+            Err(error @ CallError::DeadlineExceeded { .. }) => assert!(error.may_have_run()),
+            other => panic!("expected the deadline, not {other:?}"),
+        }
+        assert!(begun.elapsed() >= timeout, "too early: {:?}", begun.elapsed());
+        assert_eq!(recorder.log.events(), ["hang"]);
+        assert_eq!(transport.pending_calls(), 0);
+    }
+
+    async fn a_call_without_time_is_not_sent(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let gone = Context::new().with_deadline(Instant::now());
+        for ended in [
+            client.prepare().timeout(Duration::ZERO).host(&Context::new()).await,
+            client.host(&gone).await,
+        ] {
+            match ended {
+                Err(error @ CallError::DeadlineExceeded { sent: false, .. }) => assert!(!error.may_have_run()),
+                other => panic!("expected the deadline, not {other:?}"),
+            }
+        }
+        client.echo(&Context::new(), "behind them").await.expect("an answer");
+        assert!(recorder.log.is_empty());
+    }
+
+    async fn an_endless_timeout_is_taken(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport).prepare().timeout(Duration::MAX).client();
+        assert_eq!(client.echo(&Context::new(), "x").await.expect("an answer"), "x");
+    }
+
+    async fn a_nested_call_inherits_the_deadline(world: World) {
+        let transport = world.transport().await;
+        let inner = World::server(&world, &transport, "inner").topic(format!("{}-inner", world.topic()));
+        let _inner = inner.serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let probe = world.client::<probe::Api>(&transport).prepare().topic(format!("{}-inner", world.topic())).client();
+        let _outer = world.server(&transport, "outer").serve(RelayServer::new(Relaying(probe))).bind().await.expect("bound").run();
+        let relay = world.client::<relay::Api>(&transport);
+        let left = relay.prepare().timeout(Duration::from_secs(20)).time_left(&Context::new()).await;
+        let left = left.expect("an answer").expect("a deadline");
+        assert!((1..=20_000).contains(&left), "{left} ms");
+        // The inner call has a timeout of 60 s by itself: it ends with the outer one.
+        let begun = Instant::now();
+        let ended = relay.prepare().timeout(Duration::from_millis(500)).hang(&Context::new()).await;
+        assert!(ended.is_err() && begun.elapsed() < Duration::from_secs(30));
+        eventually("the inner call to end", || transport.pending_calls() == 0).await;
+    }
+
+    async fn a_dropped_call_is_forgotten(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let call = client.hold(&Context::new(), "dropped");
+        {
+            let mut call = std::pin::pin!(call);
+            let begun = eventually("the method to begin", || recorder.log.len() == 1);
+            tokio::select! {
+                _ = &mut call => panic!("nobody opened the gate"),
+                () = begun => {}
+            }
+            assert_eq!(transport.pending_calls(), 1);
+        }
+        assert_eq!(transport.pending_calls(), 0);
+        recorder.gate.notify_one();
+        assert_eq!(client.echo(&Context::new(), "next").await.expect("an answer"), "next");
+    }
+
+    async fn a_request_that_expired_in_the_queue_is_not_run(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound");
+        let client = world.client::<probe::Api>(&transport);
+        let ended = client.prepare().timeout(Duration::from_millis(300)).host(&Context::new()).await;
+        assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
+        // A server counts from the arrival, which is a little after the caller's first instant.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let _server = server.run();
+        client.echo(&Context::new(), "behind it").await.expect("an answer");
+        assert!(recorder.log.is_empty(), "{:?}", recorder.log);
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes wrong on a server comes back as what it is, and harms nobody else.
+
+use std::time::Duration;
+
+use rpc_runtime::{CallError, Context, rpc_api};
+use serde::{Deserialize, Serialize};
+use tests::on_every_transport;
+
+use crate::probe::{ProbeError, ProbeServer, Recorder, probe};
+
+/// A result that JSON cannot say: a map whose keys are no strings.
+#[derive(Debug, Serialize, Deserialize)]
+struct Unsayable(std::collections::BTreeMap<Vec<u8>, u8>);
+
+/// The probe's topic, as somebody sees it whose definition is another.
+#[rpc_api(topic = "probe", version = "1.4")]
+trait Misfit {
+    /// The real one takes text.
+    async fn echo(&self, ctx: Context, text: u32) -> String;
+    /// The real one has no `c`.
+    async fn add(&self, ctx: Context, a: i64, b: i64, c: i64) -> i64;
+    /// The real one wants a line.
+    async fn note(&self, ctx: Context) -> ();
+    /// The real one returns text.
+    async fn host(&self, ctx: Context) -> u32;
+    /// Nobody has it.
+    async fn nonesuch(&self, ctx: Context) -> u32;
+    /// Cannot answer.
+    async fn unsayable(&self, ctx: Context) -> Unsayable;
+}
+
+struct Mute;
+
+impl Misfit for Mute {
+    async fn echo(&self, _: Context, _: u32) -> String {
+        String::new()
+    }
+
+    async fn add(&self, _: Context, a: i64, _: i64, _: i64) -> i64 {
+        a
+    }
+
+    async fn note(&self, _: Context) {}
+
+    async fn host(&self, _: Context) -> u32 {
+        0
+    }
+
+    async fn nonesuch(&self, _: Context) -> u32 {
+        0
+    }
+
+    async fn unsayable(&self, _: Context) -> Unsayable {
+        Unsayable([(vec![1], 1)].into())
+    }
+}
+
+/// Returns the module, class and message of a failure.
+fn failure<T: std::fmt::Debug, E: std::fmt::Debug>(
+    ended: Result<T, CallError<E>>,
+) -> (String, String, String) {
+    match ended {
+        Err(CallError::Failure(f)) => {
+            (f.module().to_owned(), f.class().to_owned(), f.message().to_owned())
+        }
+        other => panic!("expected a failure, not {other:?}"),
+    }
+}
+
+on_every_transport! {
+    async fn declared_errors_arrive_as_types(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        for (how, expected) in [
+            ("missing", ProbeError::Missing { name: "vm-1".to_owned(), place: "cell-2".to_owned() }),
+            ("bad", ProbeError::Bad(3)),
+            ("not ready", ProbeError::NotReady),
+        ] {
+            match client.fail(&Context::new(), how).await {
+                Err(error @ CallError::Method(_)) => {
+                    assert!(error.may_have_run());
+                    assert!(matches!(error, CallError::Method(error) if error == expected));
+                }
+                other => panic!("expected {expected:?}, not {other:?}"),
+            }
+        }
+    }
+
+    async fn a_panic_fails_one_request_and_says_nothing_of_its_text(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let (module, class, message) = failure(client.panic(&Context::new()).await);
+        assert_eq!((&*module, &*class, &*message), ("rpc_runtime", "MethodPanicked", "the method panicked"));
+        assert_eq!(client.host(&Context::new()).await.expect("an answer"), "h");
+    }
+
+    async fn a_result_that_json_cannot_say_is_a_failure(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(MisfitServer::new(Mute)).bind().await.expect("bound").run();
+        let client = world.client::<misfit::Api>(&transport).prepare().timeout(Duration::from_secs(20)).client();
+        let (_, class, _) = failure(client.unsayable(&Context::new()).await);
+        assert_eq!(class, "ResultNotSerializable");
+    }
+
+    async fn arguments_that_do_not_fit_are_type_errors_that_name_them(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::on("h");
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let (client, ctx) = (world.client::<misfit::Api>(&transport), Context::new());
+        for (ended, name) in [
+            (failure(client.echo(&ctx, 5_u32).await), "'text'"),
+            (failure(client.add(&ctx, 1_i64, 2_i64, 3_i64).await), "'c'"),
+            (failure(client.note(&ctx).await), "'line'"),
+        ] {
+            assert_eq!((&*ended.0, &*ended.1), ("builtins", "TypeError"));
+            assert!(ended.2.contains(name), "{}", ended.2);
+        }
+        assert!(recorder.log.is_empty());
+    }
+
+    async fn an_unknown_method_is_no_such_method(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let (module, class, message) = failure(world.client::<misfit::Api>(&transport).nonesuch(&Context::new()).await);
+        assert_eq!((&*module, &*class), ("oslo_messaging.rpc.dispatcher", "NoSuchMethod"));
+        assert_eq!(message, "Endpoint does not support RPC method nonesuch");
+    }
+
+    async fn a_reply_of_another_type_is_a_decode_error(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        match world.client::<misfit::Api>(&transport).host(&Context::new()).await {
+            Err(error @ CallError::Decode(_)) => assert!(error.may_have_run()),
+            other => panic!("expected a decode error, not {other:?}"),
+        }
+    }
+
+    async fn what_json_cannot_say_is_not_sent(world: World) {
+        let transport = world.transport().await;
+        let client = world.client::<probe::Api>(&transport);
+        let ctx = Context::new().with("self", 1);
+        match client.echo(&ctx, "x").await {
+            Err(error @ CallError::Encode(_)) => assert!(!error.may_have_run()),
+            other => panic!("expected an encode error, not {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Behaviour that every transport has, one file per promise.
+
+mod basics;
+mod context;
+mod deadlines;
+mod delivery;
+mod failures;
+mod shutdown;
+mod versions;
+
+/// The interface that most of these tests use.
+mod probe {
+    use std::{sync::Arc, time::Duration};
+
+    use rpc_runtime::{Context, Failure, RemoteError, rpc_api};
+    use tests::Log;
+    use tokio::sync::Notify;
+
+    /// What a probe refuses.
+    #[derive(Debug, PartialEq, thiserror::Error, RemoteError)]
+    #[remote(module = "probe.errors")]
+    pub(crate) enum ProbeError {
+        /// With a named field.
+        #[error("no {name} in {place}")]
+        #[remote(class = "NotFound")]
+        Missing { name: String, place: String },
+        /// With a positional field, and a class of Python's own.
+        #[error("bad value {0}")]
+        #[remote(module = "builtins", class = "ValueError")]
+        Bad(u32),
+        /// With nothing.
+        #[error("not ready")]
+        NotReady,
+    }
+
+    /// A server that does what it is told, and notes it.
+    #[rpc_api(topic = "probe", version = "1.4")]
+    pub(crate) trait Probe {
+        /// Returns its argument.
+        async fn echo(&self, ctx: Context, text: String) -> String;
+        /// Adds.
+        async fn add(&self, ctx: Context, a: i64, b: i64) -> Result<i64, ProbeError>;
+        /// Notes a line, and answers nobody.
+        async fn note(&self, ctx: Context, line: String);
+        /// Notes a line on every server.
+        #[rpc(fanout)]
+        async fn note_everywhere(&self, ctx: Context, line: String);
+        /// Returns the host of the server that runs it.
+        async fn host(&self, ctx: Context) -> String;
+        /// Fails as asked.
+        async fn fail(&self, ctx: Context, how: String) -> Result<u32, ProbeError>;
+        /// Fails with an error that the interface does not declare.
+        async fn fail_undeclared(&self, ctx: Context) -> Result<(), Failure>;
+        /// Panics.
+        async fn panic(&self, ctx: Context) -> u32;
+        /// Notes that it begins, and returns once the test opens the gate.
+        async fn hold(&self, ctx: Context, name: String) -> String;
+        /// As `hold`, but not acknowledged before it has run.
+        #[rpc(ack = "late")]
+        async fn hold_late(&self, ctx: Context, name: String) -> String;
+        /// Never returns.
+        async fn hang(&self, ctx: Context);
+        /// As `hang`, but a call.
+        async fn hang_call(&self, ctx: Context) -> ();
+        /// Returns milliseconds to the deadline that the context knows.
+        async fn time_left(&self, ctx: Context) -> Option<u64>;
+        /// Added in 1.2.
+        #[rpc(since = "1.2")]
+        async fn newer(&self, ctx: Context) -> u32;
+        /// Has an argument of 1.3 and one of 1.4.
+        async fn grown(
+            &self,
+            ctx: Context,
+            base: u32,
+            #[arg(since = "1.3")] extra: Option<u32>,
+            #[arg(since = "1.4", default = 7)] more: u32,
+        ) -> (u32, Option<u32>, u32);
+        /// May be repeated.
+        #[rpc(idempotent)]
+        async fn count(&self, ctx: Context, name: String) -> String;
+    }
+
+    /// See [`Probe`].
+    #[derive(Clone, Default)]
+    pub(crate) struct Recorder {
+        pub(crate) host: String,
+        pub(crate) log: Log<String>,
+        pub(crate) gate: Arc<Notify>,
+    }
+
+    impl Recorder {
+        pub(crate) fn on(host: &str) -> Self {
+            Self { host: host.to_owned(), ..Self::default() }
+        }
+    }
+
+    impl Probe for Recorder {
+        async fn echo(&self, _: Context, text: String) -> String {
+            text
+        }
+
+        async fn add(&self, _: Context, a: i64, b: i64) -> Result<i64, ProbeError> {
+            Ok(a + b)
+        }
+
+        async fn note(&self, _: Context, line: String) {
+            self.log.push(line);
+        }
+
+        async fn note_everywhere(&self, _: Context, line: String) {
+            self.log.push(line);
+        }
+
+        async fn host(&self, _: Context) -> String {
+            self.log.push("host".to_owned());
+            self.host.clone()
+        }
+
+        async fn fail(&self, _: Context, how: String) -> Result<u32, ProbeError> {
+            match how.as_str() {
+                "missing" => {
+                    Err(ProbeError::Missing { name: "vm-1".to_owned(), place: "cell-2".to_owned() })
+                }
+                "bad" => Err(ProbeError::Bad(3)),
+                _ => Err(ProbeError::NotReady),
+            }
+        }
+
+        async fn fail_undeclared(&self, _: Context) -> Result<(), Failure> {
+            Err(Failure::of("no such luck", "elsewhere.errors", "Unlucky"))
+        }
+
+        async fn panic(&self, _: Context) -> u32 {
+            panic!("a test asked for it")
+        }
+
+        async fn hold(&self, _: Context, name: String) -> String {
+            self.log.push(name.clone());
+            self.gate.notified().await;
+            name
+        }
+
+        async fn hold_late(&self, ctx: Context, name: String) -> String {
+            self.hold(ctx, name).await
+        }
+
+        async fn hang(&self, _: Context) {
+            self.log.push("hang".to_owned());
+            std::future::pending().await
+        }
+
+        async fn hang_call(&self, ctx: Context) {
+            self.hang(ctx).await;
+        }
+
+        async fn time_left(&self, ctx: Context) -> Option<u64> {
+            let left = ctx.deadline()?.saturating_duration_since(std::time::Instant::now());
+            u64::try_from(left.min(Duration::from_secs(3600)).as_millis()).ok()
+        }
+
+        async fn newer(&self, _: Context) -> u32 {
+            12
+        }
+
+        async fn grown(
+            &self,
+            _: Context,
+            base: u32,
+            extra: Option<u32>,
+            more: u32,
+        ) -> (u32, Option<u32>, u32) {
+            (base, extra, more)
+        }
+
+        async fn count(&self, _: Context, name: String) -> String {
+            self.log.push(name.clone());
+            name
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A server that stops loses nothing.
+
+use std::time::{Duration, Instant};
+
+use rpc_runtime::{CallError, Context};
+use tests::{eventually, on_every_transport, soon};
+
+use crate::probe::{ProbeServer, Recorder, probe};
+
+on_every_transport! {
+    async fn what_has_begun_is_answered_and_what_has_not_goes_back(world: World) {
+        let transport = world.transport().await;
+        let (first, second) = (Recorder::on("first"), Recorder::on("second"));
+        let server = world.server(&transport, "first").concurrency(1).serve(ProbeServer::new(first.clone()));
+        let server = server.bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let held = tokio::spawn(client.hold(&Context::new(), "begun"));
+        eventually("the method to begin", || first.log.len() == 1).await;
+        let waiting: Vec<_> = (0..5).map(|_| tokio::spawn(client.host(&Context::new()))).collect();
+        eventually("the calls to be under way", || transport.pending_calls() == 6).await;
+        let stopping = tokio::spawn(server.shutdown(Duration::from_secs(20)));
+        let other = world.server(&transport, "second").serve(ProbeServer::new(second.clone())).bind().await.expect("bound").run();
+        for call in waiting {
+            assert_eq!(soon("an answer", call).await.expect("no panic").expect("an answer"), "second");
+        }
+        assert_eq!(first.log.events(), ["begun"]);
+        first.gate.notify_one();
+        assert_eq!(soon("the answer", held).await.expect("no panic").expect("an answer"), "begun");
+        soon("the shutdown", stopping).await.expect("no panic").expect("everything was finished");
+        other.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+    }
+
+    async fn a_shutdown_that_takes_too_long_tells_the_callers(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let call = tokio::spawn(client.hang_call(&Context::new()));
+        eventually("the method to begin", || recorder.log.len() == 1).await;
+        let error = server.shutdown(Duration::from_millis(100)).await.expect_err("it hangs");
+        assert_eq!(error.unfinished, 1);
+        match soon("the answer", call).await.expect("no panic") {
+            Err(CallError::Failure(failure)) => assert_eq!(failure.class(), "ServerStopped"),
+            other => panic!("expected a failure, not {other:?}"),
+        }
+    }
+
+    async fn a_stopped_server_takes_no_more_requests(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        client.echo(&Context::new(), "x").await.expect("an answer");
+        server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+        client.note_everywhere(&Context::new(), "too late").await.expect("confirmed");
+        client.note(&Context::new(), "queued").await.expect("the topic's queue is still there");
+        let next = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        eventually("the queued note", || !recorder.log.is_empty()).await;
+        next.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+        assert_eq!(recorder.log.events(), ["queued"]);
+    }
+
+    async fn a_bound_server_that_never_runs_gives_requests_back(world: World) {
+        let transport = world.transport().await;
+        let idle = world.server(&transport, "idle").serve(ProbeServer::new(Recorder::on("idle"))).bind().await.expect("bound");
+        let client = world.client::<probe::Api>(&transport);
+        let call = tokio::spawn(client.host(&Context::new()));
+        eventually("the call to be under way", || transport.pending_calls() == 1).await;
+        drop(idle);
+        let _server = world.server(&transport, "other").serve(ProbeServer::new(Recorder::on("other"))).bind().await.expect("bound").run();
+        assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), "other");
+    }
+
+    async fn dropping_the_handle_does_not_stop_the_server(world: World) {
+        let transport = world.transport().await;
+        drop(world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run());
+        let client = world.client::<probe::Api>(&transport);
+        assert_eq!(client.host(&Context::new()).await.expect("an answer"), "h");
+    }
+
+    async fn closing_the_transport_ends_within_its_limit(world: World) {
+        let transport = world.transport().await;
+        let mut server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let begun = Instant::now();
+        soon("the close", transport.close()).await;
+        soon("the server's end", server.wait()).await;
+        assert!(begun.elapsed() < Duration::from_secs(25));
+    }
+}

@@ -1,0 +1,114 @@
+//! Versions: what is sent is what the peer takes, and what is refused is refused before anything leaves.
+
+use rpc_runtime::{CallError, Context, Kind, Version};
+use tests::{World, on_every_transport};
+
+use crate::probe::{ProbeServer, Recorder, probe};
+
+on_every_transport! {
+    async fn later_arguments_are_sent_when_they_are_set(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
+        assert_eq!(client.grown(&ctx, 1_u32).await.expect("an answer"), (1, None, 7));
+        assert_eq!(client.grown(&ctx, 1_u32).extra(2_u32).more(3_u32).await.expect("an answer"), (1, Some(2), 3));
+        let old = client.version_cap::<probe::V1_3>();
+        assert_eq!(old.grown(&ctx, 1_u32).extra(None).more_or_drop(3_u32).await.expect("an answer"), (1, None, 7));
+        assert_eq!(client.newer(&ctx).await.expect("an answer"), 12);
+    }
+
+    async fn an_unchecked_cap_refuses_before_anything_leaves(world: World) {
+        let transport = world.transport().await;
+        let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
+        let old = client.unchecked(Version::new(1, 1));
+        // Nobody listens: what were sent would be unroutable.
+        match old.newer(&ctx).await {
+            Err(error @ CallError::VersionCap { .. }) => {
+                assert!(!error.may_have_run());
+                assert_eq!(error.to_string(), "`newer` needs version 1.2 of the RPC API, but this client is capped at 1.1");
+            }
+            other => panic!("expected the cap, not {other:?}"),
+        }
+        match old.grown(&ctx, 1_u32).extra(5_u32).await {
+            Err(error) => assert_eq!(
+                error.to_string(),
+                "`extra` of `grown` needs version 1.3 of the RPC API, but this client is capped at 1.1"
+            ),
+            other => panic!("expected the cap, not {other:?}"),
+        }
+        let older = client.unchecked(Version::new(0, 9));
+        assert!(matches!(older.echo(&ctx, "x").await, Err(CallError::VersionCap { .. })));
+    }
+
+    async fn a_negotiated_cap_opens_what_it_proves(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
+        let old = client.negotiated("1.1".parse().expect("a version"));
+        assert!(old.narrow::<probe::V1_2>().is_none() && old.can_send_version(&Version::new(1, 1)));
+        assert_eq!(old.echo(&ctx, "x").await.expect("an answer"), "x");
+        let new = client.negotiated(Version::new(1, 3)).narrow::<probe::V1_2>().expect("1.3 has 1.2");
+        assert_eq!(new.newer(&ctx).await.expect("an answer"), 12);
+        // The real cap stays, also where the proof was for less.
+        assert_eq!(new.grown(&ctx, 1_u32).extra_or_drop(4_u32).await.expect("an answer"), (1, Some(4), 7));
+    }
+}
+
+#[tokio::test]
+async fn requests_carry_the_lowest_version_that_has_what_they_use() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let _server = world
+        .server(&transport, "h")
+        .serve(ProbeServer::new(Recorder::default()))
+        .bind()
+        .await
+        .expect("bound")
+        .run();
+    let mut published = transport.memory().expect("embedded").observe();
+    let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
+    client.echo(&ctx, "x").await.expect("an answer");
+    client.newer(&ctx).await.expect("an answer");
+    client.grown(&ctx, 1_u32).extra(2_u32).await.expect("an answer");
+    client.grown(&ctx, 1_u32).await.expect("an answer");
+    client.prepare().unversioned().echo(&ctx, "x").await.expect("an answer");
+    let mut versions = Vec::new();
+    while let Ok(message) = published.try_recv() {
+        let outer: serde_json::Value = serde_json::from_slice(&message.body).expect("an envelope");
+        let inner: serde_json::Value =
+            serde_json::from_str(outer["oslo.message"].as_str().expect("text")).expect("a message");
+        if inner.get("method").is_some() {
+            versions
+                .push(inner.get("version").and_then(|version| version.as_str()).map(str::to_owned));
+        }
+    }
+    assert_eq!(
+        versions,
+        ["1.0", "1.2", "1.3", "1.0", "-"].map(|v| (v != "-").then(|| v.to_owned()))
+    );
+}
+
+#[test]
+fn the_interface_is_there_as_data() {
+    let interface = &probe::INTERFACE;
+    assert_eq!(
+        (interface.name, interface.topic, interface.version.to_string()),
+        ("Probe", "probe", "1.4".to_owned())
+    );
+    let grown = interface.method("grown").expect("it is there");
+    assert_eq!(
+        (grown.kind, &grown.since, grown.reply),
+        (Kind::Call, &Version::new(1, 0), "(u32, Option<u32>, u32)")
+    );
+    let parameters: Vec<_> = grown
+        .parameters
+        .iter()
+        .map(|p| (p.name, p.type_name, p.since.minor(), p.required))
+        .collect();
+    assert_eq!(
+        parameters,
+        [("base", "u32", 0, true), ("extra", "Option<u32>", 3, false), ("more", "u32", 4, false)]
+    );
+    assert_eq!(interface.method("note_everywhere").map(|method| method.kind), Some(Kind::Fanout));
+    assert!(interface.method("nonesuch").is_none());
+}

@@ -1,0 +1,231 @@
+//! What the test binaries share: a place of one's own on each transport, and waiting for conditions.
+
+use std::{
+    fmt::Debug,
+    future::Future,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rpc_runtime::{AnyHost, Api, Client, Server, ServerBuilder, Transport, TransportBuilder};
+use uuid::Uuid;
+
+/// How long anything may take that should happen soon. Generous: machines are shared.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// A broker, and a topic on it that no other test uses.
+#[derive(Debug)]
+pub struct World {
+    url: String,
+    topic: String,
+}
+
+impl World {
+    /// An embedded broker of its own.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self { url: format!("memory://{}", Uuid::new_v4()), topic: unique("t") }
+    }
+
+    /// RabbitMQ, or `None` after saying so where none is given.
+    ///
+    /// # Panics
+    /// If there is none, and `RPC_TEST_REQUIRE_BROKER` asks for one.
+    #[must_use]
+    pub fn rabbit() -> Option<Self> {
+        let url = required("RPC_TEST_RABBIT_URL")?;
+        Some(Self { url, topic: unique("t") })
+    }
+
+    /// The transport's URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Whether the broker is the embedded one.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        self.url.starts_with("memory:")
+    }
+
+    /// Connects.
+    pub async fn transport(&self) -> Transport {
+        self.connect(|builder| builder).await
+    }
+
+    /// Connects with other options.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn connect(
+        &self,
+        change: impl FnOnce(TransportBuilder) -> TransportBuilder,
+    ) -> Transport {
+        let transport = change(Transport::builder(&self.url)).connect().await;
+        transport.unwrap_or_else(|error| panic!("cannot connect: {error:?}"))
+    }
+
+    /// Starts a server on this world's topic.
+    pub fn server(&self, transport: &Transport, host: &str) -> ServerBuilder {
+        Server::builder(transport).topic(self.topic.as_str()).host(host)
+    }
+
+    /// Makes a client of this world's topic.
+    #[must_use]
+    pub fn client<A: Api>(&self, transport: &Transport) -> A::Client<A::Latest, AnyHost> {
+        let client: A::Client<A::Latest, AnyHost> = Client::new(transport).into();
+        client.prepare().topic(self.topic.as_str()).client()
+    }
+
+    /// Breaks every connection to the broker, and lets them come back. Returns whether that is possible here.
+    ///
+    /// # Panics
+    /// If the broker's control program fails.
+    pub async fn cut_connections(&self, transport: &Transport) -> bool {
+        if let Some(broker) = transport.memory() {
+            broker.disconnect();
+            tokio::task::yield_now().await;
+            broker.reconnect();
+            return true;
+        }
+        rabbitmqctl(&["close_all_connections", "cut by a test"]).await.is_some()
+    }
+}
+
+/// Runs RabbitMQ's control program. `None` after saying so where none is given.
+///
+/// # Panics
+/// If it fails.
+pub async fn rabbitmqctl(args: &[&str]) -> Option<String> {
+    let program = required("RPC_TEST_RABBITMQCTL")?;
+    let output =
+        tokio::process::Command::new(program).args(args).stdin(Stdio::null()).output().await;
+    let output = output.unwrap_or_else(|error| panic!("cannot run rabbitmqctl: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "rabbitmqctl {args:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(text)
+}
+
+/// Reads a setting that `cargo xtask test` makes. Without it a test skips, and says so.
+///
+/// # Panics
+/// If it is missing, and `RPC_TEST_REQUIRE_BROKER` asks for everything.
+#[must_use]
+pub fn required(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+    if value.is_none() {
+        assert!(
+            std::env::var_os("RPC_TEST_REQUIRE_BROKER").is_none(),
+            "{name} is not set, and this run requires it"
+        );
+        eprintln!("SKIPPED: {name} is not set; `cargo xtask test` sets it");
+    }
+    value
+}
+
+/// Returns a name that nothing else has.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", Uuid::new_v4().simple())
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// If it does not within [`SOON`].
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(SOON, holds).await.is_ok(), "not within {SOON:?}: {what}");
+}
+
+/// Waits for `future`.
+///
+/// # Panics
+/// If it takes longer than [`SOON`].
+pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(SOON, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("not within {SOON:?}: {what}"),
+    }
+}
+
+/// What servers of a test have done, in order.
+#[derive(Debug)]
+pub struct Log<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T: Clone + Debug> Log<T> {
+    /// Notes an event.
+    pub fn push(&self, event: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// Returns what was noted so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns how much was noted so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether nothing was noted yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Clone for Log<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// Makes of each test two: one on the embedded broker, one on RabbitMQ.
+#[macro_export]
+macro_rules! on_every_transport {
+    ($($(#[$attribute:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {
+        $($(#[$attribute])* async fn $name($world: $crate::World) $body)*
+
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::World::memory()).await;
+            })*
+        }
+
+        mod rabbit {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(world) = $crate::World::rabbit() {
+                    super::$name(world).await;
+                }
+            })*
+        }
+    };
+}
