@@ -1,2 +1,68 @@
-//! Placeholder.
-fn main() {}
+//! What a developer runs: `cargo xtask …`.
+
+mod bless;
+mod ci;
+mod process;
+mod python;
+mod rabbitmq;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A task's failure: what went wrong, and what to do about it.
+type Error = String;
+
+/// The project's tasks.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// A RabbitMQ of one's own, for trying things out.
+    Rabbitmq {
+        #[command(subcommand)]
+        task: rabbitmq::Task,
+    },
+    /// Runs all tests: finds or starts a RabbitMQ, and installs the Python library that they talk to.
+    Test {
+        /// Skips what needs a broker.
+        #[arg(long)]
+        no_broker: bool,
+        /// What `cargo test` gets besides.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Runs only the tests against the original Python library.
+    Interop {
+        /// What the test program gets besides.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Checks format, lints, documentation, examples and tidiness.
+    Ci,
+    /// Rewrites the files that tests compare with. Review the difference.
+    Bless,
+}
+
+fn main() -> ExitCode {
+    let done = match Options::parse().task {
+        Task::Rabbitmq { task } => rabbitmq::run(task),
+        Task::Test { no_broker, args } => test::all(no_broker, &args),
+        Task::Interop { args } => test::interop(&args),
+        Task::Ci => ci::run(),
+        Task::Bless => bless::run_all(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A private RabbitMQ node: its own name, ports, cookie and folders, on loopback only, beside whatever else runs here.
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use super::{Broker, Started, answers, docker::script, last_lines};
+use crate::{
+    Error,
+    process::{Packages, find, install, step, wait_for},
+};
+
+const RABBITMQ: Packages = Packages {
+    apt: &["rabbitmq-server"],
+    dnf: &["rabbitmq-server"],
+    apk: &["rabbitmq-server"],
+    brew: &["rabbitmq"],
+};
+
+/// Where distributions keep the programs themselves. What they put on the path is a wrapper that changes the user.
+const PLACES: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin"];
+
+/// Returns the folder of `rabbitmq-server` and `rabbitmqctl`, installing them if need be.
+fn programs() -> Result<PathBuf, Error> {
+    let look = || {
+        let on_path =
+            find("rabbitmq-server").and_then(|program| program.parent().map(Path::to_owned));
+        PLACES
+            .iter()
+            .map(PathBuf::from)
+            .chain(on_path)
+            .find(|place| place.join("rabbitmq-server").is_file())
+    };
+    if let Some(place) = look() {
+        return Ok(place);
+    }
+    eprintln!("RabbitMQ is not installed here.");
+    install(&RABBITMQ)?;
+    look().ok_or_else(|| {
+        "rabbitmq-server was installed, but is not where it should be: put it on the path"
+            .to_owned()
+    })
+}
+
+pub(super) fn start(
+    name: &str,
+    folder: &Path,
+    arm: &mut impl FnMut(&str) -> Result<(), Error>,
+) -> Result<Started, Error> {
+    let programs = programs()?;
+    let [port, distribution, epmd_port] = free_ports()?;
+    let environment = environment(name, folder, port, distribution, epmd_port);
+    write_files(folder, port)?;
+    let control = folder.join("rabbitmqctl");
+    let exports: String =
+        environment.iter().map(|(key, value)| format!("export {key}='{value}'\n")).collect();
+    script(
+        &control,
+        &format!("{exports}exec '{}' \"$@\"", programs.join("rabbitmqctl").display()),
+    )?;
+
+    step("starting a private RabbitMQ node", || {
+        let log = folder.join("log");
+        let mut groups = Vec::new();
+        // The node would start a port mapper that stays behind: this one is ours to end.
+        if let Some(epmd) = find("epmd") {
+            let mut command = Command::new(epmd);
+            command.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
+            groups.push(spawn(&mut command, &environment, &log)?.id());
+            arm(&end(&groups, folder))?;
+        }
+        let mut server =
+            spawn(&mut Command::new(programs.join("rabbitmq-server")), &environment, &log)?;
+        groups.push(server.id());
+        arm(&end(&groups, folder))?;
+        await_start(&mut server, port, &log)?;
+        let origin = format!("private node {name}, port {port}");
+        let url = format!("amqp://guest:guest@127.0.0.1:{port}/");
+        let broker = Broker { url, control: Some(control), origin };
+        Ok(Started { broker, end: end(&groups, folder) })
+    })
+}
+
+/// What ends the process groups that were started here. Nothing in them is worth a slow farewell.
+fn end(groups: &[u32], folder: &Path) -> String {
+    let kill: String = groups
+        .iter()
+        .rev()
+        .map(|group| format!("kill -s KILL -- -{group} 2>/dev/null\n"))
+        .collect();
+    format!("{kill}rm -rf '{}'\n", folder.display())
+}
+
+/// Finds ports that are free now, on loopback.
+fn free_ports() -> Result<[u16; 3], Error> {
+    let no_port = |error: std::io::Error| format!("no free port on loopback: {error}");
+    let mut listeners = Vec::new();
+    let mut ports = [0; 3];
+    for port in &mut ports {
+        // Held until all are found, so that none comes twice.
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(no_port)?;
+        *port = listener.local_addr().map_err(no_port)?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
+}
+
+fn environment(
+    name: &str,
+    folder: &Path,
+    port: u16,
+    distribution: u16,
+    epmd: u16,
+) -> Vec<(&'static str, String)> {
+    let within = |file: &str| folder.join(file).display().to_string();
+    vec![
+        ("RABBITMQ_NODENAME", format!("rpc-{name}@localhost")),
+        ("RABBITMQ_NODE_PORT", port.to_string()),
+        ("RABBITMQ_DIST_PORT", distribution.to_string()),
+        ("RABBITMQ_MNESIA_BASE", within("mnesia")),
+        ("RABBITMQ_LOG_BASE", within("logs")),
+        ("RABBITMQ_CONFIG_FILE", within("rabbitmq")),
+        ("RABBITMQ_CONF_ENV_FILE", within("none")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", within("plugins")),
+        ("RABBITMQ_PID_FILE", within("pid")),
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "-kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
+        ),
+        ("ERL_EPMD_PORT", epmd.to_string()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+        ("HOME", within("home")),
+    ]
+}
+
+fn write_files(folder: &Path, port: u16) -> Result<(), Error> {
+    let config = format!(
+        "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n"
+    );
+    let written = fs::create_dir_all(folder.join("home"))
+        .and_then(|()| fs::write(folder.join("rabbitmq.conf"), config))
+        .and_then(|()| fs::write(folder.join("plugins"), "[].\n"));
+    written.map_err(|error| format!("cannot write below {}: {error}", folder.display()))
+}
+
+/// Starts a program in a process group of its own, which Ctrl-C does not reach.
+fn spawn(
+    command: &mut Command,
+    environment: &[(&str, String)],
+    log: &Path,
+) -> Result<Child, Error> {
+    let cannot = |error: std::io::Error| format!("cannot write {}: {error}", log.display());
+    let out = File::options().create(true).append(true).open(log).map_err(cannot)?;
+    let errors = out.try_clone().map_err(cannot)?;
+    command.envs(environment.iter().map(|(key, value)| (key, value))).process_group(0);
+    let child = command.stdin(Stdio::null()).stdout(out).stderr(errors).spawn();
+    child.map_err(|error| {
+        format!("cannot run `{}`: {error}", command.get_program().to_string_lossy())
+    })
+}
+
+/// Waits until clients can connect: the listener opens when the node has booted.
+fn await_start(server: &mut Child, port: u16, log: &Path) -> Result<(), Error> {
+    let address = format!("127.0.0.1:{port}");
+    let up = wait_for(Duration::from_secs(120), || {
+        if matches!(server.try_wait(), Ok(Some(_))) {
+            return Some(false);
+        }
+        answers(&address).then_some(true)
+    });
+    if up == Some(true) {
+        return Ok(());
+    }
+    let text = fs::read_to_string(log).unwrap_or_default();
+    Err(format!(
+        "the RabbitMQ node does not come up; the end of its log:\n{}",
+        last_lines(&text, 30)
+    ))
+}

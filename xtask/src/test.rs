@@ -1,0 +1,51 @@
+//! The tests, with what they need.
+
+use std::{process::Command, time::Instant};
+
+use crate::{
+    Error,
+    process::{cargo, run},
+    python, rabbitmq,
+};
+
+/// What tells the tests where things are.
+const SETTINGS: [&str; 4] =
+    ["RPC_TEST_RABBIT_URL", "RPC_TEST_RABBITMQCTL", "RPC_TEST_PYTHON", "RPC_TEST_REQUIRE_BROKER"];
+
+/// Runs every test of the workspace.
+pub(crate) fn all(no_broker: bool, args: &[String]) -> Result<(), Error> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    if no_broker {
+        SETTINGS.iter().for_each(|setting| _ = command.env_remove(setting));
+        return run(command.args(args));
+    }
+    with_everything(command.args(args))
+}
+
+/// Runs the tests against the original library.
+pub(crate) fn interop(args: &[String]) -> Result<(), Error> {
+    with_everything(
+        cargo().args(["test", "--package", "tests", "--test", "interop", "--"]).args(args),
+    )
+}
+
+fn with_everything(command: &mut Command) -> Result<(), Error> {
+    let begun = Instant::now();
+    let python = python::interpreter()?;
+    let lease = rabbitmq::lease()?;
+    command.env("RPC_TEST_RABBIT_URL", &lease.broker.url).env("RPC_TEST_PYTHON", python);
+    command.env("RPC_TEST_REQUIRE_BROKER", "1");
+    match &lease.broker.control {
+        Some(control) => command.env("RPC_TEST_RABBITMQCTL", control),
+        // A broker that somebody else runs is not ours to break.
+        None => command.env_remove("RPC_TEST_RABBITMQCTL").env("RPC_TEST_GIVEN_BROKER", "1"),
+    };
+    let done = run(command);
+    eprintln!(
+        "tests ran for {:.0} s; RabbitMQ: {}",
+        begun.elapsed().as_secs_f64(),
+        lease.broker.origin
+    );
+    done
+}
