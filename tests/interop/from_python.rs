@@ -1,0 +1,181 @@
+//! Its client, our server.
+
+use rpc_runtime::{Context, RemoteError, Running, Transport, rpc_api};
+use serde_json::{Value, json};
+use tests::{Log, World, eventually};
+
+use crate::Peer;
+
+/// What our server refuses, in classes that Python has.
+#[derive(Debug, thiserror::Error, RemoteError)]
+#[remote(module = "peer_errors")]
+enum OurError {
+    #[error("{name} was not found here")]
+    NotFound { name: String },
+    #[error("bad value {0}")]
+    #[remote(module = "builtins", class = "ValueError")]
+    Value(u32),
+}
+
+/// What Python calls.
+#[rpc_api(topic = "ours", version = "1.5")]
+trait Ours {
+    async fn echo(&self, ctx: Context, value: Value) -> Value;
+    async fn add(&self, ctx: Context, a: u32, b: u32) -> u32;
+    async fn nothing(&self, ctx: Context) -> ();
+    async fn user(&self, ctx: Context) -> Option<String>;
+    async fn host(&self, ctx: Context) -> String;
+    async fn fail(&self, ctx: Context, kind: String) -> Result<(), OurError>;
+    async fn panic(&self, ctx: Context) -> ();
+    async fn hang(&self, ctx: Context) -> ();
+    async fn record(&self, ctx: Context, value: u32);
+}
+
+struct Server {
+    host: String,
+    log: Log<u32>,
+}
+
+impl Ours for Server {
+    async fn echo(&self, _: Context, value: Value) -> Value {
+        value
+    }
+
+    async fn add(&self, _: Context, a: u32, b: u32) -> u32 {
+        a + b
+    }
+
+    async fn nothing(&self, _: Context) {}
+
+    async fn user(&self, ctx: Context) -> Option<String> {
+        ctx.user_id()
+    }
+
+    async fn host(&self, _: Context) -> String {
+        self.host.clone()
+    }
+
+    async fn fail(&self, _: Context, kind: String) -> Result<(), OurError> {
+        if kind == "value" {
+            Err(OurError::Value(3))
+        } else {
+            Err(OurError::NotFound { name: "vm-1".to_owned() })
+        }
+    }
+
+    async fn panic(&self, _: Context) {
+        panic!("a test asked for it")
+    }
+
+    async fn hang(&self, _: Context) {
+        std::future::pending().await
+    }
+
+    async fn record(&self, _: Context, value: u32) {
+        self.log.push(value);
+    }
+}
+
+/// Two of our servers, and a Python client of their topic.
+struct Setting {
+    peer: Peer,
+    logs: [Log<u32>; 2],
+    _servers: Vec<Running>,
+    _transport: Transport,
+}
+
+async fn start() -> Option<Setting> {
+    let world = World::rabbit()?;
+    let transport = world.transport().await;
+    let logs = [Log::default(), Log::default()];
+    let mut servers = Vec::new();
+    for (host, log) in ["rs1", "rs2"].into_iter().zip(&logs) {
+        let server = OursServer::new(Server { host: host.to_owned(), log: log.clone() });
+        servers
+            .push(world.server(&transport, host).serve(server).bind().await.expect("bound").run());
+    }
+    let peer = Peer::start("client.py", &world, &[]).await?;
+    Some(Setting { peer, logs, _servers: servers, _transport: transport })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_calls_and_gets_what_we_return() {
+    let Some(Setting { mut peer, _servers, _transport, .. }) = start().await else { return };
+    let sum = peer
+        .ask(json!({"op": "call", "method": "add", "args": {"a": 2, "b": 3}, "version": "1.0"}))
+        .await;
+    assert_eq!(sum, json!({"result": 5}));
+    let value =
+        json!({"é": [1, -2.5, 1e300, null, true, "\u{1f600}\"\\\n"], "deep": {"a": {"b": {}}}});
+    let echo = peer
+        .ask(json!({"op": "call", "method": "echo", "args": {"value": value}, "version": "1.5"}))
+        .await;
+    assert_eq!(echo["result"], value);
+    assert_eq!(peer.ask(json!({"op": "call", "method": "nothing"})).await, json!({"result": null}));
+    let user = peer.ask(json!({"op": "call", "method": "user", "context": {"user_id": "u1", "auth_token": "t"}})).await;
+    assert_eq!(user, json!({"result": "u1"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_reaches_hosts_and_everyone() {
+    let Some(Setting { mut peer, logs, _servers, _transport }) = start().await else { return };
+    for host in ["rs1", "rs2"] {
+        assert_eq!(
+            peer.ask(json!({"op": "call", "server": host, "method": "host"})).await,
+            json!({"result": host})
+        );
+    }
+    let cast = json!({"op": "cast", "server": "rs1", "method": "record", "args": {"value": 1}});
+    assert_eq!(peer.ask(cast).await, json!({"result": null}));
+    let fanout = json!({"op": "fanout", "method": "record", "args": {"value": 2}});
+    assert_eq!(peer.ask(fanout).await, json!({"result": null}));
+    eventually("the first server's records", || logs[0].len() == 2).await;
+    eventually("the second server's record", || logs[1].events() == [2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_rebuilds_our_errors() {
+    let Some(Setting { mut peer, _servers, _transport, .. }) = start().await else { return };
+    let own =
+        json!({"op": "call", "method": "fail", "args": {"kind": "own"}, "exmods": ["peer_errors"]});
+    let error = peer.ask(own).await["error"].clone();
+    assert_eq!(
+        (&error["class"], &error["kwargs"]),
+        (&json!("NotFound_Remote"), &json!({"name": "vm-1"}))
+    );
+    let plain = json!({"op": "call", "method": "fail", "args": {"kind": "own"}});
+    let error = peer.ask(plain).await["error"].clone();
+    assert_eq!((&error["class"], &error["exc_type"]), (&json!("RemoteError"), &json!("NotFound")));
+    assert_eq!(error["value"], json!("vm-1 was not found here"));
+    let builtin = json!({"op": "call", "method": "fail", "args": {"kind": "value"}});
+    assert_eq!(peer.ask(builtin).await["error"]["class"], json!("ValueError"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_sees_our_refusals_as_its_own() {
+    let Some(Setting { mut peer, _servers, _transport, .. }) = start().await else { return };
+    let dispatcher = ["oslo_messaging.rpc.dispatcher"];
+    for (command, class) in [
+        (json!({"op": "call", "method": "nonesuch", "exmods": dispatcher}), "NoSuchMethod_Remote"),
+        (
+            json!({"op": "call", "method": "nothing", "version": "1.6", "exmods": dispatcher}),
+            "UnsupportedVersion_Remote",
+        ),
+        (
+            json!({"op": "call", "method": "nothing", "namespace": "x", "exmods": dispatcher}),
+            "UnsupportedVersion_Remote",
+        ),
+        (json!({"op": "call", "method": "add", "args": {"a": 1}}), "TypeError"),
+        (json!({"op": "call", "method": "add", "args": {"a": 1, "b": "two"}}), "TypeError"),
+        (json!({"op": "call", "method": "nothing", "args": {"extra": 1}}), "TypeError"),
+        (json!({"op": "call", "method": "panic"}), "RemoteError"),
+        (json!({"op": "call", "method": "hang", "timeout": 1}), "MessagingTimeout"),
+    ] {
+        let answer = peer.ask(command.clone()).await;
+        assert_eq!(answer["error"]["class"], json!(class), "{command}: {answer}");
+    }
+    assert_eq!(
+        peer.ask(json!({"op": "call", "method": "add", "args": {"a": 2, "b": 3}})).await,
+        json!({"result": 5})
+    );
+}

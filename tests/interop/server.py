@@ -1,0 +1,81 @@
+"""An RPC server of the original library: server.py URL TOPIC HOST.
+
+Prints `ready` once it listens, and stops when its standard input ends.
+"""
+
+import sys
+import threading
+import time
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+
+import peer_errors
+
+
+class Endpoint:
+    target = messaging.Target(version="1.5")
+
+    def __init__(self, host):
+        self._host = host
+        self._recorded = []
+        self._lock = threading.Lock()
+
+    def echo(self, ctxt, value):
+        return value
+
+    def add(self, ctxt, a, b):
+        return a + b
+
+    def nothing(self, ctxt):
+        return None
+
+    def context(self, ctxt):
+        return ctxt
+
+    def host(self, ctxt):
+        return self._host
+
+    def fail(self, ctxt, kind):
+        if kind == "value":
+            raise ValueError("bad value", 3)
+        if kind == "key":
+            raise KeyError("k")
+        raise peer_errors.NotFound(name="vm-1")
+
+    def slow(self, ctxt, seconds):
+        time.sleep(seconds)
+        return "slept"
+
+    def record(self, ctxt, value):
+        with self._lock:
+            self._recorded.append(value)
+
+    def recorded(self, ctxt):
+        with self._lock:
+            return list(self._recorded)
+
+
+class Control:
+    target = messaging.Target(namespace="control", version="2.1")
+
+    def ping(self, ctxt):
+        return "pong"
+
+
+def main():
+    url, topic, host = sys.argv[1:]
+    conf = cfg.CONF
+    conf([], project="peer")
+    transport = messaging.get_rpc_transport(conf, url=url)
+    target = messaging.Target(topic=topic, server=host)
+    server = messaging.get_rpc_server(transport, target, [Endpoint(host), Control()], executor="threading")
+    server.start()
+    print("ready", flush=True)
+    sys.stdin.read()
+    server.stop()
+    server.wait()
+    transport.cleanup()
+
+
+main()
