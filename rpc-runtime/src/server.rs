@@ -85,7 +85,12 @@ async fn serve(
     services: Services,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut stop = std::pin::pin!(async move { stopped.wait_for(|stop| *stop).await.is_ok() });
+    let mut stop = std::pin::pin!(async move {
+        if stopped.wait_for(|stop| *stop).await.is_err() {
+            // The handle was dropped: nobody can stop this server any more.
+            std::future::pending::<()>().await;
+        }
+    });
     loop {
         let next = async {
             let slot = Arc::clone(&shared.slots).acquire_owned().await.ok()?;
@@ -93,7 +98,7 @@ async fn serve(
         };
         let (delivery, slot) = tokio::select! {
             biased;
-            true = &mut stop => break,
+            () = &mut stop => break,
             next = next => match next {
                 Some(next) => next,
                 None => break,
