@@ -1,2 +1,60 @@
-//! Empty for now.
-fn main() {}
+//! What only a real broker can do: properties, declarations, returns, lost connections, messages of strangers.
+
+mod connections;
+mod layout;
+mod strangers;
+
+/// The interface of these tests.
+mod adder {
+    use rpc_runtime::{Context, rpc_api};
+    use tests::Log;
+
+    /// Adds, and notes what it ran.
+    #[rpc_api(topic = "adder", version = "1.0")]
+    pub(crate) trait Adder {
+        /// Adds, after a while.
+        async fn add(&self, ctx: Context, a: u64, b: u64) -> u64;
+        /// The same, and may be repeated.
+        #[rpc(idempotent)]
+        async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64;
+        /// Notes a number.
+        async fn note(&self, ctx: Context, a: u64);
+    }
+
+    /// See [`Adder`].
+    #[derive(Clone, Default)]
+    pub(crate) struct Slow {
+        pub(crate) ran: Log<u64>,
+        pub(crate) takes: std::time::Duration,
+    }
+
+    impl Adder for Slow {
+        async fn add(&self, _: Context, a: u64, b: u64) -> u64 {
+            self.ran.push(a);
+            tokio::time::sleep(self.takes).await;
+            a + b
+        }
+
+        async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64 {
+            self.add(ctx, a, b).await
+        }
+
+        async fn note(&self, _: Context, a: u64) {
+            self.ran.push(a);
+        }
+    }
+}
+
+use tests::World;
+
+/// A bare AMQP channel to the world's broker, as a stranger has it.
+async fn stranger(world: &World) -> lapin::Channel {
+    let virtual_host = if world.virtual_host() == "/" { "%2f" } else { world.virtual_host() };
+    let url = world.url().replacen("rabbit://", "amqp://", 1);
+    let authority =
+        url.split("://").nth(1).and_then(|rest| rest.split('/').next()).expect("an authority");
+    let properties = lapin::ConnectionProperties::default();
+    let connection =
+        lapin::Connection::connect(&format!("amqp://{authority}/{virtual_host}"), properties).await;
+    connection.expect("a connection").create_channel().await.expect("a channel")
+}

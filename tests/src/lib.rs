@@ -85,18 +85,50 @@ impl World {
         client.prepare().topic(self.topic.as_str()).client()
     }
 
-    /// Breaks every connection to the broker, and lets them come back. Returns whether that is possible here.
+    /// Moves to a virtual host of one's own, so that what is done to its connections is done to nobody else's. `None`
+    /// after saying so where the broker cannot be controlled.
+    pub async fn alone(mut self) -> Option<Self> {
+        if !self.is_memory() {
+            let virtual_host = unique("vhost");
+            rabbitmqctl(&["add_vhost", &virtual_host]).await?;
+            rabbitmqctl(&["set_permissions", "--vhost", &virtual_host, "guest", ".*", ".*", ".*"])
+                .await?;
+            let end = self
+                .url
+                .rfind('/')
+                .filter(|end| !self.url[..*end].ends_with('/'))
+                .unwrap_or(self.url.len());
+            self.url = format!("{}/{virtual_host}", &self.url[..end]);
+        }
+        Some(self)
+    }
+
+    /// Returns the virtual host.
+    #[must_use]
+    pub fn virtual_host(&self) -> &str {
+        let path = self
+            .url
+            .split("://")
+            .nth(1)
+            .and_then(|rest| rest.split_once('/'))
+            .map_or("", |(_, path)| path);
+        if path.is_empty() { "/" } else { path }
+    }
+
+    /// Breaks every connection to the virtual host, and lets them come back. To be used [`alone`](Self::alone).
     ///
     /// # Panics
     /// If the broker's control program fails.
-    pub async fn cut_connections(&self, transport: &Transport) -> bool {
+    pub async fn cut_connections(&self, transport: &Transport) {
         if let Some(broker) = transport.memory() {
             broker.disconnect();
             tokio::task::yield_now().await;
             broker.reconnect();
-            return true;
+            return;
         }
-        rabbitmqctl(&["close_all_connections", "cut by a test"]).await.is_some()
+        assert_ne!(self.virtual_host(), "/", "others have connections here, too");
+        rabbitmqctl(&["close_all_connections", "--vhost", self.virtual_host(), "cut by a test"])
+            .await;
     }
 }
 
@@ -126,8 +158,10 @@ pub async fn rabbitmqctl(args: &[&str]) -> Option<String> {
 pub fn required(name: &str) -> Option<String> {
     let value = std::env::var(name).ok().filter(|value| !value.is_empty());
     if value.is_none() {
+        let given =
+            name == "RPC_TEST_RABBITMQCTL" && std::env::var_os("RPC_TEST_GIVEN_BROKER").is_some();
         assert!(
-            std::env::var_os("RPC_TEST_REQUIRE_BROKER").is_none(),
+            given || std::env::var_os("RPC_TEST_REQUIRE_BROKER").is_none(),
             "{name} is not set, and this run requires it"
         );
         eprintln!("SKIPPED: {name} is not set; `cargo xtask test` sets it");

@@ -1,0 +1,185 @@
+//! Connections that are refused, lost, and cut in the middle of everything.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rpc_runtime::{CallError, Context, Transport, TransportErrorKind};
+use tests::{World, eventually, soon};
+
+use crate::adder::{AdderClient, AdderServer, Slow, adder};
+
+const CALLS: u64 = 6000;
+const AT_ONCE: u64 = 64;
+const CUTS: u64 = 5;
+
+/// Makes calls from 64 tasks while every connection is cut five times. A call that fails and may not have run is made
+/// again; one that may have run is counted, and made again, too. Returns how often that was.
+async fn call_through_cuts(
+    world: &World,
+    client: AdderClient,
+    transport: &Transport,
+    idempotent: bool,
+) -> u64 {
+    let (next, cuts) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let ambiguous = Arc::new(AtomicU64::new(0));
+    let worker = |_| {
+        let (client, next, cuts) = (client.clone(), Arc::clone(&next), Arc::clone(&cuts));
+        let ambiguous = Arc::clone(&ambiguous);
+        tokio::spawn(async move {
+            let ctx = Context::new();
+            loop {
+                let a = next.fetch_add(1, Ordering::Relaxed);
+                if a >= CALLS && cuts.load(Ordering::Relaxed) >= CUTS {
+                    return;
+                }
+                loop {
+                    let ended = if idempotent {
+                        client.add_again(&ctx, a, 1).await
+                    } else {
+                        client.add(&ctx, a, 1).await
+                    };
+                    match ended {
+                        Ok(sum) => break assert_eq!(sum, a + 1, "an answer to another call"),
+                        Err(error) if !error.may_have_run() => {}
+                        Err(CallError::Interrupted) => {
+                            _ = ambiguous.fetch_add(1, Ordering::Relaxed)
+                        }
+                        Err(error) => panic!("call {a}: {error:?}"),
+                    }
+                }
+            }
+        })
+    };
+    let workers: Vec<_> = (0..AT_ONCE).map(worker).collect();
+    for _ in 0..CUTS {
+        world.cut_connections(transport).await;
+        cuts.fetch_add(1, Ordering::Relaxed);
+    }
+    for worker in workers {
+        let done = tokio::time::timeout(Duration::from_secs(120), worker).await;
+        done.expect("no call hangs").expect("every answer is right");
+    }
+    let made = next.load(Ordering::Relaxed);
+    assert!(made >= CALLS, "{made} calls");
+    ambiguous.load(Ordering::Relaxed)
+}
+
+/// Returns how often each call ran.
+fn runs(slow: &Slow) -> HashMap<u64, u64> {
+    let mut runs = HashMap::new();
+    slow.ran.events().into_iter().for_each(|a| *runs.entry(a).or_default() += 1);
+    runs
+}
+
+async fn cut_test(idempotent: bool) {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let slow = Slow { takes: Duration::from_millis(20), ..Slow::default() };
+    let serving = world.transport().await;
+    let server = world.server(&serving, "h").concurrency(100).serve(AdderServer::new(slow.clone()));
+    let server = server.bind().await.expect("bound").run();
+    let client = world.client::<adder::Api>(&transport);
+    let ambiguous = call_through_cuts(&world, client, &transport, idempotent).await;
+    let runs = runs(&slow);
+    let doubled: u64 = runs.values().map(|count| count - 1).sum();
+    println!("{} calls, {ambiguous} ambiguous, {doubled} ran twice", runs.len());
+    assert!((0..CALLS).all(|a| runs.contains_key(&a)), "a call was answered without running");
+    assert!(doubled <= ambiguous, "{doubled} ran twice, though only {ambiguous} could");
+    assert_eq!(transport.pending_calls(), 0);
+    server.shutdown(Duration::from_secs(20)).await.expect("nothing runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn six_thousand_calls_end_right_while_connections_are_cut() {
+    cut_test(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idempotent_calls_are_repeated_and_still_run_once_on_one_server() {
+    cut_test(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_server_serves_again() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let slow = Slow::default();
+    let _server = world
+        .server(&transport, "h")
+        .serve(AdderServer::new(slow.clone()))
+        .bind()
+        .await
+        .expect("bound")
+        .run();
+    let client = world.client::<adder::Api>(&transport);
+    for round in 0..3 {
+        world.cut_connections(&transport).await;
+        let idempotent = client.prepare().timeout(Duration::from_secs(20)).client();
+        assert_eq!(
+            idempotent.add_again(&Context::new(), round, 1).await.expect("an answer"),
+            round + 1
+        );
+        client.prepare().fanout().note(&Context::new(), 100 + round).await.expect("confirmed");
+        eventually("the fanout cast", || slow.ran.events().contains(&(100 + round))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_not_shown() {
+    let Some(world) = World::rabbit() else { return };
+    let address = world.url().rsplit('@').next().expect("an address").to_owned();
+    let error = Transport::connect(&format!("rabbit://guest:canary@{address}"))
+        .await
+        .expect_err("a wrong password");
+    assert_eq!(error.kind(), TransportErrorKind::Refused);
+    let mut text = format!("{error} {error:?}");
+    let mut source = std::error::Error::source(&error);
+    while let Some(error) = source {
+        text += &format!(" {error} {error:?}");
+        source = error.source();
+    }
+    assert!(!text.contains("canary"), "{text}");
+}
+
+#[tokio::test]
+async fn a_missing_virtual_host_is_refused() {
+    let Some(world) = World::rabbit() else { return };
+    let url = format!("{}/nonesuch", world.url().trim_end_matches('/'));
+    let error = Transport::connect(&url).await.expect_err("there is no such virtual host");
+    assert_eq!(error.kind(), TransportErrorKind::Refused);
+}
+
+#[tokio::test]
+async fn the_second_host_is_taken_when_the_first_is_dead() {
+    let Some(world) = World::rabbit() else { return };
+    let (scheme, rest) = world.url().split_once("://").expect("a URL");
+    let transport = Transport::connect(&format!("{scheme}://guest:guest@127.0.0.1:1,{rest}"))
+        .await
+        .expect("the second host");
+    assert!(matches!(
+        world.client::<adder::Api>(&transport).add(&Context::new(), 1, 1).await,
+        Err(CallError::Unroutable { .. })
+    ));
+}
+
+#[tokio::test]
+async fn no_broker_is_unreachable_at_once_or_after_the_wait() {
+    let error = soon("a refusal", Transport::connect("rabbit://127.0.0.1:1/"))
+        .await
+        .expect_err("nobody is there");
+    assert_eq!(error.kind(), TransportErrorKind::Unreachable);
+    let begun = std::time::Instant::now();
+    let patient =
+        Transport::builder("rabbit://127.0.0.1:1/").wait_for_broker(Duration::from_millis(500));
+    let error = soon("the end of the wait", patient.connect()).await.expect_err("nobody is there");
+    assert_eq!(error.kind(), TransportErrorKind::Unreachable);
+    assert!(begun.elapsed() >= Duration::from_millis(500));
+}

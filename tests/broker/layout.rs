@@ -1,0 +1,214 @@
+//! What is declared at the broker, and with which properties messages come: the original's layout.
+
+use futures_util::StreamExt as _;
+use lapin::{
+    BasicProperties,
+    options::{BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{FieldTable, ShortString},
+};
+use rpc_runtime::{Context, TransportErrorKind};
+use tests::{World, rabbitmqctl, soon, unique};
+
+use crate::{
+    adder::{AdderServer, Slow, adder},
+    stranger,
+};
+
+/// Starts a queue that gets a copy of what goes to `exchange` with `key`.
+async fn eavesdrop(world: &World, exchange: &str, key: &str) -> lapin::Consumer {
+    let channel = stranger(world).await;
+    let queue = ShortString::from(unique("copy"));
+    let declare = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.clone(), declare, FieldTable::default()).await.expect("declared");
+    if !exchange.is_empty() {
+        let bound = channel.queue_bind(
+            queue.clone(),
+            exchange.into(),
+            key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        bound.await.expect("bound");
+    }
+    let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    channel
+        .basic_consume(queue, "".into(), consume, FieldTable::default())
+        .await
+        .expect("consuming")
+}
+
+async fn next(consumer: &mut lapin::Consumer) -> lapin::message::Delivery {
+    soon("a message", consumer.next()).await.expect("consuming").expect("a message")
+}
+
+/// The properties of every message, as recorded: flags 0xF800, or 0xF900 with an expiration.
+fn recorded_properties(expiration: Option<&str>) -> BasicProperties {
+    let properties = BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_content_encoding("utf-8".into())
+        .with_headers(FieldTable::default())
+        .with_delivery_mode(2)
+        .with_priority(0);
+    match expiration {
+        Some(millis) => properties.with_expiration(millis.into()),
+        None => properties,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_have_the_recorded_properties() {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.transport().await;
+    let _server = world
+        .server(&transport, "h")
+        .serve(AdderServer::new(Slow::default()))
+        .bind()
+        .await
+        .expect("bound")
+        .run();
+    let (client, ctx) = (world.client::<adder::Api>(&transport), Context::new());
+    let mut topic = eavesdrop(&world, "openstack", world.topic()).await;
+    let mut host = eavesdrop(&world, "openstack", &format!("{}.h", world.topic())).await;
+    let mut fanout = eavesdrop(&world, &format!("{}_fanout", world.topic()), "").await;
+
+    client.add(&ctx, 1, 2).await.expect("an answer");
+    let call = next(&mut topic).await;
+    assert_eq!(call.properties, recorded_properties(Some("60000")));
+    client.note(&ctx, 1).await.expect("confirmed");
+    assert_eq!(next(&mut topic).await.properties, recorded_properties(None));
+    client.prepare().server("h").note(&ctx, 1).await.expect("confirmed");
+    assert_eq!(next(&mut host).await.properties, recorded_properties(None));
+    client.prepare().fanout().note(&ctx, 1).await.expect("confirmed");
+    let cast = next(&mut fanout).await;
+    assert_eq!(
+        (cast.properties.clone(), cast.routing_key.as_str()),
+        (recorded_properties(None), "")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_have_the_recorded_properties() {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.transport().await;
+    let _server = world
+        .server(&transport, "h")
+        .serve(AdderServer::new(Slow::default()))
+        .bind()
+        .await
+        .expect("bound")
+        .run();
+    let mut replies = eavesdrop(&world, "", "").await;
+    let queue = replies.queue();
+    let request = serde_json::json!({"method": "add", "args": {"a": 1, "b": 2}, "_msg_id": "7", "_reply_q": queue.as_str()}).to_string();
+    let channel = stranger(&world).await;
+    let properties = BasicProperties::default().with_content_type("application/json".into());
+    let published = channel.basic_publish(
+        "openstack".into(),
+        world.topic().into(),
+        BasicPublishOptions::default(),
+        request.as_bytes(),
+        properties,
+    );
+    published.await.expect("published").await.expect("no confirm is asked for");
+    let reply = next(&mut replies).await;
+    assert_eq!(reply.properties, recorded_properties(None));
+    assert_eq!((reply.exchange.as_str(), &reply.routing_key), ("", &queue));
+    let body = String::from_utf8(reply.data).expect("UTF-8");
+    assert!(
+        body.contains(
+            r#"{\"result\": 3, \"failure\": null, \"ending\": true, \"_msg_id\": \"7\", "#
+        ),
+        "{body}"
+    );
+}
+
+/// Returns what the broker lists of a virtual host, one object a line of its table.
+async fn list(world: &World, what: &[&str]) -> Option<Vec<serde_json::Value>> {
+    let mut args = vec!["--quiet", "--formatter", "json", what[0], "--vhost", world.virtual_host()];
+    args.extend(&what[1..]);
+    let text = rabbitmqctl(&args).await?;
+    Some(serde_json::from_str(&text).expect("JSON"))
+}
+
+async fn queues(world: &World) -> Option<Vec<String>> {
+    let queues =
+        list(world, &["list_queues", "name", "durable", "auto_delete", "exclusive", "arguments"])
+            .await?;
+    let describe = |queue: &serde_json::Value| {
+        let name = queue["name"].as_str().expect("a name");
+        let name = name.split("_fanout_").next().expect("a part").to_owned()
+            + if name.contains("_fanout_") { "_fanout_*" } else { "" };
+        let name = if name.starts_with("reply_") { "reply_*".to_owned() } else { name };
+        let arguments = queue["arguments"].to_string();
+        let expires = if arguments.contains("1800000") { "expires" } else { "stays" };
+        format!(
+            "{name} {} {} {} {expires}",
+            queue["durable"], queue["auto_delete"], queue["exclusive"]
+        )
+    };
+    let mut queues: Vec<_> = queues.iter().map(describe).collect();
+    queues.sort_unstable();
+    Some(queues)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn declarations_equal_the_recorded_layout_and_a_clean_end_takes_its_own_away() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let server = world
+        .server(&transport, "host1")
+        .serve(AdderServer::new(Slow::default()))
+        .bind()
+        .await
+        .expect("bound")
+        .run();
+    world.client::<adder::Api>(&transport).add(&Context::new(), 1, 2).await.expect("an answer");
+    let topic = world.topic();
+    let shared = [
+        format!("{topic} false false false stays"),
+        format!("{topic}.host1 false false false stays"),
+    ];
+    let own = [
+        "reply_* false false false expires".to_owned(),
+        format!("{topic}_fanout_* false false false expires"),
+    ];
+    let mut expected = [shared.clone(), own].concat();
+    expected.sort_unstable();
+    assert_eq!(queues(&world).await.expect("controlled"), expected);
+
+    let exchanges = list(&world, &["list_exchanges", "name", "type", "durable", "auto_delete"])
+        .await
+        .expect("controlled");
+    for (name, kind, auto_delete) in
+        [("openstack".to_owned(), "topic", false), (format!("{topic}_fanout"), "fanout", true)]
+    {
+        let found = exchanges.iter().find(|exchange| exchange["name"] == *name).expect("declared");
+        let properties = (&found["type"], &found["durable"], &found["auto_delete"]);
+        assert_eq!(properties, (&kind.into(), &false.into(), &auto_delete.into()), "{name}");
+    }
+
+    server.shutdown(std::time::Duration::from_secs(10)).await.expect("nothing runs");
+    transport.close().await;
+    let mut left = shared.to_vec();
+    left.sort_unstable();
+    assert_eq!(queues(&world).await.expect("controlled"), left);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_with_other_properties_is_a_mismatch_that_names_it() {
+    let Some(world) = World::rabbit() else { return };
+    let declare = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    stranger(&world)
+        .await
+        .queue_declare(world.topic().into(), declare, FieldTable::default())
+        .await
+        .expect("declared");
+    let transport = world.transport().await;
+    let bound = world.server(&transport, "h").serve(AdderServer::new(Slow::default())).bind().await;
+    let error = bound.map(drop).expect_err("the queue is durable");
+    assert_eq!(error.kind(), TransportErrorKind::Mismatch);
+    assert!(error.to_string().contains(world.topic()), "{error}");
+    let cause = std::error::Error::source(&error).expect("the broker's own words").to_string();
+    assert!(cause.contains("durable"), "{cause}");
+}
