@@ -188,7 +188,7 @@ impl ListenTask {
     const BIND_LIMIT: Duration = Duration::from_secs(30);
 
     async fn run(mut self, ready: oneshot::Sender<Result<(), TransportError>>) {
-        let first = timeout(Self::BIND_LIMIT, self.connect(false)).await.unwrap_or_else(|_| {
+        let first = timeout(Self::BIND_LIMIT, self.connect()).await.unwrap_or_else(|_| {
             Err(TransportError::new(
                 TransportErrorKind::TimedOut,
                 "the broker did not bind the queues in time",
@@ -230,7 +230,7 @@ impl ListenTask {
                     () = told(&mut stopped) => return,
                     () = told(&mut closing) => return,
                 }
-                match self.connect(true).await {
+                match self.connect().await {
                     Ok(Some(consuming)) => break consuming,
                     Ok(None) => return,
                     Err(error) => {
@@ -241,9 +241,12 @@ impl ListenTask {
         }
     }
 
-    /// Declares and consumes in the current generation, as soon as there is one. `None` if there will be none. A set-up
-    /// that fails because its connection goes is tried again in the next.
-    async fn connect(&mut self, again: bool) -> Result<Option<Consuming>, TransportError> {
+    /// Declares and consumes in the current generation, as soon as there is one. `None` if there will be none.
+    ///
+    /// What may pass is tried again: a connection that goes meanwhile, or a fanout exchange that goes between its
+    /// declaration and its binding because the last server before this one has just left.
+    async fn connect(&mut self) -> Result<Option<Consuming>, TransportError> {
+        let mut backoff = Backoff::new(Duration::from_millis(500));
         loop {
             let mut stopped = self.stopped.clone();
             let generation = tokio::select! {
@@ -251,19 +254,14 @@ impl ListenTask {
                 () = told(&mut stopped) => None,
             };
             let Some(generation) = generation else { return Ok(None) };
+            backoff.pause().await;
             match timeout(OPERATION_LIMIT, self.consume(&generation.connection)).await {
                 Ok(Ok(consuming)) => return Ok(Some(consuming)),
-                Ok(Err(error)) if generation.is_alive() => return Err(error),
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, again, "lost the connection while binding")
+                Ok(Err(error)) if error.kind() != TransportErrorKind::Disconnected => {
+                    return Err(error);
                 }
+                Ok(Err(error)) => tracing::debug!(%error, "cannot bind yet"),
                 Err(_) => generation.give_up(),
-            }
-            let another = |now: &Option<Arc<_>>| {
-                !now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &generation))
-            };
-            if self.generations.wait_for(another).await.is_err() {
-                return Ok(None);
             }
         }
     }
