@@ -24,6 +24,48 @@ pub struct Interface<'a> {
 }
 
 impl<'a> Interface<'a> {
+    /// Makes an interface of this version that has nothing in it yet.
+    #[must_use]
+    pub const fn new(name: &'a str, major: u64, minor: u64) -> Self {
+        let version = Version::new(major, minor);
+        Self { name, docs: "", topic: "", exchange: None, namespace: None, version, methods: &[] }
+    }
+
+    /// Sets the topic that its servers listen on.
+    #[must_use]
+    pub const fn topic(mut self, topic: &'a str) -> Self {
+        self.topic = topic;
+        self
+    }
+
+    /// Sets its methods.
+    #[must_use]
+    pub const fn methods(mut self, methods: &'a [Method<'a>]) -> Self {
+        self.methods = methods;
+        self
+    }
+
+    /// Sets what the trait's documentation says.
+    #[must_use]
+    pub const fn docs(mut self, docs: &'a str) -> Self {
+        self.docs = docs;
+        self
+    }
+
+    /// Sets its control exchange.
+    #[must_use]
+    pub const fn exchange(mut self, exchange: &'a str) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
+    /// Sets the namespace that requests carry.
+    #[must_use]
+    pub const fn namespace(mut self, namespace: &'a str) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
     /// Returns the method whose wire name is `name`.
     #[must_use]
     pub fn method(&self, name: &str) -> Option<&'a Method<'a>> {
@@ -32,14 +74,14 @@ impl<'a> Interface<'a> {
 }
 
 /// A method.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Method<'a> {
     /// The name on the wire.
     pub name: &'a str,
     /// What its documentation says.
     pub docs: &'a str,
-    /// The version that added it.
-    pub since: Version,
+    /// The minor version, of the interface's major, that added it.
+    pub since: u64,
     /// Whether there is an answer, and from how many.
     pub kind: Kind,
     /// Whether a request has to name a host.
@@ -56,17 +98,100 @@ pub struct Method<'a> {
     pub reply: &'a str,
 }
 
+impl<'a> Method<'a> {
+    /// Makes a method without arguments.
+    #[must_use]
+    pub const fn new(name: &'a str, since: u64, kind: Kind) -> Self {
+        Self {
+            name,
+            docs: "",
+            since,
+            kind,
+            host: false,
+            ack: Ack::Early,
+            idempotent: false,
+            deprecated: false,
+            parameters: &[],
+            reply: "",
+        }
+    }
+
+    /// Sets what its documentation says.
+    #[must_use]
+    pub const fn docs(mut self, docs: &'a str) -> Self {
+        self.docs = docs;
+        self
+    }
+
+    /// Says that a request has to name a host.
+    #[must_use]
+    pub const fn for_one_host(mut self) -> Self {
+        self.host = true;
+        self
+    }
+
+    /// Says that a server acknowledges the request after it has run.
+    #[must_use]
+    pub const fn acknowledged_late(mut self) -> Self {
+        self.ack = Ack::Late;
+        self
+    }
+
+    /// Says that running it twice does no harm.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Says that it is marked `#[deprecated]`.
+    #[must_use]
+    pub const fn deprecated(mut self) -> Self {
+        self.deprecated = true;
+        self
+    }
+
+    /// Sets its arguments.
+    #[must_use]
+    pub const fn args(mut self, parameters: &'a [Parameter<'a>]) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Sets its return type as written.
+    #[must_use]
+    pub const fn reply(mut self, reply: &'a str) -> Self {
+        self.reply = reply;
+        self
+    }
+}
+
 /// An argument of a method.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {
     /// The name on the wire.
     pub name: &'a str,
     /// Its type as written.
     pub type_name: &'a str,
-    /// The version that added it.
-    pub since: Version,
+    /// The minor version, of the interface's major, that added it.
+    pub since: u64,
     /// Whether a server refuses a request without it.
     pub required: bool,
+}
+
+impl<'a> Parameter<'a> {
+    /// Makes an argument that every request has.
+    #[must_use]
+    pub const fn new(name: &'a str, since: u64, type_name: &'a str) -> Self {
+        Self { name, type_name, since, required: true }
+    }
+
+    /// Says that a server takes a request without it.
+    #[must_use]
+    pub const fn optional(mut self) -> Self {
+        self.required = false;
+        self
+    }
 }
 
 /// Whether a request is answered, and to how many it goes.

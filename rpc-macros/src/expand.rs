@@ -39,7 +39,16 @@ fn expand(definition: &Definition) -> TokenStream {
     let later = later.map(|method| later::request(definition, &names, method));
     let server = server::server(definition, &names);
     let module = data::module(definition, &names);
-    quote!(#service #client #(#later)* #server #module)
+    let runtime = &definition.runtime;
+    quote! {
+        #service
+        #[allow(unused_imports)]
+        use #runtime::NotAResult as _;
+        #client
+        #(#later)*
+        #server
+        #module
+    }
 }
 
 /// The names of what is generated.
@@ -107,11 +116,7 @@ fn own(name: &str) -> Ident {
 /// In: a return type. Out: the constant by which the compiler tells whether it is a `Result`.
 fn is_result(definition: &Definition, output: &Type) -> TokenStream {
     let runtime = &definition.runtime;
-    quote!({
-        #[allow(unused_imports)]
-        use #runtime::NotAResult as _;
-        #runtime::Returned::<#output>::IS_RESULT
-    })
+    quote!({ #runtime::Returned::<#output>::IS_RESULT })
 }
 
 /// Returns the trait's visibility as it is written one module further in.
@@ -133,6 +138,11 @@ fn passed_on(method: &MethodDefinition) -> impl Iterator<Item = &Attribute> {
     method.attrs_named(&["cfg", "deprecated", "must_use"])
 }
 
+/// In: a method. Out: the lint that its list of arguments would meet: how many they are is the interface's matter.
+fn allow_many(method: &MethodDefinition) -> Option<TokenStream> {
+    (method.arguments.len() + 2 > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]))
+}
+
 fn is_deprecated(method: &MethodDefinition) -> bool {
     method.attrs_named(&["deprecated"]).next().is_some()
 }
@@ -143,18 +153,14 @@ fn doc(text: impl AsRef<str>) -> TokenStream {
     quote!(#[doc = #text])
 }
 
-/// In: a method. Out: its documentation for callers, with what kind of request it is.
+/// In: a method. Out: its documentation for callers, with the version that it needs.
 fn method_docs(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let docs = method.attrs_named(&["doc"]).map(ToTokens::to_token_stream);
-    let what = match method.kind {
-        rpc_idl::Kind::Call => "A call",
-        rpc_idl::Kind::Cast => "A cast",
-        rpc_idl::Kind::Fanout => "A cast to every server",
-    };
+    let major = definition.version.major();
     let since = match method.since.minor {
-        0 => ".".to_owned(),
-        minor => format!(", since {}.{minor}.", definition.version.major()),
+        0 => None,
+        minor => Some(doc(format!("Since {major}.{minor}."))),
     };
-    let note = doc(format!("{what}{since}"));
-    quote!(#(#docs)* #[doc = ""] #note)
+    let gap = since.as_ref().map(|_| quote!(#[doc = ""]));
+    quote!(#(#docs)* #gap #since)
 }

@@ -1,13 +1,15 @@
 //! The macros of `rpc-runtime`, which re-exports them: depend on that crate.
 
 mod expand;
+#[cfg(test)]
+mod golden;
 mod remote_error;
 
 use proc_macro::TokenStream;
 
 /// Makes a typed client and a server of a trait.
 ///
-/// ```ignore
+/// ```text
 /// #[rpc_api(topic = "cinder-scheduler", version = "3.12")]
 /// pub trait Scheduler {
 ///     /// No return type: a cast.

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{Failure, context};
+use crate::{Answer, Failure, context};
 
 /// A type that can cross the wire as an argument or a result: serde can write it, and read it back.
 ///
@@ -73,6 +73,20 @@ impl<'a> Args<'a> {
         deadline: Option<Instant>,
     ) -> Self {
         Self { method, values, context, deadline }
+    }
+
+    /// Returns the name of the method that the request is for.
+    #[must_use]
+    pub fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// Says that there is no such method.
+    ///
+    /// # Errors
+    /// Always: that is the answer.
+    pub fn no_such_method(&self) -> Answer {
+        Err(Failure::no_such_method(self.method))
     }
 
     /// Reads the context.

@@ -9,12 +9,14 @@ use crate::Client;
 /// Names a generated interface in types. `#[rpc_api]` implements it.
 pub trait Api: Debug + Send + Sync + 'static {
     /// The generated client.
-    type Client<C: Cap, T: Target>: From<Client<Self, C, T>>
-        + std::ops::Deref<Target = Client<Self, C, T>>;
+    type Client<C: Cap, T: Target>: std::ops::Deref<Target = Client<Self, C, T>>;
     /// The marker of the newest version.
     type Latest: Pinned<Api = Self>;
     /// The interface as data.
     const INTERFACE: &'static Interface<'static>;
+
+    /// Makes a generated client of its options.
+    fn client<C: Cap, T: Target>(client: Client<Self, C, T>) -> Self::Client<C, T>;
 }
 
 /// A client's version cap: a pinned version, [`Negotiated`], or [`Unchecked`].

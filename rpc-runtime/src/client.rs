@@ -105,27 +105,27 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
 
     /// Starts a client with other options: `client.prepare().server("node-1").get_pools(…)`.
     pub fn prepare(&self) -> Prepared<A, C, T> {
-        Prepared(self.clone().into())
+        Prepared(A::client(self.clone()))
     }
 
     /// Returns a client that never sends what a server of version `V` would refuse. What is newer does not compile.
     #[must_use]
     pub fn version_cap<V: Pinned<Api = A>>(&self) -> A::Client<V, T> {
-        self.with::<V, T>(|options| options.cap = V::VERSION).into()
+        A::client(self.with(|options| options.cap = V::VERSION))
     }
 
     /// Returns a client whose cap is known only now. [`narrow`](Self::narrow) opens what is newer than the oldest
     /// version.
     #[must_use]
     pub fn negotiated(&self, cap: Version) -> A::Client<Negotiated, T> {
-        self.with::<Negotiated, T>(|options| options.cap = cap).into()
+        A::client(self.with(|options| options.cap = cap))
     }
 
     /// Returns a client whose cap is judged at each send: everything compiles, and what goes beyond the cap fails
     /// with [`CallError::VersionCap`] before anything leaves.
     #[must_use]
     pub fn unchecked(&self, cap: Version) -> A::Client<Unchecked, T> {
-        self.with::<Unchecked, T>(|options| options.cap = cap).into()
+        A::client(self.with(|options| options.cap = cap))
     }
 
     /// Proves that the cap allows version `V`. `None` if it does not.
@@ -133,7 +133,7 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
     /// The client keeps its real cap: later arguments are still judged by it.
     #[must_use]
     pub fn narrow<V: Pinned<Api = A>>(&self) -> Option<A::Client<V, T>> {
-        self.can_send_version(&V::VERSION).then(|| self.with::<V, T>(|_| {}).into())
+        self.can_send_version(&V::VERSION).then(|| A::client(self.with(|_| {})))
     }
 
     /// Whether the cap allows a request of `version`: the same major, and not newer.
@@ -180,7 +180,7 @@ pub struct Prepared<A: Api, C: Cap, T: Target>(A::Client<C, T>);
 
 impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
     fn with<T2: Target>(self, change: impl FnOnce(&mut Options)) -> Prepared<A, C, T2> {
-        Prepared((*self.0).with::<C, T2>(change).into())
+        Prepared(A::client((*self.0).with(change)))
     }
 
     /// Addresses the server on `host`. Default: any one server of the topic.
@@ -296,8 +296,8 @@ impl Request {
     }
 
     /// Writes an argument.
-    pub fn arg<V: Serialize + ?Sized>(mut self, name: &str, value: &V) -> Self {
-        if let Err(error) = self.writer.arg(name, value) {
+    pub fn arg<V: Serialize>(mut self, name: &str, value: V) -> Self {
+        if let Err(error) = self.writer.arg(name, &value) {
             self.error.get_or_insert(CallError::Encode(error));
         }
         self
@@ -345,7 +345,7 @@ pub struct LaterRequest {
 
 impl LaterRequest {
     /// Writes an argument that came with this minor version.
-    pub fn arg<V: Serialize + ?Sized>(mut self, name: &'static str, minor: u64, value: &V) -> Self {
+    pub fn arg<V: Serialize>(mut self, name: &'static str, minor: u64, value: V) -> Self {
         let needed = Version::new(self.request.needed.major(), minor);
         if needed > self.request.needed {
             self.request.needed = needed;
@@ -356,12 +356,7 @@ impl LaterRequest {
     }
 
     /// Writes an argument that came with this minor version, unless the cap is older.
-    pub fn arg_or_drop<V: Serialize + ?Sized>(
-        self,
-        name: &'static str,
-        minor: u64,
-        value: &V,
-    ) -> Self {
+    pub fn arg_or_drop<V: Serialize>(self, name: &'static str, minor: u64, value: V) -> Self {
         let needed = Version::new(self.request.needed.major(), minor);
         if self.request.options.cap.allows(&needed) { self.arg(name, minor, value) } else { self }
     }

@@ -1,29 +1,50 @@
 //! From a request's name to a method: which of a server's interfaces a request is for.
 
-use std::{borrow::Cow, future::Future, pin::Pin};
+use std::{borrow::Cow, future::Future, marker::PhantomData, pin::Pin};
 
 use rpc_idl::{Interface, Version};
 
-use crate::{Args, Failure, RemoteError as _, envelope::ReplyWriter, returns::Returns};
+use crate::{Api, Args, Failure, RemoteError as _, envelope::ReplyWriter, returns::Returns};
 
-/// Serves one interface. `#[rpc_api]` implements it for the generated server.
-pub trait Dispatch: Send + Sync + 'static {
-    /// The interface as data.
-    const INTERFACE: &'static Interface<'static>;
+/// A service of the interface `A`: what a server serves. Generated servers are names for it.
+#[derive(Clone, Debug)]
+pub struct Service<A, S>(pub S, PhantomData<fn() -> A>);
 
-    /// Runs the method called `method`, and returns what goes back.
-    fn dispatch(
-        &self,
-        method: &str,
-        args: Args<'_>,
-    ) -> impl Future<Output = Result<Reply, Failure>> + Send;
+impl<A: Api, S> Service<A, S> {
+    /// Serves `service`.
+    #[must_use]
+    pub fn new(service: S) -> Self {
+        Self(service, PhantomData)
+    }
 }
+
+/// Runs the methods of the interface `A`. `#[rpc_api]` implements it for every implementation of its trait.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not serve this interface",
+    label = "implement the interface's trait for the service"
+)]
+pub trait Dispatch<A: Api>: Send + Sync + 'static {
+    /// Runs the method that the request names, and returns what goes back.
+    fn dispatch(&self, args: Args<'_>) -> impl Future<Output = Answer> + Send;
+}
+
+/// What goes back to a caller: a result, or why there is none.
+pub type Answer = Result<Reply, Failure>;
 
 /// A method's result, written into the reply's body.
 #[derive(Debug)]
 pub struct Reply(pub(crate) ReplyWriter);
 
 impl Reply {
+    /// Runs a method that returns nothing, and answers for it.
+    ///
+    /// # Errors
+    /// None: it has the form of the others.
+    pub async fn after(method: impl Future<Output = ()>) -> Answer {
+        method.await;
+        Self::of::<(), false>(())
+    }
+
     /// Writes what a method returned.
     ///
     /// # Errors
@@ -40,21 +61,24 @@ impl Reply {
 
 /// What a server's interfaces look like from here: [`Dispatch`] with one allocation a request, so that several kinds
 /// fit one list.
-pub(crate) trait Service: Send + Sync {
+pub(crate) trait AnyService: Send + Sync {
     fn interface(&self) -> &'static Interface<'static>;
 
-    fn run<'a>(&'a self, method: &'a str, args: Args<'a>) -> Running<'a>;
+    fn run<'a>(&'a self, args: Args<'a>) -> Running<'a>;
 }
 
 pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send + 'a>>;
 
-impl<D: Dispatch> Service for D {
+impl<A: Api, S: Send + Sync + 'static> AnyService for Service<A, S>
+where
+    Self: Dispatch<A>,
+{
     fn interface(&self) -> &'static Interface<'static> {
-        D::INTERFACE
+        A::INTERFACE
     }
 
-    fn run<'a>(&'a self, method: &'a str, args: Args<'a>) -> Running<'a> {
-        Box::pin(self.dispatch(method, args))
+    fn run<'a>(&'a self, args: Args<'a>) -> Running<'a> {
+        Box::pin(self.dispatch(args))
     }
 }
 

@@ -111,8 +111,7 @@ impl Failure {
     }
 
     /// The failure of a server that has the version, but not the method.
-    #[must_use]
-    pub fn no_such_method(method: &str) -> Self {
+    pub(crate) fn no_such_method(method: &str) -> Self {
         let message = format!("Endpoint does not support RPC method {method}");
         Self::of(&message, DISPATCHER, "NoSuchMethod")
     }

@@ -29,7 +29,7 @@ pub use caps::{
 };
 pub use client::{Client, LaterRequest, Prepared, Request};
 pub use context::Context;
-pub use dispatch::{Dispatch, Reply};
+pub use dispatch::{Answer, Dispatch, Reply, Service};
 pub use error::{CallError, CallResult, TransportError, TransportErrorKind};
 pub use failure::{Failure, RemoteError};
 pub use returns::{NotAResult, Returned, Returns};

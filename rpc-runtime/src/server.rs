@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    Dispatch, Transport, TransportError, TransportErrorKind,
-    dispatch::Service,
+    Api, Dispatch, Service, Transport, TransportError, TransportErrorKind,
+    dispatch::AnyService,
     duplicates::Duplicates,
     server::request::Incoming,
     transport::{Address, Listener, Tracker},
@@ -34,7 +34,7 @@ pub struct Server {
 }
 
 /// The interfaces of one topic, in the order in which they are asked.
-type Services = Arc<[Arc<dyn Service>]>;
+type Services = Arc<[Arc<dyn AnyService>]>;
 
 /// What all requests of one server share.
 struct Shared {
@@ -122,7 +122,7 @@ pub struct ServerBuilder {
     exchange: Option<Arc<str>>,
     topic: Option<Arc<str>>,
     concurrency: usize,
-    services: Vec<Arc<dyn Service>>,
+    services: Vec<Arc<dyn AnyService>>,
 }
 
 impl ServerBuilder {
@@ -156,7 +156,10 @@ impl ServerBuilder {
 
     /// Adds an interface. Interfaces of one topic share its queues, and are asked in the order in which they are
     /// added (wire: section 6.4).
-    pub fn serve(mut self, service: impl Dispatch) -> Self {
+    pub fn serve<A: Api, S: Send + Sync + 'static>(mut self, service: Service<A, S>) -> Self
+    where
+        Service<A, S>: Dispatch<A>,
+    {
         self.services.push(Arc::new(service));
         self
     }
@@ -222,7 +225,7 @@ impl ServerBuilder {
 struct Group {
     exchange: Arc<str>,
     topic: Arc<str>,
-    services: Vec<Arc<dyn Service>>,
+    services: Vec<Arc<dyn AnyService>>,
 }
 
 /// Refuses what would not name the queues it should: too long for AMQP with what is appended, or a pattern.

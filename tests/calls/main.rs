@@ -5,6 +5,7 @@ mod context;
 mod deadlines;
 mod delivery;
 mod failures;
+mod pasted;
 mod shutdown;
 mod versions;
 

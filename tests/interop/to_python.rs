@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rpc_runtime::{CallError, Context, Failure, RemoteError, rpc_api};
+use rpc_runtime::{CallError, Context, RemoteError, rpc_api};
 use tests::{World, eventually};
 
 use crate::Peer;
@@ -139,7 +139,3 @@ async fn a_slow_python_method_ends_at_the_deadline() {
     eventually("nothing to wait", || transport.pending_calls() == 0).await;
     assert_eq!(client.slow(&Context::new(), 0.01_f64).await.expect("an answer"), "slept");
 }
-
-/// The interface is only called here.
-#[expect(dead_code, reason = "the generated servers are of no use against Python")]
-fn unused(_: PythonServer<()>, _: ControlServer<()>, _: Failure) {}

@@ -81,7 +81,7 @@ impl World {
     /// Makes a client of this world's topic.
     #[must_use]
     pub fn client<A: Api>(&self, transport: &Transport) -> A::Client<A::Latest, AnyHost> {
-        let client: A::Client<A::Latest, AnyHost> = Client::new(transport).into();
+        let client = A::client(Client::<A, A::Latest, AnyHost>::new(transport));
         client.prepare().topic(self.topic.as_str()).client()
     }
 

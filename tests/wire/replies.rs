@@ -143,10 +143,6 @@ trait Misfits {
     async fn nothing(&self, ctx: Context) -> ();
 }
 
-/// The generated server is of no use here.
-#[expect(dead_code, reason = "only the client is tested")]
-fn unused(_: MisfitsServer<()>) {}
-
 struct Wire {
     transport: Transport,
     published: UnboundedReceiver<Published>,

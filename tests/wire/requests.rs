@@ -38,7 +38,6 @@ trait EchoX {
 /// The same, with values that Python turns into text.
 #[rpc_api(topic = "wt", version = "1.0")]
 trait EchoTypes {
-    #[expect(clippy::too_many_arguments, reason = "as recorded")]
     async fn echo(
         &self,
         ctx: Context,
@@ -79,14 +78,6 @@ trait OldControl {
 #[rpc_api(topic = "wt", version = "1.0")]
 trait Casts {
     async fn nothing(&self, ctx: Context);
-}
-
-/// The generated servers are of no use here: a request is seen before it is found to be unroutable.
-#[expect(dead_code, reason = "only the clients are tested")]
-fn unused(
-    _: (CallsServer<()>, EchoXServer<()>, EchoTypesServer<()>, NewerServer<()>),
-    _: (ControlServer<()>, OldControlServer<()>, CastsServer<()>),
-) {
 }
 
 struct Wire {

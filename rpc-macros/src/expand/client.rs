@@ -1,13 +1,15 @@
 //! The client: a stub for each method.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use rpc_idl::{
     Kind,
     parse::{Definition, MethodDefinition, Timeout},
 };
 
-use super::{Names, doc, is_result, local, method_docs, own, passed_on};
+use super::{
+    Names, allow_many, doc, is_result, local, method_docs, own, passed_on, versions::marker_name,
+};
 
 /// In: a definition. Out: the client's type, its constructor, its stubs, and what ties it to the runtime's.
 pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
@@ -18,12 +20,13 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
         "Makes a client over `transport` that may use all of version {}.",
         definition.version
     ));
+    let latest = marker_name(definition, definition.version.minor());
     let stubs = definition.methods.iter().map(|method| stub(definition, names, method));
     let ties = ties(definition, names);
     quote! {
         #docs
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #vis struct #client<C = #module::Latest, T = #runtime::AnyHost>(#runtime::Client<#module::Api, C, T>);
+        #vis struct #client<C = #module::#latest, T = #runtime::AnyHost>(#runtime::Client<#module::Api, C, T>);
 
         impl #client {
             #new
@@ -45,6 +48,7 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
 fn ties(definition: &Definition, names: &Names) -> TokenStream {
     let runtime = &definition.runtime;
     let Names { client, module, .. } = names;
+    let latest = marker_name(definition, definition.version.minor());
     quote! {
         impl<C, T> ::core::ops::Deref for #client<C, T> {
             type Target = #runtime::Client<#module::Api, C, T>;
@@ -53,16 +57,13 @@ fn ties(definition: &Definition, names: &Names) -> TokenStream {
             }
         }
 
-        impl<C, T> ::core::convert::From<#runtime::Client<#module::Api, C, T>> for #client<C, T> {
-            fn from(client: #runtime::Client<#module::Api, C, T>) -> Self {
-                Self(client)
-            }
-        }
-
         impl #runtime::Api for #module::Api {
             type Client<C: #runtime::Cap, T: #runtime::Target> = #client<C, T>;
-            type Latest = #module::Latest;
+            type Latest = #module::#latest;
             const INTERFACE: &'static #runtime::Interface<'static> = &#module::INTERFACE;
+            fn client<C: #runtime::Cap, T: #runtime::Target>(client: #runtime::Client<Self, C, T>) -> #client<C, T> {
+                #client(client)
+            }
         }
     }
 }
@@ -79,9 +80,9 @@ fn stub(definition: &Definition, names: &Names, method: &MethodDefinition) -> To
     let options = options(method);
     let arguments = method.positional().map(|argument| {
         let (name, wire_name) = (local(argument), &argument.wire_name);
-        quote!(.arg(#wire_name, &#name))
+        quote!(.arg(#wire_name, #name))
     });
-    let bounds = bounds(definition, names, method);
+    let (bounds, allow) = (bounds(definition, names, method), allow_many(method));
     let request = quote!(self.0.request(#wire_name) #options #(#arguments)*);
     let (returns, body) = if method.later().next().is_some() {
         let later = Names::later(definition, method);
@@ -93,6 +94,7 @@ fn stub(definition: &Definition, names: &Names, method: &MethodDefinition) -> To
     quote! {
         #docs
         #(#attrs)*
+        #allow
         #vis fn #ident(&self, #ctx: &#context #(#parameters)*) -> #returns #bounds {
             #body
         }
@@ -113,8 +115,8 @@ pub(super) fn ended(definition: &Definition, method: &MethodDefinition) -> Token
 
 /// In: a method. Out: what its attributes say about each request.
 fn options(method: &MethodDefinition) -> TokenStream {
-    let minor = method.since.minor;
-    let since = (minor > 0).then(|| quote!(.since(#minor)));
+    let minor = Literal::u64_unsuffixed(method.since.minor);
+    let since = (method.since.minor > 0).then(|| quote!(.since(#minor)));
     let timeout = method.timeout.as_ref().map(|timeout| match timeout {
         Timeout::Literal(nanoseconds) => {
             quote!(.timeout(::core::time::Duration::from_nanos(#nanoseconds)))

@@ -1,11 +1,12 @@
 //! The interface's module: its data, its name in types, its versions.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens as _, quote};
 use rpc_idl::{
     Ack, Kind,
     parse::{ArgumentDefinition, Definition, MethodDefinition},
 };
+use syn::{Visibility, ext::IdentExt as _};
 
 use super::{Names, doc, inner_vis, is_deprecated, versions::versions};
 
@@ -14,12 +15,24 @@ use super::{Names, doc, inner_vis, is_deprecated, versions::versions};
 pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
     let (vis, module) = (&definition.vis, &names.module);
     let docs = doc(format!("Versions of [`{}`], and the interface as data.", definition.ident));
-    let (interface, inner) = (interface(definition), inner_vis(definition));
+    let (interface, inner, runtime) =
+        (interface(definition), inner_vis(definition), &definition.runtime);
     let versions = versions(definition, names);
+    // Markers of a public interface are there for others.
+    let dead = (!matches!(vis, Visibility::Public(_))).then(|| quote!(#[allow(dead_code)]));
+    let used = if definition.methods.is_empty() {
+        quote!(Interface, Method, Pinned, Version)
+    } else if definition.methods.iter().all(|method| method.arguments.is_empty()) {
+        quote!(Interface, Kind, Method, Pinned, Version)
+    } else {
+        quote!(Interface, Kind, Method, Parameter as Arg, Pinned, Version)
+    };
     quote! {
         #docs
-        #[allow(dead_code)]
+        #dead
         #vis mod #module {
+            use #runtime::{#used};
+
             #interface
 
             /// Names the interface in types.
@@ -33,92 +46,58 @@ pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
 
 /// In: a definition. Out: the constant that holds all of it.
 fn interface(definition: &Definition) -> TokenStream {
-    let (runtime, name, docs) =
-        (&definition.runtime, definition.ident.to_string(), definition.docs());
-    let (topic, exchange, namespace) = (
-        &definition.topic,
-        option(definition.exchange.as_deref()),
-        option(definition.namespace.as_deref()),
-    );
-    let (major, minor) = (definition.version.major(), definition.version.minor());
-    let methods = definition.methods.iter().map(|item| method(definition, item));
+    let (name, docs, topic) =
+        (definition.ident.unraw().to_string(), definition.docs(), &definition.topic);
+    let exchange = definition.exchange.as_ref().map(|exchange| quote!(.exchange(#exchange)));
+    let namespace = definition.namespace.as_ref().map(|namespace| quote!(.namespace(#namespace)));
+    let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
+    let major = Literal::u64_unsuffixed(definition.version.major());
+    let minor = Literal::u64_unsuffixed(definition.version.minor());
+    let methods = definition.methods.iter().map(method);
     let inner = inner_vis(definition);
     quote! {
         /// The interface as data.
-        #inner const INTERFACE: #runtime::Interface<'static> = #runtime::Interface {
-            name: #name,
-            docs: #docs,
-            topic: #topic,
-            exchange: #exchange,
-            namespace: #namespace,
-            version: #runtime::Version::new(#major, #minor),
-            methods: &[#(#methods),*],
-        };
-    }
-}
+        #inner const INTERFACE: Interface<'static> =
+            Interface::new(#name, #major, #minor).topic(#topic) #docs #exchange #namespace .methods(METHODS);
 
-fn option(text: Option<&str>) -> TokenStream {
-    match text {
-        Some(text) => quote!(::core::option::Option::Some(#text)),
-        None => quote!(::core::option::Option::None),
+        const METHODS: &[Method<'static>] = &[#(#methods),*];
     }
 }
 
 /// In: a method. Out: its data.
-fn method(definition: &Definition, method: &MethodDefinition) -> TokenStream {
-    let runtime = &definition.runtime;
-    let MethodDefinition { wire_name, host, idempotent, .. } = method;
-    let (docs, deprecated, cfg) =
-        (method.docs(), is_deprecated(method), method.attrs_named(&["cfg"]));
-    let (major, minor) = (definition.version.major(), method.since.minor);
+fn method(method: &MethodDefinition) -> TokenStream {
+    let wire_name = &method.wire_name;
+    let (docs, cfg) = (method.docs(), method.attrs_named(&["cfg"]));
+    let minor = Literal::u64_unsuffixed(method.since.minor);
     let kind = match method.kind {
         Kind::Call => quote!(Call),
         Kind::Cast => quote!(Cast),
         Kind::Fanout => quote!(Fanout),
     };
-    let ack = if method.ack == Ack::Late { quote!(Late) } else { quote!(Early) };
-    let reply = method
-        .output
-        .as_ref()
-        .map(|output| type_name(&output.to_token_stream()))
-        .unwrap_or_default();
-    let parameters =
-        method.arguments.iter().map(|argument| parameter(definition, method, argument));
+    let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
+    let host = method.host.then(|| quote!(.for_one_host()));
+    let late = (method.ack == Ack::Late).then(|| quote!(.acknowledged_late()));
+    let idempotent = method.idempotent.then(|| quote!(.idempotent()));
+    let deprecated = is_deprecated(method).then(|| quote!(.deprecated()));
+    let parameters = method.arguments.iter().map(|argument| parameter(method, argument));
+    let parameters = (!method.arguments.is_empty()).then(|| quote!(.args(&[#(#parameters),*])));
+    let reply = method.output.as_ref().map(|output| type_name(&output.to_token_stream()));
+    let reply = reply.map(|reply| quote!(.reply(#reply)));
     quote! {
         #(#cfg)*
-        #runtime::Method {
-            name: #wire_name,
-            docs: #docs,
-            since: #runtime::Version::new(#major, #minor),
-            kind: #runtime::Kind::#kind,
-            host: #host,
-            ack: #runtime::Ack::#ack,
-            idempotent: #idempotent,
-            deprecated: #deprecated,
-            parameters: &[#(#parameters),*],
-            reply: #reply,
-        }
+        Method::new(#wire_name, #minor, Kind::#kind)
+            #docs #host #late #idempotent #deprecated #parameters #reply
     }
 }
 
 /// In: an argument. Out: its data.
-fn parameter(
-    definition: &Definition,
-    method: &MethodDefinition,
-    argument: &ArgumentDefinition,
-) -> TokenStream {
-    let (runtime, name) = (&definition.runtime, &argument.wire_name);
+fn parameter(method: &MethodDefinition, argument: &ArgumentDefinition) -> TokenStream {
+    let name = &argument.wire_name;
     let type_name = type_name(&argument.ty.to_token_stream());
-    let (major, minor) = (definition.version.major(), argument.since.unwrap_or(method.since).minor);
+    let minor = Literal::u64_unsuffixed(argument.since.unwrap_or(method.since).minor);
     let required = argument.since.is_none() && argument.default.is_none();
-    quote! {
-        #runtime::Parameter {
-            name: #name,
-            type_name: #type_name,
-            since: #runtime::Version::new(#major, #minor),
-            required: #required,
-        }
-    }
+    let optional = (!required).then(|| quote!(.optional()));
+    quote!(Arg::new(#name, #minor, #type_name) #optional)
 }
 
 /// Returns a type as a person would write it, whatever blanks the tokens print with.

@@ -1,6 +1,6 @@
 //! The request of a method with later arguments: a setter for each, then it is awaited.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use rpc_idl::{
     Kind,
@@ -70,6 +70,7 @@ fn setters(
     let or_drop = format_ident!("{}_or_drop", ident.unraw(), span = ident.span());
     let value = local(argument);
     let at_least = format_ident!("AtLeastV{major}_{minor}");
+    let number = Literal::u64_unsuffixed(minor);
     let bound = quote_spanned!(since.span=> C: #module::#at_least,);
     let set = doc(format!("Sets `{wire_name}`, which servers know since {major}.{minor}."));
     let drop = doc(format!(
@@ -78,12 +79,12 @@ fn setters(
     quote! {
         #set
         #vis fn #ident(self, #value: impl #runtime::Arg<#ty>) -> Self where #bound {
-            Self(self.0.arg(#wire_name, #minor, &#value), self.1)
+            Self(self.0.arg(#wire_name, #number, #value), self.1)
         }
 
         #drop
         #vis fn #or_drop(self, #value: impl #runtime::Arg<#ty>) -> Self {
-            Self(self.0.arg_or_drop(#wire_name, #minor, &#value), self.1)
+            Self(self.0.arg_or_drop(#wire_name, #number, #value), self.1)
         }
     }
 }

@@ -7,38 +7,24 @@ use syn::spanned::Spanned as _;
 
 use super::{Names, doc, is_deprecated, is_result, local, own};
 
-/// In: a definition. Out: the server's type and its dispatch.
+/// In: a definition. Out: the server's name and its dispatch.
 pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
     let (runtime, vis, service) = (&definition.runtime, &definition.vis, &definition.ident);
     let Names { server, module, .. } = names;
-    let docs = doc(format!("Serves a [`{service}`]."));
+    let docs = doc(format!("Serves a [`{service}`]: `{server}::new(service)`."));
     let arms = definition.methods.iter().map(|method| arm(definition, method));
-    let (method, args) = (own("method"), own("args"));
-    let unused =
-        definition.methods.is_empty().then(|| quote!(#[allow(unused_mut, unused_variables)]));
+    let args = own("args");
+    let unused = definition.methods.is_empty().then(|| quote!(#[allow(unused_mut)]));
     quote! {
         #docs
-        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #vis struct #server<S>(S);
+        #vis type #server<S> = #runtime::Service<#module::Api, S>;
 
-        impl<S: #service> #server<S> {
-            /// Serves `service`.
-            #[must_use]
-            #vis fn new(service: S) -> Self {
-                Self(service)
-            }
-        }
-
-        impl<S: #service> #runtime::Dispatch for #server<S> {
-            const INTERFACE: &'static #runtime::Interface<'static> = &#module::INTERFACE;
-
+        impl<S: #service> #runtime::Dispatch<#module::Api> for #server<S> {
             #unused
-            async fn dispatch(&self, #method: &str, mut #args: #runtime::Args<'_>)
-                -> ::core::result::Result<#runtime::Reply, #runtime::Failure>
-            {
-                match #method {
+            async fn dispatch(&self, mut #args: #runtime::Args<'_>) -> #runtime::Answer {
+                match #args.method() {
                     #(#arms)*
-                    _ => ::core::result::Result::Err(#runtime::Failure::no_such_method(#method)),
+                    _ => #args.no_such_method(),
                 }
             }
         }
@@ -54,12 +40,14 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let reads = method.arguments.iter().map(|argument| read(definition, argument));
     let values = method.arguments.iter().map(local);
     let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
-    let of = match &method.output {
+    let run = quote!(#service::#ident(&self.0, #ctx #(, #values)*));
+    let answer = match &method.output {
         Some(output) => {
             let is_result = is_result(definition, output);
-            quote_spanned!(output.span()=> #runtime::Reply::of::<#output, #is_result>)
+            let of = quote_spanned!(output.span()=> #runtime::Reply::of::<#output, #is_result>);
+            quote!(#of(#run.await))
         }
-        None => quote!(#runtime::Reply::of::<(), false>),
+        None => quote!(#runtime::Reply::after(#run).await),
     };
     quote! {
         #(#attrs)*
@@ -68,8 +56,7 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
             #(#reads)*
             #args.finish()?;
             #allow
-            let returned = #service::#ident(&self.0, #ctx #(, #values)*).await;
-            #of(returned)
+            #answer
         }
     }
 }

@@ -4,6 +4,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use rpc_idl::parse::{Definition, MethodDefinition};
 
+use super::allow_many;
+
 /// In: a definition. Out: the trait, whose methods return futures that move between threads.
 pub(super) fn service(definition: &Definition) -> TokenStream {
     let Definition { attrs, vis, ident, supertraits, .. } = definition;
@@ -22,9 +24,11 @@ fn method(method: &MethodDefinition) -> TokenStream {
     let MethodDefinition { attrs, ident, context: (ctx, context), arguments, output, .. } = method;
     let names = arguments.iter().map(|argument| &argument.ident);
     let types = arguments.iter().map(|argument| &argument.ty);
+    let allow = allow_many(method);
     let output = output.as_ref().map_or_else(|| quote!(()), |output| quote!(#output));
     quote! {
         #(#attrs)*
+        #allow
         fn #ident(&self, #ctx: #context #(, #names: #types)*)
             -> impl ::core::future::Future<Output = #output> + ::core::marker::Send;
     }

@@ -1,30 +1,30 @@
 //! The version markers: one type for each minor version, one trait for "this version or newer".
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use rpc_idl::parse::Definition;
 use syn::Ident;
 
 use super::{Names, doc, inner_vis};
 
-/// In: a definition. Out: the markers from the major's first version to this one, and the newest one's alias.
+/// In: a definition. Out: the markers from the major's first version to this one, and the traits that order them.
 pub(super) fn versions(definition: &Definition, names: &Names) -> TokenStream {
     let minors = 0..=definition.version.minor();
     let markers = minors.clone().map(|minor| marker(definition, minor));
     let traits = minors.skip(1).map(|minor| at_least(definition, names, minor));
-    let newest = marker_name(definition, definition.version.minor());
-    let docs = doc(format!("The newest version, {}.", definition.version));
-    let inner = inner_vis(definition);
     quote! {
-        #docs
-        #inner type Latest = #newest;
-
         #(#markers)*
         #(#traits)*
     }
 }
 
-fn marker_name(definition: &Definition, minor: u64) -> Ident {
+/// In: a version. Out: the expression that makes it.
+pub(super) fn version(major: u64, minor: u64) -> TokenStream {
+    let (major, minor) = (Literal::u64_unsuffixed(major), Literal::u64_unsuffixed(minor));
+    quote!(Version::new(#major, #minor))
+}
+
+pub(super) fn marker_name(definition: &Definition, minor: u64) -> Ident {
     format_ident!("V{}_{minor}", definition.version.major(), span = definition.version_span)
 }
 
@@ -35,17 +35,17 @@ fn trait_name(definition: &Definition, minor: u64) -> Ident {
 /// In: a minor version. Out: the type that caps a client at it, spanned where the version is written, which is where
 /// the compiler then points.
 fn marker(definition: &Definition, minor: u64) -> TokenStream {
-    let (runtime, major) = (&definition.runtime, definition.version.major());
-    let marker = marker_name(definition, minor);
+    let major = definition.version.major();
+    let (marker, version) = (marker_name(definition, minor), version(major, minor));
     let docs = doc(format!("Caps a client at version {major}.{minor}."));
     let inner = inner_vis(definition);
     quote_spanned! {definition.version_span=>
         #docs
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #inner struct #marker;
-        impl #runtime::Pinned for #marker {
+        impl Pinned for #marker {
             type Api = Api;
-            const VERSION: #runtime::Version = #runtime::Version::new(#major, #minor);
+            const VERSION: Version = #version;
         }
     }
 }

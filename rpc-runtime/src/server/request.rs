@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{Services, Shared};
 use crate::{
     Args, Failure,
-    dispatch::{self, Reply, Service},
+    dispatch::{self, AnyService, Reply},
     envelope::{self, ReplyWriter, Request},
     pending::{Exchange, Outgoing, Route},
     transport::{Acker, Answer, Delivery, Tracked},
@@ -82,7 +82,7 @@ impl Incoming {
         &self,
         request: &Request<'_>,
         method: Option<&str>,
-    ) -> Result<Arc<dyn Service>, Failure> {
+    ) -> Result<Arc<dyn AnyService>, Failure> {
         let Some(method) = method else {
             return Err(Failure::bad_arguments("attribute name must be string"));
         };
@@ -109,7 +109,7 @@ impl Incoming {
 
     async fn run(
         &self,
-        service: &dyn Service,
+        service: &dyn AnyService,
         method: &str,
         request: &Request<'_>,
         expires: Option<Instant>,
@@ -122,7 +122,7 @@ impl Incoming {
         let args = Args::new(method, args, &request.context, expires);
         let mut abort = self.shared.abort.subscribe();
         tokio::select! {
-            result = Caught(service.run(method, args)) => result.unwrap_or_else(|Panicked| {
+            result = Caught(service.run(args)) => result.unwrap_or_else(|Panicked| {
                 tracing::error!(method = %method.escape_debug(), "a method panicked");
                 Err(Failure::internal("MethodPanicked", "the method panicked"))
             }),
@@ -169,7 +169,7 @@ impl Incoming {
     }
 }
 
-fn is_late(service: &dyn Service, method: &str) -> bool {
+fn is_late(service: &dyn AnyService, method: &str) -> bool {
     service.interface().method(method).is_some_and(|method| method.ack == Ack::Late)
 }
 

@@ -1,0 +1,53 @@
+//! The expansion of the macro, pasted in its place, works as the macro does: it is code that anyone could have typed.
+
+#![deny(missing_docs, clippy::pedantic)]
+#![allow(unnameable_types, unreachable_pub, reason = "the sample is public, this module is not")]
+
+use rpc_runtime::{CallError, Context, RemoteError};
+use tests::on_every_transport;
+
+/// What a charge gives.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Receipt {
+    /// What is left.
+    left: u64,
+}
+
+/// Why there is no charge.
+#[derive(Debug, thiserror::Error, RemoteError)]
+#[remote(module = "billing.exception")]
+pub enum Declined {
+    /// Too little money.
+    #[error("{account} has too little")]
+    TooLittle {
+        /// Whose.
+        account: String,
+    },
+}
+
+include!("../../rpc-macros/golden/two_methods.expanded.rs");
+
+struct Bank;
+
+impl Billing for Bank {
+    async fn charge(&self, _: Context, account: String, cents: u64) -> Result<Receipt, Declined> {
+        match 100_u64.checked_sub(cents) {
+            Some(left) => Ok(Receipt { left }),
+            None => Err(Declined::TooLittle { account }),
+        }
+    }
+
+    async fn visit(&self, _: Context, _: String) {}
+}
+
+on_every_transport! {
+    async fn the_pasted_expansion_calls_and_serves(world: World) {
+        let transport = world.transport().await;
+        let _server = world.server(&transport, "h").serve(BillingServer::new(Bank)).bind().await.expect("bound").run();
+        let (client, ctx) = (world.client::<billing::Api>(&transport), Context::new());
+        assert_eq!(client.charge(&ctx, "a", 40).await.expect("a receipt").left, 60);
+        let declined = client.charge(&ctx, "a", 400).await.expect_err("too much");
+        assert!(matches!(declined, CallError::Method(Declined::TooLittle { account }) if account == "a"));
+        client.visit(&ctx, String::from("a")).await.expect("confirmed");
+    }
+}
