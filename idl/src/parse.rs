@@ -144,7 +144,7 @@ impl Definition {
         for item in item.items {
             definition.read_item(item, errors);
         }
-        check::definition(&definition, errors);
+        check::definition(&mut definition, errors);
         definition
     }
 

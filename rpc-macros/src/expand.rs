@@ -7,9 +7,9 @@ mod server;
 mod service;
 mod versions;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
-use rpc_idl::parse::{ArgumentDefinition, Definition, Errors, MethodDefinition};
+use rpc_idl::parse::{Definition, Errors, MethodDefinition, Since};
 use syn::{Attribute, Ident, ItemTrait, Type, Visibility, ext::IdentExt as _};
 
 /// In: the attribute's tokens and the trait. Out: everything that is generated, after the compile errors if there are
@@ -101,14 +101,24 @@ fn camel_case(name: &str) -> String {
     words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
 }
 
-/// Returns an argument's name as a local of ours, which no name of the user's can meet.
-fn local(argument: &ArgumentDefinition) -> Ident {
-    let mut ident = argument.ident.clone();
-    ident.set_span(Span::mixed_site().located_at(ident.span()));
-    ident
+/// Moves tokens to where the compiler is to point when it speaks of them.
+fn respan(tokens: impl ToTokens, span: Span) -> TokenStream {
+    let place = |mut token: TokenTree| {
+        token.set_span(span);
+        token
+    };
+    tokens.into_token_stream().into_iter().map(place).collect()
 }
 
-/// Returns a name of ours that no name of the user's can meet.
+/// In: a minor version, and where it is written. Out: the trait of the caps that allow it, at that place, so that the
+/// compiler's note points there.
+fn at_least(definition: &Definition, names: &Names, since: Since) -> TokenStream {
+    let name = format_ident!("AtLeastV{}_{}", definition.version.major(), since.minor);
+    let module = &names.module;
+    respan(quote!(#module::#name), since.span)
+}
+
+/// Returns a local of ours, which no argument of that name can meet: the user's names keep their own span.
 fn own(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }

@@ -33,6 +33,8 @@ impl Parse for Entry {
 pub(crate) struct Entries {
     attribute: &'static str,
     list: Vec<Entry>,
+    /// Whether the list could not be read: then nothing is missing from it.
+    unreadable: bool,
 }
 
 impl Entries {
@@ -43,13 +45,14 @@ impl Entries {
         known: &'static [&'static str],
         errors: &mut Errors,
     ) -> Self {
-        let mut entries = Self { attribute, list: Vec::new() };
+        let mut entries = Self { attribute, list: Vec::new(), unreadable: false };
         entries.add(tokens, known, errors);
         entries
     }
 
     fn add(&mut self, tokens: TokenStream, known: &'static [&'static str], errors: &mut Errors) {
         let parsed = Punctuated::<Entry, Token![,]>::parse_terminated.parse2(tokens);
+        self.unreadable |= parsed.is_err();
         for entry in errors.ok(parsed).unwrap_or_default() {
             let name = entry.name.to_string();
             if !known.contains(&name.as_str()) {
@@ -106,7 +109,7 @@ impl Entries {
         span: Span,
         errors: &mut Errors,
     ) -> Option<LitStr> {
-        if !self.list.iter().any(|entry| entry.name == name) {
+        if !self.unreadable && !self.list.iter().any(|entry| entry.name == name) {
             errors.under(
                 span,
                 format!("the interface needs a {name}: write `#[rpc_api({name} = {example}, …)]`"),
@@ -128,7 +131,7 @@ pub(crate) fn entries_of(
     known: &'static [&'static str],
     errors: &mut Errors,
 ) -> Entries {
-    let mut entries = Entries { attribute: name, list: Vec::new() };
+    let mut entries = Entries { attribute: name, list: Vec::new(), unreadable: false };
     let mut kept = Vec::with_capacity(attrs.len());
     for attr in attrs.drain(..) {
         match &attr.meta {

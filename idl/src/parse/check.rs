@@ -111,7 +111,7 @@ pub(crate) fn topic(topic: Option<&LitStr>, errors: &mut Errors) {
     let Some(text) = topic else { return };
     let value = text.value();
     if value.is_empty() {
-        errors.at(text, "a topic cannot be empty");
+        errors.at(text, "a topic cannot be empty: write the name that its servers listen on");
     } else if value.contains(['*', '#']) {
         errors.at(text, "a topic cannot contain `*` or `#`: the broker reads them as wildcards");
     } else if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -321,7 +321,7 @@ fn is_option(ty: &Type) -> bool {
 }
 
 /// Checks what only shows in the whole definition.
-pub(crate) fn definition(definition: &Definition, errors: &mut Errors) {
+pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
     let mut names = BTreeMap::new();
     for method in &definition.methods {
         // Two methods of which `#[cfg]` keeps one may share a name.
@@ -337,11 +337,11 @@ pub(crate) fn definition(definition: &Definition, errors: &mut Errors) {
                 format!("the client has a `{ident}` of its own: choose another name, and `#[rpc(name = \"{ident}\")]`"),
             );
         }
-        arguments(method, errors);
     }
+    definition.methods.iter_mut().for_each(|method| arguments(method, errors));
 }
 
-fn arguments(method: &MethodDefinition, errors: &mut Errors) {
+fn arguments(method: &mut MethodDefinition, errors: &mut Errors) {
     let mut names = BTreeMap::new();
     for argument in &method.arguments {
         if let Some(other) = names.insert(argument.wire_name.as_str(), &argument.ident) {
@@ -352,16 +352,20 @@ fn arguments(method: &MethodDefinition, errors: &mut Errors) {
             );
         }
     }
-    for (argument, _) in method.later() {
+    let setters: Vec<_> =
+        method.later().map(|(argument, _)| argument.ident.unraw().to_string()).collect();
+    for argument in method.arguments.iter_mut().filter(|argument| argument.since.is_some()) {
         let setter = argument.ident.unraw().to_string();
-        let dropped = setter.strip_suffix("_or_drop");
-        let twin =
-            dropped.and_then(|twin| method.later().find(|(other, _)| other.ident.unraw() == twin));
-        if setter == "into_future" || twin.is_some() {
+        let twin = setter
+            .strip_suffix("_or_drop")
+            .is_some_and(|twin| setters.iter().any(|other| other == twin));
+        if twin || setter == "into_future" {
             errors.at(
                 &argument.ident,
                 format!("the request has a `{setter}` of its own: choose another name, and `#[arg(name = \"{setter}\")]`"),
             );
+            // Without a setter there is nothing that clashes.
+            argument.since = None;
         }
     }
 }

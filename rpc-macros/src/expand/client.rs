@@ -1,14 +1,15 @@
 //! The client: a stub for each method.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use rpc_idl::{
     Kind,
     parse::{Definition, MethodDefinition, Timeout},
 };
 
 use super::{
-    Names, allow_many, doc, is_result, local, method_docs, own, passed_on, versions::marker_name,
+    Names, allow_many, at_least, doc, is_result, method_docs, own, passed_on, respan,
+    versions::marker_name,
 };
 
 /// In: a definition. Out: the client's type, its constructor, its stubs, and what ties it to the runtime's.
@@ -74,12 +75,12 @@ fn stub(definition: &Definition, names: &Names, method: &MethodDefinition) -> To
     let (ident, context, wire_name) = (&method.ident, &method.context.1, &method.wire_name);
     let (docs, attrs, ctx) = (method_docs(definition, method), passed_on(method), own("ctx"));
     let parameters = method.positional().map(|argument| {
-        let (name, ty) = (local(argument), &argument.ty);
+        let (name, ty) = (&argument.ident, &argument.ty);
         quote!(, #name: impl #runtime::Arg<#ty>)
     });
     let options = options(method);
     let arguments = method.positional().map(|argument| {
-        let (name, wire_name) = (local(argument), &argument.wire_name);
+        let (name, wire_name) = (&argument.ident, &argument.wire_name);
         quote!(.arg(#wire_name, #name))
     });
     let (bounds, allow) = (bounds(definition, names, method), allow_many(method));
@@ -131,11 +132,10 @@ fn options(method: &MethodDefinition) -> TokenStream {
 /// In: a method. Out: what the client's cap and target have to be. The bound stands where the version is written, so
 /// that the compiler's note points there.
 fn bounds(definition: &Definition, names: &Names, method: &MethodDefinition) -> TokenStream {
-    let (runtime, module) = (&definition.runtime, &names.module);
+    let runtime = &definition.runtime;
     let cap = (method.since.minor > 0).then(|| {
-        let at_least =
-            format_ident!("AtLeastV{}_{}", definition.version.major(), method.since.minor);
-        quote_spanned!(method.since.span=> C: #module::#at_least,)
+        let at_least = at_least(definition, names, method.since);
+        quote_spanned!(method.since.span=> C: #at_least,)
     });
     let target = match method.kind {
         Kind::Fanout => Some(quote!(NotOneHost)),
@@ -143,6 +143,6 @@ fn bounds(definition: &Definition, names: &Names, method: &MethodDefinition) -> 
         Kind::Call => Some(quote!(Answers)),
         Kind::Cast => None,
     };
-    let target = target.map(|target| quote_spanned!(method.ident.span()=> T: #runtime::#target,));
+    let target = target.map(|target| respan(quote!(T: #runtime::#target,), method.ident.span()));
     if cap.is_none() && target.is_none() { TokenStream::new() } else { quote!(where #cap #target) }
 }

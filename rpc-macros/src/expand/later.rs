@@ -8,7 +8,7 @@ use rpc_idl::{
 };
 use syn::ext::IdentExt as _;
 
-use super::{Names, client::ended, doc, local, passed_on};
+use super::{Names, at_least, client::ended, doc, passed_on};
 
 /// In: a method. Out: its request's type, with the setters.
 pub(super) fn request(
@@ -64,27 +64,26 @@ fn setters(
     argument: &ArgumentDefinition,
     since: Since,
 ) -> TokenStream {
-    let (runtime, vis, module) = (&definition.runtime, &definition.vis, &names.module);
+    let (runtime, vis) = (&definition.runtime, &definition.vis);
     let ArgumentDefinition { ident, wire_name, ty, .. } = argument;
     let (major, minor) = (definition.version.major(), since.minor);
     let or_drop = format_ident!("{}_or_drop", ident.unraw(), span = ident.span());
-    let value = local(argument);
-    let at_least = format_ident!("AtLeastV{major}_{minor}");
     let number = Literal::u64_unsuffixed(minor);
-    let bound = quote_spanned!(since.span=> C: #module::#at_least,);
+    let at_least = at_least(definition, names, since);
+    let bound = quote_spanned!(since.span=> C: #at_least,);
     let set = doc(format!("Sets `{wire_name}`, which servers know since {major}.{minor}."));
     let drop = doc(format!(
         "Sets `{wire_name}` if the version cap allows {major}.{minor}, and leaves it out otherwise."
     ));
     quote! {
         #set
-        #vis fn #ident(self, #value: impl #runtime::Arg<#ty>) -> Self where #bound {
-            Self(self.0.arg(#wire_name, #number, #value), self.1)
+        #vis fn #ident(self, #ident: impl #runtime::Arg<#ty>) -> Self where #bound {
+            Self(self.0.arg(#wire_name, #number, #ident), self.1)
         }
 
         #drop
-        #vis fn #or_drop(self, #value: impl #runtime::Arg<#ty>) -> Self {
-            Self(self.0.arg_or_drop(#wire_name, #number, #value), self.1)
+        #vis fn #or_drop(self, #ident: impl #runtime::Arg<#ty>) -> Self {
+            Self(self.0.arg_or_drop(#wire_name, #number, #ident), self.1)
         }
     }
 }

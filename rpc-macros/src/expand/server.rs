@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use rpc_idl::parse::{ArgumentDefinition, Default, Definition, MethodDefinition};
 use syn::spanned::Spanned as _;
 
-use super::{Names, doc, is_deprecated, is_result, local, own};
+use super::{Names, doc, is_deprecated, is_result, own};
 
 /// In: a definition. Out: the server's name and its dispatch.
 pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
@@ -38,7 +38,7 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let attrs = method.attrs_named(&["cfg"]);
     let (args, ctx) = (own("args"), own("ctx"));
     let reads = method.arguments.iter().map(|argument| read(definition, argument));
-    let values = method.arguments.iter().map(local);
+    let values = method.arguments.iter().map(|argument| &argument.ident);
     let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
     let run = quote!(#service::#ident(&self.0, #ctx #(, #values)*));
     let answer = match &method.output {
@@ -65,7 +65,7 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
 fn read(definition: &Definition, argument: &ArgumentDefinition) -> TokenStream {
     let runtime = &definition.runtime;
     let (name, wire_name, ty, args) =
-        (local(argument), &argument.wire_name, &argument.ty, own("args"));
+        (&argument.ident, &argument.wire_name, &argument.ty, own("args"));
     match (&argument.default, argument.since) {
         (Some(Default::Expr(expr)), _) => {
             let take = quote_spanned!(ty.span()=> #runtime::Args::take_or::<#ty>);

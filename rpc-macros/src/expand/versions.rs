@@ -5,7 +5,7 @@ use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use rpc_idl::parse::Definition;
 use syn::Ident;
 
-use super::{Names, doc, inner_vis};
+use super::{Names, doc, inner_vis, respan};
 
 /// In: a definition. Out: the markers from the major's first version to this one, and the traits that order them.
 pub(super) fn versions(definition: &Definition, names: &Names) -> TokenStream {
@@ -38,7 +38,7 @@ fn marker(definition: &Definition, minor: u64) -> TokenStream {
     let major = definition.version.major();
     let (marker, version) = (marker_name(definition, minor), version(major, minor));
     let docs = doc(format!("Caps a client at version {major}.{minor}."));
-    let inner = inner_vis(definition);
+    let inner = respan(inner_vis(definition), definition.version_span);
     quote_spanned! {definition.version_span=>
         #docs
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
@@ -71,7 +71,7 @@ fn at_least(definition: &Definition, names: &Names, minor: u64) -> TokenStream {
         "pin a newer cap: `{client}<{module}::V{major}_{minor}>`, or ask at run time: \
          `if let Some(client) = client.narrow::<{module}::V{major}_{minor}>() {{{{ … }}}}`"
     );
-    let inner = inner_vis(definition);
+    let inner = respan(inner_vis(definition), definition.version_span);
     quote_spanned! {definition.version_span=>
         #docs
         #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]

@@ -1,0 +1,8 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "t", version = "1.2")]
+trait Api {
+    async fn wrong(&self, ctx: Context, #[arg(since = "1.1")] a: u8);
+}
+
+fn main() {}

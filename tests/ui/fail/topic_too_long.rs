@@ -1,0 +1,8 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt", version = "1.0")]
+trait Api {
+    async fn fine(&self, ctx: Context);
+}
+
+fn main() {}
