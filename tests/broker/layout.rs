@@ -212,3 +212,27 @@ async fn a_queue_with_other_properties_is_a_mismatch_that_names_it() {
     let cause = std::error::Error::source(&error).expect("the broker's own words").to_string();
     assert!(cause.contains("durable"), "{cause}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_the_transport_takes_its_own_queues_away_also_under_a_running_server() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    for round in 0..5 {
+        let transport = world.transport().await;
+        let server = world
+            .server(&transport, "h")
+            .serve(AdderServer::new(Slow::default()))
+            .bind()
+            .await
+            .expect("bound");
+        drop(server.run());
+        world.client::<adder::Api>(&transport).add(&Context::new(), 1, 2).await.expect("an answer");
+        soon("the close", transport.close()).await;
+        let left = queues(&world).await.expect("controlled");
+        let expected = [
+            format!("{} false false false stays", world.topic()),
+            format!("{}.h false false false stays", world.topic()),
+        ];
+        assert_eq!(left, expected, "round {round}");
+    }
+}

@@ -33,7 +33,7 @@ use self::{
     publisher::{Job, Publisher, SendQueue},
     supervisor::{Generations, Supervisor},
 };
-use super::{Address, Answer};
+use super::{Address, Answer, Tracker};
 use crate::{
     TransportError, TransportErrorKind,
     caps::Retry,
@@ -57,8 +57,10 @@ pub(crate) struct Link {
     close: watch::Sender<bool>,
     /// Whether the connections are closed.
     ended: watch::Receiver<bool>,
-    /// What consumers and connections end by.
+    /// What consumers end by.
     closing: watch::Receiver<bool>,
+    /// Counts the servers' consumers, whose farewell the connections wait for.
+    listeners: Tracker,
 }
 
 impl Link {
@@ -69,14 +71,15 @@ impl Link {
     ) -> Result<Self, TransportError> {
         let (close, close_requested) = watch::channel(false);
         let (end, closing) = watch::channel(false);
+        let (hang_up, hung_up) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let (publishing, publish_supervisor) =
-            supervise(url, "publish", patience, &closing).await?;
+            supervise(url, "publish", patience, &hung_up).await?;
         let (consuming, consume_supervisor) =
-            match supervise(url, "consume", patience, &closing).await {
+            match supervise(url, "consume", patience, &hung_up).await {
                 Ok(consuming) => consuming,
                 Err(error) => {
-                    end.send_replace(true);
+                    hang_up.send_replace(true);
                     return Err(error);
                 }
             };
@@ -92,9 +95,16 @@ impl Link {
         let consumer =
             consumer::consume_replies(replies, consuming.clone(), answerable, closing.clone());
         let consumer = tokio::spawn(consumer);
-        let tasks =
-            Tasks { publisher, consumer, supervisors: [publish_supervisor, consume_supervisor] };
-        tokio::spawn(tasks.end(close_requested, end, ending));
+        let listeners = Tracker::default();
+        let tasks = Tasks {
+            queue: Arc::clone(&queue),
+            publisher,
+            consumer,
+            listeners: listeners.clone(),
+            supervisors: [publish_supervisor, consume_supervisor],
+        };
+        let signals = Signals { end, hang_up, ended: ending };
+        tokio::spawn(tasks.end(close_requested, signals));
         Ok(Self {
             queue,
             publishing,
@@ -103,6 +113,7 @@ impl Link {
             close,
             ended,
             closing,
+            listeners,
         })
     }
 
@@ -124,7 +135,8 @@ impl Link {
         if self.closed.load(Ordering::Acquire) {
             return Err(TransportError::closed());
         }
-        Listener::bind(address, self.consuming.clone(), self.closing.clone()).await
+        let tracked = self.listeners.track();
+        Listener::bind(address, self.consuming.clone(), self.closing.clone(), tracked).await
     }
 
     pub(crate) async fn close(&self) {
@@ -165,27 +177,45 @@ async fn supervise(
 
 /// What a transport runs.
 struct Tasks {
+    queue: Arc<SendQueue>,
     publisher: JoinHandle<()>,
     consumer: JoinHandle<()>,
+    listeners: Tracker,
     supervisors: [JoinHandle<()>; 2],
 }
 
+/// What tells them to end, in this order.
+struct Signals {
+    /// Consumers say farewell.
+    end: watch::Sender<bool>,
+    /// Connections close.
+    hang_up: watch::Sender<bool>,
+    /// It is over.
+    ended: watch::Sender<bool>,
+}
+
 impl Tasks {
-    /// Waits for the transport to close, and ends the tasks in an order that loses nothing: first what is to be sent
-    /// goes out, then the reply queue goes, then the connections.
-    async fn end(
-        self,
-        mut close: watch::Receiver<bool>,
-        end: watch::Sender<bool>,
-        ending: watch::Sender<bool>,
-    ) {
+    /// Waits for the transport to close, and ends the tasks in an order that loses nothing: what is to be sent goes
+    /// out, then the queues of this transport's own go, then the connections.
+    async fn end(self, mut close: watch::Receiver<bool>, signals: Signals) {
         told(&mut close).await;
-        let _ = timeout(FLUSH_LIMIT, self.publisher).await;
-        end.send_replace(true);
-        for task in [self.consumer].into_iter().chain(self.supervisors) {
-            let _ = timeout(FLUSH_LIMIT, task).await;
+        finish(self.publisher).await;
+        self.queue.close();
+        signals.end.send_replace(true);
+        finish(self.consumer).await;
+        let _ = timeout(FLUSH_LIMIT, self.listeners.idle()).await;
+        signals.hang_up.send_replace(true);
+        for supervisor in self.supervisors {
+            finish(supervisor).await;
         }
-        ending.send_replace(true);
+        signals.ended.send_replace(true);
+    }
+}
+
+/// Lets a task end by itself, but not for ever.
+async fn finish(mut task: JoinHandle<()>) {
+    if timeout(FLUSH_LIMIT, &mut task).await.is_err() {
+        task.abort();
     }
 }
 

@@ -39,7 +39,7 @@ use crate::{
     TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
     replies::Replies,
-    transport::{Address, Body, Delivery},
+    transport::{Address, Body, Delivery, Tracked},
 };
 
 /// How many replies may wait here, and how many are acknowledged in one go at the most.
@@ -108,6 +108,7 @@ impl Listener {
         address: Address,
         generations: Generations,
         closing: watch::Receiver<bool>,
+        tracked: Tracked,
     ) -> Result<Self, TransportError> {
         let inbox = Arc::new(Inbox::default());
         let (stop, stopped) = watch::channel(false);
@@ -124,6 +125,7 @@ impl Listener {
         };
         tokio::spawn(async move {
             task.run(ready).await;
+            drop(tracked);
             ending.send_replace(true);
         });
         let listener = Self { inbox, stop, ended };
@@ -217,7 +219,7 @@ impl ListenTask {
             tokio::select! {
                 () = receive(&self.inbox, &mut consuming) => {}
                 () = told(&mut stopped) => return self.stop(consuming).await,
-                () = told(&mut closing) => return,
+                () = told(&mut closing) => return self.stop(consuming).await,
             }
             // What has not begun comes again by the next channel.
             self.inbox.lock().deliveries.clear();

@@ -64,6 +64,8 @@ struct Jobs {
     calls_turn: bool,
     /// The length at which to sweep next.
     sweep_at: usize,
+    /// Whether nobody sends any more.
+    closed: bool,
 }
 
 pub(super) enum Job {
@@ -104,6 +106,10 @@ impl SendQueue {
 
     pub(super) fn push(&self, job: Job) {
         let mut jobs = self.lock();
+        if jobs.closed {
+            drop(jobs);
+            return job.fail();
+        }
         match job {
             Job::Request(call) if call.is_call => jobs.calls.push_back(call),
             other => jobs.others.push_back(other),
@@ -144,9 +150,10 @@ impl SendQueue {
         self.lock().len() == 0
     }
 
-    fn take_all(&self) -> impl Iterator<Item = Job> + use<> {
-        let jobs = std::mem::take(&mut *self.lock());
-        jobs.calls.into_iter().map(Job::Request).chain(jobs.others)
+    /// Fails what waits, and whatever comes later.
+    pub(super) fn close(&self) {
+        let jobs = std::mem::replace(&mut *self.lock(), Jobs { closed: true, ..Jobs::default() });
+        jobs.calls.into_iter().map(Job::Request).chain(jobs.others).for_each(Job::fail);
     }
 }
 
@@ -244,6 +251,8 @@ enum End {
 struct Session {
     generation: Arc<Generation>,
     channel: Channel,
+    /// For declarations: opened when first needed, and again after a failure.
+    side: Option<Channel>,
     declared: HashSet<String>,
     confirms: Confirms<Uuid, Flight>,
 }
@@ -264,7 +273,7 @@ impl Publisher {
             let mut generations = self.generations.clone();
             let Some(generation) = self.meanwhile(connected(&mut generations)).await.flatten()
             else {
-                return self.fail_all();
+                return;
             };
             match Session::open(generation).await {
                 Ok(session) => {
@@ -279,7 +288,7 @@ impl Publisher {
                 Err(error) => tracing::warn!(%error, "cannot open a channel to publish on"),
             }
             if self.meanwhile(backoff.pause()).await.is_none() {
-                return self.fail_all();
+                return;
             }
         }
     }
@@ -476,14 +485,14 @@ impl Publisher {
             let _ = timeout(Duration::from_secs(1), session.channel.close(200, "bye".into())).await;
         }
     }
+}
 
-    /// Tells everyone who still waits that nothing is sent any more.
-    fn fail_all(self) {
-        for job in self.queue.take_all() {
-            match job {
-                Job::Request(request) => request.end(Outcome::Unsent(TransportError::closed())),
-                Job::Reply(job) => job.rest.settle(),
-            }
+impl Job {
+    /// Says that it is not sent any more.
+    fn fail(self) {
+        match self {
+            Self::Request(request) => request.end(Outcome::Unsent(TransportError::closed())),
+            Self::Reply(job) => job.rest.settle(),
         }
     }
 }
@@ -524,10 +533,16 @@ impl Session {
                 ));
             }
         };
-        Ok(Self { generation, channel, declared: HashSet::new(), confirms: Confirms::new() })
+        Ok(Self {
+            generation,
+            channel,
+            side: None,
+            declared: HashSet::new(),
+            confirms: Confirms::new(),
+        })
     }
 
-    /// Declares an exchange on a channel of its own. One that exists with other properties is used as it is.
+    /// Declares an exchange, on the side channel. One that exists with other properties is used as it is.
     ///
     /// A fanout exchange goes when its last server goes, so it is declared each time. Returns whether the connection
     /// is still good.
@@ -536,28 +551,26 @@ impl Session {
         if self.declared.contains(&declaration.name) {
             return true;
         }
+        let side = self.side.take().filter(|side| side.status().connected());
+        let connection = &self.generation.connection;
         let declared = async {
-            let channel = self.generation.connection.create_channel().await?;
+            let side = match side {
+                Some(side) => side,
+                None => connection.create_channel().await?,
+            };
             let options = ExchangeDeclareOptions {
                 auto_delete: declaration.auto_delete,
                 ..Default::default()
             };
             let name = ShortString::from(declaration.name.as_str());
-            channel
-                .exchange_declare(
-                    name,
-                    exchange_kind(declaration.kind),
-                    options,
-                    FieldTable::default(),
-                )
-                .await?;
-            channel.close(200, "bye".into()).await
+            let kind = exchange_kind(declaration.kind);
+            side.exchange_declare(name, kind, options, FieldTable::default()).await.map(|()| side)
         };
         match timeout(OPERATION_LIMIT, declared).await {
             Ok(Err(error)) => {
                 tracing::warn!(exchange = declaration.name, %error, "cannot declare an exchange")
             }
-            Ok(Ok(())) => {}
+            Ok(Ok(side)) => self.side = Some(side),
             Err(_) => {
                 self.generation.give_up();
                 return false;
