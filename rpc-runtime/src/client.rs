@@ -18,6 +18,30 @@ use crate::{
 /// What a generated client dereferences to: its options, and the ways to change them.
 ///
 /// Cheap to clone; every clone uses the same transport.
+///
+/// ```
+/// # use rpc_runtime::{CallError, Context, Transport, rpc_api};
+/// #[rpc_api(topic = "notes", version = "1.2")]
+/// trait Notes {
+///     async fn add(&self, ctx: Context, text: String, #[arg(since = "1.1")] colour: Option<String>);
+///     #[rpc(since = "1.2")]
+///     async fn count(&self, ctx: Context) -> u32;
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let transport = Transport::connect("memory://client-doc").await?;
+/// let client = NotesClient::new(&transport);
+/// let old = client.version_cap::<notes::V1_0>(); // `old.count(…)` does not compile
+/// let _ = old.add(&Context::new(), "milk").colour_or_drop("red");
+///
+/// let negotiated = client.negotiated("1.1".parse()?);
+/// assert!(negotiated.narrow::<notes::V1_1>().is_some());
+/// assert!(negotiated.narrow::<notes::V1_2>().is_none());
+///
+/// let error = client.unchecked("1.1".parse()?).count(&Context::new()).await.expect_err("1.1 has no `count`");
+/// assert!(matches!(error, CallError::VersionCap { .. }));
+/// # Ok(()) }
+/// ```
 pub struct Client<A: ?Sized, C, T> {
     transport: Transport,
     options: Arc<Options>,

@@ -13,6 +13,19 @@ pub type CallResult<T, E = Infallible> = Result<T, CallError<E>>;
 ///
 /// `E` is the error that the interface declares for the method; every other variant is this library's.
 /// [`may_have_run`](Self::may_have_run) answers the question that follows: may I call again?
+///
+/// ```
+/// # use rpc_runtime::{CallError, Context, Transport, rpc_api};
+/// # #[rpc_api(topic = "nobody", version = "1.0")]
+/// # trait Nobody { async fn count(&self, ctx: Context) -> u32; }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
+/// # let transport = Transport::connect("memory://error-doc").await?;
+/// # let client = NobodyClient::new(&transport);
+/// let error = client.count(&Context::new()).await.expect_err("nobody serves this topic");
+/// assert!(matches!(error, CallError::Unroutable { .. }));
+/// assert!(!error.may_have_run());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError<E = Infallible> {

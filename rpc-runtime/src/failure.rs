@@ -235,6 +235,27 @@ fn keywords(value: &RawValue) -> Vec<(String, Box<RawValue>)> {
 /// An error that an interface declares for a method, and that crosses the wire as a class with arguments.
 ///
 /// Derive it: `#[derive(RemoteError)]` maps each variant of an enum to a class.
+///
+/// ```
+/// use rpc_runtime::{Failure, RemoteError};
+///
+/// #[derive(Debug, thiserror::Error, RemoteError)]
+/// #[remote(module = "cinder.exception")]
+/// enum VolumeError {
+///     #[error("Volume {volume_id} could not be found.")]
+///     VolumeNotFound { volume_id: String }, // class `VolumeNotFound`, keyword `volume_id`
+///     #[error("{0}")]
+///     #[remote(module = "builtins", class = "ValueError")]
+///     Bad(String), // a positional argument
+///     #[error(transparent)]
+///     #[remote(other)]
+///     Other(Failure), // whatever else the server raises
+/// }
+///
+/// let failure = VolumeError::VolumeNotFound { volume_id: "v1".into() }.to_failure();
+/// assert_eq!((failure.module(), failure.class()), ("cinder.exception", "VolumeNotFound"));
+/// assert!(matches!(VolumeError::from_failure(failure), Ok(VolumeError::VolumeNotFound { volume_id }) if volume_id == "v1"));
+/// ```
 pub trait RemoteError: fmt::Debug + Sized + Send + 'static {
     /// Returns what crosses the wire.
     fn to_failure(&self) -> Failure;

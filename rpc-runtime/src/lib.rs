@@ -1,7 +1,62 @@
 //! Typed RPC between services over RabbitMQ, on the wire format of OpenStack's `oslo.messaging`.
 //!
-//! A trait is the whole interface definition. [`rpc_api`](macro@rpc_api) makes of it a typed client and a server, and
-//! version markers by which the compiler knows what an older peer would not understand.
+//! A trait is the whole interface. [`rpc_api`](macro@rpc_api) makes of it a typed client, a server, and version markers by
+//! which the compiler knows what an older peer would not understand.
+//!
+//! ```
+//! use std::time::Duration;
+//! use rpc_runtime::{CallError, Context, RemoteError, Server, Transport, rpc_api};
+//!
+//! #[derive(Debug, thiserror::Error, RemoteError)]
+//! #[remote(module = "tally.exception")]
+//! enum TallyError {
+//!     #[error("there is no tally {name}")]
+//!     NotFound { name: String },
+//! }
+//!
+//! #[rpc_api(topic = "tally", version = "1.1")]
+//! trait Tally {
+//!     /// A call: it returns something.
+//!     async fn count(&self, ctx: Context, name: String) -> Result<u32, TallyError>;
+//!     /// A cast: it returns nothing. `by` came with 1.1, so it is a setter of the request.
+//!     async fn add(&self, ctx: Context, name: String, #[arg(since = "1.1")] by: Option<u32>);
+//! }
+//!
+//! struct Zero;
+//!
+//! impl Tally for Zero {
+//!     async fn count(&self, _: Context, name: String) -> Result<u32, TallyError> {
+//!         if name == "zero" { Ok(0) } else { Err(TallyError::NotFound { name }) }
+//!     }
+//!     async fn add(&self, _: Context, _: String, _: Option<u32>) {}
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = Transport::connect("memory://doc").await?; // or "rabbit://user:password@host:5672/"
+//! let server = Server::builder(&transport).host("node-1").serve(TallyServer::new(Zero)).bind().await?.run();
+//!
+//! let (tally, ctx) = (TallyClient::new(&transport), Context::new());
+//! assert_eq!(tally.count(&ctx, "zero").await?, 0);
+//! tally.add(&ctx, "zero").by(2).await?;
+//! tally.prepare().server("node-1").timeout(Duration::from_secs(5)).count(&ctx, "zero").await?;
+//! match tally.count(&ctx, "nonesuch").await {
+//!     Err(CallError::Method(TallyError::NotFound { name })) => assert_eq!(name, "nonesuch"),
+//!     other => panic!("{other:?}"),
+//! }
+//!
+//! server.shutdown(Duration::from_secs(5)).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Versions
+//!
+//! A request carries the lowest version that has its method and the arguments that are set, so that old servers take
+//! what new clients send. A client is capped at a version by the compiler, [`Client::version_cap`], at run time with a
+//! proof, [`Client::negotiated`] and [`Client::narrow`], or as the original library does, [`Client::unchecked`].
+//!
+//! # What is not possible on this wire
+//!
+//! `NaN` and infinities become `null`: JSON has no form for them. A context key cannot be `self`.
 
 mod args;
 mod call;

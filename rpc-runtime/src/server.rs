@@ -27,6 +27,22 @@ use crate::{
 /// [`bind`](ServerBuilder::bind) has returned is not lost, and none is run before `run`.
 ///
 /// Dropping it gives back what came in.
+///
+/// ```
+/// # use rpc_runtime::{Context, Server, Transport, rpc_api};
+/// # #[rpc_api(topic = "adder", version = "1.0")]
+/// # trait Adder { async fn add(&self, ctx: Context, a: u32, b: u32) -> u32; }
+/// # struct Sum;
+/// # impl Adder for Sum { async fn add(&self, _: Context, a: u32, b: u32) -> u32 { a + b } }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let transport = Transport::connect("memory://server-doc").await?;
+/// let server = Server::builder(&transport).host("node-1").concurrency(16).serve(AdderServer::new(Sum)).bind().await?;
+/// let call = tokio::spawn(AdderClient::new(&transport).add(&Context::new(), 2_u32, 3_u32)); // waits in the queue
+/// let running = server.run();
+/// assert_eq!(call.await??, 5);
+/// running.shutdown(std::time::Duration::from_secs(30)).await?;
+/// # Ok(()) }
+/// ```
 #[must_use = "a bound server serves nothing until `run`"]
 pub struct Server {
     shared: Arc<Shared>,

@@ -33,6 +33,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The embedded broker, and its switches for tests. Get it from [`Transport::memory`](crate::Transport::memory).
+///
+/// ```
+/// # use rpc_runtime::{Context, Transport, rpc_api};
+/// # #[rpc_api(topic = "noted", version = "1.0")]
+/// # trait Noted { async fn note(&self, ctx: Context); }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let transport = Transport::connect("memory://broker-doc").await?;
+/// let broker = transport.memory().expect("it is embedded");
+/// let mut published = broker.observe();
+/// let everyone = NotedClient::new(&transport).prepare().fanout().client();
+/// everyone.note(&Context::new()).await?;
+/// assert_eq!(published.recv().await.expect("it was published").exchange, "noted_fanout");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Broker(Arc<Shared>);
 
