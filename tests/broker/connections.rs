@@ -112,13 +112,7 @@ async fn a_cut_server_serves_again() {
     let Some(world) = world.alone().await else { return };
     let transport = world.transport().await;
     let slow = Slow::default();
-    let _server = world
-        .server(&transport, "h")
-        .serve(AdderServer::new(slow.clone()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
     let client = world.client::<adder::Api>(&transport);
     for round in 0..3 {
         world.cut_connections(&transport).await;

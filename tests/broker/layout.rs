@@ -3,39 +3,16 @@
 use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties,
-    options::{BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{FieldTable, ShortString},
+    options::{BasicPublishOptions, QueueDeclareOptions},
+    types::FieldTable,
 };
 use rpc_runtime::{Context, TransportErrorKind};
-use tests::{World, rabbitmqctl, soon, unique};
+use tests::{World, rabbitmqctl, soon};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
-    stranger,
+    eavesdrop, stranger,
 };
-
-/// Starts a queue that gets a copy of what goes to `exchange` with `key`.
-async fn eavesdrop(world: &World, exchange: &str, key: &str) -> lapin::Consumer {
-    let channel = stranger(world).await;
-    let queue = ShortString::from(unique("copy"));
-    let declare = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(queue.clone(), declare, FieldTable::default()).await.expect("declared");
-    if !exchange.is_empty() {
-        let bound = channel.queue_bind(
-            queue.clone(),
-            exchange.into(),
-            key.into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
-        bound.await.expect("bound");
-    }
-    let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-    channel
-        .basic_consume(queue, "".into(), consume, FieldTable::default())
-        .await
-        .expect("consuming")
-}
 
 async fn next(consumer: &mut lapin::Consumer) -> lapin::message::Delivery {
     soon("a message", consumer.next()).await.expect("consuming").expect("a message")
@@ -59,13 +36,7 @@ fn recorded_properties(expiration: Option<&str>) -> BasicProperties {
 async fn requests_have_the_recorded_properties() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
-    let _server = world
-        .server(&transport, "h")
-        .serve(AdderServer::new(Slow::default()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let _server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
     let (client, ctx) = (world.client::<adder::Api>(&transport), Context::new());
     let mut topic = eavesdrop(&world, "openstack", world.topic()).await;
     let mut host = eavesdrop(&world, "openstack", &format!("{}.h", world.topic())).await;
@@ -90,13 +61,7 @@ async fn requests_have_the_recorded_properties() {
 async fn replies_have_the_recorded_properties() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
-    let _server = world
-        .server(&transport, "h")
-        .serve(AdderServer::new(Slow::default()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let _server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
     let mut replies = eavesdrop(&world, "", "").await;
     let queue = replies.queue();
     let request = serde_json::json!({"method": "add", "args": {"a": 1, "b": 2}, "_msg_id": "7", "_reply_q": queue.as_str()}).to_string();
@@ -156,13 +121,7 @@ async fn declarations_equal_the_recorded_layout_and_a_clean_end_takes_its_own_aw
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let transport = world.transport().await;
-    let server = world
-        .server(&transport, "host1")
-        .serve(AdderServer::new(Slow::default()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let server = world.serve(&transport, "host1", AdderServer::new(Slow::default())).await;
     world.client::<adder::Api>(&transport).add(&Context::new(), 1, 2).await.expect("an answer");
     let topic = world.topic();
     let shared = [

@@ -45,7 +45,11 @@ mod adder {
     }
 }
 
-use tests::World;
+use lapin::{
+    options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{FieldTable, ShortString},
+};
+use tests::{World, unique};
 
 /// A bare AMQP channel to the world's broker, as a stranger has it.
 async fn stranger(world: &World) -> lapin::Channel {
@@ -57,4 +61,27 @@ async fn stranger(world: &World) -> lapin::Channel {
     let connection =
         lapin::Connection::connect(&format!("amqp://{authority}/{virtual_host}"), properties).await;
     connection.expect("a connection").create_channel().await.expect("a channel")
+}
+
+/// Starts a queue that gets a copy of what goes to `exchange` with `key`.
+async fn eavesdrop(world: &World, exchange: &str, key: &str) -> lapin::Consumer {
+    let channel = stranger(world).await;
+    let queue = ShortString::from(unique("copy"));
+    let declare = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.clone(), declare, FieldTable::default()).await.expect("declared");
+    if !exchange.is_empty() {
+        let bound = channel.queue_bind(
+            queue.clone(),
+            exchange.into(),
+            key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        bound.await.expect("bound");
+    }
+    let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    channel
+        .basic_consume(queue, "".into(), consume, FieldTable::default())
+        .await
+        .expect("consuming")
 }

@@ -1,16 +1,17 @@
 //! Messages of strangers: nothing that anybody publishes stops a server or a client.
 
+use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties,
     options::{BasicPublishOptions, QueueDeleteOptions},
     types::FieldTable,
 };
 use rpc_runtime::Context;
-use tests::{World, eventually};
+use tests::{World, eventually, soon};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
-    stranger,
+    eavesdrop, stranger,
 };
 
 /// Bodies that no client of ours would send.
@@ -67,13 +68,7 @@ async fn a_server_goes_on_whatever_it_receives() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let slow = Slow::default();
-    let server = world
-        .server(&transport, "h")
-        .serve(AdderServer::new(slow.clone()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
     let channel = stranger(&world).await;
     for content_type in [Some("application/json"), Some("text/plain"), None] {
         for body in bodies() {
@@ -111,18 +106,11 @@ async fn a_client_goes_on_whatever_comes_to_its_reply_queue() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let slow = Slow { takes: std::time::Duration::from_millis(500), ..Slow::default() };
-    let _server = world
-        .server(&transport, "h")
-        .serve(AdderServer::new(slow.clone()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
     let client = world.client::<adder::Api>(&transport);
-    // A call of our own making shows the name of the client's reply queue to whoever listens on the topic.
-    let mut seen = crate::strangers::reply_queue(&world).await;
+    let mut requests = eavesdrop(&world, "openstack", world.topic()).await;
     let call = tokio::spawn(client.add(&Context::new(), 1, 2));
-    let queue = seen.queue().await;
+    let queue = reply_queue(&mut requests).await;
     let channel = stranger(&world).await;
     for body in bodies() {
         let properties = BasicProperties::default().with_content_type("application/json".into());
@@ -136,43 +124,11 @@ async fn a_client_goes_on_whatever_comes_to_its_reply_queue() {
 }
 
 /// Learns the name of a client's reply queue from its next request.
-struct Seen(lapin::Consumer);
-
-async fn reply_queue(world: &World) -> Seen {
-    use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
-
-    let channel = stranger(world).await;
-    let queue = lapin::types::ShortString::from(tests::unique("copy"));
-    let declare = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(queue.clone(), declare, FieldTable::default()).await.expect("declared");
-    let bind = QueueBindOptions::default();
-    let bound = channel.queue_bind(
-        queue.clone(),
-        "openstack".into(),
-        world.topic().into(),
-        bind,
-        FieldTable::default(),
-    );
-    bound.await.expect("bound");
-    let consume = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-    Seen(
-        channel
-            .basic_consume(queue, "".into(), consume, FieldTable::default())
-            .await
-            .expect("consuming"),
-    )
-}
-
-impl Seen {
-    async fn queue(&mut self) -> String {
-        use futures_util::StreamExt as _;
-
-        let request =
-            tests::soon("a request", self.0.next()).await.expect("consuming").expect("a request");
-        let text = String::from_utf8(request.data).expect("UTF-8");
-        let from = text.find("reply_").expect("a reply queue");
-        text[from..from + "reply_".len() + 32].to_owned()
-    }
+async fn reply_queue(requests: &mut lapin::Consumer) -> String {
+    let request = soon("a request", requests.next()).await.expect("consuming").expect("a request");
+    let text = String::from_utf8(request.data).expect("UTF-8");
+    let from = text.find("reply_").expect("a reply queue");
+    text[from..from + "reply_".len() + 32].to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,13 +136,7 @@ async fn a_deleted_queue_is_consumed_again() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let slow = Slow::default();
-    let _server = world
-        .server(&transport, "h")
-        .serve(AdderServer::new(slow.clone()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
     let client = world.client::<adder::Api>(&transport);
     for round in 0..3 {
         client.add(&Context::new(), round, 1).await.expect("an answer");

@@ -10,7 +10,7 @@ use crate::probe::{ProbeServer, Recorder, probe};
 on_every_transport! {
     async fn a_call_returns_what_the_method_returns(world: World) {
         let transport = world.transport().await;
-        let server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         let text = "é \u{1f600} \"quoted\" \\ \n \u{7f}";
         assert_eq!(client.echo(&ctx, text).await.expect("an answer"), text);
@@ -22,7 +22,7 @@ on_every_transport! {
 
     async fn many_calls_at_once_get_their_own_answers(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         let calls = (0..500).map(|n| client.echo(&ctx, format!("call {n}")));
         let answers = soon("500 answers", futures_util::future::join_all(calls)).await;
@@ -37,8 +37,7 @@ on_every_transport! {
         let recorder = Recorder::default();
         let mut servers = Vec::new();
         for host in ["a", "b"] {
-            let server = world.server(&transport, host).serve(ProbeServer::new(recorder.clone()));
-            servers.push(server.bind().await.expect("bound").run());
+            servers.push(world.serve(&transport, host, ProbeServer::new(recorder.clone())).await);
         }
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         for n in 0..20 {
@@ -58,8 +57,7 @@ on_every_transport! {
         let recorders = [Recorder::on("a"), Recorder::on("b"), Recorder::on("c")];
         let mut servers = Vec::new();
         for recorder in &recorders {
-            let server = world.server(&transport, &recorder.host).serve(ProbeServer::new(recorder.clone()));
-            servers.push(server.bind().await.expect("bound").run());
+            servers.push(world.serve(&transport, &recorder.host, ProbeServer::new(recorder.clone())).await);
         }
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         client.note_everywhere(&ctx, "by attribute").await.expect("confirmed");
@@ -73,8 +71,7 @@ on_every_transport! {
         let transport = world.transport().await;
         let mut servers = Vec::new();
         for host in ["a", "b.example.com@ceph#pool"] {
-            let server = world.server(&transport, host).serve(ProbeServer::new(Recorder::on(host)));
-            servers.push(server.bind().await.expect("bound").run());
+            servers.push(world.serve(&transport, host, ProbeServer::new(Recorder::on(host))).await);
         }
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         for host in ["a", "b.example.com@ceph#pool", "a"] {
@@ -87,8 +84,7 @@ on_every_transport! {
         let recorders = [Recorder::on("a"), Recorder::on("b")];
         let mut servers = Vec::new();
         for recorder in &recorders {
-            let server = world.server(&transport, &recorder.host).serve(ProbeServer::new(recorder.clone()));
-            servers.push(server.bind().await.expect("bound").run());
+            servers.push(world.serve(&transport, &recorder.host, ProbeServer::new(recorder.clone())).await);
         }
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         let calls = (0..200).map(|_| client.host(&ctx));
@@ -119,7 +115,7 @@ on_every_transport! {
     async fn returned_and_delivered_requests_are_never_mixed_up(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         let nobody = client.prepare().server("nobody").client();
         let casts = (0..600).map(|n| {

@@ -45,7 +45,7 @@ impl OwnMirror for Server {
 on_every_transport! {
     async fn unknown_keys_arrive_in_order(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(MirrorServer::new(Server)).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", MirrorServer::new(Server)).await;
         let ctx = Context::new().with("zeta", [1, 2]).with("unknown", "é").with("auth_token", "t").with("empty", ());
         let (keys, value) = world.client::<mirror::Api>(&transport).open(&ctx).await.expect("an answer");
         assert_eq!(keys, ["zeta", "unknown", "auth_token", "empty"]);
@@ -54,7 +54,7 @@ on_every_transport! {
 
     async fn a_context_may_be_any_serde_struct(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(OwnMirrorServer::new(Server)).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", OwnMirrorServer::new(Server)).await;
         let client = world.client::<own_mirror::Api>(&transport);
         let tenant = Tenant { tenant: "t1".to_owned(), quota: Some(5) };
         assert_eq!(client.own(&tenant).await.expect("an answer"), tenant);

@@ -35,7 +35,7 @@ on_every_transport! {
     async fn a_call_without_an_answer_ends_at_its_deadline(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         let begun = Instant::now();
         let timeout = Duration::from_millis(700);
@@ -52,7 +52,7 @@ on_every_transport! {
     async fn a_call_without_time_is_not_sent(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         let gone = Context::new().with_deadline(Instant::now());
         for ended in [
@@ -70,7 +70,7 @@ on_every_transport! {
 
     async fn an_endless_timeout_is_taken(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<probe::Api>(&transport).prepare().timeout(Duration::MAX).client();
         assert_eq!(client.echo(&Context::new(), "x").await.expect("an answer"), "x");
     }
@@ -80,7 +80,7 @@ on_every_transport! {
         let inner = World::server(&world, &transport, "inner").topic(format!("{}-inner", world.topic()));
         let _inner = inner.serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
         let probe = world.client::<probe::Api>(&transport).prepare().topic(format!("{}-inner", world.topic())).client();
-        let _outer = world.server(&transport, "outer").serve(RelayServer::new(Relaying(probe))).bind().await.expect("bound").run();
+        let _outer = world.serve(&transport, "outer", RelayServer::new(Relaying(probe))).await;
         let relay = world.client::<relay::Api>(&transport);
         let left = relay.prepare().timeout(Duration::from_secs(20)).time_left(&Context::new()).await;
         let left = left.expect("an answer").expect("a deadline");
@@ -95,7 +95,7 @@ on_every_transport! {
     async fn a_dropped_call_is_forgotten(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         let call = client.hold(&Context::new(), "dropped");
         {

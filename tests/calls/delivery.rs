@@ -12,7 +12,7 @@ on_every_transport! {
         let Some(world) = world.alone().await else { return };
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         let call = tokio::spawn(client.hold(&Context::new(), "held"));
         eventually("the method to begin", || recorder.log.len() == 1).await;
@@ -49,7 +49,7 @@ on_every_transport! {
         let client = world.client::<probe::Api>(&transport);
         let held = tokio::spawn(client.prepare().server("busy").hold(&Context::new(), "held"));
         eventually("the server to be busy", || busy.log.len() == 1).await;
-        let _idle = world.server(&transport, "idle").serve(ProbeServer::new(idle.clone())).bind().await.expect("bound").run();
+        let _idle = world.serve(&transport, "idle", ProbeServer::new(idle.clone())).await;
         // One may wait at the busy server, as far as its prefetch goes; the others go elsewhere.
         let calls: Vec<_> = (0..10).map(|_| tokio::spawn(client.host(&Context::new()))).collect();
         eventually("the idle server to work", || idle.log.len() >= 9).await;
@@ -62,11 +62,11 @@ on_every_transport! {
     async fn a_late_acknowledged_request_runs_elsewhere_when_its_server_goes(world: World) {
         let (dying, surviving) = (world.transport().await, world.transport().await);
         let (first, second) = (Recorder::on("first"), Recorder::on("second"));
-        let server = world.server(&dying, "first").serve(ProbeServer::new(first.clone())).bind().await.expect("bound").run();
+        let server = world.serve(&dying, "first", ProbeServer::new(first.clone())).await;
         let client = world.client::<probe::Api>(&surviving);
         let call = tokio::spawn(client.hold_late(&Context::new(), "late"));
         eventually("the first to begin", || first.log.len() == 1).await;
-        let _other = world.server(&surviving, "second").serve(ProbeServer::new(second.clone())).bind().await.expect("bound").run();
+        let _other = world.serve(&surviving, "second", ProbeServer::new(second.clone())).await;
         if dying.memory().is_some() {
             // The embedded broker cuts everyone; the survivor takes the request when it is back first.
             world.cut_connections(&dying).await;
@@ -84,7 +84,7 @@ on_every_transport! {
 
     async fn a_transport_that_never_waits_says_so_at_once(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<probe::Api>(&transport).prepare().retry(Retry::Never).client();
         assert_eq!(client.echo(&Context::new(), "x").await.expect("an answer"), "x");
         let Some(broker) = transport.memory() else { return };
@@ -104,13 +104,7 @@ mod switches {
         let world = World::memory();
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let _server = world
-            .server(&transport, "h")
-            .serve(ProbeServer::new(recorder.clone()))
-            .bind()
-            .await
-            .expect("bound")
-            .run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         transport.memory().expect("embedded").repeat_next(2);
         assert_eq!(client.count(&Context::new(), "once").await.expect("an answer"), "once");
@@ -122,13 +116,7 @@ mod switches {
     async fn a_lost_request_ends_at_its_deadline_and_may_have_run() {
         let world = World::memory();
         let transport = world.transport().await;
-        let _server = world
-            .server(&transport, "h")
-            .serve(ProbeServer::new(Recorder::default()))
-            .bind()
-            .await
-            .expect("bound")
-            .run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world
             .client::<probe::Api>(&transport)
             .prepare()
@@ -143,13 +131,7 @@ mod switches {
     async fn what_is_sent_during_an_outage_waits_for_its_end() {
         let world = World::memory();
         let transport = world.transport().await;
-        let _server = world
-            .server(&transport, "h")
-            .serve(ProbeServer::new(Recorder::default()))
-            .bind()
-            .await
-            .expect("bound")
-            .run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<probe::Api>(&transport);
         let broker = transport.memory().expect("embedded");
         broker.disconnect();
@@ -173,13 +155,7 @@ mod switches {
     async fn a_delayed_reply_is_never_given_to_another_call() {
         let world = World::memory();
         let transport = world.transport().await;
-        let _server = world
-            .server(&transport, "h")
-            .serve(ProbeServer::new(Recorder::default()))
-            .bind()
-            .await
-            .expect("bound")
-            .run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<probe::Api>(&transport);
         let broker = transport.memory().expect("embedded");
         broker.delay(Duration::from_millis(100));

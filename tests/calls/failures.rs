@@ -70,7 +70,7 @@ fn failure<T: std::fmt::Debug, E: std::fmt::Debug>(
 on_every_transport! {
     async fn declared_errors_arrive_as_types(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await;
         let client = world.client::<probe::Api>(&transport);
         for (how, expected) in [
             ("missing", ProbeError::Missing { name: "vm-1".to_owned(), place: "cell-2".to_owned() }),
@@ -89,7 +89,7 @@ on_every_transport! {
 
     async fn a_panic_fails_one_request_and_says_nothing_of_its_text(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await;
         let client = world.client::<probe::Api>(&transport);
         let (module, class, message) = failure(client.panic(&Context::new()).await);
         assert_eq!((&*module, &*class, &*message), ("rpc_runtime", "MethodPanicked", "the method panicked"));
@@ -98,7 +98,7 @@ on_every_transport! {
 
     async fn a_result_that_json_cannot_say_is_a_failure(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(MisfitServer::new(Mute)).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", MisfitServer::new(Mute)).await;
         let client = world.client::<misfit::Api>(&transport).prepare().timeout(Duration::from_secs(20)).client();
         let (_, class, _) = failure(client.unsayable(&Context::new()).await);
         assert_eq!(class, "ResultNotSerializable");
@@ -107,7 +107,7 @@ on_every_transport! {
     async fn arguments_that_do_not_fit_are_type_errors_that_name_them(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::on("h");
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let (client, ctx) = (world.client::<misfit::Api>(&transport), Context::new());
         for (ended, name) in [
             (failure(client.echo(&ctx, 5_u32).await), "'text'"),
@@ -122,7 +122,7 @@ on_every_transport! {
 
     async fn an_unknown_method_is_no_such_method(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await;
         let (module, class, message) = failure(world.client::<misfit::Api>(&transport).nonesuch(&Context::new()).await);
         assert_eq!((&*module, &*class), ("oslo_messaging.rpc.dispatcher", "NoSuchMethod"));
         assert_eq!(message, "Endpoint does not support RPC method nonesuch");
@@ -130,7 +130,7 @@ on_every_transport! {
 
     async fn a_reply_of_another_type_is_a_decode_error(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await;
         match world.client::<misfit::Api>(&transport).host(&Context::new()).await {
             Err(error @ CallError::Decode(_)) => assert!(error.may_have_run()),
             other => panic!("expected a decode error, not {other:?}"),

@@ -43,7 +43,7 @@ impl Billing for Bank {
 on_every_transport! {
     async fn the_pasted_expansion_calls_and_serves(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(BillingServer::new(Bank)).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", BillingServer::new(Bank)).await;
         let (client, ctx) = (world.client::<billing::Api>(&transport), Context::new());
         assert_eq!(client.charge(&ctx, "a", 40).await.expect("a receipt").left, 60);
         let declined = client.charge(&ctx, "a", 400).await.expect_err("too much");

@@ -19,7 +19,7 @@ on_every_transport! {
         let waiting: Vec<_> = (0..5).map(|_| tokio::spawn(client.host(&Context::new()))).collect();
         eventually("the calls to be under way", || transport.pending_calls() == 6).await;
         let stopping = tokio::spawn(server.shutdown(Duration::from_secs(20)));
-        let other = world.server(&transport, "second").serve(ProbeServer::new(second.clone())).bind().await.expect("bound").run();
+        let other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
         for call in waiting {
             assert_eq!(soon("an answer", call).await.expect("no panic").expect("an answer"), "second");
         }
@@ -33,7 +33,7 @@ on_every_transport! {
     async fn a_shutdown_that_takes_too_long_tells_the_callers(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         let call = tokio::spawn(client.hang_call(&Context::new()));
         eventually("the method to begin", || recorder.log.len() == 1).await;
@@ -48,13 +48,13 @@ on_every_transport! {
     async fn a_stopped_server_takes_no_more_requests(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let server = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         client.echo(&Context::new(), "x").await.expect("an answer");
         server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
         client.note_everywhere(&Context::new(), "too late").await.expect("confirmed");
         client.note(&Context::new(), "queued").await.expect("the topic's queue is still there");
-        let next = world.server(&transport, "h").serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let next = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         eventually("the queued note", || !recorder.log.is_empty()).await;
         next.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
         assert_eq!(recorder.log.events(), ["queued"]);
@@ -67,13 +67,13 @@ on_every_transport! {
         let call = tokio::spawn(client.host(&Context::new()));
         eventually("the call to be under way", || transport.pending_calls() == 1).await;
         drop(idle);
-        let _server = world.server(&transport, "other").serve(ProbeServer::new(Recorder::on("other"))).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "other", ProbeServer::new(Recorder::on("other"))).await;
         assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), "other");
     }
 
     async fn dropping_the_handle_does_not_stop_the_server(world: World) {
         let transport = world.transport().await;
-        drop(world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run());
+        drop(world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await);
         let client = world.client::<probe::Api>(&transport);
         for _ in 0..3 {
             assert_eq!(client.host(&Context::new()).await.expect("an answer"), "h");
@@ -82,7 +82,7 @@ on_every_transport! {
 
     async fn closing_the_transport_ends_within_its_limit(world: World) {
         let transport = world.transport().await;
-        let mut server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::on("h"))).bind().await.expect("bound").run();
+        let mut server = world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await;
         let begun = Instant::now();
         soon("the close", transport.close()).await;
         soon("the server's end", server.wait()).await;

@@ -8,7 +8,7 @@ use crate::probe::{ProbeServer, Recorder, probe};
 on_every_transport! {
     async fn later_arguments_are_sent_when_they_are_set(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         assert_eq!(client.grown(&ctx, 1_u32).await.expect("an answer"), (1, None, 7));
         assert_eq!(client.grown(&ctx, 1_u32).extra(2_u32).more(3_u32).await.expect("an answer"), (1, Some(2), 3));
@@ -42,7 +42,7 @@ on_every_transport! {
 
     async fn a_negotiated_cap_opens_what_it_proves(world: World) {
         let transport = world.transport().await;
-        let _server = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound").run();
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         let old = client.negotiated("1.1".parse().expect("a version"));
         assert!(old.narrow::<probe::V1_2>().is_none() && old.can_send_version(&Version::new(1, 1)));
@@ -58,13 +58,7 @@ on_every_transport! {
 async fn requests_carry_the_lowest_version_that_has_what_they_use() {
     let world = World::memory();
     let transport = world.transport().await;
-    let _server = world
-        .server(&transport, "h")
-        .serve(ProbeServer::new(Recorder::default()))
-        .bind()
-        .await
-        .expect("bound")
-        .run();
+    let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
     let mut published = transport.memory().expect("embedded").observe();
     let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
     client.echo(&ctx, "x").await.expect("an answer");

@@ -91,8 +91,7 @@ async fn start() -> Option<Setting> {
     let mut servers = Vec::new();
     for (host, log) in ["rs1", "rs2"].into_iter().zip(&logs) {
         let server = OursServer::new(Server { host: host.to_owned(), log: log.clone() });
-        servers
-            .push(world.server(&transport, host).serve(server).bind().await.expect("bound").run());
+        servers.push(world.serve(&transport, host, server).await);
     }
     let peer = Peer::start("client.py", &world, &[]).await?;
     Some(Setting { peer, logs, _servers: servers, _transport: transport })

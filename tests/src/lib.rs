@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use rpc_runtime::{AnyHost, Api, Client, Server, ServerBuilder, Transport, TransportBuilder};
+use rpc_runtime::{
+    AnyHost, Api, Client, Dispatch, Running, Server, ServerBuilder, Service, Transport,
+    TransportBuilder,
+};
 use uuid::Uuid;
 
 /// How long anything may take that should happen soon. Generous: machines are shared.
@@ -76,6 +79,23 @@ impl World {
     /// Starts a server on this world's topic.
     pub fn server(&self, transport: &Transport, host: &str) -> ServerBuilder {
         Server::builder(transport).topic(self.topic.as_str()).host(host)
+    }
+
+    /// Starts a server on this world's topic, and lets it run.
+    ///
+    /// # Panics
+    /// If it cannot be bound.
+    pub async fn serve<A: Api, S: Send + Sync + 'static>(
+        &self,
+        transport: &Transport,
+        host: &str,
+        service: Service<A, S>,
+    ) -> Running
+    where
+        Service<A, S>: Dispatch<A>,
+    {
+        let bound = self.server(transport, host).serve(service).bind().await;
+        bound.unwrap_or_else(|error| panic!("cannot bind: {error:?}")).run()
     }
 
     /// Makes a client of this world's topic.
