@@ -73,6 +73,10 @@ pub(super) fn start(
             command.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
             groups.push(spawn(&mut command, &environment, &log)?.id());
             arm(&end(&groups, folder))?;
+            // Once it listens, the node does not start another.
+            wait_for(Duration::from_secs(10), || {
+                answers(&format!("127.0.0.1:{epmd_port}")).then_some(())
+            });
         }
         let mut server =
             spawn(&mut Command::new(programs.join("rabbitmq-server")), &environment, &log)?;
@@ -88,12 +92,13 @@ pub(super) fn start(
 
 /// What ends the process groups that were started here. Nothing in them is worth a slow farewell.
 fn end(groups: &[u32], folder: &Path) -> String {
+    // Twice: a program that was just starting another may have done so in between.
     let kill: String = groups
         .iter()
         .rev()
         .map(|group| format!("kill -s KILL -- -{group} 2>/dev/null\n"))
         .collect();
-    format!("{kill}rm -rf '{}'\n", folder.display())
+    format!("{kill}sleep 0.2\n{kill}rm -rf '{}'\n", folder.display())
 }
 
 /// Finds ports that are free now, on loopback.
