@@ -14,9 +14,10 @@ use syn::{
     punctuated::Punctuated,
 };
 
+pub use attributes::{Entries, entries_of};
 pub use errors::Errors;
 
-use self::attributes::{Entries, docs, entries_of};
+use self::attributes::docs;
 use crate::{Ack, Kind, Version};
 
 /// A trait's definition.
@@ -44,6 +45,20 @@ pub struct Definition {
     pub runtime: Path,
     /// The methods that are understood.
     pub methods: Vec<MethodDefinition>,
+    /// The methods that are not, each of which is a mistake that was told.
+    pub broken: Vec<BrokenMethod>,
+}
+
+/// A method that cannot be one of the interface. It still exists, so that whoever implements or calls it does not hear
+/// of the mistake again.
+#[derive(Debug)]
+pub struct BrokenMethod {
+    /// Its declaration, without what the compiler would complain of.
+    pub declaration: syn::TraitItemFn,
+    /// Its answer, if it has one that a call can have.
+    pub output: Option<Type>,
+    /// Whether the client has something else of that name.
+    pub reserved: bool,
 }
 
 /// A method's definition.
@@ -138,6 +153,7 @@ impl Definition {
             namespace: check::named(entries.text("namespace", errors), "namespace", errors),
             runtime: check::runtime(entries.value("crate"), errors),
             methods: Vec::new(),
+            broken: Vec::new(),
         };
         check::topic(topic.as_ref(), errors);
         check::trait_syntax(&item, errors);
@@ -154,7 +170,15 @@ impl Definition {
                 .at(&item, "an RPC interface has only methods: move this to another trait");
         };
         let entries = entries_of("rpc", &mut method.attrs, METHOD_KNOWN, errors);
-        let Some(parts) = signature::read(&mut method, errors) else { return };
+        let Some(parts) = signature::read(&mut method, errors) else {
+            return self.broken.extend(signature::harmless(method));
+        };
+        if check::is_constructor(&method.sig.ident, errors) {
+            let broken = signature::harmless(method);
+            return self
+                .broken
+                .extend(broken.map(|method| BrokenMethod { reserved: true, ..method }));
+        }
         let method = self.method(method, entries, parts, errors);
         self.methods.push(method);
     }
@@ -229,5 +253,98 @@ impl MethodDefinition {
     /// Returns the arguments that came later, with their version.
     pub fn later(&self) -> impl Iterator<Item = (&ArgumentDefinition, Since)> {
         self.arguments.iter().filter_map(|argument| Some((argument, argument.since?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(attribute: &str, item: &str) -> (Definition, Vec<String>) {
+        let mut errors = Errors::default();
+        let tokens = attribute.parse().expect("tokens");
+        let item = syn::parse_str(item).expect("a trait");
+        let definition = Definition::read(tokens, item, &mut errors);
+        let messages = errors.messages().collect();
+        (definition, messages)
+    }
+
+    #[test]
+    fn a_definition_is_read_as_written() {
+        let (definition, mistakes) = read(
+            r#"topic = "notes", version = "2.3", namespace = "desk", crate = ::elsewhere"#,
+            r#"pub trait Notes {
+                async fn add(&self, ctx: Context, r#type: String, #[arg(since = "2.3", name = "hue")] colour: Option<u8>);
+                #[rpc(since = "2.1", timeout = "2m", ack = "late", idempotent)]
+                async fn count(&self, ctx: Context, #[arg(default = 5)] most: u32) -> u32;
+                #[rpc(fanout)]
+                async fn clear(&self, ctx: Context);
+                #[rpc(cast, host, name = "drop_all")]
+                async fn forget(&self, ctx: Context) -> Result<(), Error>;
+            }"#,
+        );
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        assert_eq!((definition.topic.as_str(), definition.version), ("notes", Version::new(2, 3)));
+        assert_eq!((definition.namespace.as_deref(), definition.exchange), (Some("desk"), None));
+        let [add, count, clear, forget] = &definition.methods[..] else { panic!("four methods") };
+        let names: Vec<_> = add.arguments.iter().map(|argument| &*argument.wire_name).collect();
+        assert_eq!((names, add.kind), (vec!["type", "hue"], Kind::Cast));
+        assert_eq!(add.later().map(|(_, since)| since.minor).collect::<Vec<_>>(), [3]);
+        assert!(matches!(count.timeout, Some(Timeout::Literal(120_000_000_000))));
+        assert_eq!((count.kind, count.since.minor, count.ack), (Kind::Call, 1, Ack::Late));
+        assert!(count.idempotent && matches!(count.arguments[0].default, Some(Default::Expr(_))));
+        assert_eq!(clear.kind, Kind::Fanout);
+        assert_eq!((forget.kind, forget.host, &*forget.wire_name), (Kind::Cast, true, "drop_all"));
+    }
+
+    #[test]
+    fn every_mistake_is_told_and_every_method_stays() {
+        let (definition, mistakes) = read(
+            r#"topic = "my notes", version = "2.2", sorted, exchange = """#,
+            r#"trait Notes {
+                #[rpc(since = "2.9")]
+                async fn newer(&self, ctx: Context) -> u32;
+                fn blocking(&self, ctx: Context) -> u32;
+                async fn borrowing(&self, ctx: Context, (a, b): (u8, u8), line: &str) -> u32;
+                async fn new(&self, ctx: Context);
+                const MOST: u32;
+            }"#,
+        );
+        let wanted = [
+            "unknown `rpc_api`",
+            "`exchange`",
+            "blanks",
+            "newer than",
+            "async fn",
+            "plain name",
+            "`String`",
+            "`new`",
+            "only methods",
+        ];
+        assert_eq!(mistakes.len(), wanted.len(), "{mistakes:?}");
+        for (mistake, wanted) in mistakes.iter().zip(wanted) {
+            assert!(mistake.contains(wanted), "{wanted}: {mistake}");
+        }
+        assert_eq!(definition.methods.len(), 2);
+        let broken: Vec<_> = definition
+            .broken
+            .iter()
+            .map(|method| {
+                (method.declaration.sig.ident.to_string(), method.output.is_some(), method.reserved)
+            })
+            .collect();
+        assert_eq!(broken, [("borrowing".into(), true, false), ("new".into(), false, true)]);
+    }
+
+    #[test]
+    fn an_unreadable_version_is_one_mistake() {
+        for version in ["1", "1.2.3", "x.1", "", "1.9999"] {
+            let attribute = format!("topic = \"t\", version = \"{version}\"");
+            let item = r#"trait T { #[rpc(since = "3.1")] async fn a(&self, ctx: Context); }"#;
+            assert_eq!(read(&attribute, item).1.len(), 1, "{version}");
+        }
+        let item = r#"trait T { #[rpc(since = "0.1")] async fn a(&self, ctx: Context); }"#;
+        let (_, mistakes) = read(r#"topic = "t", version = "0.0""#, item);
+        assert!(mistakes[0].contains("newer than the interface"), "{mistakes:?}");
     }
 }

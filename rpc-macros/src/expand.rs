@@ -19,7 +19,7 @@ pub(crate) fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream 
         Ok(item) => item,
         Err(error) => {
             // A trait that is half typed stays as it is, so that an editor still knows it.
-            let error = error.to_compile_error();
+            let error = not_a_trait(&item).unwrap_or(error).to_compile_error();
             return quote!(#error #item);
         }
     };
@@ -28,6 +28,15 @@ pub(crate) fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream 
     let errors = errors.into_compile_errors();
     let code = expand(&definition);
     quote!(#errors #code)
+}
+
+/// Says that an item is none to make an interface of, if it is an item at all.
+fn not_a_trait(item: &TokenStream) -> Option<syn::Error> {
+    let item = syn::parse2::<syn::Item>(item.clone()).ok()?;
+    Some(syn::Error::new_spanned(
+        item,
+        "an RPC interface is a trait: write `#[rpc_api(…)]` before one",
+    ))
 }
 
 /// In: a definition. Out: the trait, the client, the server, the module.
@@ -97,8 +106,10 @@ fn snake_case(name: &str) -> String {
 }
 
 fn camel_case(name: &str) -> String {
-    let words = name.split('_').filter(|word| !word.is_empty());
-    words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+    let words = name.split('_').map(str::chars);
+    words
+        .flat_map(|mut word| word.next().into_iter().flat_map(char::to_uppercase).chain(word))
+        .collect()
 }
 
 /// Moves tokens to where the compiler is to point when it speaks of them.

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
-use rpc_idl::parse::Errors;
+use rpc_idl::parse::{Entries, Errors, entries_of};
 use syn::{
     Attribute, Data, DeriveInput, Field, Fields, Ident, LitStr, Variant, ext::IdentExt as _,
 };
@@ -37,48 +37,24 @@ struct Member<'a> {
     default: bool,
 }
 
-/// What `#[remote(…)]` says.
-#[derive(Default)]
-struct Remote {
-    module: Option<LitStr>,
-    class: Option<LitStr>,
-    name: Option<LitStr>,
-    other: Option<Span>,
-    default: bool,
+/// Reads the `#[remote(…)]` of an enum, a variant or a field, of which `known` are the names that fit there.
+fn entries(attrs: &[Attribute], known: &'static [&'static str], errors: &mut Errors) -> Entries {
+    entries_of("remote", &mut attrs.to_vec(), known, errors)
 }
 
-impl Remote {
-    /// Reads the attributes of an enum, a variant or a field, of which `known` are the names that fit there.
-    fn read(attrs: &[Attribute], known: &[&str], errors: &mut Errors) -> Self {
-        let mut remote = Self::default();
-        for attr in attrs.iter().filter(|attr| attr.path().is_ident("remote")) {
-            let parsed = attr.parse_nested_meta(|meta| {
-                let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
-                if !known.contains(&name.as_str()) {
-                    let known =
-                        known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                    return Err(meta.error(format!(
-                        "unknown `remote` attribute here: expected one of {known}"
-                    )));
-                }
-                match name.as_str() {
-                    "module" => remote.module = Some(meta.value()?.parse()?),
-                    "class" => remote.class = Some(meta.value()?.parse()?),
-                    "name" => remote.name = Some(meta.value()?.parse()?),
-                    "other" => {
-                        remote.other =
-                            Some(meta.path.get_ident().map_or_else(Span::call_site, Ident::span))
-                    }
-                    _ => remote.default = true,
-                }
-                Ok(())
-            });
-            if let Err(error) = parsed {
-                errors.push(error);
-            }
-        }
-        remote
+/// Reads a name that Python can have: of a class, or with dots, of a module.
+fn python_name(name: Option<LitStr>, errors: &mut Errors) -> Option<LitStr> {
+    let name = name?;
+    let text = name.value();
+    let plain = |part: &str| {
+        let fine = part.chars().all(|c| c.is_alphanumeric() || c == '_');
+        fine && !part.is_empty() && !part.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if !text.split('.').all(plain) {
+        let message = format!("`{text}` cannot be a name in Python: use letters, digits and `_`");
+        errors.push(syn::Error::new_spanned(&name, message));
     }
+    Some(name)
 }
 
 fn read<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Class<'a>> {
@@ -93,7 +69,8 @@ fn read<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Class<'a>> {
             "an error that crosses the wire cannot be generic",
         ));
     }
-    let module = Remote::read(&item.attrs, &["module"], errors).module;
+    let module = entries(&item.attrs, &["module"], errors).text("module", errors);
+    let module = python_name(module, errors);
     let classes: Vec<_> = data
         .variants
         .iter()
@@ -108,45 +85,74 @@ fn read_variant<'a>(
     module: Option<&LitStr>,
     errors: &mut Errors,
 ) -> Class<'a> {
-    let remote = Remote::read(&variant.attrs, &["module", "class", "other"], errors);
-    let other = remote.other.is_some();
-    let module = remote.module.as_ref().or(module).map(LitStr::value);
-    if other && (variant.fields.len() != 1 || !matches!(variant.fields, Fields::Unnamed(_))) {
-        let message = "the variant for everything else holds the failure: write `Other(rpc_runtime::Failure)`";
-        errors.push(syn::Error::new_spanned(variant, message));
-    }
-    if !other && module.is_none() {
+    let mut remote = entries(&variant.attrs, &["module", "class", "other"], errors);
+    let other = remote.flag("other", errors).is_some();
+    let own_module = python_name(remote.text("module", errors), errors);
+    let own_class = python_name(remote.text("class", errors), errors);
+    if other {
+        check_other(variant, own_module.as_ref().or(own_class.as_ref()), errors);
+    } else if own_module.is_none() && module.is_none() {
         let message =
             "which module is this class of? write `#[remote(module = \"…\")]` on the enum or here";
         errors.push(syn::Error::new_spanned(&variant.ident, message));
     }
-    let fields = variant
-        .fields
-        .iter()
-        .enumerate()
-        .map(|(at, field)| read_field(field, at, errors))
-        .collect();
-    Class {
-        module: module.unwrap_or_default(),
-        class: remote
-            .class
-            .map_or_else(|| variant.ident.unraw().to_string(), |class| class.value()),
+    let fields = variant.fields.iter().enumerate();
+    let fields = fields.map(|(at, field)| read_field(field, at, other, errors)).collect();
+    let class = Class {
+        module: own_module.as_ref().or(module).map(LitStr::value).unwrap_or_default(),
+        class: own_class.map_or_else(|| variant.ident.unraw().to_string(), |class| class.value()),
         variant,
         other,
         fields,
+    };
+    check_keywords(&class, errors);
+    class
+}
+
+/// Checks the variant that takes what is none of the others: it has a failure, and no class.
+fn check_other(variant: &Variant, named: Option<&LitStr>, errors: &mut Errors) {
+    if variant.fields.len() != 1 || !matches!(variant.fields, Fields::Unnamed(_)) {
+        let message = "the variant for everything else holds the failure: write `Other(rpc_runtime::Failure)`";
+        errors.push(syn::Error::new_spanned(&variant.ident, message));
+    }
+    if let Some(named) = named {
+        let message =
+            "the variant for everything else has no class of its own: take this away, or `other`";
+        errors.push(syn::Error::new_spanned(named, message));
     }
 }
 
-fn read_field<'a>(field: &'a Field, at: usize, errors: &mut Errors) -> Member<'a> {
+/// Checks that Python can make the exception: it takes each keyword once, and `self` itself.
+fn check_keywords(class: &Class<'_>, errors: &mut Errors) {
+    for (at, member) in class.fields.iter().enumerate() {
+        let Some(keyword) = &member.keyword else { continue };
+        let twin = class.fields[..at].iter().any(|other| other.keyword.as_ref() == Some(keyword));
+        let message = if twin {
+            format!("another field is `{keyword}` already: give one a `name = \"…\"` of its own")
+        } else if keyword == "self" {
+            "`self` cannot be a keyword: Python's exceptions have one of that name already".into()
+        } else {
+            continue;
+        };
+        errors.push(syn::Error::new_spanned(&member.field.ident, message));
+    }
+}
+
+fn read_field<'a>(field: &'a Field, at: usize, other: bool, errors: &mut Errors) -> Member<'a> {
     let known: &[&str] = if field.ident.is_some() { &["name", "default"] } else { &["default"] };
-    let remote = Remote::read(&field.attrs, known, errors);
+    let mut remote = entries(&field.attrs, known, errors);
     let own = field.ident.as_ref().map(|ident| ident.unraw().to_string());
-    let keyword = remote.name.map(|name| name.value()).or(own);
+    let name = python_name(remote.text("name", errors), errors);
+    let default = remote.flag("default", errors);
+    if let Some(span) = default.filter(|_| other) {
+        let message = "the failure is always there: take `default` away";
+        errors.push(syn::Error::new(span, message));
+    }
     Member {
         field,
         local: format_ident!("field{at}", span = Span::mixed_site()),
-        keyword,
-        default: remote.default,
+        keyword: name.map(|name| name.value()).or(own),
+        default: default.is_some(),
     }
 }
 

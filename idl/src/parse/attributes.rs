@@ -1,16 +1,18 @@
 //! Attribute lists: `name`, `name = value`, separated by commas.
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use proc_macro2::{Group, Span, TokenStream};
+use quote::{ToTokens as _, quote};
 use syn::{
     Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token,
     ext::IdentExt as _,
     parse::{Parse, ParseStream, Parser as _},
     punctuated::Punctuated,
+    token,
 };
 
 use super::Errors;
 
+#[derive(Debug)]
 struct Entry {
     name: Ident,
     value: Option<Expr>,
@@ -21,7 +23,10 @@ impl Parse for Entry {
         let name = Ident::parse_any(input)?;
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
-            Some(input.parse()?)
+            Some(ungrouped(input.parse()?))
+        } else if input.peek(token::Paren) {
+            // No attribute of ours has a list yet; one that will is unknown, not malformed.
+            Some(Expr::Verbatim(input.parse::<Group>()?.into_token_stream()))
         } else {
             None
         };
@@ -29,8 +34,17 @@ impl Parse for Entry {
     }
 }
 
+/// Takes the invisible parentheses away that a `macro_rules!` puts around what it was given.
+fn ungrouped(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(*group.expr),
+        expr => expr,
+    }
+}
+
 /// The entries of one attribute. They are taken out one by one.
-pub(crate) struct Entries {
+#[derive(Debug)]
+pub struct Entries {
     attribute: &'static str,
     list: Vec<Entry>,
     /// Whether the list could not be read: then nothing is missing from it.
@@ -77,7 +91,7 @@ impl Entries {
     }
 
     /// Takes out a flag: a name without a value.
-    pub(crate) fn flag(&mut self, name: &str, errors: &mut Errors) -> Option<Span> {
+    pub fn flag(&mut self, name: &str, errors: &mut Errors) -> Option<Span> {
         let entry = self.take(name)?;
         if let Some(value) = &entry.value {
             errors.at(
@@ -89,7 +103,7 @@ impl Entries {
     }
 
     /// Takes out a text: `name = "…"`.
-    pub(crate) fn text(&mut self, name: &str, errors: &mut Errors) -> Option<LitStr> {
+    pub fn text(&mut self, name: &str, errors: &mut Errors) -> Option<LitStr> {
         let entry = self.take(name)?;
         match entry.value {
             Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => return Some(text),
@@ -118,6 +132,13 @@ impl Entries {
         self.text(name, errors)
     }
 
+    /// Notes that nothing may be said here.
+    pub fn refuse(self, message: &str, errors: &mut Errors) {
+        for entry in self.list {
+            errors.at(&entry.name, message);
+        }
+    }
+
     /// Takes out an entry of any form, with its name.
     pub(crate) fn value(&mut self, name: &str) -> Option<(Ident, Option<Expr>)> {
         self.take(name).map(|entry| (entry.name, entry.value))
@@ -125,7 +146,7 @@ impl Entries {
 }
 
 /// Takes the attributes called `name` off an item, and reads their entries.
-pub(crate) fn entries_of(
+pub fn entries_of(
     name: &'static str,
     attrs: &mut Vec<Attribute>,
     known: &'static [&'static str],

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::Span;
+use quote::ToTokens as _;
 use syn::{Expr, ExprLit, Ident, ItemTrait, Lit, LitStr, Path, Type, ext::IdentExt as _};
 
 use super::{
@@ -13,7 +14,6 @@ use crate::{Ack, Version};
 
 /// What a generated client has already.
 const RESERVED: &[&str] = &[
-    "new",
     "prepare",
     "version_cap",
     "negotiated",
@@ -56,21 +56,24 @@ fn version(text: &LitStr, errors: &mut Errors) -> Option<Version> {
     parsed
 }
 
-/// Reads the interface's version. One that is wrong becomes 0.0, under which nothing else is checked.
+/// Stands for a version that could not be read, under which nothing else is checked. No attribute can say it.
+const UNREADABLE: Version = Version::with_revision(0, 0, 1);
+
+/// Reads the interface's version.
 pub(crate) fn interface_version(
     text: Option<LitStr>,
     span: Span,
     errors: &mut Errors,
 ) -> (Version, Span) {
     const MOST: u64 = 500;
-    let Some(text) = text else { return (Version::new(0, 0), span) };
-    let Some(version) = version(&text, errors) else { return (Version::new(0, 0), text.span()) };
+    let Some(text) = text else { return (UNREADABLE, span) };
+    let Some(version) = version(&text, errors) else { return (UNREADABLE, text.span()) };
     if version.minor() > MOST {
         errors.at(
             &text,
             format!("a minor version above {MOST} is beyond reason: begin a new major version"),
         );
-        return (Version::new(0, 0), text.span());
+        return (UNREADABLE, text.span());
     }
     (version, text.span())
 }
@@ -83,7 +86,7 @@ pub(crate) fn since(
 ) -> Option<Since> {
     let text = text?;
     let since = version(&text, errors)?;
-    if *interface == Version::new(0, 0) {
+    if *interface == UNREADABLE {
         return None;
     }
     if since.major() != interface.major() {
@@ -280,12 +283,14 @@ pub(crate) fn argument(
     errors: &mut Errors,
 ) -> ArgumentDefinition {
     let Argument { ident, ty, mut entries } = argument;
-    let wire_name = wire_name(entries.text("name", errors), &ident, errors);
+    let name = entries.text("name", errors);
+    let named = name.as_ref().map_or_else(|| ident.to_token_stream(), LitStr::to_token_stream);
+    let wire_name = wire_name(name, &ident, errors);
     if wire_name == "self" || wire_name == "ctxt" {
         let message = format!(
-            "`{wire_name}` cannot be an argument: Python servers have one of that name already"
+            "`{wire_name}` cannot be an argument, as Python servers have one of that name: choose another, or `#[arg(name = \"…\")]`"
         );
-        errors.at(&ident, message);
+        errors.at(&named, message);
     }
     let default = match entries.value("default") {
         None => None,
@@ -317,7 +322,12 @@ pub(crate) fn argument(
 
 /// Whether a type is written as an `Option`. An alias of one needs `default`, as every other type does.
 fn is_option(ty: &Type) -> bool {
-    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+    match ty {
+        Type::Group(group) => is_option(&group.elem),
+        Type::Paren(paren) => is_option(&paren.elem),
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Option"),
+        _ => false,
+    }
 }
 
 /// Checks what only shows in the whole definition.
@@ -330,15 +340,27 @@ pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
             let name = &method.wire_name;
             errors.at(&method.ident, format!("`{name}` is the wire name of `{other}` already: give one a `name = \"…\"` of its own"));
         }
-        let ident = method.ident.unraw().to_string();
-        if RESERVED.contains(&ident.as_str()) {
-            errors.at(
-                &method.ident,
-                format!("the client has a `{ident}` of its own: choose another name, and `#[rpc(name = \"{ident}\")]`"),
-            );
-        }
+        reserved(&method.ident, RESERVED, errors);
     }
     definition.methods.iter_mut().for_each(|method| arguments(method, errors));
+}
+
+/// Checks that a method is not called as the function that makes a client, beside which it could not even stand.
+pub(crate) fn is_constructor(ident: &Ident, errors: &mut Errors) -> bool {
+    reserved(ident, &["new"], errors)
+}
+
+/// Checks that the client has nothing else of a method's name. Returns whether it has.
+fn reserved(ident: &Ident, names: &[&str], errors: &mut Errors) -> bool {
+    let name = ident.unraw().to_string();
+    let reserved = names.contains(&name.as_str());
+    if reserved {
+        errors.at(
+            ident,
+            format!("the client has a `{name}` of its own: choose another name, and `#[rpc(name = \"{name}\")]`"),
+        );
+    }
+    reserved
 }
 
 fn arguments(method: &mut MethodDefinition, errors: &mut Errors) {

@@ -1,12 +1,13 @@
 //! A method's signature: the receiver, the context, the arguments, the return type.
 
+use quote::ToTokens as _;
 use syn::{
-    FnArg, Ident, Pat, ReturnType, TraitItemFn, Type,
+    FnArg, Ident, Pat, ReturnType, Signature, TraitItemFn, Type, parse_quote,
     visit::{self, Visit},
 };
 
 use super::{
-    Errors,
+    BrokenMethod, Errors,
     attributes::{Entries, entries_of},
 };
 
@@ -70,7 +71,56 @@ pub(crate) fn read(method: &mut TraitItemFn, errors: &mut Errors) -> Option<Part
         return None;
     }
     let context = arguments.remove(0);
+    context.entries.refuse("the context is no argument: take its `#[arg(…)]` away", errors);
     Some(Parts { context: (context.ident, context.ty), arguments, output })
+}
+
+/// Takes off a method what the compiler would complain of after us. `None` if too little were left.
+pub(crate) fn harmless(mut method: TraitItemFn) -> Option<BrokenMethod> {
+    let signature = &mut method.sig;
+    signature.constness = None;
+    for input in &mut signature.inputs {
+        let FnArg::Typed(typed) = input else { continue };
+        typed.attrs.clear();
+        match &mut *typed.pat {
+            Pat::Ident(pat) if pat.subpat.is_none() => (pat.by_ref, pat.mutability) = (None, None),
+            pattern => *pattern = parse_quote!(_),
+        }
+    }
+    if foreign(signature) || signature.variadic.is_some() {
+        return None;
+    }
+    if matches!(signature.inputs.first(), Some(FnArg::Receiver(own)) if own.to_token_stream().to_string() == "self")
+    {
+        // A body needs to know how large `self` is.
+        (method.default, method.semi_token) = (None, Some(Default::default()));
+    }
+    let output = match &signature.output {
+        ReturnType::Type(_, ty) if signature.generics.params.is_empty() => Some((**ty).clone()),
+        _ => None,
+    };
+    let output = output.filter(|ty| owned(ty, &mut Errors::default()));
+    Some(BrokenMethod { declaration: method, output, reserved: false })
+}
+
+/// Whether a signature leaves a type to the compiler, or names a lifetime that it does not declare.
+fn foreign(signature: &Signature) -> bool {
+    struct Foreign<'s>(&'s Signature, bool);
+
+    impl<'ast> Visit<'ast> for Foreign<'_> {
+        fn visit_type_infer(&mut self, _: &'ast syn::TypeInfer) {
+            self.1 = true;
+        }
+
+        fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
+            let declared = self.0.generics.lifetimes().any(|own| own.lifetime == *lifetime);
+            self.1 |= !declared && lifetime.ident != "_" && lifetime.ident != "static";
+        }
+    }
+
+    let mut foreign = Foreign(signature, false);
+    foreign.visit_signature(signature);
+    foreign.1
 }
 
 /// Checks what stands before the name, and what follows the signature. Returns whether the method can be used.

@@ -4,8 +4,9 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use rpc_idl::{
     Kind,
-    parse::{Definition, MethodDefinition, Timeout},
+    parse::{BrokenMethod, Definition, MethodDefinition, Timeout},
 };
+use syn::{FnArg, ext::IdentExt as _};
 
 use super::{
     Names, allow_many, at_least, doc, is_result, method_docs, own, passed_on, respan,
@@ -23,6 +24,8 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
     ));
     let latest = marker_name(definition, definition.version.minor());
     let stubs = definition.methods.iter().map(|method| stub(definition, names, method));
+    let broken = definition.broken.iter().filter(|method| !method.reserved);
+    let broken = broken.map(|method| broken_stub(definition, method));
     let ties = ties(definition, names);
     quote! {
         #docs
@@ -39,6 +42,7 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
 
         impl<C: #runtime::Cap, T: #runtime::Target> #client<C, T> {
             #(#stubs)*
+            #(#broken)*
         }
 
         #ties
@@ -98,6 +102,30 @@ fn stub(definition: &Definition, names: &Names, method: &MethodDefinition) -> To
         #allow
         #vis fn #ident(&self, #ctx: &#context #(#parameters)*) -> #returns #bounds {
             #body
+        }
+    }
+}
+
+/// In: a method with a mistake. Out: a function that takes anything, so that its callers do not hear of it again. The
+/// mistake keeps it from ever running.
+fn broken_stub(definition: &Definition, method: &BrokenMethod) -> TokenStream {
+    let (runtime, vis) = (&definition.runtime, &definition.vis);
+    let signature = &method.declaration.sig;
+    let (ident, name) = (&signature.ident, signature.ident.unraw().to_string());
+    let typed = signature.inputs.iter().filter(|input| matches!(input, FnArg::Typed(_)));
+    let anything = typed.map(|_| quote!(, _: impl ::core::marker::Sized));
+    let attrs = method.declaration.attrs.iter().filter(|attr| !attr.path().is_ident("must_use"));
+    let (returns, end) = match &method.output {
+        Some(output) => {
+            let is_result = is_result(definition, output);
+            (quote!(#runtime::Call<#output, #is_result>), quote!(call))
+        }
+        None => (quote!(#runtime::Cast), quote!(cast)),
+    };
+    quote! {
+        #(#attrs)*
+        #vis fn #ident(&self #(#anything)*) -> #returns {
+            self.0.request(#name).#end(&())
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The dispatcher: from a method's name to the user's method.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use rpc_idl::parse::{ArgumentDefinition, Default, Definition, MethodDefinition};
-use syn::spanned::Spanned as _;
+use syn::{Ident, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{Names, doc, is_deprecated, is_result, own};
 
@@ -14,11 +14,14 @@ pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
     let docs = doc(format!("Serves a [`{service}`]: `{server}::new(service)`."));
     let arms = definition.methods.iter().map(|method| arm(definition, method));
     let args = own("args");
+    let deprecated = definition.attrs.iter().any(|attr| attr.path().is_ident("deprecated"));
+    let allow = deprecated.then(|| quote!(#[allow(deprecated)]));
     let unused = definition.methods.is_empty().then(|| quote!(#[allow(unused_mut)]));
     quote! {
         #docs
         #vis type #server<S> = #runtime::Service<#module::Api, S>;
 
+        #allow
         impl<S: #service> #runtime::Dispatch<#module::Api> for #server<S> {
             #unused
             async fn dispatch(&self, mut #args: #runtime::Args<'_>) -> #runtime::Answer {
@@ -38,7 +41,7 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let attrs = method.attrs_named(&["cfg"]);
     let (args, ctx) = (own("args"), own("ctx"));
     let reads = method.arguments.iter().map(|argument| read(definition, argument));
-    let values = method.arguments.iter().map(|argument| &argument.ident);
+    let values = method.arguments.iter().map(local);
     let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
     let run = quote!(#service::#ident(&self.0, #ctx #(, #values)*));
     let answer = match &method.output {
@@ -61,11 +64,24 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     }
 }
 
+/// Returns an argument's local, which the `default` of a later one does not see: its names are the user's.
+fn local(argument: &ArgumentDefinition) -> Ident {
+    let span = Span::mixed_site().located_at(argument.ident.span());
+    let name = argument.ident.unraw().to_string();
+    // Ours are called so. Whatever begins with theirs moves along, so that no two meet.
+    if matches!(name.trim_end_matches('_'), "args" | "ctx") {
+        return format_ident!("{name}_", span = span);
+    }
+    let mut ident = argument.ident.clone();
+    ident.set_span(span);
+    ident
+}
+
 /// In: an argument. Out: the statement that reads it, under whose type the compiler complains.
 fn read(definition: &Definition, argument: &ArgumentDefinition) -> TokenStream {
     let runtime = &definition.runtime;
     let (name, wire_name, ty, args) =
-        (&argument.ident, &argument.wire_name, &argument.ty, own("args"));
+        (local(argument), &argument.wire_name, &argument.ty, own("args"));
     match (&argument.default, argument.since) {
         (Some(Default::Expr(expr)), _) => {
             let take = quote_spanned!(ty.span()=> #runtime::Args::take_or::<#ty>);

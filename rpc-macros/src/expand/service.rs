@@ -10,11 +10,13 @@ use super::allow_many;
 pub(super) fn service(definition: &Definition) -> TokenStream {
     let Definition { attrs, vis, ident, supertraits, .. } = definition;
     let methods = definition.methods.iter().map(method);
+    let broken = definition.broken.iter().map(|method| &method.declaration);
     let supertraits = supertraits.iter();
     quote! {
         #(#attrs)*
         #vis trait #ident: ::core::marker::Send + ::core::marker::Sync + 'static #(+ #supertraits)* {
             #(#methods)*
+            #(#[allow(async_fn_in_trait, unused)] #broken)*
         }
     }
 }

@@ -1,0 +1,10 @@
+use rpc_runtime::RemoteError;
+
+#[derive(Debug, thiserror::Error, RemoteError)]
+#[remote(module = "notes.errors")]
+pub enum Wrong {
+    #[error("full")]
+    Full(#[remote(name = "most")] u32),
+}
+
+fn main() {}
