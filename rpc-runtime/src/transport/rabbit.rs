@@ -6,6 +6,8 @@
 mod confirms;
 mod consumer;
 mod publisher;
+mod queue;
+mod session;
 mod supervisor;
 mod topology;
 
@@ -30,7 +32,8 @@ use tokio::{
 pub(crate) use consumer::{Acker, Listener};
 
 use self::{
-    publisher::{Job, Publisher, SendQueue},
+    publisher::Publisher,
+    queue::{Job, SendQueue},
     supervisor::{Generations, Supervisor},
 };
 use super::{Address, Answer, Tracker};

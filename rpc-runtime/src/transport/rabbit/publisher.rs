@@ -5,37 +5,25 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashSet, VecDeque},
+    collections::BinaryHeap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use lapin::{
-    BasicProperties, Channel, Confirmation, ErrorKind,
-    options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions},
-    types::{FieldTable, ShortString},
-};
-use tokio::{
-    sync::{Notify, oneshot, watch},
-    time::timeout,
-};
-use uuid::Uuid;
+use tokio::{sync::watch, time::timeout};
 
 use super::{
-    OPERATION_LIMIT, broker_error,
-    confirms::{Confirms, Verdict},
-    exchange_kind,
-    supervisor::{Backoff, Generation, Generations, connected},
-    told, topology,
+    confirms::Verdict,
+    queue::{Job, ReplyJob, SendQueue},
+    session::{Flight, Landing, Owner, Session, publish},
+    supervisor::{Backoff, Generations, connected},
+    told,
 };
 use crate::{
-    TransportError, TransportErrorKind,
     caps::Retry,
-    envelope,
-    pending::{Exchange, Outcome, Outgoing, Pending},
-    transport::{Answer, Tracked},
+    pending::{Outcome, Pending},
 };
 
 /// How many publishes may wait for their confirm.
@@ -44,159 +32,6 @@ const WINDOW: usize = 256;
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a reply that no queue took waits for its next try (wire: section 3.4).
 const RESEND: Duration = Duration::from_millis(250);
-
-/// What waits to be published.
-///
-/// It needs no bound of its own: each request has a caller that waits for it, each reply a server's slot. What its
-/// caller has given up is swept out as the queue grows, so that an outage piles up nothing.
-#[derive(Default)]
-pub(super) struct SendQueue {
-    jobs: Mutex<Jobs>,
-    woken: Notify,
-}
-
-#[derive(Default)]
-struct Jobs {
-    /// Calls, which are not sent before their reply could be received.
-    calls: VecDeque<Arc<Pending>>,
-    others: VecDeque<Job>,
-    /// Whose turn it is, so that neither starves the other.
-    calls_turn: bool,
-    /// The length at which to sweep next.
-    sweep_at: usize,
-    /// Whether nobody sends any more.
-    closed: bool,
-}
-
-pub(super) enum Job {
-    Request(Arc<Pending>),
-    Reply(ReplyJob),
-}
-
-/// A reply, and what becomes free when it is settled.
-pub(super) struct ReplyJob {
-    message: Outgoing,
-    rest: ReplyRest,
-}
-
-struct ReplyRest {
-    until: Instant,
-    slot: Option<tokio::sync::OwnedSemaphorePermit>,
-    settled: Option<oneshot::Sender<()>>,
-    _tracked: Tracked,
-}
-
-impl From<Answer> for Job {
-    fn from(answer: Answer) -> Self {
-        let Answer { message, until, slot, settled, tracked } = answer;
-        Self::Reply(ReplyJob {
-            message,
-            rest: ReplyRest { until, slot, settled, _tracked: tracked },
-        })
-    }
-}
-
-impl SendQueue {
-    /// The shortest queue that is worth sweeping.
-    const SWEEP: usize = 1024;
-
-    fn lock(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn push(&self, job: Job) {
-        let mut jobs = self.lock();
-        if jobs.closed {
-            drop(jobs);
-            return job.fail();
-        }
-        match job {
-            Job::Request(call) if call.is_call => jobs.calls.push_back(call),
-            other => jobs.others.push_back(other),
-        }
-        if jobs.len() >= jobs.sweep_at.max(Self::SWEEP) {
-            jobs.sweep();
-        }
-        drop(jobs);
-        self.woken.notify_one();
-    }
-
-    /// Puts back what could not be sent, ahead of everything else.
-    fn push_front(&self, job: Job) {
-        let mut jobs = self.lock();
-        match job {
-            Job::Request(call) if call.is_call => jobs.calls.push_front(call),
-            other => jobs.others.push_front(other),
-        }
-    }
-
-    /// Takes out the next job: a call only if it can be answered.
-    fn pop(&self, answerable: bool) -> Option<Job> {
-        let mut jobs = self.lock();
-        jobs.calls_turn = !jobs.calls_turn;
-        if jobs.calls_turn
-            && answerable
-            && let Some(call) = jobs.calls.pop_front()
-        {
-            return Some(Job::Request(call));
-        }
-        match jobs.others.pop_front() {
-            None if answerable => jobs.calls.pop_front().map(Job::Request),
-            other => other,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.lock().len() == 0
-    }
-
-    /// Fails what waits, and whatever comes later.
-    pub(super) fn close(&self) {
-        let jobs = std::mem::replace(&mut *self.lock(), Jobs { closed: true, ..Jobs::default() });
-        jobs.calls.into_iter().map(Job::Request).chain(jobs.others).for_each(Job::fail);
-    }
-}
-
-impl Jobs {
-    fn len(&self) -> usize {
-        self.calls.len() + self.others.len()
-    }
-
-    fn sweep(&mut self) {
-        let now = Instant::now();
-        self.calls.retain(|call| call.is_queued());
-        self.others.retain(|job| match job {
-            Job::Request(cast) => cast.is_queued(),
-            Job::Reply(job) => job.rest.until > now,
-        });
-        self.sweep_at = 2 * self.len();
-    }
-}
-
-/// Whose message is on its way.
-enum Owner {
-    Request(Arc<Pending>),
-    Reply(ReplyRest),
-}
-
-/// A message on its way.
-struct Flight {
-    owner: Owner,
-    message: Outgoing,
-}
-
-/// How a publish ended, as the channel tells it.
-enum Landing {
-    Confirmed {
-        acked: bool,
-        carried: Option<Uuid>,
-    },
-    /// It surely did not leave.
-    Unsent,
-    /// It may have left.
-    Lost,
-}
-
 /// What happens later.
 struct Timer {
     at: Instant,
@@ -246,17 +81,6 @@ enum End {
     /// Everything is sent, and nothing more comes.
     Drained,
 }
-
-/// One channel in confirm mode, and one on the side for declarations, whose failure costs nobody a publish.
-struct Session {
-    generation: Arc<Generation>,
-    channel: Channel,
-    /// For declarations: opened when first needed, and again after a failure.
-    side: Option<Channel>,
-    declared: HashSet<String>,
-    confirms: Confirms<Uuid, Flight>,
-}
-
 impl Publisher {
     pub(super) fn new(
         queue: Arc<SendQueue>,
@@ -486,162 +310,6 @@ impl Publisher {
         }
     }
 }
-
-impl Job {
-    /// Says that it is not sent any more.
-    fn fail(self) {
-        match self {
-            Self::Request(request) => request.end(Outcome::Unsent(TransportError::closed())),
-            Self::Reply(job) => job.rest.settle(),
-        }
-    }
-}
-
-impl ReplyRest {
-    fn settle(self) {
-        if let Some(settled) = self.settled {
-            let _ = settled.send(());
-        }
-    }
-}
-
-impl Flight {
-    /// Whether it is worth sending: not once its caller's deadline has passed.
-    fn is_wanted(&self) -> bool {
-        let now = Instant::now();
-        match &self.owner {
-            Owner::Request(_) => self.message.expires.is_none_or(|expires| expires.deadline > now),
-            Owner::Reply(rest) => rest.until > now,
-        }
-    }
-}
-
-impl Session {
-    async fn open(generation: Arc<Generation>) -> Result<Self, TransportError> {
-        let opened = async {
-            let channel = generation.connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok(channel)
-        };
-        let channel = match timeout(OPERATION_LIMIT, opened).await {
-            Ok(opened) => opened.map_err(|error| broker_error("open a channel", &error))?,
-            Err(_) => {
-                generation.give_up();
-                return Err(TransportError::new(
-                    TransportErrorKind::TimedOut,
-                    "the broker does not open a channel",
-                ));
-            }
-        };
-        Ok(Self {
-            generation,
-            channel,
-            side: None,
-            declared: HashSet::new(),
-            confirms: Confirms::new(),
-        })
-    }
-
-    /// Declares an exchange, on the side channel. One that exists with other properties is used as it is.
-    ///
-    /// A fanout exchange goes when its last server goes, so it is declared each time. Returns whether the connection
-    /// is still good.
-    async fn declare(&mut self, exchange: &Exchange) -> bool {
-        let Some(declaration) = topology::publishing(exchange) else { return true };
-        if self.declared.contains(&declaration.name) {
-            return true;
-        }
-        let side = self.side.take().filter(|side| side.status().connected());
-        let connection = &self.generation.connection;
-        let declared = async {
-            let side = match side {
-                Some(side) => side,
-                None => connection.create_channel().await?,
-            };
-            let options = ExchangeDeclareOptions {
-                auto_delete: declaration.auto_delete,
-                ..Default::default()
-            };
-            let name = ShortString::from(declaration.name.as_str());
-            let kind = exchange_kind(declaration.kind);
-            side.exchange_declare(name, kind, options, FieldTable::default()).await.map(|()| side)
-        };
-        match timeout(OPERATION_LIMIT, declared).await {
-            Ok(Err(error)) => {
-                tracing::warn!(exchange = declaration.name, %error, "cannot declare an exchange")
-            }
-            Ok(Ok(side)) => self.side = Some(side),
-            Err(_) => {
-                self.generation.give_up();
-                return false;
-            }
-        }
-        if let Exchange::Topic(_) = exchange {
-            self.declared.insert(declaration.name);
-        }
-        true
-    }
-}
-
-/// Publishes a message, and waits for its confirm.
-async fn publish(channel: Channel, number: u64, flight: Flight) -> (u64, Flight, Landing) {
-    let landing = match send(&channel, &flight.message).await {
-        Ok(confirmation) => confirmation,
-        Err(error) => match error.kind() {
-            ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
-                Landing::Unsent
-            }
-            _ => Landing::Lost,
-        },
-    };
-    (number, flight, landing)
-}
-
-async fn send(channel: &Channel, message: &Outgoing) -> Result<Landing, lapin::Error> {
-    let route = &message.route;
-    let options = BasicPublishOptions { mandatory: route.mandatory, immediate: false };
-    let exchange = ShortString::from(route.exchange.name());
-    let routing_key = ShortString::from(&*route.routing_key);
-    let confirm = channel
-        .basic_publish(exchange, routing_key, options, &message.body, properties(message))
-        .await?;
-    // From here on the message may have left, whatever the error says.
-    Ok(match confirm.await {
-        Ok(Confirmation::Ack(returned)) => {
-            Landing::Confirmed { acked: true, carried: returned.and_then(|m| id_of(&m.data)) }
-        }
-        Ok(Confirmation::Nack(returned)) => {
-            Landing::Confirmed { acked: false, carried: returned.and_then(|m| id_of(&m.data)) }
-        }
-        Ok(Confirmation::NotRequested) | Err(_) => Landing::Lost,
-    })
-}
-
-/// Returns the id of a message that the broker gave back.
-fn id_of(body: &[u8]) -> Option<Uuid> {
-    let text = envelope::open(body).ok()?;
-    let id = envelope::Request::parse(&text).ok()?.unique_id()?;
-    Uuid::try_parse(&id).ok()
-}
-
-/// The properties that every message has (wire: section 5.1).
-fn properties(message: &Outgoing) -> BasicProperties {
-    let properties = BasicProperties::default()
-        .with_content_type(ShortString::from(envelope::CONTENT_TYPE))
-        .with_content_encoding(ShortString::from("utf-8"))
-        .with_headers(FieldTable::default())
-        .with_delivery_mode(2)
-        .with_priority(0);
-    match &message.expires {
-        // An expired message is not sent; one that expires this instant may live for a millisecond.
-        Some(expires) => {
-            let millis = expires.millis(Instant::now()).unwrap_or(1);
-            properties.with_expiration(ShortString::from(millis.to_string()))
-        }
-        None => properties,
-    }
-}
-
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,

@@ -1,0 +1,161 @@
+//! What waits to be published: requests whose callers wait, replies that hold a server's slot.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+
+use crate::{
+    TransportError,
+    pending::{Outcome, Outgoing, Pending},
+    transport::{Answer, Tracked},
+};
+
+/// What waits to be published.
+///
+/// It needs no bound of its own: each request has a caller that waits for it, each reply a server's slot. What its
+/// caller has given up is swept out as the queue grows, so that an outage piles up nothing.
+#[derive(Default)]
+pub(super) struct SendQueue {
+    jobs: Mutex<Jobs>,
+    pub(super) woken: Notify,
+}
+
+#[derive(Default)]
+struct Jobs {
+    /// Calls, which are not sent before their reply could be received.
+    calls: VecDeque<Arc<Pending>>,
+    others: VecDeque<Job>,
+    /// Whose turn it is, so that neither starves the other.
+    calls_turn: bool,
+    /// The length at which to sweep next.
+    sweep_at: usize,
+    /// Whether nobody sends any more.
+    closed: bool,
+}
+
+pub(super) enum Job {
+    Request(Arc<Pending>),
+    Reply(ReplyJob),
+}
+
+/// A reply, and what becomes free when it is settled.
+pub(super) struct ReplyJob {
+    pub(super) message: Outgoing,
+    pub(super) rest: ReplyRest,
+}
+
+/// What a reply holds until it is settled.
+pub(super) struct ReplyRest {
+    pub(super) until: Instant,
+    pub(super) slot: Option<OwnedSemaphorePermit>,
+    settled: Option<oneshot::Sender<()>>,
+    _tracked: Tracked,
+}
+
+impl From<Answer> for Job {
+    fn from(answer: Answer) -> Self {
+        let Answer { message, until, slot, settled, tracked } = answer;
+        Self::Reply(ReplyJob {
+            message,
+            rest: ReplyRest { until, slot, settled, _tracked: tracked },
+        })
+    }
+}
+
+impl SendQueue {
+    /// The shortest queue that is worth sweeping.
+    const SWEEP: usize = 1024;
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, job: Job) {
+        let mut jobs = self.lock();
+        if jobs.closed {
+            drop(jobs);
+            return job.fail();
+        }
+        match job {
+            Job::Request(call) if call.is_call => jobs.calls.push_back(call),
+            other => jobs.others.push_back(other),
+        }
+        if jobs.len() >= jobs.sweep_at.max(Self::SWEEP) {
+            jobs.sweep();
+        }
+        drop(jobs);
+        self.woken.notify_one();
+    }
+
+    /// Puts back what could not be sent, ahead of everything else.
+    pub(super) fn push_front(&self, job: Job) {
+        let mut jobs = self.lock();
+        match job {
+            Job::Request(call) if call.is_call => jobs.calls.push_front(call),
+            other => jobs.others.push_front(other),
+        }
+    }
+
+    /// Takes out the next job: a call only if it can be answered.
+    pub(super) fn pop(&self, answerable: bool) -> Option<Job> {
+        let mut jobs = self.lock();
+        jobs.calls_turn = !jobs.calls_turn;
+        if jobs.calls_turn
+            && answerable
+            && let Some(call) = jobs.calls.pop_front()
+        {
+            return Some(Job::Request(call));
+        }
+        match jobs.others.pop_front() {
+            None if answerable => jobs.calls.pop_front().map(Job::Request),
+            other => other,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().len() == 0
+    }
+
+    /// Fails what waits, and whatever comes later.
+    pub(super) fn close(&self) {
+        let jobs = std::mem::replace(&mut *self.lock(), Jobs { closed: true, ..Jobs::default() });
+        jobs.calls.into_iter().map(Job::Request).chain(jobs.others).for_each(Job::fail);
+    }
+}
+
+impl Jobs {
+    fn len(&self) -> usize {
+        self.calls.len() + self.others.len()
+    }
+
+    fn sweep(&mut self) {
+        let now = Instant::now();
+        self.calls.retain(|call| call.is_queued());
+        self.others.retain(|job| match job {
+            Job::Request(cast) => cast.is_queued(),
+            Job::Reply(job) => job.rest.until > now,
+        });
+        self.sweep_at = 2 * self.len();
+    }
+}
+impl Job {
+    /// Says that it is not sent any more.
+    fn fail(self) {
+        match self {
+            Self::Request(request) => request.end(Outcome::Unsent(TransportError::closed())),
+            Self::Reply(job) => job.rest.settle(),
+        }
+    }
+}
+
+impl ReplyRest {
+    pub(super) fn settle(self) {
+        if let Some(settled) = self.settled {
+            let _ = settled.send(());
+        }
+    }
+}
