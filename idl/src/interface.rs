@@ -17,6 +17,8 @@ pub struct Interface<'a> {
     pub exchange: Option<&'a str>,
     /// The namespace that requests carry, if any.
     pub namespace: Option<&'a str>,
+    /// Further namespaces that its servers take requests from; `None` is having none.
+    pub legacy_namespaces: &'a [Option<&'a str>],
     /// The version that it describes.
     pub version: Version,
     /// Its methods, in the order of the trait.
@@ -28,7 +30,16 @@ impl<'a> Interface<'a> {
     #[must_use]
     pub const fn new(name: &'a str, major: u64, minor: u64) -> Self {
         let version = Version::new(major, minor);
-        Self { name, docs: "", topic: "", exchange: None, namespace: None, version, methods: &[] }
+        Self {
+            name,
+            docs: "",
+            topic: "",
+            exchange: None,
+            namespace: None,
+            legacy_namespaces: &[],
+            version,
+            methods: &[],
+        }
     }
 
     /// Sets the topic that its servers listen on.
@@ -64,6 +75,20 @@ impl<'a> Interface<'a> {
     pub const fn namespace(mut self, namespace: &'a str) -> Self {
         self.namespace = Some(namespace);
         self
+    }
+
+    /// Sets further namespaces that its servers take requests from.
+    #[must_use]
+    pub const fn legacy_namespaces(mut self, namespaces: &'a [Option<&'a str>]) -> Self {
+        self.legacy_namespaces = namespaces;
+        self
+    }
+
+    /// Whether its servers take a request of this namespace.
+    #[must_use]
+    pub fn takes_namespace(&self, namespace: Option<&str>) -> bool {
+        self.namespace == namespace
+            || self.legacy_namespaces.iter().any(|&legacy| legacy == namespace)
     }
 
     /// Returns the method whose wire name is `name`.

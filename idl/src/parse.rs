@@ -41,6 +41,8 @@ pub struct Definition {
     pub exchange: Option<String>,
     /// The namespace, if the interface has one.
     pub namespace: Option<String>,
+    /// Further namespaces that servers take requests from.
+    pub legacy_namespaces: Vec<Option<String>>,
     /// Where the runtime lives.
     pub runtime: Path,
     /// The methods that are understood.
@@ -135,7 +137,7 @@ pub enum Default {
 impl Definition {
     /// Reads the tokens of `#[rpc_api(…)]` and the trait below it. What is wrong goes to `errors`.
     pub fn read(attribute: TokenStream, item: ItemTrait, errors: &mut Errors) -> Self {
-        let known = &["topic", "version", "exchange", "namespace", "crate"];
+        let known = INTERFACE_KNOWN;
         let mut entries = Entries::parse(attribute, "rpc_api", known, errors);
         let ident = item.ident.clone();
         let topic = entries.required_text("topic", "\"cinder-scheduler\"", ident.span(), errors);
@@ -151,6 +153,7 @@ impl Definition {
             version_span,
             exchange: check::named(entries.text("exchange", errors), "exchange", errors),
             namespace: check::named(entries.text("namespace", errors), "namespace", errors),
+            legacy_namespaces: check::legacy_namespaces(entries.value("legacy_namespaces"), errors),
             runtime: check::runtime(entries.value("crate"), errors),
             methods: Vec::new(),
             broken: Vec::new(),
@@ -228,6 +231,10 @@ impl Definition {
         docs(&self.attrs)
     }
 }
+
+/// What `#[rpc_api(…)]` takes.
+const INTERFACE_KNOWN: &[&str] =
+    &["topic", "version", "exchange", "namespace", "legacy_namespaces", "crate"];
 
 /// What `#[rpc(…)]` takes.
 const METHOD_KNOWN: &[&str] =

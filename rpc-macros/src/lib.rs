@@ -33,6 +33,7 @@ use proc_macro::TokenStream;
 /// | `version = "MAJOR.MINOR"` | the version that this definition describes; required |
 /// | `exchange = "…"` | the control exchange; default: the transport's |
 /// | `namespace = "…"` | the namespace that requests carry; default: none |
+/// | `legacy_namespaces = ["…", None]` | further namespaces that its servers take requests from; `None` is having none |
 /// | `crate = ::path` | where the runtime lives; default: `::rpc_runtime` |
 ///
 /// # On a method: `#[rpc(…)]`

@@ -19,6 +19,7 @@ use crate::{
     CallError, CallResult, RemoteError, Transport,
     caps::Retry,
     envelope::Reply,
+    json,
     pending::{Expiry, Outcome, Outgoing, Pending, Route},
     returns::Returns,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Ready {
     /// The deadline of the request that this one is made for.
     pub(crate) inherited: Option<Instant>,
     pub(crate) retry: Retry,
+    /// How long the server may be silent.
+    pub(crate) monitor: Option<Duration>,
 }
 
 enum Stage {
@@ -54,6 +57,8 @@ struct Waiting {
     route: Route,
     msg_id: Option<Uuid>,
     waited: Duration,
+    deadline: Instant,
+    monitor: Option<Duration>,
 }
 
 impl Drop for Waiting {
@@ -96,9 +101,9 @@ impl Future for Exchange {
                 return Poll::Pending;
             };
             match start(ready) {
-                Ok((waiting, deadline)) => {
+                Ok(waiting) => {
+                    this.sleep.set(Some(tokio::time::sleep_until(waiting.deadline.into())));
                     *this.stage = Stage::Waiting(waiting);
-                    this.sleep.set(Some(tokio::time::sleep_until(deadline.into())));
                 }
                 Err(error) => *this.stage = Stage::Ended(Some(error)),
             }
@@ -110,10 +115,9 @@ impl Future for Exchange {
                 Poll::Ready(outcome) => waiting.end(outcome),
                 Poll::Pending => {
                     if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
-                        ready!(sleep.poll(cx));
+                        ready!(waiting.sleep(sleep, cx));
                     }
-                    let (waited, sent) = (waiting.waited, waiting.pending.has_left());
-                    Err(CallError::DeadlineExceeded { waited, sent })
+                    waiting.give_up()
                 }
             },
         };
@@ -128,8 +132,9 @@ fn finished() -> CallError {
 }
 
 /// Hands the request to its transport. The deadline counts from here, the call's first instant.
-fn start(ready: Ready) -> Result<(Waiting, Instant), CallError> {
-    let Ready { transport, route, body, unique_id, msg_id, timeout, inherited, retry } = ready;
+fn start(ready: Ready) -> Result<Waiting, CallError> {
+    let Ready { transport, route, body, unique_id, msg_id, timeout, inherited, retry, monitor } =
+        ready;
     let now = Instant::now();
     let own = now.checked_add(timeout.min(FOREVER)).unwrap_or(now);
     let deadline = inherited.map_or(own, |inherited| inherited.min(own));
@@ -138,16 +143,49 @@ fn start(ready: Ready) -> Result<(Waiting, Instant), CallError> {
         return Err(CallError::DeadlineExceeded { waited, sent: false });
     }
     let expires = msg_id.map(|_| Expiry { deadline, timeout: waited });
-    let message = Outgoing { route: route.clone(), body, expires, unique_id };
-    let pending = Arc::new(Pending::new(message, msg_id.is_some(), retry));
+    let (body, compression) = transport.pack(body);
+    let message = Outgoing { route: route.clone(), body, compression, expires, unique_id };
+    let mut pending = Pending::new(message, msg_id.is_some(), retry);
+    pending.is_monitored = monitor.is_some();
+    let pending = Arc::new(pending);
     if let Some(msg_id) = msg_id {
         transport.replies().insert(msg_id, Arc::clone(&pending));
     }
     transport.send(Arc::clone(&pending));
-    Ok((Waiting { transport, pending, route, msg_id, waited }, deadline))
+    Ok(Waiting { transport, pending, route, msg_id, waited, deadline, monitor })
 }
 
 impl Waiting {
+    /// Waits until the call is over for its caller: its deadline, or the server's silence, whichever ends first.
+    fn sleep(&self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let silent = self.monitor.zip(self.pending.alive());
+            let silent = silent.and_then(|(monitor, alive)| alive.checked_add(monitor));
+            let due = silent.map_or(self.deadline, |silent| silent.min(self.deadline)).into();
+            if sleep.deadline() != due {
+                sleep.as_mut().reset(due);
+            }
+            ready!(sleep.as_mut().poll(cx));
+            if sleep.deadline() == due {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Says why there is no end: or that there was a result, only without one.
+    fn give_up(&self) -> Result<Option<Reply>, CallError> {
+        if let Some(early) = self.pending.take_early() {
+            return Ok(Some(early));
+        }
+        let sent = self.pending.has_left();
+        match self.monitor {
+            Some(waited) if sent && Instant::now() < self.deadline => {
+                Err(CallError::HeartbeatLost { waited })
+            }
+            _ => Err(CallError::DeadlineExceeded { waited: self.waited, sent }),
+        }
+    }
+
     fn end(&self, outcome: Outcome) -> Result<Option<Reply>, CallError> {
         match outcome {
             Outcome::Confirmed => Ok(None),
@@ -201,7 +239,7 @@ impl<R: Returns<IS_RESULT>, const IS_RESULT: bool> Future for Call<R, IS_RESULT>
             Err(error) => return Poll::Ready(Err(error.widen())),
         };
         Poll::Ready(match reply.failure() {
-            Ok(None) => serde_json::from_str(reply.result()).map_err(CallError::Decode),
+            Ok(None) => json::from_str(reply.result()).map_err(CallError::Decode),
             Ok(Some(failure)) => Err(match R::Error::from_failure(failure) {
                 Ok(error) => CallError::Method(error),
                 Err(failure) => CallError::Failure(failure),

@@ -63,6 +63,8 @@ struct Options {
     versioned: bool,
     timeout: Option<Duration>,
     retry: Option<Retry>,
+    monitor: Option<Duration>,
+    mandatory: bool,
     /// What the options above come to, for a request to a topic or a host.
     route: Route,
 }
@@ -81,7 +83,7 @@ impl Options {
         Route {
             exchange: Exchange::Topic(Arc::clone(&self.exchange)),
             routing_key,
-            mandatory: true,
+            mandatory: self.mandatory,
         }
     }
 
@@ -114,6 +116,8 @@ impl<A: Api> Client<A, A::Latest, AnyHost> {
             versioned: true,
             timeout: None,
             retry: None,
+            monitor: None,
+            mandatory: true,
         };
         Self { transport: transport.clone(), options: Arc::new(options), marker: PhantomData }
     }
@@ -248,6 +252,20 @@ impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
     /// [`Retry::Unsent`].
     pub fn retry(self, retry: Retry) -> Self {
         self.with(|options| options.retry = Some(retry))
+    }
+
+    /// Watches the server (`call_monitor_timeout`): a call fails with [`CallError::HeartbeatLost`] once its server has
+    /// given no sign of life for `silence`, however long its timeout. Servers give one at least every half of that.
+    /// Zero turns it off. Default: the server's silence means nothing.
+    pub fn monitor(self, silence: Duration) -> Self {
+        self.with(|options| options.monitor = Some(silence).filter(|silence| !silence.is_zero()))
+    }
+
+    /// Whether the broker has to have a queue for the request, so that one which nobody would get fails with
+    /// [`CallError::Unroutable`] at once (`at_least_once`). Default: yes. Where it is no, the broker drops it, and a cast
+    /// succeeds.
+    pub fn mandatory(self, mandatory: bool) -> Self {
+        self.with(|options| options.mandatory = mandatory)
     }
 
     /// Sends no version, as the original's clients do whose target has none. Servers read that as `1.0`.
@@ -419,6 +437,7 @@ impl LaterRequest {
             namespace: options.namespace.as_deref(),
             version: options.versioned.then_some(&request.needed),
             call: msg_id.map(|id| (id, request.transport.replies().queue())),
+            monitor: options.monitor,
             unique_id,
             context: &context,
         };
@@ -427,6 +446,7 @@ impl LaterRequest {
         let timeout =
             options.timeout.or(request.timeout).unwrap_or_else(|| request.transport.timeout());
         let retry = options.retry.unwrap_or(request.retry);
+        let monitor = options.monitor.filter(|_| msg_id.is_some());
         Ok(Ready {
             transport: request.transport,
             route,
@@ -436,6 +456,7 @@ impl LaterRequest {
             timeout,
             inherited,
             retry,
+            monitor,
         })
     }
 }

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::Failure;
+use crate::{Failure, json};
 
 /// The keys whose values no log may show.
 const SECRETS: [&str; 2] = ["auth_token", "service_catalog"];
@@ -60,7 +60,7 @@ impl Context {
     pub fn value<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         // A peer may repeat a key: the last one counts, as in Python.
         let (_, value) = self.entries.iter().rfind(|(known, _)| known == key)?;
-        serde_json::from_str(value.get()).ok()
+        json::from_str(value.get()).ok()
     }
 
     /// Returns the keys, in the order in which they came.

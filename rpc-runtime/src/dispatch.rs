@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, future::Future, marker::PhantomData, pin::Pin};
 
-use rpc_idl::{Interface, Version};
+use rpc_idl::{Interface, Kind, Method, Version};
 
 use crate::{Api, Args, Failure, RemoteError as _, envelope::ReplyWriter, returns::Returns};
 
@@ -82,6 +82,28 @@ where
     }
 }
 
+/// The original's ping: an operator's probe asks it of any server that enables it (`rpc_ping_enabled`).
+pub(crate) struct Ping;
+
+impl Ping {
+    const INTERFACE: Interface<'static> = Interface::new("Ping", 1, 0)
+        .docs("Tells that a server lives.")
+        .methods(&[Method::new("oslo_rpc_server_ping", 0, Kind::Call).reply("String")]);
+}
+
+impl AnyService for Ping {
+    fn interface(&self) -> &'static Interface<'static> {
+        const { &Self::INTERFACE }
+    }
+
+    fn run<'a>(&'a self, args: Args<'a>) -> Running<'a> {
+        Box::pin(async move {
+            args.finish()?;
+            Reply::of::<_, false>("pong".to_owned())
+        })
+    }
+}
+
 /// Returns the place of the interface that serves a request, by the original's rules (wire: section 6.4).
 ///
 /// Interfaces are asked in order. One is compatible that has the request's namespace and serves its version; the first
@@ -100,7 +122,7 @@ pub(crate) fn find<'i>(
     for (at, interface) in interfaces.enumerate() {
         let serves =
             requested.as_ref().is_some_and(|requested| interface.version.serves(requested));
-        if interface.namespace != namespace || !serves {
+        if !interface.takes_namespace(namespace) || !serves {
             continue;
         }
         if interface.method(method).is_some() {

@@ -1,53 +1,118 @@
-//! The ids of requests that this server has begun, so that a second copy is not run again.
+//! The requests that this server has begun, so that a second copy is not run again but answered as the first was.
 //!
-//! A plain window, bounded in size and in time. It knows no clock: the time is an argument. The original keeps 16
-//! ids per listener (wire: section 6.3); a publisher that repeats a request after a lost connection may come later
-//! than that.
+//! A plain window, bounded in number, time and bytes. It knows no clock: the time is an argument. The original keeps
+//! 16 ids per listener and no replies (wire: section 6.3); a publisher that repeats a request after a lost connection
+//! may come later than that, and still waits for its reply.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     hash::{BuildHasher as _, RandomState},
     time::{Duration, Instant},
 };
 
-/// See the module.
+use crate::transport::ReplyMessage;
+
+/// See the module. `C` is what waits for a request that another copy of it is running for.
 #[derive(Debug)]
-pub(crate) struct Duplicates {
-    known: HashSet<u128>,
+pub(crate) struct Duplicates<C> {
+    known: HashMap<u128, State<C>>,
     order: VecDeque<(Instant, u128)>,
+    /// The requests whose replies are kept, oldest first, and how large those are.
+    kept: VecDeque<u128>,
+    bytes: usize,
     /// Keys for ids that are not 128-bit numbers, which no peer can guess.
     hash: [RandomState; 2],
 }
 
-impl Duplicates {
-    /// How many ids are kept at most.
+#[derive(Debug)]
+enum State<C> {
+    Running(Vec<C>),
+    Ended(Option<ReplyMessage>),
+}
+
+/// What is known of a request.
+#[derive(Debug)]
+pub(crate) enum Seen<'a, C> {
+    /// Nothing: it is to be run. The key is for [`Duplicates::end`].
+    First(u128),
+    /// It is being run. Who has to know when it ends goes into the list.
+    Running(&'a mut Vec<C>),
+    /// It has ended. A call's reply is here unless it had to make room.
+    Ended(Option<ReplyMessage>),
+}
+
+impl<C> Duplicates<C> {
+    /// How many requests are known at most.
     pub(crate) const SIZE: usize = 20_000;
-    /// How long an id is kept at most.
+    /// How long a request is known at most.
     pub(crate) const AGE: Duration = Duration::from_secs(600);
+    /// How large the replies may be that are kept, all together.
+    pub(crate) const BYTES: usize = 16 << 20;
 
     pub(crate) fn new() -> Self {
         Self {
-            known: HashSet::new(),
+            known: HashMap::new(),
             order: VecDeque::new(),
+            kept: VecDeque::new(),
+            bytes: 0,
             hash: [RandomState::new(), RandomState::new()],
         }
     }
 
-    /// Remembers `id`. Returns whether it was known already.
-    pub(crate) fn saw(&mut self, id: &str, now: Instant) -> bool {
+    /// Remembers the request `id`, and returns what was known of it.
+    pub(crate) fn begin(&mut self, id: &str, now: Instant) -> Seen<'_, C> {
         while let Some(&(since, oldest)) = self.order.front() {
             if self.order.len() < Self::SIZE && now.saturating_duration_since(since) < Self::AGE {
                 break;
             }
             self.order.pop_front();
-            self.known.remove(&oldest);
+            if let Some(State::Ended(Some(reply))) = self.known.remove(&oldest) {
+                self.bytes -= reply.body.len();
+            }
         }
-        let id = self.key(id);
-        if !self.known.insert(id) {
-            return true;
+        let key = self.key(id);
+        if !self.known.contains_key(&key) {
+            self.order.push_back((now, key));
+            self.known.insert(key, State::Running(Vec::new()));
+            return Seen::First(key);
         }
-        self.order.push_back((now, id));
-        false
+        match self.known.get_mut(&key) {
+            Some(State::Running(waiting)) => Seen::Running(waiting),
+            Some(State::Ended(reply)) => Seen::Ended(reply.clone()),
+            None => Seen::First(key),
+        }
+    }
+
+    /// Notes that a request has ended, and how it was answered. Returns who waited for that.
+    pub(crate) fn end(&mut self, key: u128, reply: Option<ReplyMessage>) -> Vec<C> {
+        // One that ran longer than the window is wide is not known any more.
+        let Some(state) = self.known.get_mut(&key) else { return Vec::new() };
+        let size = reply.as_ref().map_or(0, |reply| reply.body.len());
+        let reply = reply.filter(|_| size <= Self::BYTES / 16);
+        if reply.is_some() {
+            self.bytes += size;
+            self.kept.push_back(key);
+        }
+        let before = std::mem::replace(state, State::Ended(reply));
+        self.make_room();
+        match before {
+            State::Running(waiting) => waiting,
+            State::Ended(_) => Vec::new(),
+        }
+    }
+
+    /// Lets the oldest replies go, and forgets about those that went with their requests.
+    fn make_room(&mut self) {
+        while let Some(&oldest) = self.kept.front() {
+            match self.known.get_mut(&oldest) {
+                Some(State::Ended(reply @ Some(_))) if self.bytes > Self::BYTES => {
+                    self.bytes -= reply.take().map_or(0, |reply| reply.body.len());
+                }
+                Some(State::Ended(Some(_))) => return,
+                _ => {}
+            }
+            self.kept.pop_front();
+        }
     }
 
     fn key(&self, id: &str) -> u128 {
@@ -64,23 +129,71 @@ impl Duplicates {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_second_copy_is_known_until_it_is_old() {
-        let (mut window, start) = (Duplicates::new(), Instant::now());
-        assert!(!window.saw("0000000000000000000000000000000a", start));
-        assert!(!window.saw("a", start));
-        assert!(window.saw("0000000000000000000000000000000a", start));
-        assert!(window.saw("a", start + Duplicates::AGE / 2));
-        assert!(!window.saw("a", start + Duplicates::AGE));
+    fn window() -> (Duplicates<u8>, Instant) {
+        (Duplicates::new(), Instant::now())
+    }
+
+    fn first(seen: Seen<'_, u8>) -> Option<u128> {
+        match seen {
+            Seen::First(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn reply(size: usize) -> Option<ReplyMessage> {
+        let body = std::sync::Arc::new(vec![7; size]);
+        let unique_id = uuid::Uuid::nil();
+        Some(ReplyMessage { queue: "q".into(), body, compression: None, unique_id })
     }
 
     #[test]
-    fn the_window_is_bounded() {
-        let (mut window, start) = (Duplicates::new(), Instant::now());
-        for id in 0..3 * Duplicates::SIZE {
-            assert!(!window.saw(&format!("{id:032x}"), start));
+    fn a_second_copy_is_known_until_it_is_old() {
+        let (mut window, start) = window();
+        assert!(first(window.begin("0000000000000000000000000000000a", start)).is_some());
+        assert!(first(window.begin("a", start)).is_some());
+        assert!(first(window.begin("0000000000000000000000000000000a", start)).is_none());
+        assert!(first(window.begin("a", start + Duplicates::<u8>::AGE / 2)).is_none());
+        assert!(first(window.begin("a", start + Duplicates::<u8>::AGE)).is_some());
+    }
+
+    #[test]
+    fn a_copy_waits_for_the_first_and_then_has_its_reply() {
+        let (mut window, start) = window();
+        let key = first(window.begin("a", start)).expect("it is new");
+        match window.begin("a", start) {
+            Seen::Running(waiting) => waiting.push(1),
+            other => panic!("{other:?}"),
         }
-        assert_eq!((window.known.len(), window.order.len()), (Duplicates::SIZE, Duplicates::SIZE));
-        assert!(window.saw(&format!("{:032x}", 3 * Duplicates::SIZE - 1), start));
+        assert_eq!(window.end(key, reply(3)), [1]);
+        assert!(
+            matches!(window.begin("a", start), Seen::Ended(Some(kept)) if kept.body.len() == 3)
+        );
+    }
+
+    #[test]
+    fn the_window_is_bounded_in_number() {
+        let (mut window, start) = window();
+        let size = Duplicates::<u8>::SIZE;
+        for id in 0..3 * size {
+            let key = first(window.begin(&format!("{id:032x}"), start)).expect("it is new");
+            window.end(key, reply(1));
+        }
+        assert_eq!((window.known.len(), window.order.len(), window.bytes), (size, size, size));
+        assert!(window.kept.len() <= size);
+        assert!(first(window.begin(&format!("{:032x}", 3 * size - 1), start)).is_none());
+    }
+
+    #[test]
+    fn the_window_is_bounded_in_bytes() {
+        let (mut window, start) = window();
+        let most = Duplicates::<u8>::BYTES / 16;
+        for id in 0..100 {
+            let key = first(window.begin(&id.to_string(), start)).expect("it is new");
+            window.end(key, reply(most + usize::from(id == 99)));
+        }
+        assert_eq!(window.bytes, Duplicates::<u8>::BYTES);
+        assert!(matches!(window.begin("0", start), Seen::Ended(None)));
+        assert!(matches!(window.begin("98", start), Seen::Ended(Some(_))));
+        assert!(matches!(window.begin("99", start), Seen::Ended(None)), "too large to keep");
     }
 }

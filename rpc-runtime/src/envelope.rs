@@ -7,7 +7,7 @@
 mod context;
 mod read;
 
-use std::io::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub(crate) use context::write_context;
 pub(crate) use read::{EnvelopeError, Reply, Request, open};
 
-use crate::json::{self, Escaped};
+use crate::json::{self, Nested};
 
 /// The one content type that receivers accept (wire: section 5.1).
 pub(crate) const CONTENT_TYPE: &str = "application/json";
@@ -38,12 +38,11 @@ impl Writer {
 
     /// Writes inner JSON text that needs nothing but its quotes escaped.
     fn raw(&mut self, text: &str) {
-        // A `Vec` takes everything.
-        let _ = Escaped(&mut self.body).write_all(text.as_bytes());
+        json::nested_text(&mut self.body, text);
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
-        json::write(Escaped(&mut self.body), value)
+        json::nested(&mut self.body, value)
     }
 
     fn member<T: Serialize + ?Sized>(
@@ -79,6 +78,8 @@ pub(crate) struct Tail<'a> {
     pub(crate) version: Option<&'a rpc_idl::Version>,
     /// A call's id and the queue for its reply.
     pub(crate) call: Option<(Uuid, &'a str)>,
+    /// How long a call's server may be silent.
+    pub(crate) monitor: Option<Duration>,
     pub(crate) unique_id: Uuid,
     /// What [`write_context`] made.
     pub(crate) context: &'a [u8],
@@ -117,13 +118,20 @@ impl RequestWriter {
         }
         if let Some(version) = tail.version {
             writer.raw(r#", "version": ""#);
-            let _ = write!(Escaped(&mut writer.body), "{version}");
+            // A `Vec` takes everything.
+            let _ = write!(Nested(&mut writer.body), "{version}");
             writer.raw("\"");
         }
         if let Some((msg_id, reply_queue)) = tail.call {
             writer.member("_msg_id", hex(msg_id, &mut [0; 32]))?;
             writer.member("_reply_q", reply_queue)?;
-            writer.raw(r#", "_timeout": null"#);
+            match tail.monitor {
+                Some(silence) if silence.subsec_nanos() == 0 => {
+                    writer.member("_timeout", &silence.as_secs())?
+                }
+                Some(silence) => writer.member("_timeout", &silence.as_secs_f64())?,
+                None => writer.raw(r#", "_timeout": null"#),
+            }
         }
         writer.member("_unique_id", hex(tail.unique_id, &mut [0; 32]))?;
         writer.body.extend_from_slice(tail.context);
@@ -159,13 +167,22 @@ impl ReplyWriter {
         Self(writer)
     }
 
-    /// Ends the reply to the call `msg_id`, which is echoed as it came. Returns the reply's body.
+    /// Ends the reply to the call `msg_id`, JSON text that is echoed as it came. Returns the reply's body.
     pub(crate) fn finish(mut self, msg_id: &str, unique_id: Uuid) -> Vec<u8> {
-        self.0.raw(r#", "ending": true"#);
-        let _ = self.0.member("_msg_id", msg_id);
+        self.0.raw(r#", "ending": true, "_msg_id": "#);
+        self.0.raw(msg_id);
         let _ = self.0.member("_unique_id", hex(unique_id, &mut [0; 32]));
         self.0.close()
     }
+}
+
+/// Writes the message that tells the caller of `msg_id`, JSON text, that the server still works.
+pub(crate) fn heartbeat(msg_id: &str, unique_id: Uuid) -> Vec<u8> {
+    let mut writer = Writer::open();
+    writer.raw(r#"{"result": null, "failure": null, "ending": false, "_msg_id": "#);
+    writer.raw(msg_id);
+    let _ = writer.member("_unique_id", hex(unique_id, &mut [0; 32]));
+    writer.close()
 }
 
 #[cfg(test)]
@@ -191,6 +208,7 @@ mod tests {
                 namespace: Some("control"),
                 version: Some(&version),
                 call: Some((ID, "reply_1")),
+                monitor: None,
                 unique_id: ID,
                 context: &context,
             })
@@ -208,7 +226,7 @@ mod tests {
     #[test]
     fn a_failure_is_text_within_text_within_text() {
         let failure = crate::Failure::of("it \"broke\"", "builtins", "ValueError");
-        let body = ReplyWriter::failure(&failure).finish("id", ID);
+        let body = ReplyWriter::failure(&failure).finish("\"id\"", ID);
         let text = inner(&body);
         let reply = Reply::parse(text).expect("a reply");
         let read = reply.failure().expect("readable").expect("a failure");

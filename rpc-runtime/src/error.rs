@@ -52,6 +52,13 @@ pub enum CallError<E = Infallible> {
         /// Whether the request had been handed to the broker: a server may have run it, or may still.
         sent: bool,
     },
+    /// The call was monitored, and its server gave no sign of life for that long. It may have died, or never taken the
+    /// request.
+    #[error("no sign of life from the server within {waited:?}")]
+    HeartbeatLost {
+        /// How long the server may be silent.
+        waited: Duration,
+    },
     /// The connection was lost before the broker confirmed the request, and the request is not one to repeat. A
     /// server may have run it.
     #[error("the connection was lost before the broker confirmed the request")]
@@ -89,7 +96,7 @@ impl<E> CallError<E> {
         match self {
             Self::Method(_) | Self::Failure(_) | Self::Interrupted | Self::Decode(_) => true,
             // A queue that dies between handing a request out and confirming it makes the broker refuse it.
-            Self::Refused => true,
+            Self::Refused | Self::HeartbeatLost { .. } => true,
             Self::DeadlineExceeded { sent, .. } => *sent,
             Self::Unroutable { .. }
             | Self::Unavailable(_)
@@ -109,6 +116,7 @@ impl CallError {
                 CallError::Unroutable { exchange, routing_key }
             }
             Self::DeadlineExceeded { waited, sent } => CallError::DeadlineExceeded { waited, sent },
+            Self::HeartbeatLost { waited } => CallError::HeartbeatLost { waited },
             Self::Interrupted => CallError::Interrupted,
             Self::Refused => CallError::Refused,
             Self::Unavailable(error) => CallError::Unavailable(error),

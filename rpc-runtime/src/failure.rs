@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::json;
 
+/// The module of failures that are this library's own.
+const INTERNAL: &str = "rpc_runtime";
+
 /// The module whose classes the original's dispatcher raises (wire: section 3.1).
 const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 
@@ -69,7 +72,7 @@ impl Failure {
     /// an answer.
     pub fn value<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
         json::text(value)
-            .and_then(RawValue::from_string)
+            .and_then(|text| json::raw(&text))
             .unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 
@@ -101,13 +104,19 @@ impl Failure {
     #[must_use]
     pub fn kwarg_value<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let (_, value) = self.0.kwargs.iter().rfind(|(key, _)| key == name)?;
-        serde_json::from_str(value.get()).ok()
+        json::from_str(value.get()).ok()
     }
 
     /// Decodes a positional argument. `None` if it is absent or not a `T`.
     #[must_use]
     pub fn arg_value<T: DeserializeOwned>(&self, at: usize) -> Option<T> {
-        serde_json::from_str(self.0.args.get(at)?.get()).ok()
+        json::from_str(self.0.args.get(at)?.get()).ok()
+    }
+
+    /// Whether this is a failure of the server's own: a method that panicked, or was given up, or whose result cannot be
+    /// written.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.0.module == INTERNAL
     }
 
     /// The failure of a server that has the version, but not the method.
@@ -130,7 +139,7 @@ impl Failure {
 
     /// A failure of this library's own making, which no Python class can stand for.
     pub(crate) fn internal(class: &str, message: &str) -> Self {
-        Self::of(message, "rpc_runtime", class)
+        Self::of(message, INTERNAL, class)
     }
 
     /// Returns the JSON text that goes into the reply's `failure` (wire: section 3.1).
@@ -140,7 +149,7 @@ impl Failure {
 
     /// Reads the JSON text of a reply's `failure`. Absent and `null` members are empty ones.
     pub(crate) fn decode(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+        json::from_str(text)
     }
 }
 
@@ -211,9 +220,9 @@ impl<'de> Visitor<'de> for FailureVisitor {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "class" => failure.0.class = lenient(&map.next_value::<Box<RawValue>>()?),
-                "module" => failure.0.module = lenient(&map.next_value::<Box<RawValue>>()?),
+                "module" => failure.0.module = module(lenient(&map.next_value::<Box<RawValue>>()?)),
                 "message" => failure.0.message = lenient(&map.next_value::<Box<RawValue>>()?),
-                "tb" => failure.0.traceback = lenient(&map.next_value::<Box<RawValue>>()?),
+                "tb" => failure.0.traceback = traceback(&map.next_value::<Box<RawValue>>()?),
                 "args" => failure.0.args = lenient(&map.next_value::<Box<RawValue>>()?),
                 "kwargs" => failure.0.kwargs = keywords(&map.next_value::<Box<RawValue>>()?),
                 _ => drop(map.next_value::<IgnoredAny>()?),
@@ -224,7 +233,20 @@ impl<'de> Visitor<'de> for FailureVisitor {
 }
 
 fn lenient<T: DeserializeOwned + Default>(value: &RawValue) -> T {
-    serde_json::from_str(value.get()).unwrap_or_default()
+    json::from_str(value.get()).unwrap_or_default()
+}
+
+/// Python 2 called the module of its own exceptions otherwise.
+fn module(name: String) -> String {
+    if name == "exceptions" { "builtins".to_owned() } else { name }
+}
+
+/// A traceback is a list of lines. One text is taken for one line.
+fn traceback(value: &RawValue) -> Vec<String> {
+    match json::from_str(value.get()) {
+        Ok(lines) => lines,
+        Err(_) => json::from_str(value.get()).map(|text| vec![text]).unwrap_or_default(),
+    }
 }
 
 fn keywords(value: &RawValue) -> Vec<(String, Box<RawValue>)> {

@@ -1,132 +1,86 @@
-//! JSON as Python's `json.dumps` writes it, and the escaping that nests one JSON text in another.
+//! JSON as Python's `json` module reads and writes it: the wire's JSON, which is a little more than the standard's.
 //!
-//! Peers accept any legal JSON. The form is kept all the same, so that a trace, a size limit or a byte-for-byte
-//! comparison cannot tell this library from the original (wire: separators `", "` and `": "`, ASCII only).
+//! serde_json refuses what peers send every day: `NaN` and `Infinity` (wire: section 4), escapes of lone surrogates.
+//! So reading and writing are our own; values are still described by serde, and errors are serde_json's, which users
+//! know. What differs from serde_json:
+//!
+//! - `NaN`, `Infinity` and `-Infinity` are numbers, read into floats and written by them.
+//! - Integers of any size are taken: into `i128` and `u128` exactly, into floats rounded, into raw values verbatim.
+//! - A surrogate without its other half becomes U+FFFD in a `String`; a raw value keeps it.
+//! - What nobody looks at may be nested to any depth. What is decoded, to 128 levels.
 
-use std::io;
+mod read;
+mod write;
 
-use serde::Serialize;
-use serde_json::ser::Formatter;
-
-/// Appends `value` to `out`, the way `json.dumps` would.
-pub(crate) fn write<T: Serialize + ?Sized>(
-    out: impl io::Write,
-    value: &T,
-) -> Result<(), serde_json::Error> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(out, Python))
-}
-
-/// Returns `value` as text, the way `json.dumps` would.
-pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
-    let mut out = Vec::with_capacity(128);
-    write(&mut out, value)?;
-    String::from_utf8(out).map_err(serde::ser::Error::custom)
-}
-
-/// Writes into a JSON string literal: what passes through is escaped.
-pub(crate) struct Escaped<'a>(pub(crate) &'a mut Vec<u8>);
-
-impl io::Write for Escaped<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut plain = 0;
-        for (at, &byte) in bytes.iter().enumerate() {
-            if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-                continue;
-            }
-            self.0.extend_from_slice(&bytes[plain..at]);
-            plain = at + 1;
-            match byte {
-                b'"' | b'\\' => self.0.extend_from_slice(&[b'\\', byte]),
-                // Only a context value that a peer sent with line breaks between its tokens comes here.
-                control => write!(self.0, "\\u{control:04x}")?,
-            }
-        }
-        self.0.extend_from_slice(&bytes[plain..]);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The separators, escapes and number forms of `json.dumps`.
-struct Python;
-
-impl Formatter for Python {
-    fn begin_array_value<W: io::Write + ?Sized>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: io::Write + ?Sized>(
-        &mut self,
-        out: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
-        if first { Ok(()) } else { out.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        out.write_all(b": ")
-    }
-
-    fn write_string_fragment<W: io::Write + ?Sized>(
-        &mut self,
-        out: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.bytes().position(|byte| byte >= 0x7f) {
-            let (plain, escaped) = rest.split_at(at);
-            out.write_all(plain.as_bytes())?;
-            let mut chars = escaped.chars();
-            for unit in chars.next().into_iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec())
-            {
-                write!(out, "\\u{unit:04x}")?;
-            }
-            rest = chars.as_str();
-        }
-        out.write_all(rest.as_bytes())
-    }
-
-    fn write_f64<W: io::Write + ?Sized>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
-        out.write_all(float(value).as_bytes())
-    }
-
-    fn write_f32<W: io::Write + ?Sized>(&mut self, out: &mut W, value: f32) -> io::Result<()> {
-        // The shortest text that reads back as this `f32` is the shortest `f64` near it, too.
-        out.write_all(
-            float(value.to_string().parse().unwrap_or_else(|_| f64::from(value))).as_bytes(),
-        )
-    }
-}
-
-/// Returns Python's `repr` of a float: positional from 1e-4 up to 1e16, else with an exponent of two digits or more.
-fn float(value: f64) -> String {
-    let exponent = format!("{value:e}");
-    let Some((digits, power)) = exponent.split_once('e') else { return exponent };
-    match power.parse::<i32>() {
-        Ok(power) if value != 0.0 && !(-4..16).contains(&power) => {
-            format!("{digits}e{}{:02}", if power < 0 { '-' } else { '+' }, power.abs())
-        }
-        _ => format!("{value:?}"),
-    }
-}
+pub(crate) use read::{Reader, from_str, object, raw};
+pub(crate) use write::{Nested, nested, nested_text, refuse, refuse_compounds, text};
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{collections::BTreeMap, fmt::Debug};
+
+    use serde::{Deserialize, Serialize, de::DeserializeOwned};
+    use serde_json::{Value, value::RawValue};
 
     use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    enum Shape {
+        Point,
+        Circle(f64),
+        Line(i8, i8),
+        Box { w: u8, h: u8 },
+    }
+
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    struct Record {
+        id: u32,
+        name: Option<String>,
+        shapes: Vec<Shape>,
+        by_number: BTreeMap<i16, bool>,
+        unit: (),
+        pair: (char, f32),
+    }
+
+    fn read<T: DeserializeOwned>(text: &str) -> T {
+        from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn serdes_shapes_are_written_and_read_back() {
+        let record = Record {
+            id: 7,
+            name: Some("é\u{1f600}\n\"\\\u{7f}\u{1}/".into()),
+            shapes: vec![
+                Shape::Point,
+                Shape::Circle(0.5),
+                Shape::Line(-1, 2),
+                Shape::Box { w: 1, h: 2 },
+            ],
+            by_number: BTreeMap::from([(-3, true), (4, false)]),
+            unit: (),
+            pair: ('x', 0.1),
+        };
+        let written = concat!(
+            r#"{"id": 7, "name": "\u00e9\ud83d\ude00\n\"\\\u007f\u0001/", "shapes": ["Point", {"Circle": 0.5}, "#,
+            r#"{"Line": [-1, 2]}, {"Box": {"w": 1, "h": 2}}], "by_number": {"-3": true, "4": false}, "unit": null, "#,
+            r#""pair": ["x", 0.1]}"#
+        );
+        assert_eq!(text(&record).expect("JSON"), written);
+        assert_eq!(read::<Record>(written), record);
+        assert_eq!(serde_json::from_str::<Record>(written).expect("it is JSON"), record);
+    }
+
+    #[test]
+    fn nested_text_reads_back_from_its_string() {
+        let value = BTreeMap::from([("k\"\\", "é\n\t\u{8}\u{c}\r\u{2}")]);
+        let mut out = b"\"".to_vec();
+        nested(&mut out, &value).expect("JSON");
+        nested_text(&mut out, " \n[\"\\u00e9\"]");
+        out.push(b'"');
+        let inner: String = serde_json::from_slice(&out).expect("a string");
+        assert_eq!(inner, text(&value).expect("JSON") + " \n[\"\\u00e9\"]");
+    }
 
     #[test]
     fn floats_are_written_as_python_does() {
@@ -140,32 +94,145 @@ mod tests {
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),
             (1e300, "1e+300"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "Infinity"),
+            (f64::NEG_INFINITY, "-Infinity"),
         ] {
-            assert_eq!(float(value), python);
+            assert_eq!(text(&value).expect("a number"), python);
+            let back: f64 = read(python);
+            assert!(back == value || back.is_nan() && value.is_nan());
         }
-        assert_eq!(text(&0.1_f32).expect("a float is JSON"), "0.1");
+        assert_eq!(text(&0.1_f32).expect("a float"), "0.1");
     }
 
     #[test]
-    fn text_is_ascii_with_surrogate_pairs() {
+    fn not_a_number_is_a_number() {
+        assert!(read::<Option<f64>>("NaN").is_some_and(f64::is_nan));
+        assert_eq!(read::<Vec<f32>>("[-Infinity, Infinity]"), [f32::NEG_INFINITY, f32::INFINITY]);
+        assert_eq!(read::<Value>(r#"{"a": NaN}"#), serde_json::json!({"a": null}));
+        assert_eq!(read::<Box<RawValue>>(r#"[NaN, "\ud800"]"#).get(), r#"[NaN, "\ud800"]"#);
+        assert_eq!(text(&read::<Box<RawValue>>("NaN")).expect("raw"), "NaN");
+    }
+
+    #[test]
+    fn integers_of_any_size_are_read() {
+        let large = "1180591620717411303424"; // 2 to the 70th
+        assert_eq!(read::<u128>(large), 1 << 70);
+        assert_eq!(read::<i128>("-1180591620717411303424"), -(1 << 70));
+        assert_eq!(read::<f64>(large), 2_f64.powi(70));
+        assert_eq!(read::<Value>(large).as_f64(), Some(2_f64.powi(70)));
+        assert_eq!(read::<Box<RawValue>>(&"9".repeat(400)).get().len(), 400);
+        assert!(
+            from_str::<u64>(large).is_err()
+                && from_str::<u8>("256").is_err()
+                && from_str::<u8>("1.0").is_err()
+        );
+        assert_eq!(read::<i64>("-9223372036854775808"), i64::MIN);
+        assert_eq!(text(&(1_u128 << 70)).expect("JSON"), large);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced_in_text() {
+        for (escaped, text) in [
+            (r#""\ud83d\ude00""#, "😀"),
+            (r#""a\ud800b""#, "a\u{fffd}b"),
+            (r#""\ud800\u0041""#, "\u{fffd}A"),
+            (r#""\ud800\ud83d\ude00""#, "\u{fffd}😀"),
+            (r#""\udc00""#, "\u{fffd}"),
+            (r#""\ud800\n""#, "\u{fffd}\n"),
+        ] {
+            assert_eq!(read::<String>(escaped), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_by_both_ways_of_reading() {
+        for bad in [
+            "",
+            " ",
+            "{",
+            "[1",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a: 1}",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "-",
+            "+1",
+            "nul",
+            "truex",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\u{1}\"",
+            "1 2",
+            "{\"a\": 1,}",
+            "nan",
+            "[1}",
+            "{\"a\": [}]",
+            "'a'",
+            "\u{feff}1",
+            "infinity",
+        ] {
+            assert!(from_str::<Value>(bad).is_err(), "decoded: {bad}");
+            assert!(from_str::<serde::de::IgnoredAny>(bad).is_err(), "skipped: {bad}");
+            assert!(object(&format!("{{\"k\": {bad}}}"), |_, _| ()).is_err(), "as a member: {bad}");
+        }
+    }
+
+    #[test]
+    fn depth_ends_decoding_and_nothing_else() {
+        let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(from_str::<Value>(&deep(128)).is_ok() && from_str::<Value>(&deep(129)).is_err());
+        assert_eq!(read::<Box<RawValue>>(&deep(100_000)).get().len(), 200_000);
+        let mixed = "{\"a\": [".repeat(300) + &"]}".repeat(300);
+        assert_eq!(read::<Box<RawValue>>(&mixed).get(), mixed);
+        assert!(raw(&mixed.replacen("]}", "}]", 1)).is_err());
+    }
+
+    #[test]
+    fn a_list_of_pairs_is_an_object() {
+        let mut members = Vec::new();
+        object(r#"[["a", 1], ["\u0062", [2]]]"#, |key, value| {
+            members.push((key.into_owned(), value))
+        })
+        .expect("pairs");
+        assert_eq!(members, [("a".to_owned(), "1"), ("b".to_owned(), "[2]")]);
+        assert!(object("[1]", |_, _| ()).is_err() && object("[[1, 2]]", |_, _| ()).is_err());
+    }
+
+    #[test]
+    fn errors_say_what_was_expected_and_where() {
+        let error = |text: &str| from_str::<Vec<u8>>(text).expect_err(text).to_string();
+        assert_eq!(error(r#"[1, "x"]"#), r#"invalid type: string "x", expected u8"#);
+        assert_eq!(error("[1,\n 300]"), "invalid value: integer `300`, expected u8");
         assert_eq!(
-            text("é\u{1f600}\u{7f}\n\"").expect("text is JSON"),
-            r#""\u00e9\ud83d\ude00\u007f\n\"""#
+            error("[1 2]"),
+            "expected `,` or the end of a list or object at line 1 column 3"
         );
     }
 
-    #[test]
-    fn separators_have_blanks() {
-        let value = serde_json::json!({"a": [1, 2], "b": {}});
-        assert_eq!(text(&value).expect("JSON"), r#"{"a": [1, 2], "b": {}}"#);
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Flat {
+        a: u8,
+        #[serde(flatten)]
+        rest: BTreeMap<String, Value>,
+    }
+
+    fn same<T: DeserializeOwned + PartialEq + Debug>(text: &str) {
+        assert_eq!(read::<T>(text), serde_json::from_str::<T>(text).expect("it is JSON"), "{text}");
     }
 
     #[test]
-    fn escaped_text_reads_back() {
-        let inner = "{\"a\":\n\"\\u00e9\\\\\"}";
-        let mut out = b"\"".to_vec();
-        Escaped(&mut out).write_all(inner.as_bytes()).expect("a Vec takes everything");
-        out.push(b'"');
-        assert_eq!(serde_json::from_slice::<String>(&out).expect("a string"), inner);
+    fn ordinary_json_reads_as_serde_json_reads_it() {
+        same::<Flat>(
+            r#"{"a": 1, "b": [true, null, -5, 1e3, 18446744073709551615], "c": {"d": "e"}}"#,
+        );
+        same::<Value>(r#" [ {"a" : {} } , [] , "" , 0, -1.5E-3, "\/\b\f" ] "#);
+        same::<(Option<()>, Option<u8>, String)>(r#"[null, 5, "x"]"#);
+        same::<BTreeMap<String, Option<Vec<Shape>>>>(r#"{"a": null, "b": [{"Line": [1, 2]}]}"#);
     }
 }

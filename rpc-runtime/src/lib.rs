@@ -56,12 +56,16 @@
 //!
 //! # What is not possible on this wire
 //!
-//! `NaN` and infinities become `null`: JSON has no form for them. A context key cannot be `self`.
+//! A surrogate without its other half, which Python's text can hold, becomes U+FFFD in a `String`. Integers of more
+//! than 128 bits are read into floats, or kept as they are in a `serde_json::value::RawValue`. What is decoded may be
+//! nested to 128 levels. `NaN` and infinities are numbers here as they are for Python, though not in the JSON standard.
+//! A context key cannot be `self`.
 
 mod args;
 mod call;
 mod caps;
 mod client;
+mod compression;
 mod context;
 mod dispatch;
 mod duplicates;
@@ -83,6 +87,7 @@ pub use caps::{
     Retry, Target, Unchecked,
 };
 pub use client::{Client, LaterRequest, Prepared, Request};
+pub use compression::Compression;
 pub use context::Context;
 pub use dispatch::{Answer, Dispatch, Reply, Service};
 pub use error::{CallError, CallResult, TransportError, TransportErrorKind};

@@ -11,13 +11,15 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{TransportError, caps::Retry, envelope::Reply};
+use crate::{Compression, TransportError, caps::Retry, envelope::Reply};
 
 /// A message on its way to the broker: its body, and where it goes.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) route: Route,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Arc<Vec<u8>>,
+    /// How the body is compressed.
+    pub(crate) compression: Option<Compression>,
     /// A call's deadline, from which its expiration is made.
     pub(crate) expires: Option<Expiry>,
     pub(crate) unique_id: Uuid,
@@ -107,6 +109,8 @@ pub(crate) struct Pending {
     pub(crate) retry: Retry,
     /// A call ends with its reply, a cast with the broker's confirm.
     pub(crate) is_call: bool,
+    /// Whether the caller watches for signs of life.
+    pub(crate) is_monitored: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +120,8 @@ struct State {
     outcome: Option<Outcome>,
     /// The result of a server that sends it ahead of the end.
     early: Option<Reply>,
+    /// When the request was sent, or its server last gave a sign of life. Kept only if somebody looks at it.
+    alive: Option<Instant>,
     waker: Option<Waker>,
 }
 
@@ -126,9 +132,10 @@ impl Pending {
             message: Some(message),
             outcome: None,
             early: None,
+            alive: None,
             waker: None,
         };
-        Self { state: Mutex::new(state), retry, is_call }
+        Self { state: Mutex::new(state), retry, is_call, is_monitored: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -140,7 +147,30 @@ impl Pending {
         let mut state = self.lock();
         let message = state.message.take()?;
         state.phase = Phase::Sent;
+        if self.is_monitored {
+            Self::sign_of_life(state);
+        }
         Some(message)
+    }
+
+    /// Notes that the request is under way, and lets its caller set its timer anew.
+    fn sign_of_life(mut state: MutexGuard<'_, State>) {
+        state.alive = Some(Instant::now());
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Returns when the request was sent, or its server last gave a sign of life.
+    pub(crate) fn alive(&self) -> Option<Instant> {
+        self.lock().alive
+    }
+
+    /// Takes the result that came without an end.
+    pub(crate) fn take_early(&self) -> Option<Reply> {
+        self.lock().early.take()
     }
 
     /// Gives the message back after all, to be sent later. `left` says whether it may have been sent before.
@@ -182,8 +212,12 @@ impl Pending {
     /// Takes a reply to this call.
     pub(crate) fn reply(&self, reply: Reply) {
         if !reply.is_ending() {
+            let mut state = self.lock();
             if reply.has_content() {
-                self.lock().early = Some(reply);
+                state.early = Some(reply);
+            }
+            if self.is_monitored {
+                Self::sign_of_life(state);
             }
             return;
         }
@@ -226,7 +260,13 @@ mod tests {
 
     fn message() -> Outgoing {
         let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
-        Outgoing { route, body: Vec::new(), expires: None, unique_id: Uuid::from_u128(1) }
+        Outgoing {
+            route,
+            body: Arc::default(),
+            compression: None,
+            expires: None,
+            unique_id: Uuid::from_u128(1),
+        }
     }
 
     fn outcome(pending: &Pending) -> Option<Outcome> {

@@ -10,6 +10,7 @@ use std::{
 use uuid::Uuid;
 
 use crate::{
+    compression,
     envelope::{self, EnvelopeError, Reply},
     pending::Pending,
 };
@@ -54,8 +55,13 @@ impl Replies {
     ///
     /// # Errors
     /// If the body is not a reply.
-    pub(crate) fn deliver(&self, body: &[u8]) -> Result<(), EnvelopeError> {
-        let reply = Reply::parse(envelope::open(body)?.into_owned())?;
+    pub(crate) fn deliver(
+        &self,
+        body: &[u8],
+        compression: Option<&str>,
+    ) -> Result<(), EnvelopeError> {
+        let body = compression::unpack(body, compression)?;
+        let reply = Reply::parse(envelope::open(&body)?.into_owned())?;
         let call =
             Uuid::try_parse(reply.msg_id()).ok().and_then(|id| self.lock().get(&id).cloned());
         match call {

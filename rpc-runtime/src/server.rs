@@ -1,5 +1,6 @@
 //! The server's side: bind the queues, run the methods, stop without losing anything.
 
+mod heartbeat;
 mod request;
 
 use std::{
@@ -15,10 +16,10 @@ use tokio::{
 
 use crate::{
     Api, Dispatch, Service, Transport, TransportError, TransportErrorKind,
-    dispatch::AnyService,
+    dispatch::{AnyService, Ping},
     duplicates::Duplicates,
     server::request::Incoming,
-    transport::{Address, Listener, Tracker},
+    transport::{Acker, Address, Listener, Tracker},
 };
 
 /// A server whose queues are bound: requests wait for it. [`run`](Self::run) starts to serve them.
@@ -58,7 +59,7 @@ struct Shared {
     slots: Arc<Semaphore>,
     tracker: Tracker,
     /// One window for all queues: a request may come by one and its copy by another.
-    duplicates: Mutex<Duplicates>,
+    duplicates: Mutex<Duplicates<Acker>>,
     /// Whether methods that still run are to be given up.
     abort: watch::Sender<bool>,
 }
@@ -73,6 +74,7 @@ impl Server {
             topic: None,
             concurrency: ServerBuilder::CONCURRENCY,
             services: Vec::new(),
+            ping: false,
         }
     }
 
@@ -139,6 +141,7 @@ pub struct ServerBuilder {
     topic: Option<Arc<str>>,
     concurrency: usize,
     services: Vec<Arc<dyn AnyService>>,
+    ping: bool,
 }
 
 impl ServerBuilder {
@@ -167,6 +170,13 @@ impl ServerBuilder {
     /// [`Self::CONCURRENCY`].
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Answers `oslo_rpc_server_ping` with `pong` on every topic (`rpc_ping_enabled`). Default: no, it is a method
+    /// that no server has.
+    pub fn ping(mut self, enabled: bool) -> Self {
+        self.ping = enabled;
         self
     }
 
@@ -221,8 +231,11 @@ impl ServerBuilder {
         }
         let prefetch = u16::try_from(self.concurrency).unwrap_or(u16::MAX);
         let mut listeners = Vec::new();
-        for Group { exchange, topic, services } in self.groups() {
+        for Group { exchange, topic, mut services } in self.groups() {
             check_names(&topic, &host)?;
+            if self.ping {
+                services.push(Arc::new(Ping));
+            }
             let address = Address { exchange, topic, host: Arc::clone(&host), prefetch };
             listeners.push((self.transport.listen(address).await?, services.into()));
         }

@@ -16,10 +16,11 @@ use std::{
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use uuid::Uuid;
 
 use crate::{
-    TransportError,
-    pending::{Outgoing, Pending},
+    Compression, TransportError,
+    pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
     url::{Scheme, TransportUrl},
 };
@@ -45,6 +46,7 @@ struct Inner {
     url: TransportUrl,
     control_exchange: Arc<str>,
     timeout: Duration,
+    compression: Option<Compression>,
 }
 
 enum Driver {
@@ -69,6 +71,7 @@ impl Transport {
             control_exchange: TransportBuilder::CONTROL_EXCHANGE.into(),
             timeout: TransportBuilder::TIMEOUT,
             wait_for_broker: None,
+            compression: None,
         }
     }
 
@@ -115,6 +118,22 @@ impl Transport {
         self.0.timeout
     }
 
+    /// Compresses a body, if this transport does.
+    pub(crate) fn pack(&self, body: Vec<u8>) -> (Arc<Vec<u8>>, Option<Compression>) {
+        let compression = self.0.compression;
+        let body = match compression {
+            Some(compression) => compression.pack(&body),
+            None => body,
+        };
+        (Arc::new(body), compression)
+    }
+
+    /// Makes the message of a reply.
+    pub(crate) fn reply(&self, queue: Arc<str>, body: Vec<u8>, unique_id: Uuid) -> ReplyMessage {
+        let (body, compression) = self.pack(body);
+        ReplyMessage { queue, body, compression, unique_id }
+    }
+
     /// Sends a request, as soon as there is a connection.
     pub(crate) fn send(&self, request: Arc<Pending>) {
         match &self.0.driver {
@@ -157,6 +176,7 @@ pub struct TransportBuilder {
     control_exchange: Arc<str>,
     timeout: Duration,
     wait_for_broker: Option<Duration>,
+    compression: Option<Compression>,
 }
 
 impl TransportBuilder {
@@ -184,6 +204,12 @@ impl TransportBuilder {
         self
     }
 
+    /// Compresses what is sent (`kombu_compression`). Default: nothing is. Every peer reads both kinds.
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -208,8 +234,14 @@ impl TransportBuilder {
                 return Err(TransportError::new(crate::TransportErrorKind::Configuration, what));
             }
         };
-        let (control_exchange, timeout) = (self.control_exchange, self.timeout);
-        Ok(Transport(Arc::new(Inner { driver, replies, url, control_exchange, timeout })))
+        Ok(Transport(Arc::new(Inner {
+            driver,
+            replies,
+            url,
+            control_exchange: self.control_exchange,
+            timeout: self.timeout,
+            compression: self.compression,
+        })))
     }
 }
 
@@ -220,6 +252,7 @@ impl fmt::Debug for TransportBuilder {
             .field("control_exchange", &self.control_exchange)
             .field("timeout", &self.timeout)
             .field("wait_for_broker", &self.wait_for_broker)
+            .field("compression", &self.compression)
             .finish_non_exhaustive()
     }
 }
@@ -271,6 +304,8 @@ pub(crate) struct Delivery {
     pub(crate) body: Body,
     /// Whether the message says that it holds JSON; the original refuses what does not (wire: section 10.1).
     pub(crate) is_json: bool,
+    /// The header that says how the body is compressed.
+    pub(crate) compression: Option<String>,
     /// When its caller stops waiting, as far as can be told: the time in the queue is not known.
     pub(crate) expires: Option<Instant>,
     pub(crate) acker: Acker,
@@ -344,7 +379,29 @@ pub(crate) struct Answer {
     pub(crate) slot: Option<OwnedSemaphorePermit>,
     /// Told when the reply has been confirmed or given up.
     pub(crate) settled: Option<oneshot::Sender<()>>,
-    pub(crate) tracked: Tracked,
+    pub(crate) tracked: Option<Tracked>,
+    /// Whether it is sent at most once: a heartbeat that comes late is worse than none.
+    pub(crate) once: bool,
+}
+
+/// A reply as it is published. Cheap to clone, so that it can be sent again.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplyMessage {
+    pub(crate) queue: Arc<str>,
+    pub(crate) body: Arc<Vec<u8>>,
+    pub(crate) compression: Option<Compression>,
+    /// The id in the body.
+    pub(crate) unique_id: Uuid,
+}
+
+impl Answer {
+    /// Makes an answer of `reply`, that is tried until its queue takes it or `until` has come.
+    pub(crate) fn new(reply: ReplyMessage, until: Instant) -> Self {
+        let ReplyMessage { queue, body, compression, unique_id } = reply;
+        let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
+        let message = Outgoing { route, body, compression, expires: None, unique_id };
+        Self { message, until, slot: None, settled: None, tracked: None, once: false }
+    }
 }
 
 /// Counts what a server has begun and not finished.

@@ -30,6 +30,8 @@ const RESERVED: &[&str] = &[
     "topic",
     "namespace",
     "retry",
+    "monitor",
+    "mandatory",
     "unversioned",
     "client",
     "from",
@@ -125,6 +127,28 @@ pub(crate) fn topic(topic: Option<&LitStr>, errors: &mut Errors) {
             format!("a topic cannot be longer than {LONGEST} bytes: queue names are made of it"),
         );
     }
+}
+
+/// Reads `legacy_namespaces = ["…", None]`.
+pub(crate) fn legacy_namespaces(
+    entry: Option<(Ident, Option<Expr>)>,
+    errors: &mut Errors,
+) -> Vec<Option<String>> {
+    const FORM: &str = "write `legacy_namespaces = [\"…\", None]`: texts, and `None` for requests without a namespace";
+    let Some((name, value)) = entry else { return Vec::new() };
+    let Some(Expr::Array(list)) = value else {
+        errors.at(&name, FORM);
+        return Vec::new();
+    };
+    let mut namespaces = Vec::new();
+    for item in &list.elems {
+        match item {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => namespaces.push(Some(text.value())),
+            Expr::Path(path) if path.path.is_ident("None") => namespaces.push(None),
+            other => errors.at(other, FORM),
+        }
+    }
+    namespaces
 }
 
 /// Checks a name that may not be empty.

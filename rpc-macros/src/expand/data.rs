@@ -50,6 +50,7 @@ fn interface(definition: &Definition) -> TokenStream {
         (definition.ident.unraw().to_string(), definition.docs(), &definition.topic);
     let exchange = definition.exchange.as_ref().map(|exchange| quote!(.exchange(#exchange)));
     let namespace = definition.namespace.as_ref().map(|namespace| quote!(.namespace(#namespace)));
+    let legacy = legacy_namespaces(definition);
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
     let major = Literal::u64_unsuffixed(definition.version.major());
     let minor = Literal::u64_unsuffixed(definition.version.minor());
@@ -58,10 +59,20 @@ fn interface(definition: &Definition) -> TokenStream {
     quote! {
         /// The interface as data.
         #inner const INTERFACE: Interface<'static> =
-            Interface::new(#name, #major, #minor).topic(#topic) #docs #exchange #namespace .methods(METHODS);
+            Interface::new(#name, #major, #minor).topic(#topic) #docs #exchange #namespace #legacy .methods(METHODS);
 
         const METHODS: &[Method<'static>] = &[#(#methods),*];
     }
+}
+
+/// In: a definition. Out: the call that sets its legacy namespaces, if it has any.
+fn legacy_namespaces(definition: &Definition) -> Option<TokenStream> {
+    let namespaces = &definition.legacy_namespaces;
+    let items = namespaces.iter().map(|namespace| match namespace {
+        Some(namespace) => quote!(::core::option::Option::Some(#namespace)),
+        None => quote!(::core::option::Option::None),
+    });
+    (!namespaces.is_empty()).then(|| quote!(.legacy_namespaces(&[#(#items),*])))
 }
 
 /// In: a method. Out: its data.

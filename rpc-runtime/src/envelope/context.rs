@@ -7,19 +7,17 @@ use serde::{
     ser::{Error as _, Impossible, SerializeMap, SerializeStruct},
 };
 
-use crate::json::{self, Escaped};
+use crate::json::{self, refuse, refuse_compounds};
 
 type Error = serde_json::Error;
+type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// Appends the members of `context`, as they stand inside the escaped message.
 ///
 /// # Errors
 /// If `context` is not a map or struct with string keys, has a key `self`, or holds what JSON cannot say. A `self`
 /// would tear down the connection of an original server that receives it.
-pub(crate) fn write_context<C: Serialize + ?Sized>(
-    context: &C,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
+pub(crate) fn write_context<C: Serialize + ?Sized>(context: &C, out: &mut Vec<u8>) -> Result {
     context.serialize(Members { out, key: None })
 }
 
@@ -29,16 +27,16 @@ struct Members<'a> {
 }
 
 impl Members<'_> {
-    fn member<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Error> {
+    fn member<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result {
         if key == "self" {
             return Err(Error::custom(
                 "a context key cannot be `self`: it kills the connection of Python servers",
             ));
         }
         self.out.extend_from_slice(b", ");
-        json::write(Escaped(self.out), &Prefixed(key))?;
+        json::nested(self.out, &Prefixed(key))?;
         self.out.extend_from_slice(b": ");
-        json::write(Escaped(self.out), value)
+        json::nested(self.out, value)
     }
 }
 
@@ -54,17 +52,17 @@ impl SerializeMap for Members<'_> {
     type Ok = ();
     type Error = Error;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
         self.key = Some(key.serialize(Key)?);
         Ok(())
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
         let key = self.key.take().ok_or_else(|| Error::custom("a context value without a key"))?;
         self.member(&key, value)
     }
 
-    fn end(self) -> Result<(), Error> {
+    fn end(self) -> Result {
         Ok(())
     }
 }
@@ -73,24 +71,13 @@ impl SerializeStruct for Members<'_> {
     type Ok = ();
     type Error = Error;
 
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), Error> {
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result {
         self.member(key, value)
     }
 
-    fn end(self) -> Result<(), Error> {
+    fn end(self) -> Result {
         Ok(())
     }
-}
-
-/// Refuses every kind of value but the ones that the caller writes out.
-macro_rules! refuse {
-    ($ok:ty, $what:literal: $($method:ident($($ty:ty),*);)*) => {
-        $(fn $method(self, $(_: $ty),*) -> Result<$ok, Error> { Err(Error::custom($what)) })*
-    };
 }
 
 impl Serializer for Members<'_> {
@@ -104,35 +91,31 @@ impl Serializer for Members<'_> {
     type SerializeStruct = Self;
     type SerializeStructVariant = Impossible<(), Error>;
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Self, Error> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Self> {
         Ok(self)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Error> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self> {
         Ok(self)
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result {
         value.serialize(self)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<(), Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result {
         value.serialize(self)
     }
 
-    fn serialize_none(self) -> Result<(), Error> {
+    fn serialize_none(self) -> Result {
         Ok(())
     }
 
-    fn serialize_unit(self) -> Result<(), Error> {
+    fn serialize_unit(self) -> Result {
         Ok(())
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result {
         Ok(())
     }
 
@@ -154,7 +137,7 @@ impl Serializer for Members<'_> {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<(), Error> {
+    ) -> Result {
         Err(Error::custom("a context is a map or a struct"))
     }
 }
@@ -165,24 +148,12 @@ struct Key;
 impl Serializer for Key {
     type Ok = String;
     type Error = Error;
-    type SerializeSeq = Impossible<String, Error>;
-    type SerializeTuple = Impossible<String, Error>;
-    type SerializeTupleStruct = Impossible<String, Error>;
-    type SerializeTupleVariant = Impossible<String, Error>;
-    type SerializeMap = Impossible<String, Error>;
-    type SerializeStruct = Impossible<String, Error>;
-    type SerializeStructVariant = Impossible<String, Error>;
 
-    fn serialize_str(self, key: &str) -> Result<String, Error> {
+    fn serialize_str(self, key: &str) -> Result<String> {
         Ok(key.to_owned())
     }
 
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        key: &'static str,
-    ) -> Result<String, Error> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, key: &'static str) -> Result<String> {
         Ok(key.to_owned())
     }
 
@@ -190,11 +161,11 @@ impl Serializer for Key {
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<String, Error> {
+    ) -> Result<String> {
         value.serialize(self)
     }
 
-    fn collect_str<T: Display + ?Sized>(self, key: &T) -> Result<String, Error> {
+    fn collect_str<T: Display + ?Sized>(self, key: &T) -> Result<String> {
         Ok(key.to_string())
     }
 
@@ -204,23 +175,9 @@ impl Serializer for Key {
         serialize_f64(f64); serialize_char(char); serialize_bytes(&[u8]); serialize_none(); serialize_unit();
         serialize_unit_struct(&'static str);
     }
-    refuse! { Impossible<String, Error>, "a context key is a string":
-        serialize_seq(Option<usize>); serialize_tuple(usize); serialize_tuple_struct(&'static str, usize);
-        serialize_tuple_variant(&'static str, u32, &'static str, usize); serialize_map(Option<usize>);
-        serialize_struct(&'static str, usize); serialize_struct_variant(&'static str, u32, &'static str, usize);
-    }
+    refuse_compounds! { String, "a context key is a string" }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<String, Error> {
-        Err(Error::custom("a context key is a string"))
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<String, Error> {
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<String> {
         Err(Error::custom("a context key is a string"))
     }
 }
@@ -231,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    fn written<C: Serialize>(context: &C) -> Result<String, String> {
+    fn written<C: Serialize>(context: &C) -> std::result::Result<String, String> {
         let mut out = Vec::new();
         write_context(context, &mut out).map_err(|error| error.to_string())?;
         String::from_utf8(out).map_err(|error| error.to_string())

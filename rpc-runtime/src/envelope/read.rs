@@ -1,19 +1,19 @@
 //! Reading: the envelope, a request's parts, a reply's parts.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
-use crate::Failure;
+use crate::{Failure, compression::CompressionError, json};
 
 /// Why a message is not one of this protocol. It is refused without an answer: there is nobody to answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EnvelopeError {
-    #[error("the body is not a JSON object in UTF-8")]
+    #[error(transparent)]
+    Compression(#[from] CompressionError),
+    #[error("the body is not UTF-8")]
+    Encoding,
+    #[error("the body is not a JSON object")]
     Json(#[source] serde_json::Error),
     #[error("the envelope's version is not \"2.0\"")]
     Version,
@@ -24,17 +24,21 @@ pub(crate) enum EnvelopeError {
 /// Returns the message inside an envelope: JSON text. A body without both envelope keys is itself the message, as
 /// peers from before envelopes send it (wire: section 10.1).
 pub(crate) fn open(body: &[u8]) -> Result<Cow<'_, str>, EnvelopeError> {
-    let outer: Outer<'_> = serde_json::from_slice(body).map_err(EnvelopeError::Json)?;
-    let (Some(version), Some(message)) = (outer.version, outer.message) else {
-        // It parsed, so it is UTF-8.
-        return Ok(String::from_utf8_lossy(body));
+    let body = std::str::from_utf8(body).map_err(|_| EnvelopeError::Encoding)?;
+    let (mut version, mut message) = (None, None);
+    json::object(body, |key, value| match &*key {
+        "oslo.version" => version = Some(value),
+        "oslo.message" => message = Some(value),
+        _ => {}
+    })
+    .map_err(EnvelopeError::Json)?;
+    let (Some(version), Some(message)) = (version, message) else {
+        return Ok(Cow::Borrowed(body));
     };
-    match serde_json::from_str::<Text<'_>>(version.get()) {
-        Ok(Text(version)) if version == "2.0" => {}
-        _ => return Err(EnvelopeError::Version),
+    if string(version).as_deref() != Some("2.0") {
+        return Err(EnvelopeError::Version);
     }
-    let Text(message) = serde_json::from_str(message.get()).map_err(|_| EnvelopeError::Message)?;
-    Ok(message)
+    string(message).ok_or(EnvelopeError::Message)
 }
 
 /// A string that is borrowed where it has no escapes.
@@ -42,81 +46,24 @@ pub(crate) fn open(body: &[u8]) -> Result<Cow<'_, str>, EnvelopeError> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a member that should be a string.
-fn string(value: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(value.get()).ok().map(|Text(text)| text)
+fn string(value: &str) -> Option<Cow<'_, str>> {
+    json::from_str::<Text<'_>>(value).ok().map(|Text(text)| text)
 }
-
-#[derive(Default)]
-struct Outer<'a> {
-    version: Option<&'a RawValue>,
-    message: Option<&'a RawValue>,
-}
-
-/// Reads an object by handing each member to `$take`. A repeated key overwrites: Python keeps the last, too.
-macro_rules! object {
-    ($name:ident, $expecting:literal, |$object:ident, $key:ident, $value:ident| $take:expr) => {
-        impl<'de> Deserialize<'de> for $name<'de> {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Members;
-                impl<'de> Visitor<'de> for Members {
-                    type Value = $name<'de>;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($expecting)
-                    }
-
-                    fn visit_map<A: MapAccess<'de>>(
-                        self,
-                        mut map: A,
-                    ) -> Result<$name<'de>, A::Error> {
-                        let mut $object = $name::default();
-                        while let Some(Text($key)) = map.next_key::<Text<'de>>()? {
-                            let $value = map.next_value::<&'de RawValue>()?;
-                            $take
-                        }
-                        Ok($object)
-                    }
-                }
-                deserializer.deserialize_map(Members)
-            }
-        }
-    };
-}
-
-object!(Outer, "a message", |outer, key, value| match &*key {
-    "oslo.version" => outer.version = Some(value),
-    "oslo.message" => outer.message = Some(value),
-    _ => {}
-});
 
 /// A request's parts, as text. What a peer left out or misspelt shows only where it matters.
 #[derive(Debug, Default)]
 pub(crate) struct Request<'a> {
-    method: Option<&'a RawValue>,
-    args: Option<&'a RawValue>,
-    namespace: Option<&'a RawValue>,
-    version: Option<&'a RawValue>,
-    msg_id: Option<&'a RawValue>,
-    reply_queue: Option<&'a RawValue>,
-    unique_id: Option<&'a RawValue>,
+    method: Option<&'a str>,
+    args: Option<&'a str>,
+    namespace: Option<&'a str>,
+    version: Option<&'a str>,
+    msg_id: Option<&'a str>,
+    reply_queue: Option<&'a str>,
+    unique_id: Option<&'a str>,
+    timeout: Option<&'a str>,
     /// The context's keys without their prefix.
-    pub(crate) context: Vec<(Cow<'a, str>, &'a RawValue)>,
+    pub(crate) context: Vec<(Cow<'a, str>, &'a str)>,
 }
-
-object!(Request, "a request", |request, key, value| match &*key {
-    "method" => request.method = Some(value),
-    "args" => request.args = Some(value),
-    "namespace" => request.namespace = Some(value),
-    "version" => request.version = Some(value),
-    "_msg_id" => request.msg_id = Some(value),
-    "_reply_q" => request.reply_queue = Some(value),
-    "_unique_id" => request.unique_id = Some(value),
-    _ => {
-        if let Some(name) = strip_context(key) {
-            request.context.push((name, value));
-        }
-    }
-});
 
 fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
     match key {
@@ -126,9 +73,26 @@ fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the text that [`open`] returned.
+    /// Reads the text that [`open`] returned. A repeated key overwrites: Python keeps the last, too.
     pub(crate) fn parse(text: &'a str) -> Result<Self, EnvelopeError> {
-        serde_json::from_str(text).map_err(EnvelopeError::Json)
+        let mut request = Self::default();
+        json::object(text, |key, value| match &*key {
+            "method" => request.method = Some(value),
+            "args" => request.args = Some(value),
+            "namespace" => request.namespace = Some(value),
+            "version" => request.version = Some(value),
+            "_msg_id" => request.msg_id = Some(value),
+            "_reply_q" => request.reply_queue = Some(value),
+            "_unique_id" => request.unique_id = Some(value),
+            "_timeout" => request.timeout = Some(value),
+            _ => {
+                if let Some(name) = strip_context(key) {
+                    request.context.push((name, value));
+                }
+            }
+        })
+        .map_err(EnvelopeError::Json)?;
+        Ok(request)
     }
 
     /// The method's name. `None` if it is missing or no string.
@@ -145,10 +109,20 @@ impl<'a> Request<'a> {
         string(self.namespace?)
     }
 
-    /// Who waits for a reply: the call's id and its queue. Both are there, or nobody waits.
-    pub(crate) fn caller(&self) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
-        let (id, queue) = (string(self.msg_id?)?, string(self.reply_queue?)?);
+    /// Who waits for a reply: the call's id as it stands in the message, to be echoed, and its queue. Both are there,
+    /// or nobody waits.
+    pub(crate) fn caller(&self) -> Option<(&'a str, Cow<'a, str>)> {
+        let (id, queue) = (self.msg_id.filter(|id| *id != "null")?, string(self.reply_queue?)?);
         (!queue.is_empty()).then_some((id, queue))
+    }
+
+    /// How many seconds the caller waits between signs of life. A string that is a number counts, too.
+    pub(crate) fn monitor(&self) -> Option<f64> {
+        let timeout = self.timeout?;
+        match string(timeout) {
+            Some(text) => text.trim().parse().ok(),
+            None => json::from_str(timeout).ok(),
+        }
     }
 
     /// The id by which a repeated delivery is known. Peers may leave it out.
@@ -157,32 +131,22 @@ impl<'a> Request<'a> {
     }
 
     /// The arguments, in the order in which they came. An absent `args` means none.
-    pub(crate) fn args(&self) -> Result<Vec<(Cow<'a, str>, &'a RawValue)>, serde_json::Error> {
-        let Some(args) = self.args else { return Ok(Vec::new()) };
-        serde_json::from_str::<Arguments<'a>>(args.get()).map(|args| args.0)
+    pub(crate) fn args(&self) -> Result<Vec<(Cow<'a, str>, &'a str)>, serde_json::Error> {
+        let mut args = Vec::new();
+        if let Some(text) = self.args {
+            json::object(text, |key, value| args.push((key, value)))?;
+        }
+        Ok(args)
     }
 }
 
 #[derive(Default)]
-struct Arguments<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-object!(Arguments, "the arguments by name", |args, key, value| args.0.push((key, value)));
-
-#[derive(Default)]
 struct ReplyParts<'a> {
-    msg_id: Option<&'a RawValue>,
-    result: Option<&'a RawValue>,
-    failure: Option<&'a RawValue>,
-    ending: Option<&'a RawValue>,
+    msg_id: Option<&'a str>,
+    result: Option<&'a str>,
+    failure: Option<&'a str>,
+    ending: Option<&'a str>,
 }
-
-object!(ReplyParts, "a reply", |reply, key, value| match &*key {
-    "_msg_id" => reply.msg_id = Some(value),
-    "result" => reply.result = Some(value),
-    "failure" => reply.failure = Some(value),
-    "ending" => reply.ending = Some(value),
-    _ => {}
-});
 
 /// A reply: its text, and where in it the parts are.
 #[derive(Debug)]
@@ -191,24 +155,30 @@ pub(crate) struct Reply {
     msg_id: String,
     result: Option<Range<usize>>,
     failure: Option<Range<usize>>,
-    ending: bool,
+    /// `None` if the peer does not say.
+    ending: Option<bool>,
 }
 
 impl Reply {
     /// Reads the text that [`open`] returned.
     pub(crate) fn parse(text: String) -> Result<Self, EnvelopeError> {
-        let parts: ReplyParts<'_> = serde_json::from_str(&text).map_err(EnvelopeError::Json)?;
-        let place = |value: &RawValue| {
-            let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
-            start..start + value.get().len()
+        let mut parts = ReplyParts::default();
+        json::object(&text, |key, value| match &*key {
+            "_msg_id" => parts.msg_id = Some(value),
+            "result" => parts.result = Some(value),
+            "failure" => parts.failure = Some(value),
+            "ending" => parts.ending = Some(value),
+            _ => {}
+        })
+        .map_err(EnvelopeError::Json)?;
+        let place = |value: &str| {
+            let start = value.as_ptr() as usize - text.as_ptr() as usize;
+            start..start + value.len()
         };
-        let there = |value: &&RawValue| value.get() != "null";
         let msg_id = parts.msg_id.and_then(string).ok_or(EnvelopeError::Message)?.into_owned();
-        let result = parts.result.filter(there).map(place);
-        let failure =
-            parts.failure.filter(|value| there(value) && value.get() != "\"\"").map(place);
-        let ending =
-            parts.ending.is_some_and(|ending| !matches!(ending.get(), "false" | "null" | "0"));
+        let result = parts.result.filter(|value| *value != "null").map(place);
+        let failure = parts.failure.filter(|value| is_true(value)).map(place);
+        let ending = parts.ending.filter(|ending| *ending != "null").map(is_true);
         Ok(Self { msg_id, result, failure, ending, text })
     }
 
@@ -219,8 +189,11 @@ impl Reply {
 
     /// Whether this is the last message for its call. The ones before are heartbeats, or carry the result of a
     /// server that sends the result and the end apart.
+    ///
+    /// A result of which nobody says whether it is the last is the last. The original would wait for an end that may
+    /// never come, and lose it.
     pub(crate) fn is_ending(&self) -> bool {
-        self.ending
+        self.ending.unwrap_or_else(|| self.has_content())
     }
 
     /// Whether this carries a result or a failure.
@@ -244,8 +217,16 @@ impl Reply {
         if text.starts_with('{') {
             return Failure::decode(text).map(Some);
         }
-        let Text(text) = serde_json::from_str(text)?;
+        let Text(text) = json::from_str(text)?;
         Failure::decode(&text).map(Some)
+    }
+}
+
+/// Whether Python takes a value for true. It does not ask what type it is of.
+fn is_true(value: &str) -> bool {
+    match value {
+        "null" | "false" | "\"\"" | "[]" | "{}" => false,
+        _ => json::from_str::<f64>(value).ok() != Some(0.0),
     }
 }
 
@@ -265,7 +246,7 @@ mod tests {
             (r#"{"oslo.version": null, "oslo.message": "{}"}"#, None),
             (r#"{"oslo.version": "2.0", "oslo.message": {}}"#, None),
             ("\u{feff}{}", None),
-            ("[]", None),
+            ("[1]", None),
             ("", None),
         ] {
             assert_eq!(open(body.as_bytes()).ok().as_deref(), message, "{body}");
@@ -288,15 +269,14 @@ mod tests {
         assert!(caller(r#"{"_msg_id": "1", "_reply_q": "q"}"#));
         assert!(!caller(r#"{"_msg_id": "1", "_reply_q": ""}"#));
         assert!(!caller(r#"{"_msg_id": "1"}"#));
-        assert!(!caller(r#"{"_msg_id": ["1"], "_reply_q": "q"}"#));
+        assert!(caller(r#"{"_msg_id": ["1"], "_reply_q": "q"}"#));
     }
 
     #[test]
     fn context_keys_lose_their_prefix() {
         let text = r#"{"_context_a": {"b": null}, "_context_": 1, "_contextual": 2}"#;
         let request = Request::parse(text).expect("an object");
-        let keys: Vec<_> =
-            request.context.iter().map(|(key, value)| (&**key, value.get())).collect();
+        let keys: Vec<_> = request.context.iter().map(|(key, value)| (&**key, *value)).collect();
         assert_eq!(keys, [("a", r#"{"b": null}"#), ("", "1")]);
     }
 

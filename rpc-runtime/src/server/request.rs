@@ -1,7 +1,6 @@
 //! One request on a server: read it, acknowledge it, run its method, answer it.
 
 use std::{
-    borrow::Cow,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -14,16 +13,18 @@ use rpc_idl::Ack;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
-use super::{Services, Shared};
+use super::{Services, Shared, heartbeat::Heartbeat};
 use crate::{
     Args, Failure,
+    compression::unpack,
     dispatch::{self, AnyService, Reply},
-    envelope::{self, ReplyWriter, Request},
-    pending::{Exchange, Outgoing, Route},
-    transport::{Acker, Answer, Delivery, Tracked},
+    duplicates::Seen,
+    envelope::{self, EnvelopeError, ReplyWriter, Request},
+    transport::{Acker, Answer, Delivery, ReplyMessage, Tracked},
 };
 
-/// How long a reply is worth sending to a caller that did not say how long it waits.
+/// How long a reply is worth sending to a caller that did not say how long it waits
+/// (`kombu_missing_consumer_retry_timeout`).
 const REPLY_LIFETIME: Duration = Duration::from_secs(60);
 
 /// A request that has been given a slot.
@@ -33,12 +34,36 @@ pub(super) struct Incoming {
     pub(super) tracked: Tracked,
 }
 
+/// What a request holds on the server until it has its answer.
+struct Held {
+    slot: OwnedSemaphorePermit,
+    tracked: Tracked,
+    /// When nobody waits for the answer any more.
+    until: Instant,
+}
+
+/// What becomes of a request.
+enum Turn {
+    /// It is run. The key is the window's, if the request has an id.
+    Run(Option<u128>),
+    /// Another copy of it was answered so.
+    Repeat(ReplyMessage),
+    /// There is nothing to do for it.
+    Over,
+}
+
 impl Incoming {
     pub(super) async fn handle(self, delivery: Delivery, slot: OwnedSemaphorePermit) {
-        let Delivery { body, is_json, expires, acker } = delivery;
+        let Delivery { body, is_json, compression, expires, acker } = delivery;
+        if !is_json {
+            return refuse(acker, &"its content type is not `application/json`").await;
+        }
+        let body = match unpack(&body, compression.as_deref()) {
+            Ok(body) => body,
+            Err(error) => return refuse(acker, &EnvelopeError::from(error)).await,
+        };
         let text = match envelope::open(&body) {
-            Ok(text) if is_json => text,
-            Ok(_) => return refuse(acker, &"its content type is not `application/json`").await,
+            Ok(text) => text,
             Err(error) => return refuse(acker, &error).await,
         };
         let request = match Request::parse(&text) {
@@ -50,30 +75,59 @@ impl Incoming {
             acker.ack().await;
             return;
         }
+        self.serve(&request, expires, acker, slot).await;
+    }
+
+    async fn serve(
+        self,
+        request: &Request<'_>,
+        expires: Option<Instant>,
+        acker: Acker,
+        slot: OwnedSemaphorePermit,
+    ) {
         let method = request.method();
         let name = method.as_deref().unwrap_or("");
-        let found = self.find(&request, method.as_deref());
+        let found = self.find(request, method.as_deref());
         let late = found.as_ref().is_ok_and(|service| is_late(&**service, name));
         let mut acker = Some(acker);
-        if !late {
-            let Some(acker) = acker.take() else { return };
-            if !self.begin(&request, acker).await {
+        if !late && !acknowledged(&mut acker).await {
+            // A second copy comes: that one is run.
+            return;
+        }
+        let turn = self.turn(request, &mut acker);
+        let Self { shared, services: _, tracked } = self;
+        let until = expires.unwrap_or_else(|| Instant::now() + REPLY_LIFETIME);
+        let held = Held { slot, tracked, until };
+        let (key, settled) = match turn {
+            Turn::Over => {
+                acknowledged(&mut acker).await;
                 return;
             }
-        }
-        let result = match found {
-            Ok(service) => self.run(&*service, name, &request, expires).await,
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = &result {
-            tracing::debug!(method = %name.escape_debug(), %failure, "a request failed");
-        }
-        let settled = self.answer(&request, result, expires, slot);
-        if let Some(acker) = acker {
-            if let Some(settled) = settled {
-                // Given up or confirmed: either way there is nothing more to do for this request.
-                let _ = settled.await;
+            Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
+            Turn::Run(key) => {
+                let result = match found {
+                    Ok(service) => run(&shared, &*service, name, request, expires).await,
+                    Err(failure) => Err(failure),
+                };
+                report(name, &result);
+                let reply = reply(&shared, request, result);
+                if let (Some(key), false) = (key, late) {
+                    end(&shared, key, reply.clone());
+                }
+                let kept = reply.clone().filter(|_| late);
+                let settled = reply.map(|reply| send(&shared, reply, held));
+                (key.filter(|_| late).map(|key| (key, kept)), settled)
             }
+        };
+        if acker.is_none() {
+            return;
+        }
+        if let Some(settled) = settled {
+            // Given up or confirmed: either way there is nothing more to do for this request.
+            let _ = settled.await;
+        }
+        let copies = key.map(|(key, reply)| end(&shared, key, reply)).unwrap_or_default();
+        for acker in acker.into_iter().chain(copies) {
             acker.ack().await;
         }
     }
@@ -92,81 +146,103 @@ impl Incoming {
         Ok(Arc::clone(&self.services[at]))
     }
 
-    /// Acknowledges a request before it runs, so that it runs at most once. Returns whether it may run: not if this
-    /// is a second copy, nor if the acknowledgement did not leave, because then a second copy comes.
-    async fn begin(&self, request: &Request<'_>, acker: Acker) -> bool {
-        if !acker.ack().await {
-            return false;
-        }
-        let Some(id) = request.unique_id() else { return true };
+    /// Asks the window of known requests. A copy of one that still runs, and that is to be acknowledged after it,
+    /// leaves its `acker` there.
+    fn turn(&self, request: &Request<'_>, acker: &mut Option<Acker>) -> Turn {
+        let Some(id) = request.unique_id() else { return Turn::Run(None) };
         let mut known = self.shared.duplicates.lock().unwrap_or_else(PoisonError::into_inner);
-        let repeated = known.saw(&id, Instant::now());
-        if repeated {
-            tracing::debug!(unique_id = %id.escape_debug(), "dropped a second copy of a request");
+        let seen = known.begin(&id, Instant::now());
+        if !matches!(seen, Seen::First(_)) {
+            tracing::debug!(unique_id = %id.escape_debug(), "a second copy of a request");
         }
-        !repeated
-    }
-
-    async fn run(
-        &self,
-        service: &dyn AnyService,
-        method: &str,
-        request: &Request<'_>,
-        expires: Option<Instant>,
-    ) -> Result<Reply, Failure> {
-        let args = request.args().map_err(|error| {
-            Failure::bad_arguments(&format!(
-                "{method}() got arguments that are not an object: {error}"
-            ))
-        })?;
-        let args = Args::new(method, args, &request.context, expires);
-        let mut abort = self.shared.abort.subscribe();
-        tokio::select! {
-            result = Caught(service.run(args)) => result.unwrap_or_else(|Panicked| {
-                tracing::error!(method = %method.escape_debug(), "a method panicked");
-                Err(Failure::internal("MethodPanicked", "the method panicked"))
-            }),
-            _ = abort.wait_for(|abort| *abort) => {
-                Err(Failure::internal("ServerStopped", "the server stopped before the method ended"))
+        match seen {
+            Seen::First(key) => Turn::Run(Some(key)),
+            Seen::Running(waiting) => {
+                waiting.extend(acker.take());
+                Turn::Over
             }
+            Seen::Ended(Some(reply)) => Turn::Repeat(reply),
+            Seen::Ended(None) => Turn::Over,
         }
     }
+}
 
-    /// Sends the reply, if somebody waits for one. Returns what tells when that is settled.
-    fn answer(
-        self,
-        request: &Request<'_>,
-        result: Result<Reply, Failure>,
-        expires: Option<Instant>,
-        slot: OwnedSemaphorePermit,
-    ) -> Option<oneshot::Receiver<()>> {
-        let (msg_id, queue) = request.caller()?;
-        if !is_queue(&queue) {
-            tracing::warn!(queue = %queue.escape_debug(), "dropped a reply to what cannot be a reply queue");
-            return None;
-        }
-        let writer =
-            result.map_or_else(|failure| ReplyWriter::failure(&failure), |Reply(writer)| writer);
-        let unique_id = Uuid::new_v4();
-        let route = Route {
-            exchange: Exchange::Default,
-            routing_key: Cow::into_owned(queue).into(),
-            mandatory: true,
-        };
-        let message =
-            Outgoing { route, body: writer.finish(&msg_id, unique_id), expires: None, unique_id };
-        let until = expires.unwrap_or_else(|| Instant::now() + REPLY_LIFETIME);
-        let (settled, receiver) = oneshot::channel();
-        let answer = Answer {
-            message,
-            until,
-            slot: Some(slot),
-            settled: Some(settled),
-            tracked: self.tracked,
-        };
-        self.shared.transport.answer(answer);
-        Some(receiver)
+/// Acknowledges a request, unless that has been done. Returns whether the acknowledgement left.
+async fn acknowledged(acker: &mut Option<Acker>) -> bool {
+    match acker.take() {
+        Some(acker) => acker.ack().await,
+        None => true,
     }
+}
+
+async fn run(
+    shared: &Shared,
+    service: &dyn AnyService,
+    method: &str,
+    request: &Request<'_>,
+    expires: Option<Instant>,
+) -> Result<Reply, Failure> {
+    let args = request.args().map_err(|error| {
+        Failure::bad_arguments(&format!("{method}() got arguments that are not an object: {error}"))
+    })?;
+    let args = Args::new(method, args, &request.context, expires);
+    let mut abort = shared.abort.subscribe();
+    let _heartbeat = Heartbeat::of(request, &shared.transport);
+    tokio::select! {
+        result = Caught(service.run(args)) => result.unwrap_or_else(|Panicked| {
+            Err(Failure::internal("MethodPanicked", "the method panicked"))
+        }),
+        _ = abort.wait_for(|abort| *abort) => {
+            Err(Failure::internal("ServerStopped", "the server stopped before the method ended"))
+        }
+    }
+}
+
+/// Logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller is told of.
+fn report(method: &str, result: &Result<Reply, Failure>) {
+    let Err(failure) = result else { return };
+    let method = method.escape_debug();
+    if failure.is_internal() {
+        tracing::error!(%method, %failure, "a request failed");
+    } else {
+        tracing::debug!(%method, %failure, "a request failed");
+    }
+}
+
+/// Writes the reply, if somebody waits for one.
+fn reply(
+    shared: &Shared,
+    request: &Request<'_>,
+    result: Result<Reply, Failure>,
+) -> Option<ReplyMessage> {
+    let (msg_id, queue) = request.caller()?;
+    if !is_queue(&queue) {
+        tracing::warn!(queue = %queue.escape_debug(), "dropped a reply to what cannot be a reply queue");
+        return None;
+    }
+    let writer = match result {
+        Ok(Reply(writer)) => writer,
+        Err(failure) => ReplyWriter::failure(&failure),
+    };
+    let unique_id = Uuid::new_v4();
+    let body = writer.finish(msg_id, unique_id);
+    Some(shared.transport.reply(queue.into(), body, unique_id))
+}
+
+/// Sends a reply. Returns what tells when that is settled.
+fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<()> {
+    let (settled, receiver) = oneshot::channel();
+    let mut answer = Answer::new(reply, held.until);
+    answer.slot = Some(held.slot);
+    answer.settled = Some(settled);
+    answer.tracked = Some(held.tracked);
+    shared.transport.answer(answer);
+    receiver
+}
+
+/// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
+fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
+    shared.duplicates.lock().unwrap_or_else(PoisonError::into_inner).end(key, reply)
 }
 
 fn is_late(service: &dyn AnyService, method: &str) -> bool {
@@ -175,7 +251,7 @@ fn is_late(service: &dyn AnyService, method: &str) -> bool {
 
 /// Whether a reply can be sent to `name` without harm: AMQP has room for 255 bytes, and the broker's own names are
 /// nobody's to be answered at.
-fn is_queue(name: &str) -> bool {
+pub(super) fn is_queue(name: &str) -> bool {
     name.len() <= 255 && !name.starts_with("amq.") && !name.contains('\0')
 }
 

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{Address, Answer, Body, Delivery};
 use crate::{
-    TransportError,
+    Compression, TransportError,
     caps::Retry,
     pending::{Exchange, Outcome, Outgoing, Pending},
     replies::Replies,
@@ -80,6 +80,7 @@ struct Queue {
 #[derive(Clone)]
 struct Message {
     body: Arc<Vec<u8>>,
+    compression: Option<Compression>,
     expires: Option<Instant>,
 }
 
@@ -100,6 +101,8 @@ pub struct Published {
     pub mandatory: bool,
     /// The time to live in milliseconds, as RabbitMQ would get it.
     pub expiration: Option<String>,
+    /// The header `compression`.
+    pub compression: Option<&'static str>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -239,9 +242,9 @@ impl Shared {
     /// Publishes a message. Returns whether a queue took it, or will.
     fn publish(self: &Arc<Self>, message: Outgoing) -> bool {
         self.show(&message);
-        let Outgoing { route, body, expires, .. } = message;
-        let message =
-            Message { body: Arc::new(body), expires: expires.map(|expires| expires.deadline) };
+        let Outgoing { route, body, compression, expires, .. } = message;
+        let expires = expires.map(|expires| expires.deadline);
+        let message = Message { body, compression, expires };
         match self.fate() {
             Fate::Lost => true,
             Fate::Delivered(copies) => (0..copies).fold(false, |taken, _| {
@@ -279,7 +282,9 @@ impl Shared {
             Exchange::Fanout(_) => return self.lock().route(exchange.name(), "", message),
         };
         let Some(replies) = replies else { return false };
-        if let Err(error) = replies.deliver(&message.body) {
+        if let Err(error) =
+            replies.deliver(&message.body, message.compression.map(Compression::header))
+        {
             tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
         }
         true
@@ -299,7 +304,8 @@ impl Shared {
                 .expires
                 .and_then(|expires| expires.millis(now))
                 .map(|millis| millis.to_string()),
-            body: message.body.clone(),
+            compression: message.compression.map(Compression::header),
+            body: message.body.to_vec(),
         };
         state.observers.retain(|observer| observer.send(published.clone()).is_ok());
     }
@@ -449,12 +455,15 @@ impl Listener {
                 state.next_tag += 1;
                 let body = Body::Shared(Arc::clone(&message.body));
                 let expires = message.expires;
+                let compression =
+                    message.compression.map(|compression| compression.header().to_owned());
                 state.unacked.insert(tag, (Arc::clone(name), message));
                 self.turn = self.turn.wrapping_add(place + 1);
                 let acker = Acker { shared: Arc::clone(&self.shared), tag };
                 return Some(Delivery {
                     body,
                     is_json: true,
+                    compression,
                     expires,
                     acker: super::Acker::Memory(acker),
                 });

@@ -3,6 +3,7 @@
 //!
 //! Only this module and those below it name lapin.
 
+mod absent;
 mod confirms;
 mod consumer;
 mod publisher;

@@ -16,7 +16,7 @@ use futures_util::{
     stream::{BoxStream, SelectAll, once},
 };
 use lapin::{
-    Channel, Consumer,
+    BasicProperties, Channel, Consumer,
     options::{
         BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
         BasicQosOptions, BasicRejectOptions, ExchangeDeclareOptions, QueueBindOptions,
@@ -338,15 +338,27 @@ fn incoming(delivery: lapin::message::Delivery, acker: Acker) -> Delivery {
     let properties = &delivery.properties;
     let is_json =
         properties.content_type().as_ref().is_some_and(|kind| kind.as_str() == CONTENT_TYPE);
+    let compression = compression(properties).map(str::to_owned);
     let lifetime = properties.expiration().as_ref().and_then(|millis| millis.as_str().parse().ok());
     let expires =
         lifetime.and_then(|millis| Instant::now().checked_add(Duration::from_millis(millis)));
     Delivery {
         body: Body::Owned(delivery.data),
         is_json,
+        compression,
         expires,
         acker: crate::transport::Acker::Rabbit(acker),
     }
+}
+
+/// Returns the header that says how a body is compressed.
+pub(super) fn compression(properties: &BasicProperties) -> Option<&str> {
+    let header = properties.headers().as_ref()?.inner().get("compression")?;
+    // What is no text names no compression that is known here.
+    Some(match header {
+        AMQPValue::LongString(name) => std::str::from_utf8(name.as_bytes()).unwrap_or("?"),
+        _ => "?",
+    })
 }
 
 async fn declare(channel: &Channel, step: Step) -> lapin::Result<()> {
@@ -449,11 +461,11 @@ async fn set_up_replies(
 async fn receive_replies(channel: &Channel, consumer: &mut Consumer, replies: &Replies) {
     while let Some(Ok(first)) = consumer.next().await {
         let mut last = first.delivery_tag;
-        deliver_reply(replies, &first.data);
+        deliver_reply(replies, &first);
         for _ in 1..REPLY_BATCH {
             let Some(Some(Ok(next))) = consumer.next().now_or_never() else { break };
             last = next.delivery_tag;
-            deliver_reply(replies, &next.data);
+            deliver_reply(replies, &next);
         }
         let acked = channel.basic_ack(last, BasicAckOptions { multiple: true });
         if !matches!(timeout(OPERATION_LIMIT, acked).await, Ok(Ok(()))) {
@@ -462,8 +474,8 @@ async fn receive_replies(channel: &Channel, consumer: &mut Consumer, replies: &R
     }
 }
 
-fn deliver_reply(replies: &Replies, body: &[u8]) {
-    if let Err(error) = replies.deliver(body) {
+fn deliver_reply(replies: &Replies, reply: &lapin::message::Delivery) {
+    if let Err(error) = replies.deliver(&reply.data, compression(&reply.properties)) {
         tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
     }
 }

@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
+    absent::Absent,
     confirms::Verdict,
     queue::{Job, ReplyJob, SendQueue},
     session::{Flight, Landing, Owner, Session, publish},
@@ -39,7 +40,8 @@ struct Timer {
 }
 
 enum Event {
-    Resend(ReplyJob),
+    /// See whether a reply queue is there again.
+    Try(Arc<str>),
     GiveUp(Arc<Pending>),
 }
 
@@ -70,6 +72,7 @@ pub(super) struct Publisher {
     /// Whether the reply queue is consumed: no call is sent before.
     answerable: watch::Receiver<bool>,
     timers: BinaryHeap<Reverse<Timer>>,
+    absent: Absent<ReplyJob>,
     /// Set when nothing new comes any more: what is there is sent, and then the task ends.
     closing: watch::Receiver<bool>,
 }
@@ -88,7 +91,14 @@ impl Publisher {
         answerable: watch::Receiver<bool>,
         closing: watch::Receiver<bool>,
     ) -> Self {
-        Self { queue, generations, answerable, timers: BinaryHeap::new(), closing }
+        Self {
+            queue,
+            generations,
+            answerable,
+            timers: BinaryHeap::new(),
+            absent: Absent::new(),
+            closing,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -141,7 +151,7 @@ impl Publisher {
         while self.timers.peek().is_some_and(|Reverse(timer)| timer.at <= now) {
             let Some(Reverse(timer)) = self.timers.pop() else { return };
             match timer.event {
-                Event::Resend(job) => self.queue.push(Job::Reply(job)),
+                Event::Try(queue) => self.try_queue(&queue),
                 Event::GiveUp(call) => call.end(Outcome::Interrupted),
             }
         }
@@ -159,13 +169,43 @@ impl Publisher {
                 Job::Request(request) => {
                     request.take().map(|message| Flight { owner: Owner::Request(request), message })
                 }
-                Job::Reply(ReplyJob { message, rest }) => {
-                    Some(Flight { owner: Owner::Reply(rest), message })
-                }
+                Job::Reply(job) => self.unless_absent(job).map(|ReplyJob { message, rest }| {
+                    Flight { owner: Owner::Reply(rest), message }
+                }),
             };
-            if let Some(flight) = flight.filter(Flight::is_wanted) {
-                return Some(flight);
+            match flight {
+                Some(flight) if flight.is_wanted() => return Some(flight),
+                // A trial that is too late for itself makes room for the next one.
+                Some(Flight { owner: Owner::Reply(rest), message }) if rest.is_trial => {
+                    self.try_queue(&message.route.routing_key);
+                }
+                _ => {}
             }
+        }
+    }
+
+    /// Puts a reply aside whose queue is not there, unless it is the one that is to find that out.
+    fn unless_absent(&mut self, mut job: ReplyJob) -> Option<ReplyJob> {
+        let queue = &job.message.route.routing_key;
+        if job.rest.is_trial || !self.absent.knows(queue) {
+            return Some(job);
+        }
+        job.rest.slot = None;
+        if job.rest.once {
+            job.rest.settle();
+        } else {
+            let queue = Arc::clone(queue);
+            self.absent.hold(&queue, job);
+        }
+        None
+    }
+
+    fn try_queue(&mut self, queue: &str) {
+        let now = Instant::now();
+        let next = self.absent.try_next(queue, |job| job.rest.until > now, ReplyJob::give_up);
+        if let Some(mut job) = next {
+            job.rest.is_trial = true;
+            self.queue.push(Job::Reply(job));
         }
     }
 
@@ -241,18 +281,23 @@ impl Publisher {
             (Owner::Request(request), Verdict::Taken) => request.confirm(),
             (Owner::Request(request), Verdict::Returned) => request.end(Outcome::Unroutable),
             (Owner::Request(request), Verdict::Refused) => request.end(Outcome::Refused),
-            (Owner::Reply(rest), Verdict::Taken) => rest.settle(),
-            (Owner::Reply(mut rest), _) => {
-                // The caller may be reconnecting. Until it is back, its reply holds no slot.
-                rest.slot = None;
-                if Instant::now() + RESEND < rest.until {
-                    let job = ReplyJob { message: flight.message, rest };
-                    self.later(RESEND, Event::Resend(job));
-                } else {
-                    tracing::warn!(queue = %flight.message.route.routing_key, "dropped a reply: its queue is gone");
-                    rest.settle();
-                }
+            (Owner::Reply(rest), Verdict::Taken) => {
+                let waiting = self.absent.is_back(&flight.message.route.routing_key);
+                waiting.into_iter().for_each(|job| self.queue.push(Job::Reply(job)));
+                rest.settle();
             }
+            (Owner::Reply(rest), _) if rest.once => rest.settle(),
+            (Owner::Reply(rest), _) => self.missed(ReplyJob { message: flight.message, rest }),
+        }
+    }
+
+    /// Keeps a reply that no queue took: its caller may be reconnecting. Until that is back, its reply holds no slot.
+    fn missed(&mut self, mut job: ReplyJob) {
+        job.rest.slot = None;
+        let was_trial = std::mem::take(&mut job.rest.is_trial);
+        let queue = Arc::clone(&job.message.route.routing_key);
+        if self.absent.missed(&queue, job) || was_trial {
+            self.later(RESEND, Event::Try(queue));
         }
     }
 
@@ -275,6 +320,7 @@ impl Publisher {
     fn lost(&mut self, flight: Flight) {
         match &flight.owner {
             // A caller ignores a second reply, so a reply may always be repeated.
+            Owner::Reply(rest) if rest.once => {}
             Owner::Reply(_) => self.again(flight, true),
             Owner::Request(request) if request.retry == Retry::Ambiguous => {
                 self.again(flight, true)

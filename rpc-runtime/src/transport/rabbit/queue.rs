@@ -53,15 +53,19 @@ pub(super) struct ReplyRest {
     pub(super) until: Instant,
     pub(super) slot: Option<OwnedSemaphorePermit>,
     settled: Option<oneshot::Sender<()>>,
-    _tracked: Tracked,
+    /// Whether it is never sent again.
+    pub(super) once: bool,
+    /// Whether it tries whether its queue is there again.
+    pub(super) is_trial: bool,
+    _tracked: Option<Tracked>,
 }
 
 impl From<Answer> for Job {
     fn from(answer: Answer) -> Self {
-        let Answer { message, until, slot, settled, tracked } = answer;
+        let Answer { message, until, slot, settled, tracked, once } = answer;
         Self::Reply(ReplyJob {
             message,
-            rest: ReplyRest { until, slot, settled, _tracked: tracked },
+            rest: ReplyRest { until, slot, settled, once, is_trial: false, _tracked: tracked },
         })
     }
 }
@@ -137,7 +141,7 @@ impl Jobs {
         self.calls.retain(|call| call.is_queued());
         self.others.retain(|job| match job {
             Job::Request(cast) => cast.is_queued(),
-            Job::Reply(job) => job.rest.until > now,
+            Job::Reply(job) => job.rest.until > now || job.rest.is_trial,
         });
         self.sweep_at = 2 * self.len();
     }
@@ -149,6 +153,14 @@ impl Job {
             Self::Request(request) => request.end(Outcome::Unsent(TransportError::closed())),
             Self::Reply(job) => job.rest.settle(),
         }
+    }
+}
+
+impl ReplyJob {
+    /// Gives up a reply whose caller has stopped waiting.
+    pub(super) fn give_up(self) {
+        tracing::warn!(queue = %self.message.route.routing_key, "dropped a reply: its queue is gone");
+        self.rest.settle();
     }
 }
 

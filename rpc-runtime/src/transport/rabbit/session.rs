@@ -4,18 +4,21 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use lapin::{
     BasicProperties, Channel, Confirmation, ErrorKind,
+    message::BasicReturnMessage,
     options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions},
-    types::{FieldTable, ShortString},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    OPERATION_LIMIT, broker_error, confirms::Confirms, exchange_kind, queue::ReplyRest,
-    supervisor::Generation, topology,
+    OPERATION_LIMIT, broker_error, confirms::Confirms, consumer::compression, exchange_kind,
+    queue::ReplyRest, supervisor::Generation, topology,
 };
 use crate::{
-    TransportError, TransportErrorKind, envelope,
+    TransportError, TransportErrorKind,
+    compression::unpack,
+    envelope,
     pending::{Exchange, Outgoing, Pending},
 };
 
@@ -157,21 +160,32 @@ async fn send(channel: &Channel, message: &Outgoing) -> Result<Landing, lapin::E
         .await?;
     // From here on the message may have left, whatever the error says.
     Ok(match confirm.await {
-        Ok(Confirmation::Ack(returned)) => {
-            Landing::Confirmed { acked: true, carried: returned.and_then(|m| id_of(&m.data)) }
-        }
-        Ok(Confirmation::Nack(returned)) => {
-            Landing::Confirmed { acked: false, carried: returned.and_then(|m| id_of(&m.data)) }
-        }
+        Ok(Confirmation::Ack(returned)) => Landing::Confirmed {
+            acked: true,
+            carried: returned.and_then(|returned| id_of(&returned)),
+        },
+        Ok(Confirmation::Nack(returned)) => Landing::Confirmed {
+            acked: false,
+            carried: returned.and_then(|returned| id_of(&returned)),
+        },
         Ok(Confirmation::NotRequested) | Err(_) => Landing::Lost,
     })
 }
 
 /// Returns the id of a message that the broker gave back.
-fn id_of(body: &[u8]) -> Option<Uuid> {
-    let text = envelope::open(body).ok()?;
+fn id_of(returned: &BasicReturnMessage) -> Option<Uuid> {
+    let body = unpack(&returned.data, compression(&returned.properties)).ok()?;
+    let text = envelope::open(&body).ok()?;
     let id = envelope::Request::parse(&text).ok()?.unique_id()?;
     Uuid::try_parse(&id).ok()
+}
+
+fn headers(message: &Outgoing) -> FieldTable {
+    let mut headers = FieldTable::default();
+    if let Some(compression) = message.compression {
+        headers.insert("compression".into(), AMQPValue::LongString(compression.header().into()));
+    }
+    headers
 }
 
 /// The properties that every message has (wire: section 5.1).
@@ -179,7 +193,7 @@ fn properties(message: &Outgoing) -> BasicProperties {
     let properties = BasicProperties::default()
         .with_content_type(ShortString::from(envelope::CONTENT_TYPE))
         .with_content_encoding(ShortString::from("utf-8"))
-        .with_headers(FieldTable::default())
+        .with_headers(headers(message))
         .with_delivery_mode(2)
         .with_priority(0);
     match &message.expires {

@@ -1,0 +1,97 @@
+//! The heartbeats of a monitored call: they tell its caller that the server still works on it (wire: section 3.5).
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+use super::request::is_queue;
+use crate::{
+    Transport,
+    envelope::{Request, heartbeat},
+    transport::Answer,
+};
+
+/// Sends heartbeats until it is dropped. None leaves afterwards, so none comes behind the reply.
+///
+/// They have a task of their own: a method that keeps its thread busy is one that its caller should wait for.
+pub(super) struct Heartbeat {
+    ended: Arc<Mutex<bool>>,
+    task: AbortHandle,
+}
+
+impl Heartbeat {
+    /// The shortest pause between two heartbeats, whatever a caller asks for.
+    const SHORTEST: Duration = Duration::from_millis(100);
+
+    /// Begins to send, if the request's caller asks for it.
+    pub(super) fn of(request: &Request<'_>, transport: &Transport) -> Option<Self> {
+        let pause = pause(request.monitor()?)?;
+        let (msg_id, queue) = request.caller()?;
+        if !is_queue(&queue) {
+            return None;
+        }
+        let ended = Arc::new(Mutex::new(false));
+        let (flag, transport, msg_id) = (Arc::clone(&ended), transport.clone(), msg_id.to_owned());
+        let queue: Arc<str> = queue.into();
+        let beat = async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                let unique_id = Uuid::new_v4();
+                let body = heartbeat(&msg_id, unique_id);
+                let reply = transport.reply(Arc::clone(&queue), body, unique_id);
+                let mut answer = Answer::new(reply, Instant::now() + pause);
+                answer.once = true;
+                let ended = flag.lock().unwrap_or_else(PoisonError::into_inner);
+                if *ended {
+                    return;
+                }
+                transport.answer(answer);
+            }
+        };
+        Some(Self { ended, task: tokio::spawn(beat).abort_handle() })
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.task.abort();
+    }
+}
+
+/// Returns the pause between heartbeats for a caller that misses them after `timeout` seconds: half of it, whole
+/// seconds counting as in the original, which sends none at all below two.
+fn pause(timeout: f64) -> Option<Duration> {
+    let seconds = if timeout >= 2.0 { timeout.trunc() } else { timeout };
+    if seconds.is_nan() || seconds <= 0.0 {
+        return None;
+    }
+    Duration::try_from_secs_f64(seconds / 2.0).ok().map(|pause| pause.max(Heartbeat::SHORTEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_come_at_half_the_callers_patience() {
+        for (timeout, millis) in [
+            (2.0, Some(1000)),
+            (2.9, Some(1000)),
+            (3.0, Some(1500)),
+            (60.0, Some(30_000)),
+            (1.0, Some(500)),
+            (0.01, Some(100)),
+            (0.0, None),
+            (-5.0, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+        ] {
+            assert_eq!(pause(timeout), millis.map(Duration::from_millis), "{timeout}");
+        }
+    }
+}
