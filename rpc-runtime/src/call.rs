@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 use uuid::Uuid;
 
 use crate::{
-    CallError, CallResult, RemoteError, Transport,
+    CallError, CallResult, Failure, RemoteError, Transport,
     caps::Retry,
     envelope::Reply,
     json,
@@ -70,6 +70,9 @@ impl Drop for Waiting {
     }
 }
 
+/// What a call was answered with.
+type Answered = Result<Reply, Failure>;
+
 pin_project! {
     /// Sends a request when it is first polled, and waits for its end or its deadline.
     struct Exchange {
@@ -91,8 +94,8 @@ impl Exchange {
 }
 
 impl Future for Exchange {
-    /// A call's reply; `None` for a cast.
-    type Output = Result<Option<Reply>, CallError>;
+    /// What a call was answered with: a result, or a failure that may become a typed error. `None` for a cast.
+    type Output = Result<Option<Answered>, CallError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -173,9 +176,9 @@ impl Waiting {
     }
 
     /// Says why there is no end: or that there was a result, only without one.
-    fn give_up(&self) -> Result<Option<Reply>, CallError> {
+    fn give_up(&self) -> Result<Option<Answered>, CallError> {
         if let Some(early) = self.pending.take_early() {
-            return Ok(Some(early));
+            return self.answered(early);
         }
         let sent = self.pending.has_left();
         match self.monitor {
@@ -186,10 +189,20 @@ impl Waiting {
         }
     }
 
-    fn end(&self, outcome: Outcome) -> Result<Option<Reply>, CallError> {
+    fn answered(&self, reply: Reply) -> Result<Option<Answered>, CallError> {
+        match reply.failure().map_err(CallError::Decode)? {
+            None => Ok(Some(Ok(reply))),
+            Some(failure) if self.transport.types_module(failure.module()) => {
+                Ok(Some(Err(failure)))
+            }
+            Some(failure) => Err(CallError::Failure(failure)),
+        }
+    }
+
+    fn end(&self, outcome: Outcome) -> Result<Option<Answered>, CallError> {
         match outcome {
             Outcome::Confirmed => Ok(None),
-            Outcome::Answered(reply) => Ok(Some(reply)),
+            Outcome::Answered(reply) => self.answered(reply),
             Outcome::Refused => Err(CallError::Refused),
             Outcome::Interrupted => Err(CallError::Interrupted),
             Outcome::Unsent(error) => Err(CallError::Unavailable(error)),
@@ -232,19 +245,18 @@ impl<R: Returns<IS_RESULT>, const IS_RESULT: bool> Future for Call<R, IS_RESULT>
     type Output = CallResult<R::Value, R::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = match ready!(self.exchange.as_mut().poll(cx)) {
-            Ok(Some(reply)) => reply,
+        let answered = match ready!(self.exchange.as_mut().poll(cx)) {
+            Ok(Some(answered)) => answered,
             // A cast's end cannot reach a call: its requests have an id.
             Ok(None) => return Poll::Ready(Err(finished().widen())),
             Err(error) => return Poll::Ready(Err(error.widen())),
         };
-        Poll::Ready(match reply.failure() {
-            Ok(None) => json::from_str(reply.result()).map_err(CallError::Decode),
-            Ok(Some(failure)) => Err(match R::Error::from_failure(failure) {
+        Poll::Ready(match answered {
+            Ok(reply) => json::from_str(reply.result()).map_err(CallError::Decode),
+            Err(failure) => Err(match R::Error::from_failure(failure) {
                 Ok(error) => CallError::Method(error),
                 Err(failure) => CallError::Failure(failure),
             }),
-            Err(error) => Err(CallError::Decode(error)),
         })
     }
 }

@@ -80,6 +80,72 @@ impl Context {
         self.value("project_id").or_else(|| self.value("project"))
     }
 
+    /// Returns the user's name, `user_name`.
+    #[must_use]
+    pub fn user_name(&self) -> Option<String> {
+        self.value("user_name")
+    }
+
+    /// Returns the project's name, `project_name`.
+    #[must_use]
+    pub fn project_name(&self) -> Option<String> {
+        self.value("project_name")
+    }
+
+    /// Returns the id of the domain that the token is for: `domain_id`, or `domain`.
+    #[must_use]
+    pub fn domain_id(&self) -> Option<String> {
+        self.value("domain_id").or_else(|| self.value("domain"))
+    }
+
+    /// Returns the id of the user's domain: `user_domain_id`, or `user_domain`.
+    #[must_use]
+    pub fn user_domain_id(&self) -> Option<String> {
+        self.value("user_domain_id").or_else(|| self.value("user_domain"))
+    }
+
+    /// Returns the id of the project's domain: `project_domain_id`, or `project_domain`.
+    #[must_use]
+    pub fn project_domain_id(&self) -> Option<String> {
+        self.value("project_domain_id").or_else(|| self.value("project_domain"))
+    }
+
+    /// Returns the system scope, `all` where there is one.
+    #[must_use]
+    pub fn system_scope(&self) -> Option<String> {
+        self.value("system_scope")
+    }
+
+    /// Returns the user's token. It is shown in no log by this library; keep it so.
+    #[must_use]
+    pub fn auth_token(&self) -> Option<String> {
+        self.value("auth_token")
+    }
+
+    /// Returns the id under which the services that took part in a larger request know it.
+    #[must_use]
+    pub fn global_request_id(&self) -> Option<String> {
+        self.value("global_request_id")
+    }
+
+    /// Returns the id of the resource that the request is about.
+    #[must_use]
+    pub fn resource_uuid(&self) -> Option<String> {
+        self.value("resource_uuid")
+    }
+
+    /// Returns the W3C trace context that the request belongs to, as tracing peers send it.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        self.value("traceparent")
+    }
+
+    /// Sets the W3C trace context, so that peers' spans are children of the caller's.
+    #[must_use]
+    pub fn with_traceparent(self, traceparent: &str) -> Self {
+        self.with("traceparent", traceparent)
+    }
+
     /// Returns the id under which logs and peers know this request.
     #[must_use]
     pub fn request_id(&self) -> Option<String> {
@@ -96,6 +162,24 @@ impl Context {
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.value("is_admin").unwrap_or_default()
+    }
+
+    /// Whether the user administrates the administrators' project. Absent is yes, as in oslo.context.
+    #[must_use]
+    pub fn is_admin_project(&self) -> bool {
+        self.value("is_admin_project").unwrap_or(true)
+    }
+
+    /// Whether the user may only read.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.value("read_only").unwrap_or_default()
+    }
+
+    /// Whether the user asks for what is deleted, too.
+    #[must_use]
+    pub fn shows_deleted(&self) -> bool {
+        self.value("show_deleted").unwrap_or_default()
     }
 
     /// Returns when calls made with this context end at the latest.

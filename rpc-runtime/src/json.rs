@@ -10,9 +10,11 @@
 //! - What nobody looks at may be nested to any depth. What is decoded, to 128 levels.
 
 mod read;
+mod typed;
 mod write;
 
 pub(crate) use read::{Reader, from_str, object, raw};
+pub(crate) use typed::untyped;
 pub(crate) use write::{Nested, nested, nested_text, refuse, refuse_compounds, text};
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ mod returns;
 mod server;
 mod transport;
 mod url;
+pub mod wire;
 
 pub use args::{Arg, Args, Wire};
 pub use call::{Call, Cast};

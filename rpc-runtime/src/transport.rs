@@ -47,6 +47,7 @@ struct Inner {
     control_exchange: Arc<str>,
     timeout: Duration,
     compression: Option<Compression>,
+    typed_modules: Option<Arc<[String]>>,
 }
 
 enum Driver {
@@ -72,6 +73,7 @@ impl Transport {
             timeout: TransportBuilder::TIMEOUT,
             wait_for_broker: None,
             compression: None,
+            typed_modules: None,
         }
     }
 
@@ -116,6 +118,12 @@ impl Transport {
 
     pub(crate) fn timeout(&self) -> Duration {
         self.0.timeout
+    }
+
+    /// Whether a failure of `module` may become a typed error.
+    pub(crate) fn types_module(&self, module: &str) -> bool {
+        module == "builtins"
+            || self.0.typed_modules.as_ref().is_none_or(|known| known.iter().any(|m| m == module))
     }
 
     /// Compresses a body, if this transport does.
@@ -177,6 +185,7 @@ pub struct TransportBuilder {
     timeout: Duration,
     wait_for_broker: Option<Duration>,
     compression: Option<Compression>,
+    typed_modules: Option<Arc<[String]>>,
 }
 
 impl TransportBuilder {
@@ -207,6 +216,14 @@ impl TransportBuilder {
     /// Compresses what is sent (`kombu_compression`). Default: nothing is. Every peer reads both kinds.
     pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
         self.compression = compression.into();
+        self
+    }
+
+    /// Lets only failures of these modules, and of `builtins`, arrive as the typed errors that interfaces declare
+    /// (`allowed_remote_exmods`); all others arrive as [`CallError::Failure`](crate::CallError::Failure). Default: what
+    /// an interface declares is allowed. Nothing of a failure is executed in either case.
+    pub fn typed_modules<M: Into<String>>(mut self, modules: impl IntoIterator<Item = M>) -> Self {
+        self.typed_modules = Some(modules.into_iter().map(Into::into).collect());
         self
     }
 
@@ -241,6 +258,7 @@ impl TransportBuilder {
             control_exchange: self.control_exchange,
             timeout: self.timeout,
             compression: self.compression,
+            typed_modules: self.typed_modules,
         })))
     }
 }

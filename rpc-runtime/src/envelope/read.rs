@@ -33,7 +33,7 @@ pub(crate) fn open(body: &[u8]) -> Result<Cow<'_, str>, EnvelopeError> {
     })
     .map_err(EnvelopeError::Json)?;
     let (Some(version), Some(message)) = (version, message) else {
-        return Ok(Cow::Borrowed(body));
+        return json::untyped(body).map_err(EnvelopeError::Json);
     };
     if string(version).as_deref() != Some("2.0") {
         return Err(EnvelopeError::Version);

@@ -96,7 +96,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Returns the next byte that is not white space, without taking it.
-    fn peek(&mut self) -> Option<u8> {
+    pub(super) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -116,7 +116,11 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads what is separated by commas, up to the bracket `end`.
-    fn list(&mut self, end: u8, mut one: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    pub(super) fn list(
+        &mut self,
+        end: u8,
+        mut one: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         if self.peek() == Some(end) {
             self.at += 1;
             return Ok(());
@@ -197,7 +201,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads the key of a member, and the colon behind it.
-    fn key(&mut self) -> Result<Cow<'de, str>> {
+    pub(super) fn key(&mut self) -> Result<Cow<'de, str>> {
         if self.peek() != Some(b'"') {
             return Err(self.error("expected a key"));
         }
@@ -368,7 +372,7 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads what is inside brackets, one level deeper.
-    fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth == MAX_DEPTH {
             return Err(self.error("nested too deeply"));
         }
