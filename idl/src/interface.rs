@@ -87,8 +87,7 @@ impl<'a> Interface<'a> {
     /// Whether its servers take a request of this namespace.
     #[must_use]
     pub fn takes_namespace(&self, namespace: Option<&str>) -> bool {
-        self.namespace == namespace
-            || self.legacy_namespaces.iter().any(|&legacy| legacy == namespace)
+        self.namespace == namespace || self.legacy_namespaces.contains(&namespace)
     }
 
     /// Returns the method whose wire name is `name`.

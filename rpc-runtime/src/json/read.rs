@@ -340,7 +340,9 @@ impl<'de> Reader<'de> {
                 Some(b't') if self.word("true") => {}
                 Some(b'f') if self.word("false") => {}
                 Some(b'n') if self.word("null") => {}
-                _ => drop(self.number()?),
+                _ => {
+                    self.number()?;
+                }
             }
             // A value has ended: close what ends with it, or go on to the next one.
             loop {
