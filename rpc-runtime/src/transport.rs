@@ -19,7 +19,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Compression, TransportError,
+    Compression, RabbitOptions, TransportError,
     pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
     url::{Scheme, TransportUrl},
@@ -74,6 +74,7 @@ impl Transport {
             wait_for_broker: None,
             compression: None,
             typed_modules: None,
+            rabbit: RabbitOptions::default(),
         }
     }
 
@@ -186,6 +187,7 @@ pub struct TransportBuilder {
     wait_for_broker: Option<Duration>,
     compression: Option<Compression>,
     typed_modules: Option<Arc<[String]>>,
+    rabbit: RabbitOptions,
 }
 
 impl TransportBuilder {
@@ -219,6 +221,12 @@ impl TransportBuilder {
         self
     }
 
+    /// Sets how queues are laid out on RabbitMQ. An embedded broker has no use for it.
+    pub fn rabbit(mut self, options: RabbitOptions) -> Self {
+        self.rabbit = options;
+        self
+    }
+
     /// Lets only failures of these modules, and of `builtins`, arrive as the typed errors that interfaces declare
     /// (`allowed_remote_exmods`); all others arrive as [`CallError::Failure`](crate::CallError::Failure). Default: what
     /// an interface declares is allowed. Nothing of a failure is executed in either case.
@@ -236,6 +244,7 @@ impl TransportBuilder {
     /// Dropping the future gives up connecting.
     pub async fn connect(self) -> Result<Transport, TransportError> {
         let url: TransportUrl = self.url.parse()?;
+        self.rabbit.validate()?;
         let replies = Arc::new(Replies::new());
         let driver = match url.scheme() {
             Scheme::Memory => {
@@ -243,7 +252,13 @@ impl TransportBuilder {
             }
             #[cfg(feature = "rabbit")]
             Scheme::Rabbit { .. } => Driver::Rabbit(
-                rabbit::Link::connect(&url, Arc::clone(&replies), self.wait_for_broker).await?,
+                rabbit::Link::connect(
+                    &url,
+                    Arc::clone(&replies),
+                    self.wait_for_broker,
+                    self.rabbit,
+                )
+                .await?,
             ),
             #[cfg(not(feature = "rabbit"))]
             Scheme::Rabbit { .. } => {
@@ -271,6 +286,7 @@ impl fmt::Debug for TransportBuilder {
             .field("timeout", &self.timeout)
             .field("wait_for_broker", &self.wait_for_broker)
             .field("compression", &self.compression)
+            .field("rabbit", &self.rabbit)
             .finish_non_exhaustive()
     }
 }

@@ -4,9 +4,9 @@ use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties,
     options::{BasicPublishOptions, QueueDeclareOptions},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
-use rpc_runtime::{Context, TransportErrorKind};
+use rpc_runtime::{Context, RabbitOptions, TransportErrorKind};
 use tests::{World, rabbitmqctl, soon};
 
 use crate::{
@@ -157,19 +157,18 @@ async fn declarations_equal_the_recorded_layout_and_a_clean_end_takes_its_own_aw
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_with_other_properties_is_a_mismatch_that_names_it() {
     let Some(world) = World::rabbit() else { return };
-    let declare = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    stranger(&world)
-        .await
-        .queue_declare(world.topic().into(), declare, FieldTable::default())
-        .await
-        .expect("declared");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(5));
+    let declare = QueueDeclareOptions::default();
+    let channel = stranger(&world).await;
+    channel.queue_declare(world.topic().into(), declare, arguments).await.expect("declared");
     let transport = world.transport().await;
     let bound = world.server(&transport, "h").serve(AdderServer::new(Slow::default())).bind().await;
-    let error = bound.map(drop).expect_err("the queue is durable");
+    let error = bound.map(drop).expect_err("the queue is limited");
     assert_eq!(error.kind(), TransportErrorKind::Mismatch);
     assert!(error.to_string().contains(world.topic()), "{error}");
     let cause = std::error::Error::source(&error).expect("the broker's own words").to_string();
-    assert!(cause.contains("durable"), "{cause}");
+    assert!(cause.contains("x-max-length"), "{cause}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,5 +192,77 @@ async fn closing_the_transport_takes_its_own_queues_away_also_under_a_running_se
             format!("{}.h false false false stays", world.topic()),
         ];
         assert_eq!(left, expected, "round {round}");
+    }
+}
+
+/// Returns a queue's kind and whether it is durable, as the broker lists them.
+async fn kind(world: &World, queue: &str) -> Option<String> {
+    let queues = list(world, &["list_queues", "name", "type", "durable", "auto_delete"]).await?;
+    let queue = queues.iter().find(|listed| listed["name"] == queue).expect("the queue");
+    Some(format!("{} {} {}", queue["type"], queue["durable"], queue["auto_delete"]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_layout_serves_calls_casts_and_fanouts() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let options = RabbitOptions::default;
+    for (exchange, layout, expected) in [
+        ("classic", options(), r#""classic" false false"#),
+        ("durable", options().durable_queues(true), r#""classic" true false"#),
+        ("passing", options().auto_delete(true), r#""classic" false true"#),
+        (
+            "quorum",
+            options().quorum_queues(true).quorum_delivery_limit(5),
+            r#""quorum" true false"#,
+        ),
+        (
+            "all-quorum",
+            options().quorum_queues(true).transient_quorum_queues(true),
+            r#""quorum" true false"#,
+        ),
+    ] {
+        let connect = |builder: rpc_runtime::TransportBuilder| {
+            builder.rabbit(layout.clone()).control_exchange(exchange)
+        };
+        let transport = world.connect(connect).await;
+        let topic = format!("{}-{exchange}", world.topic());
+        let slow = Slow::default();
+        let server = world.server(&transport, "h").topic(topic.as_str());
+        let server = server.serve(AdderServer::new(slow.clone())).bind().await;
+        let server = server.unwrap_or_else(|error| panic!("{exchange}: {error:?}")).run();
+        let client =
+            world.client::<adder::Api>(&transport).prepare().topic(topic.as_str()).client();
+        let ctx = Context::new();
+        assert_eq!(client.add(&ctx, 1, 2).await.expect("an answer"), 3, "{exchange}");
+        client.prepare().server("h").note(&ctx, 10).await.expect("confirmed");
+        client.prepare().fanout().note(&ctx, 11).await.expect("confirmed");
+        tests::eventually("both casts", || slow.ran.len() == 3).await;
+        assert_eq!(kind(&world, &topic).await.expect("a broker"), expected, "{exchange}");
+        server.shutdown(tests::SOON).await.expect("nothing runs");
+        transport.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lasts_longer_than_wanted_is_used_and_what_is_of_another_kind_is_named() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let durable = world.connect(|b| b.rabbit(RabbitOptions::default().durable_queues(true))).await;
+    let first = world.serve(&durable, "h", AdderServer::new(Slow::default())).await;
+    // The original's default refuses to start beside a durable exchange, and its clients fail each send.
+    let plain = world.transport().await;
+    let second = world.serve(&plain, "i", AdderServer::new(Slow::default())).await;
+    let client = world.client::<adder::Api>(&plain);
+    assert_eq!(client.add(&Context::new(), 1, 2).await.expect("an answer"), 3);
+    let quorum = world.connect(|b| b.rabbit(RabbitOptions::default().quorum_queues(true))).await;
+    let server = world.server(&quorum, "h").serve(AdderServer::new(Slow::default())).bind().await;
+    let error = server.expect_err("a classic queue is no quorum queue");
+    assert_eq!(error.kind(), TransportErrorKind::Mismatch);
+    let cause = std::error::Error::source(&error).expect("a cause").to_string();
+    assert!(error.to_string().contains(world.topic()), "{error}");
+    assert!(cause.contains("x-queue-type") && cause.contains("quorum"), "{cause}");
+    for server in [first, second] {
+        server.shutdown(tests::SOON).await.expect("nothing runs");
     }
 }

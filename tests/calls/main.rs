@@ -6,6 +6,7 @@ mod deadlines;
 mod delivery;
 mod failures;
 mod pasted;
+mod peers;
 mod shutdown;
 mod versions;
 

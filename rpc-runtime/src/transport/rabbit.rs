@@ -39,7 +39,7 @@ use self::{
 };
 use super::{Address, Answer, Tracker};
 use crate::{
-    TransportError, TransportErrorKind,
+    RabbitOptions, TransportError, TransportErrorKind,
     caps::Retry,
     pending::{Outcome, Pending},
     replies::Replies,
@@ -65,6 +65,7 @@ pub(crate) struct Link {
     closing: watch::Receiver<bool>,
     /// Counts the servers' consumers, whose farewell the connections wait for.
     listeners: Tracker,
+    options: Arc<RabbitOptions>,
 }
 
 impl Link {
@@ -72,7 +73,9 @@ impl Link {
         url: &TransportUrl,
         replies: Arc<Replies>,
         patience: Option<Duration>,
+        options: RabbitOptions,
     ) -> Result<Self, TransportError> {
+        let options = Arc::new(options);
         let (close, close_requested) = watch::channel(false);
         let (end, closing) = watch::channel(false);
         let (hang_up, hung_up) = watch::channel(false);
@@ -94,10 +97,16 @@ impl Link {
             publishing.clone(),
             is_answerable,
             close_requested.clone(),
+            Arc::clone(&options),
         );
         let publisher = tokio::spawn(publisher.run());
-        let consumer =
-            consumer::consume_replies(replies, consuming.clone(), answerable, closing.clone());
+        let consumer = consumer::consume_replies(
+            replies,
+            consuming.clone(),
+            answerable,
+            closing.clone(),
+            Arc::clone(&options),
+        );
         let consumer = tokio::spawn(consumer);
         let listeners = Tracker::default();
         let tasks = Tasks {
@@ -118,6 +127,7 @@ impl Link {
             ended,
             closing,
             listeners,
+            options,
         })
     }
 
@@ -140,7 +150,8 @@ impl Link {
             return Err(TransportError::closed());
         }
         let tracked = self.listeners.track();
-        Listener::bind(address, self.consuming.clone(), self.closing.clone(), tracked).await
+        let (consuming, closing) = (self.consuming.clone(), self.closing.clone());
+        Listener::bind(address, Arc::clone(&self.options), consuming, closing, tracked).await
     }
 
     pub(crate) async fn close(&self) {

@@ -33,10 +33,10 @@ use super::{
     OPERATION_LIMIT, broker_error, exchange_kind,
     supervisor::{Backoff, Generations, connected},
     told,
-    topology::{self, QueueDeclaration, Step},
+    topology::{self, Argument, QueueDeclaration, Step},
 };
 use crate::{
-    TransportError, TransportErrorKind,
+    RabbitOptions, TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
     replies::Replies,
     transport::{Address, Body, Delivery, Tracked},
@@ -106,6 +106,7 @@ pub(crate) struct Listener {
 impl Listener {
     pub(super) async fn bind(
         address: Address,
+        options: Arc<RabbitOptions>,
         generations: Generations,
         closing: watch::Receiver<bool>,
         tracked: Tracked,
@@ -117,6 +118,7 @@ impl Listener {
         let fanout_queue = format!("{}_fanout_{}", address.topic, uuid::Uuid::new_v4().simple());
         let task = ListenTask {
             address,
+            options,
             fanout_queue,
             generations,
             inbox: Arc::clone(&inbox),
@@ -168,6 +170,7 @@ impl fmt::Debug for Listener {
 /// What keeps a server's consumers up.
 struct ListenTask {
     address: Address,
+    options: Arc<RabbitOptions>,
     fanout_queue: String,
     generations: Generations,
     inbox: Arc<Inbox>,
@@ -271,16 +274,8 @@ impl ListenTask {
     async fn consume(&self, connection: &lapin::Connection) -> Result<Consuming, TransportError> {
         let failed = |what: String| move |error: lapin::Error| broker_error(&what, &error);
         let channel = connection.create_channel().await.map_err(failed("open a channel".into()))?;
-        for step in topology::server(&self.address, &self.fanout_queue) {
-            let what = match &step {
-                Step::Exchange(exchange) => format!("declare the exchange `{}`", exchange.name),
-                Step::Queue(queue) => format!("declare the queue `{}`", queue.name),
-                Step::Bind { queue, exchange, .. } => {
-                    format!("bind the queue `{queue}` to the exchange `{exchange}`")
-                }
-            };
-            declare(&channel, step).await.map_err(failed(what))?;
-        }
+        declare_all(connection, topology::server(&self.address, &self.fanout_queue, &self.options))
+            .await?;
         let qos = channel.basic_qos(self.address.prefetch, BasicQosOptions::default());
         qos.await.map_err(failed("limit the prefetch".into()))?;
         let tags = ["1", "2", "3"].map(ShortString::from);
@@ -290,8 +285,8 @@ impl ListenTask {
         {
             let what = format!("consume the queue `{queue}`");
             let options = BasicConsumeOptions::default();
-            let consumer =
-                channel.basic_consume(queue.into(), tag.clone(), options, FieldTable::default());
+            let arguments = consuming(&self.options);
+            let consumer = channel.basic_consume(queue.into(), tag.clone(), options, arguments);
             let consumer = consumer.await.map_err(failed(what))?;
             deliveries.push(consumer.map(Result::ok).chain(once(ready(None))).boxed());
         }
@@ -361,11 +356,57 @@ pub(super) fn compression(properties: &BasicProperties) -> Option<&str> {
     })
 }
 
+/// Declares one thing after the other, on a channel of their own: a refusal closes it.
+///
+/// What exists and only lasts longer or shorter than it should is used as it is.
+async fn declare_all(
+    connection: &lapin::Connection,
+    steps: Vec<Step>,
+) -> Result<(), TransportError> {
+    let opened = || async {
+        let channel = connection.create_channel().await;
+        channel.map_err(|error| broker_error("open a channel", &error))
+    };
+    let mut channel = opened().await?;
+    for step in steps {
+        let what = match &step {
+            Step::Exchange(exchange) => format!("declare the exchange `{}`", exchange.name),
+            Step::Queue(queue) => format!("declare the queue `{}`", queue.name),
+            Step::Bind { queue, exchange, .. } => {
+                format!("bind the queue `{queue}` to the exchange `{exchange}`")
+            }
+        };
+        match declare(&channel, step).await {
+            Ok(()) => {}
+            Err(error) if is_usable(&error) => {
+                tracing::warn!(%error, "cannot {what}: using it as it is");
+                channel = opened().await?;
+            }
+            Err(error) => return Err(broker_error(&what, &error)),
+        }
+    }
+    let closed = channel.close(200, "done".into());
+    let _ = timeout(OPERATION_LIMIT, closed).await;
+    Ok(())
+}
+
+/// Whether a declaration was refused for a difference that does not matter to who uses the thing.
+fn is_usable(error: &lapin::Error) -> bool {
+    let text = error.to_string();
+    broker_error("", error).kind() == TransportErrorKind::Mismatch
+        && ["inequivalent arg 'durable'", "inequivalent arg 'auto_delete'"]
+            .iter()
+            .any(|difference| text.contains(difference))
+}
+
 async fn declare(channel: &Channel, step: Step) -> lapin::Result<()> {
     match step {
         Step::Exchange(exchange) => {
-            let options =
-                ExchangeDeclareOptions { auto_delete: exchange.auto_delete, ..Default::default() };
+            let options = ExchangeDeclareOptions {
+                durable: exchange.durable,
+                auto_delete: exchange.auto_delete,
+                ..Default::default()
+            };
             let kind = exchange_kind(exchange.kind);
             channel
                 .exchange_declare(exchange.name.into(), kind, options, FieldTable::default())
@@ -389,13 +430,28 @@ async fn declare(channel: &Channel, step: Step) -> lapin::Result<()> {
 
 async fn declare_queue(channel: &Channel, queue: QueueDeclaration) -> lapin::Result<()> {
     let mut arguments = FieldTable::default();
-    if let Some(expires) = queue.expires {
-        arguments.insert("x-expires".into(), AMQPValue::LongInt(expires));
+    for (name, value) in queue.arguments {
+        let value = match value {
+            Argument::Text(text) => AMQPValue::LongString(text.into()),
+            Argument::Number(number) => AMQPValue::LongInt(number),
+        };
+        arguments.insert(name.into(), value);
     }
-    channel
-        .queue_declare(queue.name.into(), QueueDeclareOptions::default(), arguments)
-        .await
-        .map(drop)
+    let options = QueueDeclareOptions {
+        durable: queue.durable,
+        auto_delete: queue.auto_delete,
+        ..QueueDeclareOptions::default()
+    };
+    channel.queue_declare(queue.name.into(), options, arguments).await.map(drop)
+}
+
+/// The arguments of a consumer.
+fn consuming(options: &RabbitOptions) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    if options.cancel_on_failover {
+        arguments.insert("x-cancel-on-ha-failover".into(), AMQPValue::Boolean(true));
+    }
+    arguments
 }
 
 /// Keeps the reply queue consumed, and tells through `answerable` whether it is.
@@ -404,6 +460,7 @@ pub(super) async fn consume_replies(
     mut generations: Generations,
     answerable: watch::Sender<bool>,
     mut closing: watch::Receiver<bool>,
+    options: Arc<RabbitOptions>,
 ) {
     let mut backoff = Backoff::new(Duration::from_secs(2));
     loop {
@@ -413,7 +470,7 @@ pub(super) async fn consume_replies(
             else => return,
         };
         let since = Instant::now();
-        let set_up = set_up_replies(&generation.connection, replies.queue());
+        let set_up = set_up_replies(&generation.connection, replies.queue(), &options);
         match timeout(OPERATION_LIMIT, set_up).await {
             Ok(Ok((channel, mut consumer))) => {
                 answerable.send_replace(true);
@@ -446,13 +503,13 @@ pub(super) async fn consume_replies(
 async fn set_up_replies(
     connection: &lapin::Connection,
     queue: &str,
+    options: &RabbitOptions,
 ) -> lapin::Result<(Channel, Consumer)> {
     let channel = connection.create_channel().await?;
-    declare_queue(&channel, topology::replies(queue)).await?;
+    declare_queue(&channel, topology::transient(queue.to_owned(), options)).await?;
     channel.basic_qos(REPLY_PREFETCH, BasicQosOptions::default()).await?;
-    let options = BasicConsumeOptions::default();
-    let consumer =
-        channel.basic_consume(queue.into(), "1".into(), options, FieldTable::default()).await?;
+    let (consume, arguments) = (BasicConsumeOptions::default(), consuming(options));
+    let consumer = channel.basic_consume(queue.into(), "1".into(), consume, arguments).await?;
     Ok((channel, consumer))
 }
 

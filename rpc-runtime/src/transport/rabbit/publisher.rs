@@ -23,6 +23,7 @@ use super::{
     told,
 };
 use crate::{
+    RabbitOptions,
     caps::Retry,
     pending::{Outcome, Pending},
 };
@@ -73,6 +74,7 @@ pub(super) struct Publisher {
     answerable: watch::Receiver<bool>,
     timers: BinaryHeap<Reverse<Timer>>,
     absent: Absent<ReplyJob>,
+    options: Arc<RabbitOptions>,
     /// Set when nothing new comes any more: what is there is sent, and then the task ends.
     closing: watch::Receiver<bool>,
 }
@@ -90,8 +92,10 @@ impl Publisher {
         generations: Generations,
         answerable: watch::Receiver<bool>,
         closing: watch::Receiver<bool>,
+        options: Arc<RabbitOptions>,
     ) -> Self {
         Self {
+            options,
             queue,
             generations,
             answerable,
@@ -109,7 +113,7 @@ impl Publisher {
             else {
                 return;
             };
-            match Session::open(generation).await {
+            match Session::open(generation, Arc::clone(&self.options)).await {
                 Ok(session) => {
                     let since = Instant::now();
                     if let End::Drained = self.session(session).await {

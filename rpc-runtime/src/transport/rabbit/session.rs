@@ -16,7 +16,7 @@ use super::{
     queue::ReplyRest, supervisor::Generation, topology,
 };
 use crate::{
-    TransportError, TransportErrorKind,
+    RabbitOptions, TransportError, TransportErrorKind,
     compression::unpack,
     envelope,
     pending::{Exchange, Outgoing, Pending},
@@ -52,6 +52,7 @@ pub(super) struct Session {
     /// For declarations: opened when first needed, and again after a failure.
     side: Option<Channel>,
     declared: HashSet<String>,
+    options: Arc<RabbitOptions>,
     pub(super) confirms: Confirms<Uuid, Flight>,
 }
 impl Flight {
@@ -66,7 +67,10 @@ impl Flight {
 }
 
 impl Session {
-    pub(super) async fn open(generation: Arc<Generation>) -> Result<Self, TransportError> {
+    pub(super) async fn open(
+        generation: Arc<Generation>,
+        options: Arc<RabbitOptions>,
+    ) -> Result<Self, TransportError> {
         let opened = async {
             let channel = generation.connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -87,6 +91,7 @@ impl Session {
             channel,
             side: None,
             declared: HashSet::new(),
+            options,
             confirms: Confirms::new(),
         })
     }
@@ -96,7 +101,7 @@ impl Session {
     /// A fanout exchange goes when its last server goes, so it is declared each time. Returns whether the connection
     /// is still good.
     pub(super) async fn declare(&mut self, exchange: &Exchange) -> bool {
-        let Some(declaration) = topology::publishing(exchange) else { return true };
+        let Some(declaration) = topology::publishing(exchange, &self.options) else { return true };
         if self.declared.contains(&declaration.name) {
             return true;
         }
@@ -108,6 +113,7 @@ impl Session {
                 None => connection.create_channel().await?,
             };
             let options = ExchangeDeclareOptions {
+                durable: declaration.durable,
                 auto_delete: declaration.auto_delete,
                 ..Default::default()
             };

@@ -1,12 +1,8 @@
 //! What is declared at the broker: exchanges, queues and bindings, in the original's layout (wire: section 5).
 //!
-//! Plain data from plain names. Nobody here talks to a broker.
+//! Plain data from plain names and options. Nobody here talks to a broker.
 
-use crate::{pending::Exchange, transport::Address};
-
-/// How long a reply queue or a fanout queue outlives its consumer, in milliseconds
-/// (`rabbit_transient_queues_ttl`, 1800 s).
-const TRANSIENT_TTL: i32 = 1_800_000;
+use crate::{RabbitOptions, pending::Exchange, transport::Address};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -14,20 +10,30 @@ pub(super) enum Kind {
     Fanout,
 }
 
-/// An exchange to declare. None is durable.
+/// An exchange to declare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ExchangeDeclaration {
     pub(super) name: String,
     pub(super) kind: Kind,
+    pub(super) durable: bool,
     pub(super) auto_delete: bool,
 }
 
-/// A queue to declare. None is durable, exclusive or auto-delete.
+/// A queue to declare. None is exclusive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct QueueDeclaration {
     pub(super) name: String,
-    /// The `x-expires` argument, in milliseconds.
-    pub(super) expires: Option<i32>,
+    pub(super) durable: bool,
+    pub(super) auto_delete: bool,
+    pub(super) arguments: Vec<(&'static str, Argument)>,
+}
+
+/// The value of a queue's argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Argument {
+    Text(&'static str),
+    /// RabbitMQ takes whole numbers of any width for equal, and no other kind of number.
+    Number(i32),
 }
 
 /// One step of a set-up.
@@ -38,23 +44,71 @@ pub(super) enum Step {
     Bind { queue: String, exchange: String, key: String },
 }
 
+/// A control exchange.
+fn control(name: String, options: &RabbitOptions) -> ExchangeDeclaration {
+    let durable = options.durable || options.quorum;
+    ExchangeDeclaration { name, kind: Kind::Topic, durable, auto_delete: options.auto_delete }
+}
+
+/// The exchange of a topic that every server of it is bound to.
+fn broadcast(name: String, options: &RabbitOptions) -> ExchangeDeclaration {
+    let durable = options.transient_quorum;
+    ExchangeDeclaration { name, kind: Kind::Fanout, durable, auto_delete: true }
+}
+
 /// What a publisher declares before it publishes to `exchange`: nothing for the default one.
-pub(super) fn publishing(exchange: &Exchange) -> Option<ExchangeDeclaration> {
+pub(super) fn publishing(
+    exchange: &Exchange,
+    options: &RabbitOptions,
+) -> Option<ExchangeDeclaration> {
     let name = exchange.name().to_owned();
     match exchange {
         Exchange::Default => None,
-        Exchange::Topic(_) => {
-            Some(ExchangeDeclaration { name, kind: Kind::Topic, auto_delete: false })
-        }
-        Exchange::Fanout(_) => {
-            Some(ExchangeDeclaration { name, kind: Kind::Fanout, auto_delete: true })
-        }
+        Exchange::Topic(_) => Some(control(name, options)),
+        Exchange::Fanout(_) => Some(broadcast(name, options)),
     }
 }
 
-/// The queue that a client's replies come to. It is bound to nothing: the default exchange knows every queue.
-pub(super) fn replies(queue: &str) -> QueueDeclaration {
-    QueueDeclaration { name: queue.to_owned(), expires: Some(TRANSIENT_TTL) }
+/// The queue of a topic or a host, that servers share or come back to.
+fn shared(name: String, options: &RabbitOptions) -> QueueDeclaration {
+    QueueDeclaration {
+        name,
+        durable: options.durable || options.quorum,
+        auto_delete: options.auto_delete,
+        arguments: arguments(options.quorum, options),
+    }
+}
+
+/// A queue of one process: for replies, or for fanout casts. It goes when nobody has consumed it for a while.
+///
+/// The one for replies is bound to nothing: the default exchange knows every queue.
+pub(super) fn transient(name: String, options: &RabbitOptions) -> QueueDeclaration {
+    let mut arguments = arguments(options.transient_quorum, options);
+    if let Ok(millis @ 1..) = i32::try_from(options.transient_ttl.as_millis()) {
+        arguments.push(("x-expires", Argument::Number(millis)));
+    }
+    QueueDeclaration { name, durable: options.transient_quorum, auto_delete: false, arguments }
+}
+
+fn arguments(quorum: bool, options: &RabbitOptions) -> Vec<(&'static str, Argument)> {
+    let mut arguments = Vec::new();
+    if options.ha {
+        arguments.push(("x-ha-policy", Argument::Text("all")));
+    }
+    if !quorum {
+        return arguments;
+    }
+    arguments.push(("x-queue-type", Argument::Text("quorum")));
+    for (name, limit) in [
+        ("x-delivery-limit", options.delivery_limit),
+        ("x-max-in-memory-length", options.max_memory_length),
+        ("x-max-in-memory-bytes", options.max_memory_bytes),
+    ] {
+        if let Ok(limit @ 1..) = i32::try_from(limit) {
+            arguments.push((name, Argument::Number(limit)));
+        }
+    }
+    arguments
 }
 
 /// The queues that a server consumes, in the order in which it does: topic, host, fanout.
@@ -67,76 +121,148 @@ pub(super) fn queues(address: &Address, fanout_queue: &str) -> [String; 3] {
 }
 
 /// What a server declares, in the original's order.
-pub(super) fn server(address: &Address, fanout_queue: &str) -> Vec<Step> {
-    let fanout_exchange = format!("{}_fanout", address.topic);
+pub(super) fn server(address: &Address, fanout_queue: &str, options: &RabbitOptions) -> Vec<Step> {
     let [topic, host, fanout] = queues(address, fanout_queue);
-    let control = ExchangeDeclaration {
-        name: address.exchange.to_string(),
-        kind: Kind::Topic,
-        auto_delete: false,
+    let exchange = address.exchange.to_string();
+    let fanout_exchange = format!("{}_fanout", address.topic);
+    let bound = |queue: String| {
+        let (exchange, key) = (exchange.clone(), queue.clone());
+        let declared = Step::Queue(shared(queue.clone(), options));
+        [declared, Step::Bind { queue, exchange, key }]
     };
-    let broadcast = ExchangeDeclaration {
-        name: fanout_exchange.clone(),
-        kind: Kind::Fanout,
-        auto_delete: true,
-    };
-    let shared = |queue: String| {
-        let bind = Step::Bind {
-            queue: queue.clone(),
-            exchange: address.exchange.to_string(),
-            key: queue.clone(),
-        };
-        [Step::Queue(QueueDeclaration { name: queue, expires: None }), bind]
-    };
-    let mut steps = vec![Step::Exchange(control)];
-    steps.extend(shared(topic));
-    steps.extend(shared(host));
-    steps.push(Step::Exchange(broadcast));
-    steps
-        .push(Step::Queue(QueueDeclaration { name: fanout.clone(), expires: Some(TRANSIENT_TTL) }));
-    steps.push(Step::Bind {
-        queue: fanout,
-        exchange: fanout_exchange,
-        key: address.topic.to_string(),
-    });
+    let mut steps = vec![Step::Exchange(control(exchange.clone(), options))];
+    steps.extend(bound(topic));
+    steps.extend(bound(host));
+    steps.push(Step::Exchange(broadcast(fanout_exchange.clone(), options)));
+    steps.push(Step::Queue(transient(fanout.clone(), options)));
+    let key = address.topic.to_string();
+    steps.push(Step::Bind { queue: fanout, exchange: fanout_exchange, key });
     steps
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn a_server_declares_the_recorded_layout() {
-        let address = Address {
-            exchange: "openstack".into(),
-            topic: "t".into(),
-            host: "h".into(),
-            prefetch: 1,
-        };
-        let steps: Vec<_> = server(&address, "t_fanout_1").iter().map(describe).collect();
-        assert_eq!(
-            steps,
-            [
-                "exchange openstack Topic false",
-                "queue t None",
-                "bind t openstack t",
-                "queue t.h None",
-                "bind t.h openstack t.h",
-                "exchange t_fanout Fanout true",
-                "queue t_fanout_1 Some(1800000)",
-                "bind t_fanout_1 t_fanout t",
-            ]
-        );
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::json::from_str;
+
+    /// Returns the options of a recorded variant. `None` if they are none of ours.
+    fn options(recorded: &Map<String, Value>) -> Option<RabbitOptions> {
+        let mut options = RabbitOptions::default();
+        for (name, value) in recorded {
+            let flag = value.as_bool().unwrap_or_default();
+            let number =
+                value.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or_default();
+            options = match name.as_str() {
+                "amqp_durable_queues" => options.durable_queues(flag),
+                "amqp_auto_delete" => options.auto_delete(flag),
+                "rabbit_quorum_queue" => options.quorum_queues(flag),
+                "rabbit_transient_quorum_queue" => options.transient_quorum_queues(flag),
+                "rabbit_quorum_delivery_limit" => options.quorum_delivery_limit(number),
+                "rabbit_quorum_max_memory_length" => options.quorum_max_memory_length(number),
+                "rabbit_quorum_max_memory_bytes" => options.quorum_max_memory_bytes(number),
+                "rabbit_ha_queues" => options.ha_queues(flag),
+                "rabbit_transient_queues_ttl" => {
+                    options.transient_queues_ttl(Duration::from_secs(number.into()))
+                }
+                "enable_cancel_on_failover" => options.cancel_on_failover(flag),
+                "control_exchange" | "rabbit_qos_prefetch_count" => options,
+                _ => return None,
+            };
+        }
+        Some(options)
     }
 
-    fn describe(step: &Step) -> String {
+    /// Writes a step as the recording has it.
+    fn written(step: &Step) -> Value {
         match step {
-            Step::Exchange(exchange) => {
-                format!("exchange {} {:?} {}", exchange.name, exchange.kind, exchange.auto_delete)
+            Step::Exchange(exchange) => json!(["exchange.declare", {
+                "exchange": exchange.name, "type": format!("{:?}", exchange.kind).to_lowercase(),
+                "durable": exchange.durable, "auto_delete": exchange.auto_delete, "arguments": {},
+            }]),
+            Step::Queue(queue) => {
+                let arguments = queue.arguments.iter().map(|(name, value)| match value {
+                    Argument::Text(text) => ((*name).to_owned(), json!(text)),
+                    Argument::Number(number) => ((*name).to_owned(), json!({"@I": number})),
+                });
+                json!(["queue.declare", {
+                    "queue": queue.name, "durable": queue.durable, "auto_delete": queue.auto_delete,
+                    "exclusive": false, "arguments": arguments.collect::<Map<_, _>>(),
+                }])
             }
-            Step::Queue(queue) => format!("queue {} {:?}", queue.name, queue.expires),
-            Step::Bind { queue, exchange, key } => format!("bind {queue} {exchange} {key}"),
+            Step::Bind { queue, exchange, key } => {
+                json!(["queue.bind", {"queue": queue, "exchange": exchange, "routing_key": key, "arguments": {}}])
+            }
         }
+    }
+
+    /// Returns the recorded declarations of one side, without what is the same in all.
+    fn recorded(methods: &Value) -> Vec<Value> {
+        let mut steps = Vec::new();
+        for method in methods.as_array().expect("a list") {
+            let name = method["method"].as_str().expect("text");
+            if !matches!(name, "exchange.declare" | "queue.declare" | "queue.bind") {
+                continue;
+            }
+            let mut args = method["args"].clone();
+            for same in ["passive", "internal", "nowait"] {
+                args.as_object_mut().expect("an object").remove(same);
+            }
+            let step = json!([name, args]);
+            // It declares its control exchange before each queue; once is enough.
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        steps
+    }
+
+    #[test]
+    fn declarations_equal_the_recorded_ones_for_every_variant() {
+        let text = include_str!("topology.json");
+        let variants: Vec<Value> = from_str(text).expect("JSON");
+        let (mut same, mut refused) = (0, 0);
+        for variant in &variants {
+            let name = variant["variant"].as_str().expect("text");
+            let Some(options) = options(variant["options"].as_object().expect("an object")) else {
+                continue;
+            };
+            if variant.get("error").is_some() {
+                assert!(options.validate().is_err(), "{name}");
+                refused += 1;
+                continue;
+            }
+            assert!(options.validate().is_ok(), "{name}");
+            let exchange = variant["options"]["control_exchange"].as_str().unwrap_or("openstack");
+            let theirs = recorded(&variant["server_methods"]);
+            let fanout = theirs
+                .iter()
+                .find_map(|step| step[1]["queue"].as_str().filter(|q| q.contains("_fanout_")));
+            let address = Address {
+                exchange: exchange.into(),
+                topic: "compute".into(),
+                host: "host1".into(),
+                prefetch: 1,
+            };
+            let steps = server(&address, fanout.expect("a queue"), &options);
+            assert_eq!(steps.iter().map(written).collect::<Vec<_>>(), theirs, "{name}: server");
+            let theirs = recorded(&variant["client_methods"]);
+            let reply_queue = theirs[0][1]["queue"].as_str().expect("a queue").to_owned();
+            let exchanges =
+                [Exchange::Topic(exchange.into()), Exchange::Fanout("compute_fanout".into())];
+            let mut ours = vec![written(&Step::Queue(transient(reply_queue, &options)))];
+            ours.extend(
+                exchanges
+                    .iter()
+                    .filter_map(|e| publishing(e, &options))
+                    .map(|e| written(&Step::Exchange(e))),
+            );
+            assert_eq!(ours, theirs, "{name}: client");
+            same += 1;
+        }
+        assert_eq!((variants.len(), same, refused), (20, 14, 2));
     }
 }
