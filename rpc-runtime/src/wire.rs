@@ -24,6 +24,27 @@
 //! assert_eq!(serde_json::from_str::<Lease>(&json).expect("it reads back").until, until);
 //! ```
 
+/// Keeps `text` as it is, if it is one value of the wire's JSON: also what `serde_json` would refuse, as `NaN` or a
+/// number of any size.
+///
+/// # Errors
+/// If it is not.
+pub fn raw(text: &str) -> Result<Box<serde_json::value::RawValue>, serde_json::Error> {
+    crate::json::raw(text)
+}
+
+/// Decodes one value of the wire's JSON, such as the text of a raw value: also what `serde_json` would refuse.
+///
+/// ```
+/// assert!(rpc_runtime::wire::read::<f64>("NaN").is_ok_and(f64::is_nan));
+/// ```
+///
+/// # Errors
+/// If it is not one, or not a `T`.
+pub fn read<'de, T: serde::Deserialize<'de>>(text: &'de str) -> Result<T, serde_json::Error> {
+    crate::json::from_str(text)
+}
+
 /// A point in time, in UTC: `2026-11-21T01:04:05.500000`, always with six digits and without a zone.
 ///
 /// What it reads may leave the fraction out, have a blank for the `T`, and name a zone, which is taken into account:

@@ -1,11 +1,15 @@
 """An RPC client of the original library: client.py URL TOPIC.
 
 Reads one JSON object a line and answers each with one: {"op": "call" | "cast" | "fanout", "method": …, "args": {…},
-"context": {…}, "server": …, "namespace": …, "version": …, "timeout": …, "exmods": […]}.
+"context": {…}, "server": …, "namespace": …, "version": …, "timeout": …, "monitor": …, "exmods": […]}. "types" calls with
+values of Python's own types, "values" with those that JSON has no form for.
 """
 
+import datetime
 import json
+import math
 import sys
+import uuid
 
 import oslo_messaging as messaging
 from oslo_config import cfg
@@ -21,19 +25,37 @@ def main():
         key = tuple(exmods)
         if key not in transports:
             transport = messaging.get_rpc_transport(conf, url=url, allowed_remote_exmods=list(exmods))
-            transports[key] = messaging.get_rpc_client(transport, messaging.Target(topic=topic))
+            # The factory came with release 14.1.
+            make = getattr(messaging, "get_rpc_client", messaging.RPCClient)
+            transports[key] = make(transport, messaging.Target(topic=topic))
         return transports[key]
 
     print("ready", flush=True)
     for line in sys.stdin:
         command = json.loads(line)
         options = {key: command[key] for key in ("server", "namespace", "version", "timeout") if command.get(key) is not None}
+        if "monitor" in command:
+            options["call_monitor_timeout"] = command["monitor"]
         if command["op"] == "fanout":
             options["fanout"] = True
         prepared = client(command.get("exmods", [])).prepare(**options)
-        send = prepared.call if command["op"] == "call" else prepared.cast
+        send = prepared.cast if command["op"] in ("cast", "fanout") else prepared.call
+        args = command.get("args", {})
+        values = [math.nan, -math.inf, 2**70, "\ud800", "é", -0.0]
+        if command["op"] == "types":
+            args = {
+                "at": datetime.datetime(2026, 11, 21, 1, 4, 5, 5),
+                "id": uuid.UUID(int=0x1234),
+                "raw": b"raw",
+                "set": {1, 2},
+            }
+        elif command["op"] == "values":
+            args = {"value": values}
         try:
-            answer = {"result": send(command.get("context", {}), command["method"], **command.get("args", {}))}
+            result = send(command.get("context", {}), command["method"], **args)
+            if command["op"] == "values":
+                result = "same" if repr(result) == repr(values) else repr(result)
+            answer = {"result": result}
         except Exception as error:
             answer = {
                 "error": {

@@ -1,4 +1,6 @@
 //! Live tests with the original library: its clients against our servers, our clients against its servers.
+//!
+//! Each runs with the current release and with two that deployments still have: 14.9.3 and 12.7.3.
 
 mod from_python;
 mod to_python;
@@ -11,6 +13,39 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
+/// The setting that tells where a Python with some release of the library is.
+#[derive(Clone, Copy)]
+struct Release(&'static str);
+
+/// Makes of each test three: one for each release.
+macro_rules! with_every_release {
+    ($(async fn $name:ident($release:ident: Release) $body:block)*) => {
+        $(async fn $name($release: $crate::Release) $body)*
+
+        mod current {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::Release("RPC_TEST_PYTHON")).await;
+            })*
+        }
+
+        mod release_14 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::Release("RPC_TEST_PYTHON_14")).await;
+            })*
+        }
+
+        mod release_12 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::Release("RPC_TEST_PYTHON_12")).await;
+            })*
+        }
+    };
+}
+use with_every_release;
+
 /// A Python program of this folder that runs: a line in, a line out. It ends when this is dropped.
 struct Peer {
     _process: Child,
@@ -19,14 +54,21 @@ struct Peer {
 }
 
 impl Peer {
-    /// Starts a program and waits until it is ready. `None` where there is no Python for it.
-    async fn start(program: &str, world: &World, args: &[&str]) -> Option<Self> {
-        let python = required("RPC_TEST_PYTHON")?;
+    /// Starts a program and waits until it is ready. `query` are options of its transport. `None` where there is no
+    /// Python for it.
+    async fn start(
+        release: Release,
+        program: &str,
+        world: &World,
+        query: &str,
+        args: &[&str],
+    ) -> Option<Self> {
+        let python = required(release.0)?;
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
         let mut process = Command::new(python)
             .arg(format!("{folder}/{program}"))
             // The one spelling of the scheme that the original knows.
-            .arg(world.url().replacen("amqp://", "rabbit://", 1))
+            .arg(world.url().replacen("amqp://", "rabbit://", 1) + query)
             .arg(world.topic())
             .args(args)
             .current_dir(folder)

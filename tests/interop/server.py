@@ -3,9 +3,12 @@
 Prints `ready` once it listens, and stops when its standard input ends.
 """
 
+import datetime
+import ipaddress
 import sys
 import threading
 import time
+import uuid
 
 import oslo_messaging as messaging
 from oslo_config import cfg
@@ -47,6 +50,17 @@ class Endpoint:
         time.sleep(seconds)
         return "slept"
 
+    def types(self, ctxt):
+        return {
+            "datetime": datetime.datetime(2026, 11, 21, 1, 4, 5, 5),
+            "uuid": uuid.UUID(int=0x1234),
+            "bytes": b"raw",
+            "ip": ipaddress.ip_address("10.0.0.1"),
+            "set": {1, 2},
+            "big": 2**70,
+            "nan": float("nan"),
+        }
+
     def record(self, ctxt, value):
         with self._lock:
             self._recorded.append(value)
@@ -66,7 +80,7 @@ class Control:
 def main():
     url, topic, host = sys.argv[1:]
     conf = cfg.CONF
-    conf([], project="peer")
+    conf(["--config-file", "server.conf"], project="peer")
     transport = messaging.get_rpc_transport(conf, url=url)
     target = messaging.Target(topic=topic, server=host)
     server = messaging.get_rpc_server(transport, target, [Endpoint(host), Control()], executor="threading")

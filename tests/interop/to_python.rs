@@ -1,11 +1,16 @@
 //! Our client, its server.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
 
-use rpc_runtime::{CallError, Context, RemoteError, rpc_api};
+use rpc_runtime::{CallError, Compression, Context, RemoteError, rpc_api, wire};
+use serde_json::value::RawValue;
 use tests::{World, eventually};
 
-use crate::Peer;
+use crate::{Peer, Release, with_every_release};
 
 /// What the Python server raises.
 #[derive(Debug, PartialEq, thiserror::Error, RemoteError)]
@@ -35,6 +40,30 @@ trait Python {
     async fn nonesuch(&self, ctx: Context) -> ();
 }
 
+/// What the Python server returns of its own types.
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
+struct Types {
+    #[serde(with = "wire::datetime")]
+    datetime: SystemTime,
+    #[serde(with = "wire::text")]
+    uuid: uuid::Uuid,
+    #[serde(with = "wire::bytes")]
+    bytes: Vec<u8>,
+    #[serde(with = "wire::text")]
+    ip: IpAddr,
+    set: BTreeSet<u8>,
+    big: u128,
+    nan: f64,
+}
+
+/// More of the Python server, for what needs other types.
+#[rpc_api(topic = "peer", version = "1.5")]
+trait Raw {
+    async fn echo(&self, ctx: Context, value: Box<RawValue>) -> Box<RawValue>;
+    async fn types(&self, ctx: Context) -> Types;
+    async fn oslo_rpc_server_ping(&self, ctx: Context) -> String;
+}
+
 /// Its other endpoint.
 #[rpc_api(topic = "peer", namespace = "control", version = "2.1")]
 trait Control {
@@ -42,100 +71,132 @@ trait Control {
     async fn ping(&self, ctx: Context) -> String;
 }
 
-async fn start(hosts: &[&str]) -> Option<(World, rpc_runtime::Transport, Vec<Peer>)> {
+async fn start(
+    release: Release,
+    hosts: &[&str],
+) -> Option<(World, rpc_runtime::Transport, Vec<Peer>)> {
     let world = World::rabbit()?;
     let mut peers = Vec::new();
     for host in hosts {
-        peers.push(Peer::start("server.py", &world, &[host]).await?);
+        peers.push(Peer::start(release, "server.py", &world, "", &[host]).await?);
     }
     let transport = world.transport().await;
     Some((world, transport, peers))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn calls_come_back_with_what_python_returns() {
-    let Some((world, transport, _peers)) = start(&["py"]).await else { return };
-    let (client, ctx) = (world.client::<python::Api>(&transport), Context::new());
-    assert_eq!(client.add(&ctx, 2_u32, 3_u32).await.expect("an answer"), 5);
-    client.nothing(&ctx).await.expect("an answer");
-    let value = serde_json::json!({"é": [1, -2.5, 1e300, null, true, "\u{1f600}\"\\\n"], "deep": {"a": {"b": {}}}});
-    assert_eq!(client.echo(&ctx, &value).await.expect("an answer"), value);
-    let control = world.client::<control::Api>(&transport);
-    assert_eq!(control.ping(&ctx).await.expect("an answer"), "pong");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn python_receives_the_context() {
-    let Some((world, transport, _peers)) = start(&["py"]).await else { return };
-    let client = world.client::<python::Api>(&transport);
-    let ctx =
-        Context::new().with("user_id", "u1").with("roles", ["admin"]).with("nested", [("a", 1)]);
-    let seen = client.context(&ctx).await.expect("an answer");
-    assert_eq!((&seen["user_id"], &seen["roles"][0]), (&"u1".into(), &"admin".into()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn casts_and_fanout_reach_python() {
-    let Some((world, transport, _peers)) = start(&["py1", "py2"]).await else { return };
-    let (client, ctx) = (world.client::<python::Api>(&transport), Context::new());
-    let (first, second) =
-        (client.prepare().server("py1").client(), client.prepare().server("py2").client());
-    assert_eq!(first.host(&ctx).await.expect("an answer"), "py1");
-    assert_eq!(second.host(&ctx).await.expect("an answer"), "py2");
-    first.record(&ctx, 1_u32).await.expect("confirmed");
-    client.prepare().fanout().record(&ctx, 2_u32).await.expect("confirmed");
-    for (host, expected) in [(&first, vec![1, 2]), (&second, vec![2])] {
-        let mut seen = Vec::new();
-        while seen.len() < expected.len() {
-            seen = host.recorded(&ctx).await.expect("an answer");
-        }
-        seen.sort_unstable();
-        assert_eq!(seen, expected);
+with_every_release! {
+    async fn calls_come_back_with_what_python_returns(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let (client, ctx) = (world.client::<python::Api>(&transport), Context::new());
+        assert_eq!(client.add(&ctx, 2_u32, 3_u32).await.expect("an answer"), 5);
+        client.nothing(&ctx).await.expect("an answer");
+        let value = serde_json::json!({"é": [1, -2.5, 1e300, null, true, "\u{1f600}\"\\\n"], "deep": {"a": {"b": {}}}});
+        assert_eq!(client.echo(&ctx, &value).await.expect("an answer"), value);
+        let control = world.client::<control::Api>(&transport);
+        assert_eq!(control.ping(&ctx).await.expect("an answer"), "pong");
     }
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn python_exceptions_arrive_as_types_or_as_they_are() {
-    let Some((world, transport, _peers)) = start(&["py"]).await else { return };
-    let (client, ctx) = (world.client::<python::Api>(&transport), Context::new());
-    match client.fail(&ctx, "own").await {
-        Err(CallError::Method(error)) => {
-            assert_eq!(error, PeerError::NotFound { name: "vm-1".to_owned() })
-        }
-        other => panic!("expected NotFound, not {other:?}"),
+    async fn python_receives_the_context(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let client = world.client::<python::Api>(&transport);
+        let ctx =
+            Context::new().with("user_id", "u1").with("roles", ["admin"]).with("nested", [("a", 1)]);
+        let seen = client.context(&ctx).await.expect("an answer");
+        assert_eq!((&seen["user_id"], &seen["roles"][0]), (&"u1".into(), &"admin".into()));
     }
-    match client.fail(&ctx, "value").await {
-        Err(CallError::Method(error)) => {
-            assert_eq!(error, PeerError::Value("bad value".to_owned(), 3))
-        }
-        other => panic!("expected ValueError, not {other:?}"),
-    }
-    match client.fail(&ctx, "key").await {
-        Err(CallError::Failure(failure)) => {
-            assert_eq!(
-                (failure.module(), failure.class(), failure.message()),
-                ("builtins", "KeyError", "'k'")
-            );
-            assert!(!failure.traceback().is_empty());
-        }
-        other => panic!("expected a failure, not {other:?}"),
-    }
-    let class = |ended: Result<(), CallError>| match ended {
-        Err(CallError::Failure(failure)) => failure.class().to_owned(),
-        other => panic!("expected a failure, not {other:?}"),
-    };
-    assert_eq!(class(client.nonesuch(&ctx).await), "NoSuchMethod");
-    let namespaced = client.prepare().namespace("nonesuch").client();
-    assert_eq!(class(namespaced.nothing(&ctx).await), "UnsupportedVersion");
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_python_method_ends_at_the_deadline() {
-    let Some((world, transport, _peers)) = start(&["py"]).await else { return };
-    let client = world.client::<python::Api>(&transport);
-    let hurried = client.prepare().timeout(Duration::from_millis(400)).client();
-    let ended = hurried.slow(&Context::new(), 1.5_f64).await;
-    assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
-    eventually("nothing to wait", || transport.pending_calls() == 0).await;
-    assert_eq!(client.slow(&Context::new(), 0.01_f64).await.expect("an answer"), "slept");
+    async fn casts_and_fanout_reach_python(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py1", "py2"]).await else { return };
+        let (client, ctx) = (world.client::<python::Api>(&transport), Context::new());
+        let (first, second) =
+            (client.prepare().server("py1").client(), client.prepare().server("py2").client());
+        assert_eq!(first.host(&ctx).await.expect("an answer"), "py1");
+        assert_eq!(second.host(&ctx).await.expect("an answer"), "py2");
+        first.record(&ctx, 1_u32).await.expect("confirmed");
+        client.prepare().fanout().record(&ctx, 2_u32).await.expect("confirmed");
+        for (host, expected) in [(&first, vec![1, 2]), (&second, vec![2])] {
+            let mut seen = Vec::new();
+            while seen.len() < expected.len() {
+                seen = host.recorded(&ctx).await.expect("an answer");
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, expected);
+        }
+    }
+
+    async fn python_exceptions_arrive_as_types_or_as_they_are(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let (client, ctx) = (world.client::<python::Api>(&transport), Context::new());
+        match client.fail(&ctx, "own").await {
+            Err(CallError::Method(error)) => {
+                assert_eq!(error, PeerError::NotFound { name: "vm-1".to_owned() })
+            }
+            other => panic!("expected NotFound, not {other:?}"),
+        }
+        match client.fail(&ctx, "value").await {
+            Err(CallError::Method(error)) => {
+                assert_eq!(error, PeerError::Value("bad value".to_owned(), 3))
+            }
+            other => panic!("expected ValueError, not {other:?}"),
+        }
+        match client.fail(&ctx, "key").await {
+            Err(CallError::Failure(failure)) => {
+                assert_eq!(
+                    (failure.module(), failure.class(), failure.message()),
+                    ("builtins", "KeyError", "'k'")
+                );
+                assert!(!failure.traceback().is_empty());
+            }
+            other => panic!("expected a failure, not {other:?}"),
+        }
+        let class = |ended: Result<(), CallError>| match ended {
+            Err(CallError::Failure(failure)) => failure.class().to_owned(),
+            other => panic!("expected a failure, not {other:?}"),
+        };
+        assert_eq!(class(client.nonesuch(&ctx).await), "NoSuchMethod");
+        let namespaced = client.prepare().namespace("nonesuch").client();
+        assert_eq!(class(namespaced.nothing(&ctx).await), "UnsupportedVersion");
+    }
+
+    async fn a_slow_python_method_ends_at_the_deadline(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let client = world.client::<python::Api>(&transport);
+        let hurried = client.prepare().timeout(Duration::from_millis(400)).client();
+        let ended = hurried.slow(&Context::new(), 1.5_f64).await;
+        assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
+        eventually("nothing to wait", || transport.pending_calls() == 0).await;
+        assert_eq!(client.slow(&Context::new(), 0.01_f64).await.expect("an answer"), "slept");
+    }
+
+    async fn every_value_of_python_crosses(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let (client, ctx) = (world.client::<raw::Api>(&transport), Context::new());
+        let text = r#"[NaN, -Infinity, 1180591620717411303424, "\ud800", "\u00e9", -0.0, 1e+16, {"1": null}]"#;
+        let value = rpc_runtime::wire::raw(text).expect("it is one value");
+        assert_eq!(client.echo(&ctx, &value).await.expect("an answer").get(), text);
+        let types = client.types(&ctx).await.expect("an answer");
+        let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_223_045_000_005);
+        assert_eq!((types.datetime, types.uuid), (at, uuid::Uuid::from_u128(0x1234)));
+        assert_eq!((&*types.bytes, types.ip), (&b"raw"[..], IpAddr::from([10, 0, 0, 1])));
+        assert_eq!((types.set, types.big), (BTreeSet::from([1, 2]), 1 << 70));
+        assert!(types.nan.is_nan());
+    }
+
+    async fn python_gives_signs_of_life(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let client = world.client::<python::Api>(&transport);
+        let watched = client.prepare().monitor(Duration::from_secs(2)).client();
+        assert_eq!(watched.slow(&Context::new(), 3.5_f64).await.expect("it lives"), "slept");
+    }
+
+    async fn python_answers_our_ping_and_reads_our_compression(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let client = world.client::<raw::Api>(&transport);
+        assert_eq!(client.oslo_rpc_server_ping(&Context::new()).await.expect("an answer"), "pong");
+        for compression in [Compression::Gzip, Compression::Bzip2] {
+            let packed = world.connect(|builder| builder.compression(compression)).await;
+            let client = world.client::<python::Api>(&packed);
+            assert_eq!(client.add(&Context::new(), 2_u32, 3_u32).await.expect("an answer"), 5);
+        }
+    }
 }

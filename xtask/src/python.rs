@@ -1,4 +1,4 @@
-//! A Python environment with the original library, pinned.
+//! Python environments with the original library, each pinned to one of its releases.
 
 use std::{
     fs::{self, File},
@@ -18,16 +18,34 @@ const PYTHON: Packages = Packages {
     brew: &["python3"],
 };
 
-/// Returns the Python that has the library, making its environment if the pins have changed.
-pub(crate) fn interpreter() -> Result<PathBuf, Error> {
-    let pins_file = root().join("tests/interop/requirements.txt");
-    let pins = fs::read_to_string(&pins_file)
+/// The environments: what tells the tests where one is, and the file of its pins.
+const ENVIRONMENTS: [(&str, &str); 3] = [
+    ("RPC_TEST_PYTHON", "requirements"),
+    ("RPC_TEST_PYTHON_14", "requirements-14"),
+    ("RPC_TEST_PYTHON_12", "requirements-12"),
+];
+
+/// Returns, by setting, the Pythons that have the library.
+pub(crate) fn interpreters() -> Result<Vec<(&'static str, PathBuf)>, Error> {
+    let made = |(setting, pins)| interpreter(pins).map(|python| (setting, python));
+    ENVIRONMENTS.into_iter().map(made).collect()
+}
+
+/// Returns the names of the settings.
+pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
+    ENVIRONMENTS.into_iter().map(|(setting, _)| setting)
+}
+
+/// Returns the Python of one environment, making it if the pins have changed.
+fn interpreter(pins: &str) -> Result<PathBuf, Error> {
+    let pins_file = root().join(format!("tests/interop/{pins}.txt"));
+    let wanted = fs::read_to_string(&pins_file)
         .map_err(|error| format!("cannot read {}: {error}", pins_file.display()))?;
-    let folder = state().join("venv");
+    let folder = state().join(format!("venv-{pins}"));
     let (python, stamp) = (folder.join("bin/python"), folder.join("pins"));
     // Two runs at once: the second waits, and finds it done.
     let _lock = lock()?;
-    if python.is_file() && fs::read_to_string(&stamp).is_ok_and(|made| made == pins) {
+    if python.is_file() && fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(python);
     }
     step("installing the Python library that the tests talk to", || {
@@ -36,7 +54,7 @@ pub(crate) fn interpreter() -> Result<PathBuf, Error> {
         let pip =
             ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
         output(Command::new(&python).args(pip).arg(&pins_file))?;
-        fs::write(&stamp, &pins)
+        fs::write(&stamp, &wanted)
             .map_err(|error| format!("cannot write {}: {error}", stamp.display()))
     })?;
     Ok(python)

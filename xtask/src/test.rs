@@ -9,15 +9,16 @@ use crate::{
 };
 
 /// What tells the tests where things are.
-const SETTINGS: [&str; 4] =
-    ["RPC_TEST_RABBIT_URL", "RPC_TEST_RABBITMQCTL", "RPC_TEST_PYTHON", "RPC_TEST_REQUIRE_BROKER"];
+const SETTINGS: [&str; 3] =
+    ["RPC_TEST_RABBIT_URL", "RPC_TEST_RABBITMQCTL", "RPC_TEST_REQUIRE_BROKER"];
 
 /// Runs every test of the workspace.
 pub(crate) fn all(no_broker: bool, args: &[String]) -> Result<(), Error> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]);
     if no_broker {
-        SETTINGS.iter().for_each(|setting| _ = command.env_remove(setting));
+        let settings = SETTINGS.into_iter().chain(python::settings());
+        settings.for_each(|setting| _ = command.env_remove(setting));
         return run(command.args(args));
     }
     with_everything(command.args(args))
@@ -32,9 +33,9 @@ pub(crate) fn interop(args: &[String]) -> Result<(), Error> {
 
 fn with_everything(command: &mut Command) -> Result<(), Error> {
     let begun = Instant::now();
-    let python = python::interpreter()?;
+    let pythons = python::interpreters()?;
     let lease = rabbitmq::lease()?;
-    command.env("RPC_TEST_RABBIT_URL", &lease.broker.url).env("RPC_TEST_PYTHON", python);
+    command.env("RPC_TEST_RABBIT_URL", &lease.broker.url).envs(pythons);
     command.env("RPC_TEST_REQUIRE_BROKER", "1");
     match &lease.broker.control {
         Some(control) => command.env("RPC_TEST_RABBITMQCTL", control),

@@ -64,13 +64,14 @@ impl Drop for Heartbeat {
 }
 
 /// Returns the pause between heartbeats for a caller that misses them after `timeout` seconds: half of it, whole
-/// seconds counting as in the original, which sends none at all below two.
+/// seconds counting, as in the original. That sends none at all below two; there it is a quarter, since callers of some
+/// releases look only every half second.
 fn pause(timeout: f64) -> Option<Duration> {
-    let seconds = if timeout >= 2.0 { timeout.trunc() } else { timeout };
-    if seconds.is_nan() || seconds <= 0.0 {
+    if timeout.is_nan() || timeout <= 0.0 {
         return None;
     }
-    Duration::try_from_secs_f64(seconds / 2.0).ok().map(|pause| pause.max(Heartbeat::SHORTEST))
+    let seconds = if timeout >= 2.0 { timeout.trunc() / 2.0 } else { timeout / 4.0 };
+    Duration::try_from_secs_f64(seconds).ok().map(|pause| pause.max(Heartbeat::SHORTEST))
 }
 
 #[cfg(test)]
@@ -78,13 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heartbeats_come_at_half_the_callers_patience() {
+    fn heartbeats_come_well_within_the_callers_patience() {
         for (timeout, millis) in [
             (2.0, Some(1000)),
             (2.9, Some(1000)),
             (3.0, Some(1500)),
             (60.0, Some(30_000)),
-            (1.0, Some(500)),
+            (1.0, Some(250)),
             (0.01, Some(100)),
             (0.0, None),
             (-5.0, None),
