@@ -33,6 +33,15 @@ pub(crate) enum CompressionError {
 const LARGEST: u64 = 128 << 20;
 
 impl Compression {
+    /// Reads the value of `kombu_compression`: `gzip` and `bzip2`, the names that work in the original, and `bz2`, which
+    /// is documented there and fails.
+    pub(crate) fn of_option(value: &str) -> Option<Self> {
+        match value {
+            "bz2" => Some(Self::Bzip2),
+            other => Self::of_header(other).ok(),
+        }
+    }
+
     /// The value of the header `compression`.
     pub(crate) fn header(self) -> &'static str {
         match self {

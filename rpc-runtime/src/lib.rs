@@ -82,6 +82,9 @@ mod transport;
 mod url;
 pub mod wire;
 
+#[doc = include_str!("../docs/oslo.md")]
+pub mod oslo {}
+
 pub use args::{Arg, Args, Wire};
 pub use call::{Call, Cast};
 pub use caps::{

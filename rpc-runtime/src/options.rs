@@ -130,6 +130,34 @@ impl RabbitOptions {
         self
     }
 
+    /// Sets an option by the original's name: `amqp_durable_queues`, `rabbit_quorum_queue` and so on, as transport URLs
+    /// and configuration files have them.
+    ///
+    /// # Errors
+    /// If there is no such option here, or `value` has not its form.
+    pub fn set(self, name: &str, value: &str) -> Result<Self, TransportError> {
+        Ok(match name {
+            "amqp_durable_queues" => self.durable_queues(flag(name, value)?),
+            "amqp_auto_delete" => self.auto_delete(flag(name, value)?),
+            "rabbit_quorum_queue" => self.quorum_queues(flag(name, value)?),
+            "rabbit_transient_quorum_queue" => self.transient_quorum_queues(flag(name, value)?),
+            "rabbit_quorum_delivery_limit" => self.quorum_delivery_limit(number(name, value)?),
+            "rabbit_quorum_max_memory_length" => {
+                self.quorum_max_memory_length(number(name, value)?)
+            }
+            "rabbit_quorum_max_memory_bytes" => self.quorum_max_memory_bytes(number(name, value)?),
+            "rabbit_ha_queues" => self.ha_queues(flag(name, value)?),
+            "enable_cancel_on_failover" => self.cancel_on_failover(flag(name, value)?),
+            "rabbit_transient_queues_ttl" => {
+                self.transient_queues_ttl(Duration::from_secs(number(name, value)?.into()))
+            }
+            _ => {
+                let what = format!("there is no option `{}` here", name.escape_debug());
+                return Err(TransportError::new(TransportErrorKind::Configuration, what));
+            }
+        })
+    }
+
     /// Refuses what no broker would take, before one is asked.
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
         let limits = [
@@ -161,9 +189,54 @@ impl RabbitOptions {
     }
 }
 
+/// Reads a flag as oslo.config does.
+fn flag(name: &str, value: &str) -> Result<bool, TransportError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "on" | "yes" => Ok(true),
+        "false" | "0" | "off" | "no" => Ok(false),
+        _ => Err(misspelt(name, value, "`true` or `false`")),
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<u32, TransportError> {
+    value.trim().parse().map_err(|_| misspelt(name, value, "a number from 0"))
+}
+
+fn misspelt(name: &str, value: &str, expected: &str) -> TransportError {
+    let what =
+        format!("the option `{name}` cannot be `{}`: expected {expected}", value.escape_debug());
+    TransportError::new(TransportErrorKind::Configuration, what)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_set_by_the_originals_names() {
+        let set = [
+            ("rabbit_quorum_queue", "True"),
+            ("rabbit_quorum_delivery_limit", "5"),
+            ("rabbit_transient_queues_ttl", "60"),
+        ];
+        let options = set
+            .iter()
+            .try_fold(RabbitOptions::default(), |options, (name, value)| options.set(name, value));
+        let expected = RabbitOptions::default().quorum_queues(true).quorum_delivery_limit(5);
+        assert_eq!(options.expect("known"), expected.transient_queues_ttl(Duration::from_secs(60)));
+        for (name, value) in [
+            ("nope", "1"),
+            ("rabbit_quorum_queue", "maybe"),
+            ("rabbit_quorum_delivery_limit", "-1"),
+        ] {
+            let error = RabbitOptions::default().set(name, value).expect_err(name);
+            assert!(
+                error.kind() == TransportErrorKind::Configuration
+                    && error.to_string().contains(name),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn what_no_broker_would_take_is_refused_by_name() {

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Compression, RabbitOptions, TransportError,
+    Compression, RabbitOptions, TransportError, TransportErrorKind,
     pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
     url::{Scheme, TransportUrl},
@@ -30,7 +30,8 @@ use crate::{
 /// Cheap to clone. It reconnects by itself; what waits for a reply goes on waiting meanwhile.
 ///
 /// - `memory://name` is a broker inside this process, for examples and tests: every transport of that name shares it.
-/// - `rabbit://user:password@host:port,…/vhost` (also `amqp://`, `amqps://`, `rabbit+tls://`) is RabbitMQ.
+/// - `rabbit://user:password@host:port,…/vhost` (also `amqp://`, `amqps://`, `rabbit+tls://`) is RabbitMQ. Options of
+///   the original may follow, and win over the builder's: `?rabbit_quorum_queue=true&kombu_compression=gzip`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
@@ -235,6 +236,22 @@ impl TransportBuilder {
         self
     }
 
+    /// Sets what a URL's query says.
+    fn option(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
+        if name == "kombu_compression" {
+            self.compression = Some(Compression::of_option(value).ok_or_else(|| {
+                let what = format!(
+                    "the option `{name}` cannot be `{}`: expected `gzip` or `bzip2`",
+                    value.escape_debug()
+                );
+                TransportError::new(TransportErrorKind::Configuration, what)
+            })?);
+            return Ok(self);
+        }
+        self.rabbit = self.rabbit.set(name, value)?;
+        Ok(self)
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -242,8 +259,11 @@ impl TransportBuilder {
     ///
     /// # Cancel safety
     /// Dropping the future gives up connecting.
-    pub async fn connect(self) -> Result<Transport, TransportError> {
+    pub async fn connect(mut self) -> Result<Transport, TransportError> {
         let url: TransportUrl = self.url.parse()?;
+        for (name, value) in url.query() {
+            self = self.option(name, value)?;
+        }
         self.rabbit.validate()?;
         let replies = Arc::new(Replies::new());
         let driver = match url.scheme() {
@@ -263,7 +283,7 @@ impl TransportBuilder {
             #[cfg(not(feature = "rabbit"))]
             Scheme::Rabbit { .. } => {
                 let what = "this build has no RabbitMQ transport: enable the feature `rabbit`";
-                return Err(TransportError::new(crate::TransportErrorKind::Configuration, what));
+                return Err(TransportError::new(TransportErrorKind::Configuration, what));
             }
         };
         Ok(Transport(Arc::new(Inner {
@@ -397,7 +417,7 @@ impl Acker {
 /// Why a request that may only be sent at once is not sent.
 pub(crate) fn disconnected() -> TransportError {
     TransportError::new(
-        crate::TransportErrorKind::Disconnected,
+        TransportErrorKind::Disconnected,
         "there is no connection to the broker at the moment",
     )
 }

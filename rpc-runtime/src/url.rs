@@ -1,4 +1,4 @@
-//! Transport URLs: `driver://[user[:password]@]host[:port][,…][/virtual_host]` (wire: section 9.1).
+//! Transport URLs: `driver://[user[:password]@]host[:port][,…][/virtual_host][?option=value&…]` (wire: section 9.1).
 
 use std::{fmt, str::FromStr};
 
@@ -12,6 +12,8 @@ pub(crate) struct TransportUrl {
     scheme: Scheme,
     hosts: Vec<Host>,
     virtual_host: String,
+    /// Options by their original's names.
+    query: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,11 @@ impl TransportUrl {
     #[cfg(feature = "rabbit")]
     pub(crate) fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// The options, decoded, in order.
+    pub(crate) fn query(&self) -> &[(String, String)] {
+        &self.query
     }
 
     /// RabbitMQ's virtual host; the name of an embedded broker.
@@ -79,13 +86,17 @@ impl FromStr for TransportUrl {
             }
         };
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        if let Some(option) = query.split('&').find(|option| !option.is_empty()) {
-            let name = option.split('=').next().unwrap_or(option);
-            return Err(malformed(format_args!("unknown option `{}`", name.escape_debug())));
-        }
+        let query = query
+            .split('&')
+            .filter(|option| !option.is_empty())
+            .map(|option| {
+                let (name, value) = option.split_once('=').unwrap_or((option, ""));
+                Ok((decode(name)?, decode(&value.replace('+', " "))?))
+            })
+            .collect::<Result<_, TransportError>>()?;
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         if scheme == Scheme::Memory {
-            return Ok(Self { scheme, hosts: Vec::new(), virtual_host: decode(rest)? });
+            return Ok(Self { scheme, hosts: Vec::new(), virtual_host: decode(rest)?, query });
         }
         let mut hosts: Vec<Host> = hosts
             .split(',')
@@ -97,7 +108,7 @@ impl FromStr for TransportUrl {
         }
         // Absent, `/` and `//` all mean the virtual host `/`; any other path is a name without its first slash.
         let virtual_host = if path.is_empty() { "/".to_owned() } else { decode(path)? };
-        Ok(Self { scheme, hosts, virtual_host })
+        Ok(Self { scheme, hosts, virtual_host, query })
     }
 }
 
@@ -223,16 +234,18 @@ mod tests {
     }
 
     #[test]
+    fn options_are_decoded() {
+        let url = parse("rabbit://h/v?a=1&&b=x%26+y&c#fragment");
+        let options: Vec<_> = url.query.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(options, [("a", "1"), ("b", "x& y"), ("c", "")]);
+        assert_eq!(url.virtual_host(), "v");
+    }
+
+    #[test]
     fn what_is_malformed_is_refused() {
-        for url in [
-            "h:1",
-            "kombu://h",
-            "rabbit://h:x",
-            "rabbit://h:",
-            "rabbit://[::1",
-            "rabbit://h/?nope=1",
-            "rabbit://%ff",
-        ] {
+        for url in
+            ["h:1", "kombu://h", "rabbit://h:x", "rabbit://h:", "rabbit://[::1", "rabbit://%ff"]
+        {
             let error = url.parse::<TransportUrl>().expect_err(url);
             assert_eq!(error.kind(), TransportErrorKind::Configuration);
         }

@@ -245,6 +245,31 @@ async fn every_layout_serves_calls_casts_and_fanouts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_urls_options_win_and_wrong_ones_are_named() {
+    let Some(world) = World::rabbit() else { return };
+    let url = format!("{}?rabbit_quorum_queue=true&kombu_compression=bz2", world.url());
+    let transport = rpc_runtime::Transport::builder(&url).control_exchange("url-options");
+    let transport = transport.connect().await.expect("connected");
+    let server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
+    let client = world.client::<adder::Api>(&transport);
+    assert_eq!(client.add(&Context::new(), 1, 2).await.expect("an answer"), 3);
+    let listed = kind(&world, world.topic()).await;
+    assert!(listed.is_none_or(|kind| kind == r#""quorum" true false"#));
+    server.shutdown(tests::SOON).await.expect("nothing runs");
+    for (query, names) in [
+        ("nope=1", "nope"),
+        ("rabbit_quorum_queue=maybe", "rabbit_quorum_queue"),
+        ("kombu_compression=zstd", "kombu_compression"),
+        ("rabbit_quorum_queue=1&amqp_auto_delete=1", "auto_delete"),
+    ] {
+        let wrong = rpc_runtime::Transport::connect(&format!("{}?{query}", world.url())).await;
+        let error = wrong.expect_err(query);
+        assert_eq!(error.kind(), TransportErrorKind::Configuration);
+        assert!(error.to_string().contains(names), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_lasts_longer_than_wanted_is_used_and_what_is_of_another_kind_is_named() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
