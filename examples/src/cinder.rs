@@ -2,6 +2,12 @@
 //!
 //! Topics, methods, arguments and versions are Cinder's own; the objects have the few fields that the flow uses, and
 //! one more: without Cinder's database, a back end reports which volumes it has.
+//!
+//! The whole interfaces are in [`scheduler_rpcapi`] and [`volume_rpcapi`].
+
+pub mod objects;
+pub mod scheduler_rpcapi;
+pub mod volume_rpcapi;
 
 use rpc_runtime::{Context, Failure, RemoteError, rpc_api};
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@ mod context;
 mod deadlines;
 mod delivery;
 mod failures;
+mod known_bugs;
 mod pasted;
 mod peers;
 mod shutdown;

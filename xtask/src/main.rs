@@ -38,7 +38,7 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Runs only the tests against the original Python library.
+    /// Runs only the tests against the original Python library, and against Cinder.
     Interop {
         /// What the test program gets besides.
         #[arg(last = true)]

@@ -1,4 +1,4 @@
-//! Python environments with the original library, each pinned to one of its releases.
+//! Python environments with what the tests talk to, pinned: releases of the original library, and Cinder.
 
 use std::{
     fs::{self, File},
@@ -19,15 +19,16 @@ const PYTHON: Packages = Packages {
 };
 
 /// The environments: what tells the tests where one is, and the file of its pins.
-const ENVIRONMENTS: [(&str, &str); 3] = [
-    ("RPC_TEST_PYTHON", "requirements"),
-    ("RPC_TEST_PYTHON_14", "requirements-14"),
-    ("RPC_TEST_PYTHON_12", "requirements-12"),
+const ENVIRONMENTS: [(&str, &str); 4] = [
+    ("RPC_TEST_PYTHON", "tests/interop/requirements.txt"),
+    ("RPC_TEST_PYTHON_14", "tests/interop/requirements-14.txt"),
+    ("RPC_TEST_PYTHON_12", "tests/interop/requirements-12.txt"),
+    ("RPC_TEST_CINDER_PYTHON", "tests/cinder/requirements.txt"),
 ];
 
 /// Returns, by setting, the Pythons that have the library.
 pub(crate) fn interpreters() -> Result<Vec<(&'static str, PathBuf)>, Error> {
-    let made = |(setting, pins)| interpreter(pins).map(|python| (setting, python));
+    let made = |(setting, pins)| interpreter(setting, pins).map(|python| (setting, python));
     ENVIRONMENTS.into_iter().map(made).collect()
 }
 
@@ -37,18 +38,19 @@ pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns the Python of one environment, making it if the pins have changed.
-fn interpreter(pins: &str) -> Result<PathBuf, Error> {
-    let pins_file = root().join(format!("tests/interop/{pins}.txt"));
+fn interpreter(setting: &str, pins: &str) -> Result<PathBuf, Error> {
+    let pins_file = root().join(pins);
     let wanted = fs::read_to_string(&pins_file)
         .map_err(|error| format!("cannot read {}: {error}", pins_file.display()))?;
-    let folder = state().join(format!("venv-{pins}"));
+    let name = setting.trim_start_matches("RPC_TEST_").to_lowercase();
+    let folder = state().join(format!("venv-{name}"));
     let (python, stamp) = (folder.join("bin/python"), folder.join("pins"));
     // Two runs at once: the second waits, and finds it done.
     let _lock = lock()?;
     if python.is_file() && fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(python);
     }
-    step("installing the Python library that the tests talk to", || {
+    step(format_args!("installing what the tests talk to: {pins}"), || {
         let _ = fs::remove_dir_all(&folder);
         make(&folder)?;
         let pip =

@@ -27,7 +27,9 @@ pub(crate) fn all(no_broker: bool, args: &[String]) -> Result<(), Error> {
 /// Runs the tests against the original library.
 pub(crate) fn interop(args: &[String]) -> Result<(), Error> {
     with_everything(
-        cargo().args(["test", "--package", "tests", "--test", "interop", "--"]).args(args),
+        cargo()
+            .args(["test", "--package", "tests", "--test", "interop", "--test", "cinder", "--"])
+            .args(args),
     )
 }
 

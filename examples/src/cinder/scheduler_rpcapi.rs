@@ -1,0 +1,193 @@
+//! The whole interface of Cinder's scheduler, as `cinder/scheduler/rpcapi.py` calls it.
+//!
+//! Names, arguments and versions are those of the wire. What a peer of an older version leaves out has a default.
+
+use rpc_runtime::{Context, rpc_api};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SchedulerError,
+    objects::{
+        Backup, CleanupRequest, Dictionary, FlatRequestSpec, Group, LogLevel, LogLevelList,
+        Reference, RequestSpec, Service, Snapshot, Volume,
+    },
+};
+
+/// A pool of a back end, as the scheduler lists it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pool {
+    /// `host@backend#pool`.
+    pub name: String,
+    /// What its driver reported last.
+    pub capabilities: Dictionary,
+}
+
+/// Finds back ends for what is to be made, and keeps what they report of themselves.
+#[rpc_api(topic = "cinder-scheduler", version = "3.12")]
+pub trait Scheduler {
+    /// Finds a back end for a group, and has the group made there.
+    async fn create_group(
+        &self,
+        ctx: Context,
+        group: Group,
+        #[arg(default)] group_spec: Option<FlatRequestSpec>,
+        #[arg(default)] request_spec_list: Option<Vec<FlatRequestSpec>>,
+        #[arg(default)] group_filter_properties: Option<Dictionary>,
+        #[arg(default)] filter_properties_list: Option<Vec<Dictionary>>,
+    );
+
+    /// Finds a back end for a volume, and has the volume made there.
+    async fn create_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        #[arg(default)] snapshot_id: Option<String>,
+        #[arg(default)] image_id: Option<String>,
+        #[arg(default)] request_spec: Option<RequestSpec>,
+        #[arg(default)] filter_properties: Option<Dictionary>,
+        #[arg(since = "3.10")] backup_id: Option<String>,
+    );
+
+    /// Says whether `backend` has room for what is asked for.
+    #[rpc(since = "3.8")]
+    async fn validate_host_capacity(
+        &self,
+        ctx: Context,
+        backend: String,
+        request_spec: RequestSpec,
+        filter_properties: Option<Dictionary>,
+    ) -> bool;
+
+    /// Has a snapshot made, if the volume's back end has room for it.
+    #[rpc(since = "3.9")]
+    async fn create_snapshot(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        snapshot: Snapshot,
+        backend: String,
+        #[arg(default)] request_spec: Option<RequestSpec>,
+        #[arg(default)] filter_properties: Option<Dictionary>,
+    );
+
+    /// Moves a volume to `backend`, if that passes the filters.
+    #[rpc(since = "3.3")]
+    async fn migrate_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        backend: String,
+        force_copy: bool,
+        request_spec: Option<FlatRequestSpec>,
+        filter_properties: Option<Dictionary>,
+    );
+
+    /// What [`migrate_volume`](Self::migrate_volume) was before 3.3, when there were no clusters.
+    async fn migrate_volume_to_host(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        host: String,
+        force_host_copy: bool,
+        request_spec: Option<FlatRequestSpec>,
+        #[arg(default)] filter_properties: Option<Dictionary>,
+    );
+
+    /// Gives a volume another type, and moves it if its back end cannot have that type.
+    async fn retype(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        request_spec: Option<FlatRequestSpec>,
+        #[arg(default)] filter_properties: Option<Dictionary>,
+    );
+
+    /// Has a back end take what it has already into Cinder, as a volume.
+    async fn manage_existing(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        request_spec: Option<FlatRequestSpec>,
+        #[arg(default)] filter_properties: Option<Dictionary>,
+    );
+
+    /// Has a back end take a snapshot that it has already into Cinder.
+    #[rpc(since = "3.11")]
+    async fn manage_existing_snapshot(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        snapshot: Snapshot,
+        r#ref: Option<Reference>,
+        request_spec: Option<FlatRequestSpec>,
+        #[arg(default)] filter_properties: Option<Dictionary>,
+    );
+
+    /// Has a volume grow, if its back end has room for that.
+    #[rpc(since = "3.2")]
+    async fn extend_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        new_size: u64,
+        reservations: Option<Vec<String>>,
+        #[arg(default)] request_spec: Option<FlatRequestSpec>,
+        #[arg(default)] filter_properties: Option<Dictionary>,
+    );
+
+    /// Lists the pools that pass `filters`.
+    async fn get_pools(
+        &self,
+        ctx: Context,
+        #[arg(default)] filters: Option<Dictionary>,
+    ) -> Result<Vec<Pool>, SchedulerError>;
+
+    /// Tells every scheduler what a service can do.
+    #[rpc(fanout)]
+    async fn update_service_capabilities(
+        &self,
+        ctx: Context,
+        service_name: String,
+        host: String,
+        capabilities: Option<Dictionary>,
+        #[arg(since = "3.3")] cluster_name: Option<String>,
+        #[arg(since = "3.3")] timestamp: Option<String>,
+    );
+
+    /// Tells a scheduler what a service can do, for those who watch its notifications. The service is `host` before
+    /// 3.5, then `backend`.
+    #[rpc(since = "3.1")]
+    async fn notify_service_capabilities(
+        &self,
+        ctx: Context,
+        service_name: String,
+        capabilities: Option<Dictionary>,
+        #[arg(default)] host: Option<String>,
+        #[arg(since = "3.5")] backend: Option<String>,
+        #[arg(since = "3.5")] timestamp: Option<String>,
+    );
+
+    /// Has services clean up what was interrupted. Returns those that were asked, and those that are down.
+    #[rpc(since = "3.4")]
+    async fn work_cleanup(
+        &self,
+        ctx: Context,
+        cleanup_request: CleanupRequest,
+    ) -> (Vec<Service>, Vec<Service>);
+
+    /// Cleans up what this scheduler itself was interrupted in.
+    #[rpc(since = "3.4")]
+    async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest);
+
+    /// Sets the levels of one scheduler's loggers.
+    #[rpc(since = "3.7", host)]
+    async fn set_log_levels(&self, ctx: Context, log_request: LogLevel);
+
+    /// Returns the levels of one scheduler's loggers.
+    #[rpc(since = "3.7", host)]
+    async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList;
+
+    /// Finds a host for a backup, and has the backup made there.
+    #[rpc(since = "3.12")]
+    async fn create_backup(&self, ctx: Context, backup: Backup);
+}

@@ -1,0 +1,174 @@
+//! Known bugs of the original, each with the test that it would fail. Numbers are those of the list of them that the
+//! project was planned by; those that need RabbitMQ's own ways are among the tests of the broker.
+
+use std::time::{Duration, Instant};
+
+use rpc_runtime::{CallError, Context, rpc_api};
+use tests::{eventually, on_every_transport, soon};
+
+use crate::probe::{ProbeServer, Recorder, probe};
+
+/// A method whose result no JSON can say: a map's keys are lists.
+#[rpc_api(topic = "bugs", version = "1.0")]
+trait Bugs {
+    async fn unsayable(&self, ctx: Context) -> Unsayable;
+}
+
+/// Refuses to be written.
+#[derive(Debug, serde::Deserialize)]
+struct Unsayable;
+
+impl serde::Serialize for Unsayable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("it has no form"))
+    }
+}
+
+struct Service;
+
+impl Bugs for Service {
+    async fn unsayable(&self, _: Context) -> Unsayable {
+        Unsayable
+    }
+}
+
+on_every_transport! {
+    // The original loses what arrives between `stop` and the end of `wait`.
+    async fn bug_01_no_request_vanishes_at_a_graceful_shutdown(world: World) {
+        let transport = world.transport().await;
+        let (first, second) = (Recorder::on("first"), Recorder::on("second"));
+        let stopping = world.server(&transport, "first").concurrency(1).serve(ProbeServer::new(first.clone()));
+        let stopping = stopping.bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let held = tokio::spawn(client.hold(&Context::new(), "held"));
+        eventually("the server to be busy", || first.log.len() == 1).await;
+        let stopped = tokio::spawn(stopping.shutdown(Duration::from_secs(20)));
+        for line in 0..20 {
+            client.note(&Context::new(), line.to_string()).await.expect("confirmed");
+        }
+        let _next = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
+        first.gate.notify_one();
+        soon("the answer", held).await.expect("no panic").expect("an answer");
+        soon("the shutdown", stopped).await.expect("no panic").expect("all of it ended");
+        eventually("every note", || first.log.len() + second.log.len() == 21).await;
+    }
+
+    // The original acknowledges and buffers without bound: a crash loses all, and idle servers get nothing.
+    async fn bug_02_a_server_takes_no_more_than_it_runs(world: World) {
+        let (busy, idle) = (world.transport().await, world.transport().await);
+        let (first, second) = (Recorder::on("first"), Recorder::on("second"));
+        let server = world.server(&busy, "first").concurrency(1).serve(ProbeServer::new(first.clone()));
+        let _busy = server.bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&idle);
+        let held = tokio::spawn(client.hold(&Context::new(), "held"));
+        eventually("the server to be busy", || first.log.len() == 1).await;
+        for line in 0..8 {
+            client.note(&Context::new(), line.to_string()).await.expect("confirmed");
+        }
+        // It goes without a farewell. What it has not begun is not its own.
+        busy.close().await;
+        let _idle = world.serve(&idle, "second", ProbeServer::new(second.clone())).await;
+        eventually("the others' notes", || second.log.len() == 8).await;
+        assert_eq!(first.log.events(), ["held"]);
+        held.abort();
+    }
+
+    // The original reports success.
+    async fn bug_04_a_cast_to_nobody_is_an_error_at_once(world: World) {
+        let transport = world.transport().await;
+        let client = world.client::<probe::Api>(&transport);
+        let error = client.note(&Context::new(), "x").await.expect_err("nobody is there");
+        assert!(matches!(error, CallError::Unroutable { .. }) && !error.may_have_run());
+    }
+
+    // The original's caller waits for its whole timeout.
+    async fn bug_12_a_result_that_cannot_be_written_is_a_failure_at_once(world: World) {
+        let transport = world.transport().await;
+        let _server = world.serve(&transport, "h", BugsServer::new(Service)).await;
+        let begun = Instant::now();
+        let error = world.client::<bugs::Api>(&transport).unsayable(&Context::new()).await.expect_err("unsayable");
+        assert!(matches!(&error, CallError::Failure(f) if f.class() == "ResultNotSerializable"), "{error:?}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "the timeout is 60 s");
+    }
+
+    // The original loops for ever with 0, and says that the delivery failed with less.
+    async fn bug_16_a_call_without_time_ends_before_anything_is_sent(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
+        let client = world.client::<probe::Api>(&transport);
+        let error = client.prepare().timeout(Duration::ZERO).host(&Context::new()).await.expect_err("no time");
+        assert!(matches!(error, CallError::DeadlineExceeded { sent: false, .. }), "{error:?}");
+        client.host(&Context::new()).await.expect("an answer");
+        assert_eq!(recorder.log.len(), 1);
+    }
+
+    // The original's server sends heartbeats for ever to who asks for a method that it does not have.
+    async fn bug_19_a_watched_call_of_an_unknown_method_leaves_nothing_behind(world: World) {
+        let transport = world.transport().await;
+        let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let client = world.client::<bugs::Api>(&transport);
+        let watched = client.prepare().monitor(Duration::from_millis(200)).client();
+        let error = watched.unsayable(&Context::new()).await.expect_err("it is not there");
+        assert!(matches!(&error, CallError::Failure(f) if f.class() == "NoSuchMethod"), "{error:?}");
+        eventually("nothing to run", || server.in_flight() == 0).await;
+        soon("the shutdown", server.shutdown(Duration::from_secs(20))).await.expect("nothing is left");
+    }
+
+    // The original has options that are registered on one global configuration only.
+    async fn bug_29_nothing_is_global(world: World) {
+        let one = world.connect(|b| b.timeout(Duration::from_millis(200))).await;
+        let other = world.connect(|b| b.timeout(Duration::from_secs(20))).await;
+        let recorder = Recorder::default();
+        let _server = world.serve(&other, "h", ProbeServer::new(recorder.clone())).await;
+        let limited = world.client::<probe::Api>(&one).hang_call(&Context::new()).await;
+        assert!(matches!(limited, Err(CallError::DeadlineExceeded { .. })), "{limited:?}");
+        let client = world.client::<probe::Api>(&other);
+        let unlimited = tokio::spawn(client.hold(&Context::new(), "longer"));
+        eventually("both to begin", || recorder.log.len() == 2).await;
+        recorder.gate.notify_one();
+        assert_eq!(soon("the answer", unlimited).await.expect("no panic").expect("an answer"), "longer");
+    }
+
+    // The original loses the request, and its server the connection.
+    async fn bug_30_a_context_key_named_self_is_refused_where_it_is_made(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
+        let client = world.client::<probe::Api>(&transport);
+        let error = client.host(&Context::new().with("self", 1)).await.expect_err("it would harm Python's servers");
+        assert!(matches!(error, CallError::Encode(_)) && recorder.log.is_empty());
+    }
+
+    // The original reports an unknown namespace as version 1.0, and dies of some versions.
+    async fn bug_31_every_error_is_one_of_a_closed_list(world: World) {
+        let transport = world.transport().await;
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let client = world.client::<probe::Api>(&transport);
+        let error = client.prepare().namespace("other").host(&Context::new()).await.expect_err("unknown");
+        let CallError::Failure(failure) = error else { panic!("expected a failure, not {error:?}") };
+        assert_eq!((failure.module(), failure.class()), ("oslo_messaging.rpc.dispatcher", "UnsupportedVersion"));
+    }
+}
+
+/// With switches that only the embedded broker has.
+mod switches {
+    use super::*;
+    use tests::World;
+
+    // The original's first call blocks for ever, and later ones count only from the publish.
+    #[tokio::test]
+    async fn bug_10_a_calls_timeout_counts_while_the_broker_is_away() {
+        let world = World::memory();
+        let transport = world.transport().await;
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let broker = transport.memory().expect("embedded");
+        broker.disconnect();
+        let client = world.client::<probe::Api>(&transport);
+        let hurried = client.prepare().timeout(Duration::from_millis(200)).client();
+        let error = soon("the deadline", hurried.host(&Context::new())).await.expect_err("away");
+        assert!(matches!(error, CallError::DeadlineExceeded { sent: false, .. }), "{error:?}");
+        broker.reconnect();
+        assert_eq!(client.host(&Context::new()).await.expect("an answer"), "");
+    }
+}

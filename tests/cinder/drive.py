@@ -1,0 +1,110 @@
+"""Calls every method of one of Cinder's own RPC APIs: drive.py URL scheduler|volume CAP...
+
+A CAP is the version of the oldest service there is; each method is called once for each. A line is printed for each call,
+with what has to arrive and what came back, and one at the end with what the API has.
+"""
+
+import inspect
+import json
+import sys
+import tempfile
+from unittest import mock
+
+from cinder import context, objects, rpc
+from oslo_config import cfg
+from oslo_utils import versionutils
+
+objects.register_all()
+
+from cinder.objects import base  # noqa: E402
+from cinder.scheduler import rpcapi as scheduler_rpcapi  # noqa: E402
+from cinder.volume import rpcapi as volume_rpcapi  # noqa: E402
+
+import scheduler_calls  # noqa: E402
+import volume_calls  # noqa: E402
+
+APIS = {
+    "scheduler": (scheduler_rpcapi.SchedulerAPI, scheduler_calls.calls),
+    "volume": (volume_rpcapi.VolumeAPI, volume_calls.calls),
+}
+# A function of a class that calls nothing.
+NO_CALLS = {"prepare_timestamp"}
+
+
+def configure(url):
+    """Reads a configuration file, as a service does."""
+    lines = ["[DEFAULT]", f"transport_url = {url}", "control_exchange = cinder", "rpc_response_timeout = 20"]
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        print(*lines, sep="\n", file=file, flush=True)
+        cfg.CONF([], project="cinder", version="test", default_config_files=[file.name])
+    rpc.init(cfg.CONF)
+
+
+def pin(api, cap):
+    """Stands for the table of services, whose oldest one decides what may be sent."""
+    versions = base.OBJ_VERSIONS.versions
+    rpc.LAST_RPC_VERSIONS[api.BINARY] = cap
+    # What is to be cleaned up is noted as the volume services know it.
+    for binary in (api.BINARY, "cinder-volume"):
+        rpc.LAST_OBJ_VERSIONS[binary] = versions[-1] if cap == api.RPC_API_VERSION else versions[0]
+
+
+def kind(value):
+    """Returns the name of a value's type, with those of what a list has in it."""
+    if isinstance(value, (list, tuple)):
+        return f"list of {' and '.join(dict.fromkeys(map(kind, value))) or 'nothing'}"
+    return type(value).__name__
+
+
+def run(api, cap, call, serializer):
+    ctxt = context.RequestContext(user_id="alice", project_id="héron", is_admin=False, roles=["member"],
+                                  auth_token="secret", request_id=f"{cap} {call.label}")
+
+    def serialize(value):
+        return serializer.serialize_entity(ctxt, value)
+
+    line = {"cap": cap, "step": call.label, "call": call.name}
+    if call.sent is not None:
+        line["sent"] = call.arrival(serialize)
+    try:
+        result = getattr(api, call.name)(ctxt, **call.given)
+        line["answer"] = {"kind": kind(result), "value": serialize(result)}
+    except Exception as error:
+        # The traceback of a remote error follows its text.
+        text, _, _ = str(error).partition("\n")
+        line["error"] = {"class": type(error).__name__, "text": text}
+    print(json.dumps(line), flush=True)
+
+
+def methods(api):
+    """Returns the names of an API's own methods that are for its users."""
+    own = [name for name, value in vars(api).items() if inspect.isfunction(value)]
+    return sorted(name for name in own if not name.startswith("_") and name not in NO_CALLS)
+
+
+def run_all(cls, calls, cap):
+    """Makes every call, as a service does whose peers are of version `cap` at least."""
+    pin(cls, cap)
+    api, serializer = cls(), base.CinderObjectSerializer(rpc.LAST_OBJ_VERSIONS[cls.BINARY])
+
+    def can(version):
+        return versionutils.is_compatible(version, cap)
+
+    for call in calls(can):
+        run(api, cap, call, serializer)
+
+
+def main():
+    url, name, *caps = sys.argv[1:]
+    cls, calls = APIS[name]
+    configure(url)
+    # Before some calls the API writes into a table what is to be cleaned up: there is no database here.
+    with mock.patch("cinder.db.api.worker_create") as worker_create:
+        for cap in caps:
+            run_all(cls, calls, cap)
+    end = {"newest": cls.RPC_API_VERSION, "methods": methods(cls), "workers": worker_create.call_count}
+    print(json.dumps({"end": end}), flush=True)
+    rpc.cleanup()
+
+
+main()

@@ -1,0 +1,98 @@
+//! The servers' side: what arrived where, and what went back.
+
+use std::collections::BTreeMap;
+
+use examples::cinder::objects::Json;
+use rpc_runtime::Context;
+use serde::Serialize;
+use serde_json::{Value, json, value::to_raw_value};
+use tests::Log;
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) topic: String,
+    pub(crate) host: String,
+    /// Tells servers apart that share both.
+    pub(crate) number: usize,
+}
+
+/// A request that has arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    /// The cap of the client, and the call that it made: its request's id.
+    pub(crate) cap: String,
+    pub(crate) step: String,
+    pub(crate) at: Place,
+    pub(crate) method: String,
+    pub(crate) args: BTreeMap<String, Value>,
+    pub(crate) ctx: Context,
+    pub(crate) reply: Value,
+}
+
+/// A service that notes what it receives, and returns something plausible.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    pub(crate) at: Place,
+    pub(crate) log: Log<Received>,
+}
+
+impl Recorder {
+    pub(crate) fn note(
+        &self,
+        ctx: Context,
+        method: &str,
+        args: impl IntoIterator<Item = (&'static str, serde_json::Result<Value>)>,
+        reply: &impl Serialize,
+    ) {
+        let args = args.into_iter().map(|(name, value)| {
+            // An argument may be called as a keyword of Rust is.
+            (name.trim_start_matches("r#").to_owned(), value.expect("JSON"))
+        });
+        let id = ctx.request_id().unwrap_or_default();
+        let (cap, step) = id.split_once(' ').unwrap_or_default();
+        self.log.push(Received {
+            cap: cap.to_owned(),
+            step: step.to_owned(),
+            at: self.at.clone(),
+            method: method.to_owned(),
+            args: args.collect(),
+            ctx,
+            reply: serde_json::to_value(reply).expect("JSON"),
+        });
+    }
+}
+
+/// Notes a request with its arguments, and gives the reply: `received!(self, ctx, method(argument, …) => reply)`.
+macro_rules! received {
+    ($self:ident, $ctx:ident, $method:ident($($arg:ident),*)) => {
+        received!($self, $ctx, $method($($arg),*) => ())
+    };
+    ($self:ident, $ctx:ident, $method:ident($($arg:ident),*) => $reply:expr) => {{
+        let reply = $reply;
+        let args = [$((stringify!($arg), serde_json::to_value(&$arg))),*];
+        $self.note($ctx, stringify!($method), args, &reply);
+        reply
+    }};
+}
+pub(crate) use received;
+
+/// Makes an object of Cinder.
+pub(crate) fn object(name: &str, version: &str, data: &Value) -> Json {
+    raw(&json!({
+        "versioned_object.name": name,
+        "versioned_object.namespace": "cinder",
+        "versioned_object.version": version,
+        "versioned_object.data": data,
+    }))
+}
+
+/// Makes a value whose form no type says.
+pub(crate) fn raw(value: &Value) -> Json {
+    to_raw_value(value).expect("JSON")
+}
+
+/// Makes a dictionary.
+pub(crate) fn dictionary<const N: usize>(entries: [(&str, Value); N]) -> BTreeMap<String, Json> {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), raw(&value))).collect()
+}

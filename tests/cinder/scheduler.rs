@@ -1,0 +1,327 @@
+//! `cinder.scheduler.rpcapi.SchedulerAPI` against two of our schedulers.
+
+use std::ops::RangeInclusive;
+
+use examples::cinder::{
+    SchedulerError,
+    objects::{
+        Backup, CleanupRequest, Dictionary, FlatRequestSpec, Group, LogLevel, LogLevelList,
+        Reference, RequestSpec, Service, Snapshot, Volume,
+    },
+    scheduler_rpcapi::{Pool, Scheduler, scheduler},
+};
+use rpc_runtime::Context;
+use serde_json::json;
+
+use crate::{
+    received::{Recorder, dictionary, object, received},
+    run::Run,
+    servers::Servers,
+};
+
+async fn drive(minors: RangeInclusive<u64>) -> Option<Vec<Run>> {
+    let mut servers = Servers::new().await?;
+    servers.add::<scheduler::Api>("cinder-scheduler", "sched-1").await;
+    servers.add::<scheduler::Api>("cinder-scheduler", "sched-2").await;
+    let runs = servers.drive("scheduler", minors).await?;
+    for run in &runs {
+        assert_eq!(run.failed(), [FAILED]);
+        run.assert_all_arrived();
+        run.assert_dated(&scheduler::INTERFACE);
+    }
+    Some(runs)
+}
+
+const FAILED: (&str, &str, &str) =
+    ("get_pools that fails", "NoValidBackend_Remote", "No valid backend was found. nowhere");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cinders_client_reaches_every_method_of_a_scheduler_of_its_version() {
+    let Some(runs) = drive(12..=12).await else { return };
+    let run = &runs[0];
+    run.assert_complete(&scheduler::INTERFACE);
+    assert_eq!(run.unused(&scheduler::INTERFACE), ["migrate_volume_to_host"]);
+    let answered = [
+        ("validate_host_capacity", "bool"),
+        ("get_pools", "list of dict"),
+        ("get_pools without filters", "list of dict"),
+        ("work_cleanup", "list of list of Service"),
+        ("get_log_levels", "LogLevelList"),
+    ];
+    assert_eq!(run.answered(), answered);
+    assert_eq!(run.end.workers, 1, "create_volume notes what is to be cleaned up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cinders_clients_of_all_older_versions_reach_schedulers() {
+    let Some(runs) = drive(0..=11).await else { return };
+    let later = [
+        "create_snapshot",
+        "create_backup",
+        "manage_existing_snapshot",
+        "extend_volume",
+        "validate_host_capacity",
+        "notify_service_capabilities",
+        "work_cleanup",
+        "do_cleanup",
+        "set_log_levels",
+        "get_log_levels",
+    ];
+    assert_eq!(runs[0].refused("ServiceTooOld"), later);
+    assert_eq!(runs[0].unused(&scheduler::INTERFACE).len(), later.len() + 1, "migrate_volume, too");
+    assert_eq!(runs[5].refused("ServiceTooOld").len(), 6);
+    assert_eq!(runs[11].refused("ServiceTooOld"), ["create_backup"]);
+}
+
+impl Scheduler for Recorder {
+    async fn create_group(
+        &self,
+        ctx: Context,
+        group: Group,
+        group_spec: Option<FlatRequestSpec>,
+        request_spec_list: Option<Vec<FlatRequestSpec>>,
+        group_filter_properties: Option<Dictionary>,
+        filter_properties_list: Option<Vec<Dictionary>>,
+    ) {
+        received!(
+            self,
+            ctx,
+            create_group(
+                group,
+                group_spec,
+                request_spec_list,
+                group_filter_properties,
+                filter_properties_list
+            )
+        );
+    }
+
+    async fn create_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        snapshot_id: Option<String>,
+        image_id: Option<String>,
+        request_spec: Option<RequestSpec>,
+        filter_properties: Option<Dictionary>,
+        backup_id: Option<String>,
+    ) {
+        received!(
+            self,
+            ctx,
+            create_volume(
+                volume,
+                snapshot_id,
+                image_id,
+                request_spec,
+                filter_properties,
+                backup_id
+            )
+        );
+    }
+
+    async fn validate_host_capacity(
+        &self,
+        ctx: Context,
+        backend: String,
+        request_spec: RequestSpec,
+        filter_properties: Option<Dictionary>,
+    ) -> bool {
+        received!(self, ctx, validate_host_capacity(backend, request_spec, filter_properties) => true)
+    }
+
+    async fn create_snapshot(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        snapshot: Snapshot,
+        backend: String,
+        request_spec: Option<RequestSpec>,
+        filter_properties: Option<Dictionary>,
+    ) {
+        received!(
+            self,
+            ctx,
+            create_snapshot(volume, snapshot, backend, request_spec, filter_properties)
+        );
+    }
+
+    async fn migrate_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        backend: String,
+        force_copy: bool,
+        request_spec: Option<FlatRequestSpec>,
+        filter_properties: Option<Dictionary>,
+    ) {
+        received!(
+            self,
+            ctx,
+            migrate_volume(volume, backend, force_copy, request_spec, filter_properties)
+        );
+    }
+
+    async fn migrate_volume_to_host(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        host: String,
+        force_host_copy: bool,
+        request_spec: Option<FlatRequestSpec>,
+        filter_properties: Option<Dictionary>,
+    ) {
+        received!(
+            self,
+            ctx,
+            migrate_volume_to_host(volume, host, force_host_copy, request_spec, filter_properties)
+        );
+    }
+
+    async fn retype(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        request_spec: Option<FlatRequestSpec>,
+        filter_properties: Option<Dictionary>,
+    ) {
+        received!(self, ctx, retype(volume, request_spec, filter_properties));
+    }
+
+    async fn manage_existing(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        request_spec: Option<FlatRequestSpec>,
+        filter_properties: Option<Dictionary>,
+    ) {
+        received!(self, ctx, manage_existing(volume, request_spec, filter_properties));
+    }
+
+    async fn manage_existing_snapshot(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        snapshot: Snapshot,
+        r#ref: Option<Reference>,
+        request_spec: Option<FlatRequestSpec>,
+        filter_properties: Option<Dictionary>,
+    ) {
+        received!(
+            self,
+            ctx,
+            manage_existing_snapshot(volume, snapshot, r#ref, request_spec, filter_properties)
+        );
+    }
+
+    async fn extend_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        new_size: u64,
+        reservations: Option<Vec<String>>,
+        request_spec: Option<FlatRequestSpec>,
+        filter_properties: Option<Dictionary>,
+    ) {
+        received!(
+            self,
+            ctx,
+            extend_volume(volume, new_size, reservations, request_spec, filter_properties)
+        );
+    }
+
+    async fn get_pools(
+        &self,
+        ctx: Context,
+        filters: Option<Dictionary>,
+    ) -> Result<Vec<Pool>, SchedulerError> {
+        let name = filters.as_ref().and_then(|filters| filters.get("name")).map(|name| name.get());
+        if name == Some("\"nowhere\"") {
+            received!(self, ctx, get_pools(filters));
+            return Err(SchedulerError::NoValidBackend { reason: "nowhere".to_owned() });
+        }
+        let capabilities = dictionary([
+            ("free_capacity_gb", json!("infinite")),
+            ("total_capacity_gb", json!(12.5)),
+            ("location_info", json!({"é": [null, true]})),
+        ]);
+        let pool = Pool { name: "node-1@ceph#fast".to_owned(), capabilities };
+        Ok(received!(self, ctx, get_pools(filters) => vec![pool.clone(), pool]))
+    }
+
+    async fn update_service_capabilities(
+        &self,
+        ctx: Context,
+        service_name: String,
+        host: String,
+        capabilities: Option<Dictionary>,
+        cluster_name: Option<String>,
+        timestamp: Option<String>,
+    ) {
+        received!(
+            self,
+            ctx,
+            update_service_capabilities(service_name, host, capabilities, cluster_name, timestamp)
+        );
+    }
+
+    async fn notify_service_capabilities(
+        &self,
+        ctx: Context,
+        service_name: String,
+        capabilities: Option<Dictionary>,
+        host: Option<String>,
+        backend: Option<String>,
+        timestamp: Option<String>,
+    ) {
+        received!(
+            self,
+            ctx,
+            notify_service_capabilities(service_name, capabilities, host, backend, timestamp)
+        );
+    }
+
+    async fn work_cleanup(
+        &self,
+        ctx: Context,
+        cleanup_request: CleanupRequest,
+    ) -> (Vec<Service>, Vec<Service>) {
+        let service = |id: u32, host: &str| {
+            object(
+                "Service",
+                "1.6",
+                &json!({"id": id, "host": host, "binary": "cinder-volume", "cluster_name": null}),
+            )
+        };
+        let (asked, down) = (vec![service(1, "node-1@ceph")], vec![service(2, "node-2@nfs")]);
+        received!(self, ctx, work_cleanup(cleanup_request) => (asked, down))
+    }
+
+    async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest) {
+        received!(self, ctx, do_cleanup(cleanup_request));
+    }
+
+    async fn set_log_levels(&self, ctx: Context, log_request: LogLevel) {
+        received!(self, ctx, set_log_levels(log_request));
+    }
+
+    async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList {
+        received!(self, ctx, get_log_levels(log_request) => log_levels())
+    }
+
+    async fn create_backup(&self, ctx: Context, backup: Backup) {
+        received!(self, ctx, create_backup(backup));
+    }
+}
+
+/// Makes a list of loggers' levels.
+pub(crate) fn log_levels() -> LogLevelList {
+    let level = |prefix: &str, level: &str| {
+        object("LogLevel", "1.0", &json!({"prefix": prefix, "level": level}))
+    };
+    object(
+        "LogLevelList",
+        "1.0",
+        &json!({"objects": [level("cinder", "INFO"), level("cinder.volume", "DEBUG")]}),
+    )
+}

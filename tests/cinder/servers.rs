@@ -1,0 +1,67 @@
+//! Our servers, and Python calling them.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use rpc_runtime::{Api, Dispatch, Running, Server, Service, Transport};
+use tests::{Log, SOON, World};
+
+use crate::{
+    drive::drive,
+    received::{Place, Received, Recorder},
+    run::Run,
+};
+
+/// Servers on a virtual host of their own.
+pub(crate) struct Servers {
+    world: World,
+    transport: Transport,
+    log: Log<Received>,
+    places: Vec<Place>,
+    running: Vec<Running>,
+}
+
+impl Servers {
+    /// `None` where there is no broker for it.
+    pub(crate) async fn new() -> Option<Self> {
+        let world = World::rabbit()?.alone().await?;
+        let transport = world.connect(|builder| builder.control_exchange("cinder")).await;
+        let (log, places, running) = (Log::default(), Vec::new(), Vec::new());
+        Some(Self { world, transport, log, places, running })
+    }
+
+    /// Starts one more.
+    pub(crate) async fn add<A: Api>(&mut self, topic: &str, host: &str)
+    where
+        Service<A, Recorder>: Dispatch<A>,
+    {
+        let (topic, host) = (topic.to_owned(), host.to_owned());
+        let at = Place { topic, host, number: self.places.len() };
+        let server = Server::builder(&self.transport).topic(&*at.topic).host(&*at.host);
+        let recorder = Recorder { at: at.clone(), log: self.log.clone() };
+        let bound = server.serve(Service::<A, _>::new(recorder)).bind().await;
+        self.running.push(bound.expect("bound").run());
+        self.places.push(at);
+    }
+
+    /// Has every method of `api` called by a client that is capped at 3.0, or whichever minor versions are given. Returns
+    /// a run for each cap, after everything has arrived and the servers have stopped.
+    pub(crate) async fn drive(self, api: &str, minors: RangeInclusive<u64>) -> Option<Vec<Run>> {
+        let caps: Vec<_> = minors.clone().map(|minor| format!("3.{minor}")).collect();
+        let (steps, end) = drive(&self.world, api, &caps).await?;
+        let runs = minors.map(|minor| Run::new(minor, &steps, &end, &self.places));
+        let runs: Vec<_> = runs.collect();
+        let sent: usize = runs.iter().map(Run::expected).sum();
+        let all = async {
+            while self.log.len() < sent {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // Who looks at the runs tells by its name what is missing.
+        let _ = tokio::time::timeout(SOON, all).await;
+        for server in self.running {
+            server.shutdown(SOON).await.expect("stopped");
+        }
+        let received = self.log.events();
+        Some(runs.into_iter().map(|run| run.with(&received)).collect())
+    }
+}

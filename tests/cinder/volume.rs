@@ -1,0 +1,531 @@
+//! `cinder.volume.rpcapi.VolumeAPI` against two of our back ends, and a cluster of two.
+
+use std::ops::RangeInclusive;
+
+use examples::cinder::{
+    VolumeError,
+    objects::{
+        Backup, BackupDevice, CleanupRequest, Dictionary, Group, GroupSnapshot, Json, LogLevel,
+        LogLevelList, ManageableSnapshot, ManageableVolume, Reference, RequestSpec, Snapshot,
+        Volume, VolumeAttachment,
+    },
+    volume_rpcapi::{Destination, ReplicationTargets, VolumeManager, volume_manager},
+};
+use rpc_runtime::Context;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    received::{Recorder, dictionary, object, raw, received},
+    run::Run,
+    scheduler::log_levels,
+    servers::Servers,
+};
+
+async fn drive(minors: RangeInclusive<u64>) -> Option<Vec<Run>> {
+    let mut servers = Servers::new().await?;
+    for (backend, host) in [("node-1@ceph", "node-1"), ("node-2@nfs", "node-2")] {
+        servers.add::<volume_manager::Api>("cinder-volume", backend).await;
+        servers.add::<volume_manager::Api>(&format!("cinder-volume.{backend}"), host).await;
+    }
+    for _ in 0..2 {
+        servers.add::<volume_manager::Api>("cinder-volume.cluster-a@ceph", "cluster-a").await;
+    }
+    let runs = servers.drive("volume", minors).await?;
+    for run in &runs {
+        assert_eq!(run.failed(), [FAILED]);
+        run.assert_all_arrived();
+        run.assert_dated(&volume_manager::INTERFACE);
+    }
+    Some(runs)
+}
+
+const FAILED: (&str, &str, &str) = (
+    "initialize_connection that fails",
+    "VolumeNotFound_Remote",
+    "Volume 00000000-0000-0000-0000-000000000000 could not be found.",
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cinders_client_reaches_every_method_of_a_back_end_of_its_version() {
+    let Some(runs) = drive(20..=20).await else { return };
+    let run = &runs[0];
+    run.assert_complete(&volume_manager::INTERFACE);
+    assert_eq!(run.unused(&volume_manager::INTERFACE), ["failover_host"]);
+    let answered = [
+        ("migrate_volume_completion", "str"),
+        ("accept_transfer", "dict"),
+        ("secure_file_operations_enabled", "bool"),
+        ("attach_volume", "VolumeAttachment"),
+        ("initialize_connection", "dict"),
+        ("attachment_update", "dict"),
+        ("initialize_connection_snapshot", "dict"),
+        ("list_replication_targets", "dict"),
+        ("get_capabilities", "dict"),
+        ("get_manageable_volumes", "list of ManageableVolume"),
+        ("get_manageable_snapshots", "list of ManageableSnapshot"),
+        ("freeze_host", "bool"),
+        ("thaw_host", "bool"),
+        ("get_log_levels", "LogLevelList"),
+    ];
+    assert_eq!(run.answered(), answered);
+    assert_eq!(
+        run.end.workers, 2,
+        "delete_volume and create_snapshot note what is to be cleaned up"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cinders_clients_of_all_older_versions_reach_back_ends() {
+    let Some(runs) = drive(0..=19).await else { return };
+    let later = [
+        "reimage",
+        "extend_volume_completion",
+        "attachment_update",
+        "attachment_delete",
+        "revert_to_snapshot",
+        "initialize_connection_snapshot",
+        "terminate_connection_snapshot",
+        "remove_export_snapshot and wait",
+        "remove_export_snapshot",
+        "enable_replication",
+        "disable_replication",
+        "failover_replication",
+        "list_replication_targets",
+        "do_cleanup",
+        "set_log_levels",
+        "get_log_levels",
+    ];
+    assert_eq!(runs[0].refused("ServiceTooOld"), later);
+    assert_eq!(runs[19].refused("ServiceTooOld"), [""; 0]);
+    for run in &runs {
+        // This one does not ask what it may send, so the library stops it.
+        let unasked: &[_] = if run.minor < 8 { &["failover_completed"] } else { &[] };
+        assert_eq!(run.refused("RPCVersionCapError"), unasked);
+        let device = run.answered().contains(&("get_backup_device", "BackupDeviceInfo"));
+        assert_eq!(device, run.minor < 17, "whether 3.{} waits for a device", run.minor);
+        let plain = run.answered().contains(&("get_manageable_volumes", "list of dict"));
+        assert_eq!(plain, run.minor < 10, "whether 3.{} gets dictionaries", run.minor);
+    }
+}
+
+impl VolumeManager for Recorder {
+    async fn create_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        request_spec: Option<RequestSpec>,
+        filter_properties: Option<Dictionary>,
+        allow_reschedule: bool,
+    ) {
+        received!(
+            self,
+            ctx,
+            create_volume(volume, request_spec, filter_properties, allow_reschedule)
+        );
+    }
+
+    async fn revert_to_snapshot(&self, ctx: Context, volume: Volume, snapshot: Snapshot) {
+        received!(self, ctx, revert_to_snapshot(volume, snapshot));
+    }
+
+    async fn delete_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        unmanage_only: bool,
+        cascade: bool,
+    ) {
+        received!(self, ctx, delete_volume(volume, unmanage_only, cascade));
+    }
+
+    async fn create_snapshot(&self, ctx: Context, snapshot: Snapshot) {
+        received!(self, ctx, create_snapshot(snapshot));
+    }
+
+    async fn delete_snapshot(&self, ctx: Context, snapshot: Snapshot, unmanage_only: bool) {
+        received!(self, ctx, delete_snapshot(snapshot, unmanage_only));
+    }
+
+    async fn attach_volume(
+        &self,
+        ctx: Context,
+        volume_id: String,
+        instance_uuid: Option<String>,
+        host_name: Option<String>,
+        mountpoint: Option<String>,
+        mode: Option<String>,
+        volume: Option<Volume>,
+    ) -> VolumeAttachment {
+        received!(self, ctx, attach_volume(volume_id, instance_uuid, host_name, mountpoint, mode, volume) => attachment(&volume_id))
+    }
+
+    async fn detach_volume(
+        &self,
+        ctx: Context,
+        volume_id: String,
+        attachment_id: Option<String>,
+        volume: Option<Volume>,
+    ) {
+        received!(self, ctx, detach_volume(volume_id, attachment_id, volume));
+    }
+
+    async fn copy_volume_to_image(&self, ctx: Context, volume_id: String, image_meta: Dictionary) {
+        received!(self, ctx, copy_volume_to_image(volume_id, image_meta));
+    }
+
+    async fn initialize_connection(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        connector: Dictionary,
+    ) -> Result<Dictionary, VolumeError> {
+        if connector.is_empty() {
+            received!(self, ctx, initialize_connection(volume, connector));
+            return Err(VolumeError::VolumeNotFound { volume_id: Uuid::nil() });
+        }
+        Ok(received!(self, ctx, initialize_connection(volume, connector) => connection("rbd")))
+    }
+
+    async fn terminate_connection(
+        &self,
+        ctx: Context,
+        volume_id: String,
+        connector: Option<Dictionary>,
+        force: bool,
+    ) {
+        received!(self, ctx, terminate_connection(volume_id, connector, force));
+    }
+
+    async fn remove_export(&self, ctx: Context, volume_id: String) {
+        received!(self, ctx, remove_export(volume_id));
+    }
+
+    async fn publish_service_capabilities(&self, ctx: Context) {
+        received!(self, ctx, publish_service_capabilities());
+    }
+
+    async fn accept_transfer(
+        &self,
+        ctx: Context,
+        volume_id: String,
+        new_user: String,
+        new_project: String,
+        no_snapshots: bool,
+    ) -> Option<Dictionary> {
+        received!(self, ctx, accept_transfer(volume_id, new_user, new_project, no_snapshots) => Some(dictionary([("provider_auth", json!("CHAP alice secret"))])))
+    }
+
+    async fn extend_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        new_size: u64,
+        reservations: Option<Vec<String>>,
+    ) {
+        received!(self, ctx, extend_volume(volume, new_size, reservations));
+    }
+
+    async fn extend_volume_completion(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        new_size: u64,
+        reservations: Option<Vec<String>>,
+        error: bool,
+    ) {
+        received!(self, ctx, extend_volume_completion(volume, new_size, reservations, error));
+    }
+
+    async fn migrate_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        host: Destination,
+        force_host_copy: bool,
+    ) {
+        received!(self, ctx, migrate_volume(volume, host, force_host_copy));
+    }
+
+    async fn migrate_volume_completion(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        new_volume: Volume,
+        error: bool,
+    ) -> String {
+        received!(self, ctx, migrate_volume_completion(volume, new_volume, error) => "00000000-0000-4000-8000-000000000011".to_owned())
+    }
+
+    async fn retype(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        new_type_id: String,
+        host: Destination,
+        migration_policy: String,
+        reservations: Option<Vec<String>>,
+        old_reservations: Option<Vec<String>>,
+    ) {
+        received!(
+            self,
+            ctx,
+            retype(volume, new_type_id, host, migration_policy, reservations, old_reservations)
+        );
+    }
+
+    async fn manage_existing(&self, ctx: Context, volume: Volume, r#ref: Option<Reference>) {
+        received!(self, ctx, manage_existing(volume, r#ref));
+    }
+
+    async fn update_migrated_volume(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        new_volume: Volume,
+        volume_status: String,
+    ) {
+        received!(self, ctx, update_migrated_volume(volume, new_volume, volume_status));
+    }
+
+    async fn freeze_host(&self, ctx: Context) -> bool {
+        received!(self, ctx, freeze_host() => true)
+    }
+
+    async fn thaw_host(&self, ctx: Context) -> bool {
+        received!(self, ctx, thaw_host() => false)
+    }
+
+    async fn failover(&self, ctx: Context, secondary_backend_id: Option<String>) {
+        received!(self, ctx, failover(secondary_backend_id));
+    }
+
+    async fn failover_host(&self, ctx: Context, secondary_backend_id: Option<String>) {
+        received!(self, ctx, failover_host(secondary_backend_id));
+    }
+
+    async fn failover_completed(&self, ctx: Context, updates: Dictionary) {
+        received!(self, ctx, failover_completed(updates));
+    }
+
+    async fn manage_existing_snapshot(
+        &self,
+        ctx: Context,
+        snapshot: Snapshot,
+        r#ref: Option<Reference>,
+    ) {
+        received!(self, ctx, manage_existing_snapshot(snapshot, r#ref));
+    }
+
+    async fn get_capabilities(&self, ctx: Context, discover: bool) -> Dictionary {
+        received!(self, ctx, get_capabilities(discover) => dictionary([("vendor_name", json!("Ceph")), ("properties", json!({"compression": {"type": "boolean"}}))]))
+    }
+
+    async fn get_backup_device(
+        &self,
+        ctx: Context,
+        backup: Backup,
+        want_objects: bool,
+        async_call: bool,
+    ) -> Option<BackupDevice> {
+        received!(self, ctx, get_backup_device(backup, want_objects, async_call) => Some(backup_device(want_objects)))
+    }
+
+    async fn secure_file_operations_enabled(&self, ctx: Context, volume: Option<Volume>) -> bool {
+        received!(self, ctx, secure_file_operations_enabled(volume) => true)
+    }
+
+    async fn get_manageable_volumes(
+        &self,
+        ctx: Context,
+        marker: Option<Reference>,
+        limit: Option<u64>,
+        offset: Option<u64>,
+        sort_keys: Option<Vec<String>>,
+        sort_dirs: Option<Vec<String>>,
+        want_objects: bool,
+    ) -> Vec<ManageableVolume> {
+        received!(self, ctx, get_manageable_volumes(marker, limit, offset, sort_keys, sort_dirs, want_objects) => vec![manageable("ManageableVolume", want_objects)])
+    }
+
+    async fn get_manageable_snapshots(
+        &self,
+        ctx: Context,
+        marker: Option<Reference>,
+        limit: Option<u64>,
+        offset: Option<u64>,
+        sort_keys: Option<Vec<String>>,
+        sort_dirs: Option<Vec<String>>,
+        want_objects: bool,
+    ) -> Vec<ManageableSnapshot> {
+        received!(self, ctx, get_manageable_snapshots(marker, limit, offset, sort_keys, sort_dirs, want_objects) => vec![manageable("ManageableSnapshot", want_objects)])
+    }
+
+    async fn create_group(&self, ctx: Context, group: Group) {
+        received!(self, ctx, create_group(group));
+    }
+
+    async fn delete_group(&self, ctx: Context, group: Group) {
+        received!(self, ctx, delete_group(group));
+    }
+
+    async fn update_group(
+        &self,
+        ctx: Context,
+        group: Group,
+        add_volumes: Option<String>,
+        remove_volumes: Option<String>,
+    ) {
+        received!(self, ctx, update_group(group, add_volumes, remove_volumes));
+    }
+
+    async fn create_group_from_src(
+        &self,
+        ctx: Context,
+        group: Group,
+        group_snapshot: Option<GroupSnapshot>,
+        source_group: Option<Group>,
+    ) {
+        received!(self, ctx, create_group_from_src(group, group_snapshot, source_group));
+    }
+
+    async fn create_group_snapshot(&self, ctx: Context, group_snapshot: GroupSnapshot) {
+        received!(self, ctx, create_group_snapshot(group_snapshot));
+    }
+
+    async fn delete_group_snapshot(&self, ctx: Context, group_snapshot: GroupSnapshot) {
+        received!(self, ctx, delete_group_snapshot(group_snapshot));
+    }
+
+    async fn initialize_connection_snapshot(
+        &self,
+        ctx: Context,
+        snapshot_id: String,
+        connector: Dictionary,
+    ) -> Dictionary {
+        received!(self, ctx, initialize_connection_snapshot(snapshot_id, connector) => connection("nvmeof"))
+    }
+
+    async fn terminate_connection_snapshot(
+        &self,
+        ctx: Context,
+        snapshot_id: String,
+        connector: Option<Dictionary>,
+        force: bool,
+    ) {
+        received!(self, ctx, terminate_connection_snapshot(snapshot_id, connector, force));
+    }
+
+    async fn remove_export_snapshot(&self, ctx: Context, snapshot_id: String) {
+        received!(self, ctx, remove_export_snapshot(snapshot_id));
+    }
+
+    async fn attachment_update(
+        &self,
+        ctx: Context,
+        vref: Volume,
+        connector: Dictionary,
+        attachment_id: String,
+    ) -> Dictionary {
+        received!(self, ctx, attachment_update(vref, connector, attachment_id) => connection("iscsi"))
+    }
+
+    async fn attachment_delete(&self, ctx: Context, attachment_id: String, vref: Volume) {
+        received!(self, ctx, attachment_delete(attachment_id, vref));
+    }
+
+    async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest) {
+        received!(self, ctx, do_cleanup(cleanup_request));
+    }
+
+    async fn set_log_levels(&self, ctx: Context, log_request: LogLevel) {
+        received!(self, ctx, set_log_levels(log_request));
+    }
+
+    async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList {
+        received!(self, ctx, get_log_levels(log_request) => log_levels())
+    }
+
+    async fn enable_replication(&self, ctx: Context, group: Group) {
+        received!(self, ctx, enable_replication(group));
+    }
+
+    async fn disable_replication(&self, ctx: Context, group: Group) {
+        received!(self, ctx, disable_replication(group));
+    }
+
+    async fn failover_replication(
+        &self,
+        ctx: Context,
+        group: Group,
+        allow_attached_volume: bool,
+        secondary_backend_id: Option<String>,
+    ) {
+        received!(
+            self,
+            ctx,
+            failover_replication(group, allow_attached_volume, secondary_backend_id)
+        );
+    }
+
+    async fn list_replication_targets(&self, ctx: Context, group: Group) -> ReplicationTargets {
+        received!(self, ctx, list_replication_targets(group) => targets())
+    }
+
+    async fn reimage(
+        &self,
+        ctx: Context,
+        volume: Volume,
+        image_meta: Dictionary,
+        image_snap: Option<String>,
+    ) {
+        received!(self, ctx, reimage(volume, image_meta, image_snap));
+    }
+}
+
+/// Makes what tells a host how to reach a volume.
+fn connection(kind: &str) -> Dictionary {
+    let data = json!({"name": "volumes/volume-1", "hosts": ["192.0.2.1"], "secret": null, "access_mode": "rw"});
+    dictionary([("driver_volume_type", json!(kind)), ("data", data)])
+}
+
+fn attachment(volume_id: &str) -> VolumeAttachment {
+    let data = json!({
+        "id": "00000000-0000-4000-8000-000000000040",
+        "volume_id": volume_id,
+        "attach_status": "attached",
+        "attach_time": "2026-01-02T12:00:00Z",
+        "mountpoint": "/dev/vdb",
+    });
+    object("VolumeAttachment", "1.3", &data)
+}
+
+/// Makes what a backup reads from: an object for who wants one, else a dictionary.
+fn backup_device(want_objects: bool) -> BackupDevice {
+    let data =
+        json!({"id": "00000000-0000-4000-8000-000000000001", "size": 4, "display_name": "données"});
+    let volume = object("Volume", "1.8", &data);
+    if want_objects {
+        return object(
+            "BackupDeviceInfo",
+            "1.0",
+            &json!({"volume": volume, "secure_enabled": true}),
+        );
+    }
+    raw(&json!({"backup_device": volume, "secure_enabled": true, "is_snapshot": false}))
+}
+
+/// Makes something that Cinder does not know yet: an object for who wants one, else a dictionary.
+fn manageable(name: &str, want_objects: bool) -> Json {
+    let mut data =
+        json!({"reference": {"source-name": "lun 1"}, "size": 4, "safe_to_manage": true});
+    if name == "ManageableSnapshot" {
+        data["source_reference"] = json!({"source-name": "lun 0"});
+    }
+    if want_objects { object(name, "1.0", &data) } else { raw(&data) }
+}
+
+fn targets() -> ReplicationTargets {
+    let target = dictionary([("backend_id", json!("replica")), ("unique_key", json!("val1"))]);
+    ReplicationTargets { replication_targets: vec![target] }
+}
