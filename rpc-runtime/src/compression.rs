@@ -29,8 +29,9 @@ pub(crate) enum CompressionError {
     TooLarge,
 }
 
-/// The largest body that is unpacked: RabbitMQ takes no larger message by default.
-const LARGEST: u64 = 128 << 20;
+/// The largest body that is unpacked, four times the largest message that RabbitMQ 4 takes by default. A few bytes can
+/// claim to be any size.
+const LARGEST: u64 = 64 << 20;
 
 impl Compression {
     /// Reads the value of `kombu_compression`: `gzip` and `bzip2`, the names that work in the original, and `bz2`, which

@@ -89,9 +89,9 @@ on_every_transport! {
         let transport = world.transport().await;
         let _server = serve(&world, &transport, &Service::default()).await;
         let client = world.client::<peers::Api>(&transport);
-        // A second: what the original's servers send no heartbeat for at all.
-        let client = client.prepare().monitor(Duration::from_secs(1)).client();
-        assert_eq!(client.take(&Context::new(), 2500_u64).await.expect("it lives"), 2500);
+        // Less than two seconds: the original's servers would send no heartbeat at all.
+        let client = client.prepare().monitor(Duration::from_millis(1500)).client();
+        assert_eq!(client.take(&Context::new(), 3500_u64).await.expect("it lives"), 3500);
     }
 
     async fn a_silent_server_ends_a_monitored_call_and_nothing_else(world: World) {

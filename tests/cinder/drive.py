@@ -1,7 +1,7 @@
 """Calls every method of one of Cinder's own RPC APIs: drive.py URL scheduler|volume CAP...
 
-A CAP is the version of the oldest service there is; each method is called once for each. A line is printed for each call,
-with what has to arrive and what came back, and one at the end with what the API has.
+A CAP is the version of the oldest service there is; each method is called once for each. A line is printed for each
+call, with what has to arrive and what came back, and one at the end with what the API has.
 """
 
 import inspect

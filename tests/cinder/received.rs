@@ -63,12 +63,12 @@ impl Recorder {
     }
 }
 
-/// Notes a request with its arguments, and gives the reply: `received!(self, ctx, method(argument, …) => reply)`.
+/// Notes a request with its arguments, and gives the reply: `received!(self, ctx, method(argument, …), reply)`.
 macro_rules! received {
-    ($self:ident, $ctx:ident, $method:ident($($arg:ident),*)) => {
-        received!($self, $ctx, $method($($arg),*) => ())
+    ($self:ident, $ctx:ident, $method:ident($($arg:ident),* $(,)?) $(,)?) => {
+        received!($self, $ctx, $method($($arg),*), ())
     };
-    ($self:ident, $ctx:ident, $method:ident($($arg:ident),*) => $reply:expr) => {{
+    ($self:ident, $ctx:ident, $method:ident($($arg:ident),* $(,)?), $reply:expr $(,)?) => {{
         let reply = $reply;
         let args = [$((stringify!($arg), serde_json::to_value(&$arg))),*];
         $self.note($ctx, stringify!($method), args, &reply);

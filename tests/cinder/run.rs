@@ -47,8 +47,8 @@ impl Run {
         if sent.fanout { self.places.iter().filter(|place| hears(place, sent)).count() } else { 1 }
     }
 
-    /// Checks that each request arrived where it should, as it was sent, that its answer came back, and that nothing else
-    /// arrived.
+    /// Checks that each request arrived where it should, as it was sent, that its answer came back, and that nothing
+    /// else arrived.
     pub(crate) fn assert_all_arrived(&self) {
         for (step, sent) in self.sent() {
             self.assert_arrived(&step.step, sent, step.answer.as_ref());

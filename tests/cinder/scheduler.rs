@@ -50,6 +50,7 @@ async fn cinders_client_reaches_every_method_of_a_scheduler_of_its_version() {
     ];
     assert_eq!(run.answered(), answered);
     assert_eq!(run.end.workers, 1, "create_volume notes what is to be cleaned up");
+    assert_eq!(volume_version(run), Some("1.9"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +72,17 @@ async fn cinders_clients_of_all_older_versions_reach_schedulers() {
     assert_eq!(runs[0].unused(&scheduler::INTERFACE).len(), later.len() + 1, "migrate_volume, too");
     assert_eq!(runs[5].refused("ServiceTooOld").len(), 6);
     assert_eq!(runs[11].refused("ServiceTooOld"), ["create_backup"]);
+    assert_eq!(
+        volume_version(&runs[11]),
+        Some("1.8"),
+        "Cinder writes objects as older peers know them"
+    );
+}
+
+/// Returns the version of the volume that arrived with `create_volume`.
+fn volume_version(run: &Run) -> Option<&str> {
+    let request = run.received.iter().find(|one| one.method == "create_volume")?;
+    request.args["volume"]["versioned_object.version"].as_str()
 }
 
 impl Scheduler for Recorder {
@@ -127,7 +139,7 @@ impl Scheduler for Recorder {
         request_spec: RequestSpec,
         filter_properties: Option<Dictionary>,
     ) -> bool {
-        received!(self, ctx, validate_host_capacity(backend, request_spec, filter_properties) => true)
+        received!(self, ctx, validate_host_capacity(backend, request_spec, filter_properties), true)
     }
 
     async fn create_snapshot(
@@ -246,7 +258,7 @@ impl Scheduler for Recorder {
             ("location_info", json!({"é": [null, true]})),
         ]);
         let pool = Pool { name: "node-1@ceph#fast".to_owned(), capabilities };
-        Ok(received!(self, ctx, get_pools(filters) => vec![pool.clone(), pool]))
+        Ok(received!(self, ctx, get_pools(filters), vec![pool.clone(), pool]))
     }
 
     async fn update_service_capabilities(
@@ -294,7 +306,7 @@ impl Scheduler for Recorder {
             )
         };
         let (asked, down) = (vec![service(1, "node-1@ceph")], vec![service(2, "node-2@nfs")]);
-        received!(self, ctx, work_cleanup(cleanup_request) => (asked, down))
+        received!(self, ctx, work_cleanup(cleanup_request), (asked, down))
     }
 
     async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest) {
@@ -306,7 +318,7 @@ impl Scheduler for Recorder {
     }
 
     async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList {
-        received!(self, ctx, get_log_levels(log_request) => log_levels())
+        received!(self, ctx, get_log_levels(log_request), log_levels())
     }
 
     async fn create_backup(&self, ctx: Context, backup: Backup) {

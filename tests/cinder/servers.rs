@@ -43,8 +43,8 @@ impl Servers {
         self.places.push(at);
     }
 
-    /// Has every method of `api` called by a client that is capped at 3.0, or whichever minor versions are given. Returns
-    /// a run for each cap, after everything has arrived and the servers have stopped.
+    /// Has every method of `api` called by clients of major version 3 that are capped at `minors`. Returns a run for
+    /// each cap, after everything has arrived and the servers have stopped.
     pub(crate) async fn drive(self, api: &str, minors: RangeInclusive<u64>) -> Option<Vec<Run>> {
         let caps: Vec<_> = minors.clone().map(|minor| format!("3.{minor}")).collect();
         let (steps, end) = drive(&self.world, api, &caps).await?;
@@ -62,6 +62,9 @@ impl Servers {
             server.shutdown(SOON).await.expect("stopped");
         }
         let received = self.log.events();
-        Some(runs.into_iter().map(|run| run.with(&received)).collect())
+        let runs: Vec<_> = runs.into_iter().map(|run| run.with(&received)).collect();
+        let known: usize = runs.iter().map(|run| run.received.len()).sum();
+        assert_eq!(known, received.len(), "something arrived that nobody sent");
+        Some(runs)
     }
 }

@@ -157,7 +157,12 @@ impl VolumeManager for Recorder {
         mode: Option<String>,
         volume: Option<Volume>,
     ) -> VolumeAttachment {
-        received!(self, ctx, attach_volume(volume_id, instance_uuid, host_name, mountpoint, mode, volume) => attachment(&volume_id))
+        received!(
+            self,
+            ctx,
+            attach_volume(volume_id, instance_uuid, host_name, mountpoint, mode, volume),
+            attachment(&volume_id)
+        )
     }
 
     async fn detach_volume(
@@ -184,7 +189,7 @@ impl VolumeManager for Recorder {
             received!(self, ctx, initialize_connection(volume, connector));
             return Err(VolumeError::VolumeNotFound { volume_id: Uuid::nil() });
         }
-        Ok(received!(self, ctx, initialize_connection(volume, connector) => connection("rbd")))
+        Ok(received!(self, ctx, initialize_connection(volume, connector), connection("rbd")))
     }
 
     async fn terminate_connection(
@@ -213,7 +218,12 @@ impl VolumeManager for Recorder {
         new_project: String,
         no_snapshots: bool,
     ) -> Option<Dictionary> {
-        received!(self, ctx, accept_transfer(volume_id, new_user, new_project, no_snapshots) => Some(dictionary([("provider_auth", json!("CHAP alice secret"))])))
+        received!(
+            self,
+            ctx,
+            accept_transfer(volume_id, new_user, new_project, no_snapshots),
+            Some(dictionary([("provider_auth", json!("CHAP alice secret"))]))
+        )
     }
 
     async fn extend_volume(
@@ -254,7 +264,12 @@ impl VolumeManager for Recorder {
         new_volume: Volume,
         error: bool,
     ) -> String {
-        received!(self, ctx, migrate_volume_completion(volume, new_volume, error) => "00000000-0000-4000-8000-000000000011".to_owned())
+        received!(
+            self,
+            ctx,
+            migrate_volume_completion(volume, new_volume, error),
+            "00000000-0000-4000-8000-000000000011".to_owned()
+        )
     }
 
     async fn retype(
@@ -289,11 +304,11 @@ impl VolumeManager for Recorder {
     }
 
     async fn freeze_host(&self, ctx: Context) -> bool {
-        received!(self, ctx, freeze_host() => true)
+        received!(self, ctx, freeze_host(), true)
     }
 
     async fn thaw_host(&self, ctx: Context) -> bool {
-        received!(self, ctx, thaw_host() => false)
+        received!(self, ctx, thaw_host(), false)
     }
 
     async fn failover(&self, ctx: Context, secondary_backend_id: Option<String>) {
@@ -318,7 +333,15 @@ impl VolumeManager for Recorder {
     }
 
     async fn get_capabilities(&self, ctx: Context, discover: bool) -> Dictionary {
-        received!(self, ctx, get_capabilities(discover) => dictionary([("vendor_name", json!("Ceph")), ("properties", json!({"compression": {"type": "boolean"}}))]))
+        received!(
+            self,
+            ctx,
+            get_capabilities(discover),
+            dictionary([
+                ("vendor_name", json!("Ceph")),
+                ("properties", json!({"compression": {"type": "boolean"}}))
+            ])
+        )
     }
 
     async fn get_backup_device(
@@ -328,11 +351,16 @@ impl VolumeManager for Recorder {
         want_objects: bool,
         async_call: bool,
     ) -> Option<BackupDevice> {
-        received!(self, ctx, get_backup_device(backup, want_objects, async_call) => Some(backup_device(want_objects)))
+        received!(
+            self,
+            ctx,
+            get_backup_device(backup, want_objects, async_call),
+            Some(backup_device(want_objects))
+        )
     }
 
     async fn secure_file_operations_enabled(&self, ctx: Context, volume: Option<Volume>) -> bool {
-        received!(self, ctx, secure_file_operations_enabled(volume) => true)
+        received!(self, ctx, secure_file_operations_enabled(volume), true)
     }
 
     async fn get_manageable_volumes(
@@ -345,7 +373,12 @@ impl VolumeManager for Recorder {
         sort_dirs: Option<Vec<String>>,
         want_objects: bool,
     ) -> Vec<ManageableVolume> {
-        received!(self, ctx, get_manageable_volumes(marker, limit, offset, sort_keys, sort_dirs, want_objects) => vec![manageable("ManageableVolume", want_objects)])
+        received!(
+            self,
+            ctx,
+            get_manageable_volumes(marker, limit, offset, sort_keys, sort_dirs, want_objects),
+            vec![manageable("ManageableVolume", want_objects)]
+        )
     }
 
     async fn get_manageable_snapshots(
@@ -358,7 +391,12 @@ impl VolumeManager for Recorder {
         sort_dirs: Option<Vec<String>>,
         want_objects: bool,
     ) -> Vec<ManageableSnapshot> {
-        received!(self, ctx, get_manageable_snapshots(marker, limit, offset, sort_keys, sort_dirs, want_objects) => vec![manageable("ManageableSnapshot", want_objects)])
+        received!(
+            self,
+            ctx,
+            get_manageable_snapshots(marker, limit, offset, sort_keys, sort_dirs, want_objects),
+            vec![manageable("ManageableSnapshot", want_objects)]
+        )
     }
 
     async fn create_group(&self, ctx: Context, group: Group) {
@@ -403,7 +441,12 @@ impl VolumeManager for Recorder {
         snapshot_id: String,
         connector: Dictionary,
     ) -> Dictionary {
-        received!(self, ctx, initialize_connection_snapshot(snapshot_id, connector) => connection("nvmeof"))
+        received!(
+            self,
+            ctx,
+            initialize_connection_snapshot(snapshot_id, connector),
+            connection("nvmeof")
+        )
     }
 
     async fn terminate_connection_snapshot(
@@ -427,7 +470,7 @@ impl VolumeManager for Recorder {
         connector: Dictionary,
         attachment_id: String,
     ) -> Dictionary {
-        received!(self, ctx, attachment_update(vref, connector, attachment_id) => connection("iscsi"))
+        received!(self, ctx, attachment_update(vref, connector, attachment_id), connection("iscsi"))
     }
 
     async fn attachment_delete(&self, ctx: Context, attachment_id: String, vref: Volume) {
@@ -443,7 +486,7 @@ impl VolumeManager for Recorder {
     }
 
     async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList {
-        received!(self, ctx, get_log_levels(log_request) => log_levels())
+        received!(self, ctx, get_log_levels(log_request), log_levels())
     }
 
     async fn enable_replication(&self, ctx: Context, group: Group) {
@@ -469,7 +512,7 @@ impl VolumeManager for Recorder {
     }
 
     async fn list_replication_targets(&self, ctx: Context, group: Group) -> ReplicationTargets {
-        received!(self, ctx, list_replication_targets(group) => targets())
+        received!(self, ctx, list_replication_targets(group), targets())
     }
 
     async fn reimage(

@@ -185,8 +185,8 @@ with_every_release! {
     async fn python_gives_signs_of_life(release: Release) {
         let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
         let client = world.client::<python::Api>(&transport);
-        let watched = client.prepare().monitor(Duration::from_secs(2)).client();
-        assert_eq!(watched.slow(&Context::new(), 3.5_f64).await.expect("it lives"), "slept");
+        let watched = client.prepare().monitor(Duration::from_secs(4)).client();
+        assert_eq!(watched.slow(&Context::new(), 5.0_f64).await.expect("it lives"), "slept");
     }
 
     async fn python_answers_our_ping_and_reads_our_compression(release: Release) {

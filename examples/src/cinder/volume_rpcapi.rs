@@ -3,8 +3,9 @@
 //! Names, arguments and versions are those of the wire. What a peer of an older version leaves out has a default.
 //!
 //! A back end `node-1@ceph` listens twice. Callers that know 3.6 name the topic `cinder-volume.node-1@ceph` and the
-//! host `node-1`; older ones, and fanout casts to all back ends, name the topic `cinder-volume` and the host
-//! `node-1@ceph`. Both names of the second are one queue name with the first one's topic, as they are in Cinder.
+//! host `node-1`. Older ones name the topic `cinder-volume` and the host `node-1@ceph`, and what is for all back ends
+//! goes to that topic, too. The second topic and its host together are the first topic: the two share a queue, as they
+//! do in Cinder.
 
 use rpc_runtime::{Context, rpc_api};
 use serde::{Deserialize, Serialize};
