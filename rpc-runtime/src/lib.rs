@@ -66,6 +66,8 @@ mod call;
 mod caps;
 mod client;
 mod compression;
+#[cfg(feature = "config")]
+mod config;
 mod context;
 mod dispatch;
 mod duplicates;
@@ -93,11 +95,13 @@ pub use caps::{
 };
 pub use client::{Client, LaterRequest, Prepared, Request};
 pub use compression::Compression;
+#[cfg(feature = "config")]
+pub use config::{Config, NotificationOptions};
 pub use context::Context;
 pub use dispatch::{Answer, Dispatch, Reply, Service};
 pub use error::{CallError, CallResult, TransportError, TransportErrorKind};
 pub use failure::{Failure, RemoteError};
-pub use options::RabbitOptions;
+pub use options::{Failover, Login, RabbitOptions};
 pub use returns::{NotAResult, Returned, Returns};
 pub use rpc_idl::{Ack, Interface, Kind, Method, Parameter, ParseVersionError, Version};
 pub use rpc_macros::{RemoteError, rpc_api};

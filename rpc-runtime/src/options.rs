@@ -1,12 +1,18 @@
-//! The options of a RabbitMQ transport: which queues and exchanges are declared, and how.
+//! The options of a RabbitMQ transport: what is declared there, how it logs in, and how it comes back.
 
-use std::time::Duration;
+mod names;
+mod validation;
 
-use crate::{TransportError, TransportErrorKind};
+use std::{path::PathBuf, time::Duration};
 
-/// How a transport lays its queues out on RabbitMQ. The default is the original's, so that both share queues.
+use crate::TransportError;
+pub(crate) use names::misspelt;
+#[cfg(feature = "config")]
+pub(crate) use names::{flag, knows};
+
+/// How a transport uses RabbitMQ. What is declared is by default what the original declares, so that both share queues.
 ///
-/// All services of a deployment have to agree on these, as they do with the original: a queue has one shape.
+/// All services of a deployment have to agree on what is declared, as they do with the original: a queue has one shape.
 ///
 /// ```
 /// # fn main() {
@@ -17,7 +23,40 @@ use crate::{TransportError, TransportErrorKind};
 /// let builder = Transport::builder("rabbit://user:password@broker:5672/").rabbit(options);
 /// # drop(builder); }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// # The original's names
+///
+/// A transport URL and a configuration file set the same options by their original's names.
+///
+/// | Original | Here | Default here |
+/// |---|---|---|
+/// | `amqp_durable_queues` | [`durable_queues`](Self::durable_queues) | no |
+/// | `amqp_auto_delete` | [`auto_delete`](Self::auto_delete) | no |
+/// | `rabbit_quorum_queue` | [`quorum_queues`](Self::quorum_queues) | no |
+/// | `rabbit_quorum_delivery_limit`, `rabbit_quorum_max_memory_length`, `rabbit_quorum_max_memory_bytes` | [`quorum_delivery_limit`](Self::quorum_delivery_limit), [`quorum_max_memory_length`](Self::quorum_max_memory_length), [`quorum_max_memory_bytes`](Self::quorum_max_memory_bytes) | the broker's |
+/// | `rabbit_transient_quorum_queue` | [`transient_quorum_queues`](Self::transient_quorum_queues) | no |
+/// | `rabbit_transient_queues_ttl` | [`transient_queues_ttl`](Self::transient_queues_ttl) | 30 min |
+/// | `rabbit_ha_queues` | [`ha_queues`](Self::ha_queues) | no |
+/// | `rabbit_stream_fanout` | [`stream_fanout`](Self::stream_fanout) | no |
+/// | `use_queue_manager`, `hostname`, `processname` | [`stable_queue_names`](Self::stable_queue_names) | random names |
+/// | `enable_cancel_on_failover` | [`cancel_on_failover`](Self::cancel_on_failover) | no |
+/// | `rabbit_qos_prefetch_count` | [`prefetch`](Self::prefetch) | as many as the server has slots |
+/// | `heartbeat_timeout_threshold` | [`heartbeat`](Self::heartbeat) | 10 s (original: 60 s) |
+/// | `rabbit_login_method` | [`login`](Self::login) | `PLAIN` (original: `AMQPLAIN`) |
+/// | `ssl`, `ssl_ca_file`, `ssl_cert_file`, `ssl_key_file` | [`tls`](Self::tls), [`tls_authority`](Self::tls_authority), [`tls_identity`](Self::tls_identity) | no |
+/// | `kombu_reconnect_delay`, `kombu_reconnect_splay` | [`reconnect_delay`](Self::reconnect_delay) | none (original: 1 s) |
+/// | `rabbit_retry_interval`, `rabbit_interval_max` | [`retry_interval`](Self::retry_interval) | 0.1 s to 2 s (original: 1 s to 30 s) |
+/// | `kombu_failover_strategy` | [`failover`](Self::failover) | `round-robin` |
+/// | `kombu_missing_consumer_retry_timeout` | [`absent_caller_timeout`](Self::absent_caller_timeout) | 60 s |
+/// | `kombu_compression` | [`TransportBuilder::compression`](crate::TransportBuilder::compression) | none |
+///
+/// Others are read, checked for their form, and have nothing to change here: `rpc_conn_pool_size`,
+/// `conn_pool_min_size` and `conn_pool_ttl`, because two connections serve all; `heartbeat_rate` and
+/// `heartbeat_in_pthread`, because heartbeats do not depend on what an application does; `direct_mandatory_flag`, because
+/// a reply that no queue takes is always noticed; `rabbit_retry_backoff`, because pauses double;
+/// `ssl_enforce_hostname_verification` and `ssl_version`, because a host's name is always verified and the best version
+/// is chosen, of which 1.2 is the oldest; `ssl_enforce_fips_mode`, which cannot be promised and is refused.
+#[derive(Clone, Debug, PartialEq)]
 pub struct RabbitOptions {
     pub(crate) durable: bool,
     pub(crate) auto_delete: bool,
@@ -28,7 +67,70 @@ pub struct RabbitOptions {
     pub(crate) max_memory_bytes: u32,
     pub(crate) ha: bool,
     pub(crate) transient_ttl: Duration,
+    pub(crate) stream_fanout: bool,
+    pub(crate) names: QueueNames,
     pub(crate) cancel_on_failover: bool,
+    /// `None`: as many as there are slots.
+    pub(crate) prefetch: Option<u16>,
+    /// Zero: as the broker has it.
+    pub(crate) heartbeat: Duration,
+    pub(crate) login: Login,
+    pub(crate) tls: Tls,
+    /// The pause before the first attempt to reconnect, and by how much it differs at random.
+    pub(crate) reconnect_delay: (Duration, Duration),
+    /// The shortest and the longest pause between attempts.
+    pub(crate) retry_interval: (Duration, Duration),
+    pub(crate) failover: Failover,
+    pub(crate) absent_caller_timeout: Duration,
+    /// The least and the most connections of the original's pool: they only have to fit each other.
+    pub(crate) pool: (u32, u32),
+}
+
+/// What a transport's own queues are called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct QueueNames {
+    /// Whether a process that comes back finds its queues.
+    pub(crate) stable: bool,
+    /// `None`: this machine's.
+    pub(crate) host: Option<String>,
+    /// `None`: this program's.
+    pub(crate) process: Option<String>,
+}
+
+/// How a connection is secured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// `None`: as the URL's driver says.
+    pub(crate) enabled: Option<bool>,
+    pub(crate) authority: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// How a transport proves who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Login {
+    /// By user and password, as every broker takes them.
+    #[default]
+    Plain,
+    /// By user and password, in an older form.
+    AmqPlain,
+    /// By the certificate of the connection: needs [`RabbitOptions::tls_identity`].
+    External,
+    /// By user and password in two steps, as RabbitMQ demonstrates it.
+    CrDemo,
+}
+
+/// Which host of a transport URL is tried next. The list is shuffled once for each connection in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failover {
+    /// The one after the last.
+    #[default]
+    RoundRobin,
+    /// Any.
+    Shuffle,
 }
 
 impl Default for RabbitOptions {
@@ -43,7 +145,18 @@ impl Default for RabbitOptions {
             max_memory_bytes: 0,
             ha: false,
             transient_ttl: Self::TRANSIENT_TTL,
+            stream_fanout: false,
+            names: QueueNames::default(),
             cancel_on_failover: false,
+            prefetch: None,
+            heartbeat: Self::HEARTBEAT,
+            login: Login::default(),
+            tls: Tls::default(),
+            reconnect_delay: (Duration::ZERO, Duration::ZERO),
+            retry_interval: Self::RETRY_INTERVAL,
+            failover: Failover::default(),
+            absent_caller_timeout: Self::ABSENT_CALLER_TIMEOUT,
+            pool: (2, 30),
         }
     }
 }
@@ -51,6 +164,13 @@ impl Default for RabbitOptions {
 impl RabbitOptions {
     /// How long reply and fanout queues outlive their consumer by default.
     pub const TRANSIENT_TTL: Duration = Duration::from_secs(1800);
+    /// How often the two ends of a connection tell each other that they live, by default. Two that are missing end it.
+    pub const HEARTBEAT: Duration = Duration::from_secs(10);
+    /// The shortest and the longest pause between attempts to connect, by default.
+    pub const RETRY_INTERVAL: (Duration, Duration) =
+        (Duration::from_millis(100), Duration::from_secs(2));
+    /// How long a reply is tried whose request does not say how long its caller waits, by default.
+    pub const ABSENT_CALLER_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// Lets control exchanges and the queues of topics and hosts survive a restart of the broker
     /// (`amqp_durable_queues`). Default: no.
@@ -130,144 +250,133 @@ impl RabbitOptions {
         self
     }
 
-    /// Sets an option by the original's name: `amqp_durable_queues`, `rabbit_quorum_queue` and so on, as transport URLs
-    /// and configuration files have them.
+    /// Sends fanout casts through one stream for all servers of a topic, instead of a queue for each
+    /// (`rabbit_stream_fanout`). Needs [`Self::transient_quorum_queues`], as in the original. Default: no.
+    ///
+    /// A server sees what is published after it has been bound, and nothing twice after a lost connection. The
+    /// original's servers run again what was published before they started.
+    #[must_use]
+    pub fn stream_fanout(mut self, stream: bool) -> Self {
+        self.stream_fanout = stream;
+        self
+    }
+
+    /// Names the queues for replies and fanout casts after host, process and a number, so that a process that comes
+    /// back finds its queues (`use_queue_manager`). Default: no, names are random and go with the process.
+    ///
+    /// The number is the lowest that nobody uses. The broker says which are in use, so that two processes never share
+    /// a queue, also where hosts and processes are called the same; the original counts in a file of the machine.
+    #[must_use]
+    pub fn stable_queue_names(mut self, stable: bool) -> Self {
+        self.names.stable = stable;
+        self
+    }
+
+    /// Sets the host in [stable names](Self::stable_queue_names) (`hostname`). Default: this machine's.
+    #[must_use]
+    pub fn host_name(mut self, host: impl Into<String>) -> Self {
+        self.names.host = Some(host.into());
+        self
+    }
+
+    /// Sets the process in [stable names](Self::stable_queue_names) (`processname`). Default: the program's file.
+    #[must_use]
+    pub fn process_name(mut self, process: impl Into<String>) -> Self {
+        self.names.process = Some(process.into());
+        self
+    }
+
+    /// Limits how many requests of one queue a server may have that are not acknowledged (`rabbit_qos_prefetch_count`,
+    /// where 0 is the default). Default: as many as it has slots, so that it takes none from servers that are idle.
+    #[must_use]
+    pub fn prefetch(mut self, requests: u16) -> Self {
+        self.prefetch = (requests > 0).then_some(requests);
+        self
+    }
+
+    /// Sets how often both ends of a connection tell each other that they live (`heartbeat_timeout_threshold`). Two
+    /// that are missing end it. Whole seconds up to 65535; zero leaves it to the broker. Default: [`Self::HEARTBEAT`].
+    #[must_use]
+    pub fn heartbeat(mut self, every: Duration) -> Self {
+        self.heartbeat = every;
+        self
+    }
+
+    /// Sets how to log in (`rabbit_login_method`). Default: [`Login::Plain`].
+    #[must_use]
+    pub fn login(mut self, login: Login) -> Self {
+        self.login = login;
+        self
+    }
+
+    /// Secures the connection (`ssl`). Needs the feature `tls`. The broker's certificate and its host's name are always
+    /// verified. Default: as the URL says, `amqps://` or `amqp://`.
+    #[must_use]
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls.enabled = Some(tls);
+        self
+    }
+
+    /// Trusts the authorities of a PEM file besides those of this machine (`ssl_ca_file`). It is read when a connection
+    /// is made.
+    #[must_use]
+    pub fn tls_authority(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.authority = Some(file.into());
+        self
+    }
+
+    /// Shows the broker a certificate, both from PEM files (`ssl_cert_file`, `ssl_key_file`). They are read when a
+    /// connection is made, so that renewed ones are used.
+    #[must_use]
+    pub fn tls_identity(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.tls.certificate = Some(certificate.into());
+        self.tls.key = Some(key.into());
+        self
+    }
+
+    /// Waits before the first attempt to come back from a lost connection: for `delay`, and up to `splay` more at
+    /// random (`kombu_reconnect_delay`, `kombu_reconnect_splay`). Default: not at all.
+    #[must_use]
+    pub fn reconnect_delay(mut self, delay: Duration, splay: Duration) -> Self {
+        self.reconnect_delay = (delay, splay);
+        self
+    }
+
+    /// Sets the pauses between attempts to connect: `first` after the first, then doubling up to `longest`, each cut
+    /// short at random, so that a fleet does not come back in step (`rabbit_retry_interval`, `rabbit_interval_max`).
+    /// Default: [`Self::RETRY_INTERVAL`].
+    #[must_use]
+    pub fn retry_interval(mut self, first: Duration, longest: Duration) -> Self {
+        self.retry_interval = (first, longest);
+        self
+    }
+
+    /// Sets which host is tried next (`kombu_failover_strategy`). Default: [`Failover::RoundRobin`].
+    #[must_use]
+    pub fn failover(mut self, failover: Failover) -> Self {
+        self.failover = failover;
+        self
+    }
+
+    /// Sets how long a reply is tried whose queue is not there, if its request does not say how long its caller waits
+    /// (`kombu_missing_consumer_retry_timeout`). Default: [`Self::ABSENT_CALLER_TIMEOUT`].
+    #[must_use]
+    pub fn absent_caller_timeout(mut self, timeout: Duration) -> Self {
+        self.absent_caller_timeout = timeout;
+        self
+    }
+
+    /// Sets an option by the original's name, as transport URLs and configuration files have them: see the table
+    /// [above](Self#the-originals-names).
     ///
     /// # Errors
     /// If there is no such option here, or `value` has not its form.
-    pub fn set(self, name: &str, value: &str) -> Result<Self, TransportError> {
-        Ok(match name {
-            "amqp_durable_queues" => self.durable_queues(flag(name, value)?),
-            "amqp_auto_delete" => self.auto_delete(flag(name, value)?),
-            "rabbit_quorum_queue" => self.quorum_queues(flag(name, value)?),
-            "rabbit_transient_quorum_queue" => self.transient_quorum_queues(flag(name, value)?),
-            "rabbit_quorum_delivery_limit" => self.quorum_delivery_limit(number(name, value)?),
-            "rabbit_quorum_max_memory_length" => {
-                self.quorum_max_memory_length(number(name, value)?)
-            }
-            "rabbit_quorum_max_memory_bytes" => self.quorum_max_memory_bytes(number(name, value)?),
-            "rabbit_ha_queues" => self.ha_queues(flag(name, value)?),
-            "enable_cancel_on_failover" => self.cancel_on_failover(flag(name, value)?),
-            "rabbit_transient_queues_ttl" => {
-                self.transient_queues_ttl(Duration::from_secs(number(name, value)?.into()))
-            }
-            _ => {
-                let what = format!("there is no option `{}` here", name.escape_debug());
-                return Err(TransportError::new(TransportErrorKind::Configuration, what));
-            }
-        })
-    }
-
-    /// Refuses what no broker would take, before one is asked.
-    pub(crate) fn validate(&self) -> Result<(), TransportError> {
-        let limits = [
-            ("quorum_delivery_limit", self.delivery_limit),
-            ("quorum_max_memory_length", self.max_memory_length),
-            ("quorum_max_memory_bytes", self.max_memory_bytes),
-        ];
-        let what = if self.quorum && self.auto_delete {
-            "quorum queues cannot be deleted with their last user: choose `quorum_queues` or `auto_delete`".to_owned()
-        } else if (self.quorum || self.transient_quorum) && self.ha {
-            "quorum queues are replicated by themselves: `ha_queues` is for classic ones".to_owned()
-        } else if self.transient_ttl.as_millis() > i32::MAX.unsigned_abs().into() {
-            "`transient_queues_ttl` is more than 24 days, the most that RabbitMQ takes".to_owned()
-        } else if !self.transient_ttl.is_zero() && self.transient_ttl.as_millis() == 0 {
-            "`transient_queues_ttl` is less than a millisecond; zero keeps the queues for ever"
-                .to_owned()
-        } else if let Some((name, _)) =
-            limits.iter().find(|(_, limit)| i32::try_from(*limit).is_err())
-        {
-            format!("`{name}` is more than {}, the most that fits an argument of a queue", i32::MAX)
-        } else if let Some((name, _)) =
-            limits.iter().find(|(_, limit)| *limit > 0 && !self.quorum && !self.transient_quorum)
-        {
-            format!("`{name}` is for quorum queues, and there are none")
-        } else {
-            return Ok(());
-        };
-        Err(TransportError::new(TransportErrorKind::Configuration, what))
-    }
-}
-
-/// Reads a flag as oslo.config does.
-fn flag(name: &str, value: &str) -> Result<bool, TransportError> {
-    match value.to_ascii_lowercase().as_str() {
-        "true" | "1" | "on" | "yes" => Ok(true),
-        "false" | "0" | "off" | "no" => Ok(false),
-        _ => Err(misspelt(name, value, "`true` or `false`")),
-    }
-}
-
-fn number(name: &str, value: &str) -> Result<u32, TransportError> {
-    value.trim().parse().map_err(|_| misspelt(name, value, "a number from 0"))
-}
-
-fn misspelt(name: &str, value: &str, expected: &str) -> TransportError {
-    let what =
-        format!("the option `{name}` cannot be `{}`: expected {expected}", value.escape_debug());
-    TransportError::new(TransportErrorKind::Configuration, what)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_set_by_the_originals_names() {
-        let set = [
-            ("rabbit_quorum_queue", "True"),
-            ("rabbit_quorum_delivery_limit", "5"),
-            ("rabbit_transient_queues_ttl", "60"),
-        ];
-        let options = set
-            .iter()
-            .try_fold(RabbitOptions::default(), |options, (name, value)| options.set(name, value));
-        let expected = RabbitOptions::default().quorum_queues(true).quorum_delivery_limit(5);
-        assert_eq!(options.expect("known"), expected.transient_queues_ttl(Duration::from_secs(60)));
-        for (name, value) in [
-            ("nope", "1"),
-            ("rabbit_quorum_queue", "maybe"),
-            ("rabbit_quorum_delivery_limit", "-1"),
-        ] {
-            let error = RabbitOptions::default().set(name, value).expect_err(name);
-            assert!(
-                error.kind() == TransportErrorKind::Configuration
-                    && error.to_string().contains(name),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_no_broker_would_take_is_refused_by_name() {
-        let options = RabbitOptions::default;
-        for (refused, names) in [
-            (options().quorum_queues(true).auto_delete(true), "auto_delete"),
-            (options().quorum_queues(true).ha_queues(true), "ha_queues"),
-            (options().transient_quorum_queues(true).ha_queues(true), "ha_queues"),
-            (
-                options().transient_queues_ttl(Duration::from_secs(30 * 86_400)),
-                "transient_queues_ttl",
-            ),
-            (options().transient_queues_ttl(Duration::from_nanos(1)), "transient_queues_ttl"),
-            (options().quorum_delivery_limit(5), "quorum_delivery_limit"),
-            (
-                options().quorum_queues(true).quorum_max_memory_bytes(u32::MAX),
-                "quorum_max_memory_bytes",
-            ),
-        ] {
-            let error = refused.validate().expect_err(names);
-            assert_eq!(error.kind(), TransportErrorKind::Configuration);
-            assert!(error.to_string().contains(names), "{error}");
-        }
-        assert!(options().validate().is_ok());
-        assert!(
-            options()
-                .quorum_queues(true)
-                .durable_queues(true)
-                .quorum_delivery_limit(5)
-                .validate()
-                .is_ok()
-        );
+    pub fn set(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
+        names::set(&mut self, name, value)?;
+        Ok(self)
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    Compression, RabbitOptions, TransportError, TransportErrorKind,
+    Compression, Login, RabbitOptions, TransportError, TransportErrorKind, options,
     pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
     url::{Scheme, TransportUrl},
@@ -49,6 +49,7 @@ struct Inner {
     timeout: Duration,
     compression: Option<Compression>,
     typed_modules: Option<Arc<[String]>>,
+    absent_caller_timeout: Duration,
 }
 
 enum Driver {
@@ -120,6 +121,11 @@ impl Transport {
 
     pub(crate) fn timeout(&self) -> Duration {
         self.0.timeout
+    }
+
+    /// How long a reply is tried whose request does not say how long its caller waits.
+    pub(crate) fn absent_caller_timeout(&self) -> Duration {
+        self.0.absent_caller_timeout
     }
 
     /// Whether a failure of `module` may become a typed error.
@@ -236,20 +242,52 @@ impl TransportBuilder {
         self
     }
 
-    /// Sets what a URL's query says.
-    fn option(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
+    /// Sets an option by the original's name, as a URL's query or a configuration file has it.
+    pub(crate) fn option(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
         if name == "kombu_compression" {
-            self.compression = Some(Compression::of_option(value).ok_or_else(|| {
-                let what = format!(
-                    "the option `{name}` cannot be `{}`: expected `gzip` or `bzip2`",
-                    value.escape_debug()
-                );
-                TransportError::new(TransportErrorKind::Configuration, what)
-            })?);
+            self.compression = match value {
+                "" => None,
+                _ => Some(
+                    Compression::of_option(value)
+                        .ok_or_else(|| options::misspelt(name, value, "`gzip` or `bzip2`"))?,
+                ),
+            };
             return Ok(self);
         }
         self.rabbit = self.rabbit.set(name, value)?;
         Ok(self)
+    }
+
+    /// Whether URL and options are right, as far as can be told without a broker.
+    #[cfg(feature = "config")]
+    pub(crate) fn check(self) -> Result<(), TransportError> {
+        self.resolve().map(drop)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn into_rabbit(self) -> RabbitOptions {
+        self.rabbit
+    }
+
+    /// Reads the URL, and lets its options win over the builder's.
+    fn resolve(mut self) -> Result<(Self, TransportUrl), TransportError> {
+        let mut url: TransportUrl = self.url.parse()?;
+        for (name, value) in url.query() {
+            self = self.option(name, value)?;
+        }
+        self.rabbit.validate()?;
+        if let Some(tls) = self.rabbit.tls.enabled {
+            url.set_tls(tls)?;
+        }
+        let wants_tls = url.scheme() == Scheme::Rabbit { tls: true };
+        let what = if wants_tls && !cfg!(feature = "tls") {
+            "this build has no TLS: enable the feature `tls`"
+        } else if !wants_tls && self.rabbit.login == Login::External {
+            "a login by certificate needs TLS: `amqps://`, or the option `ssl`"
+        } else {
+            return Ok((self, url));
+        };
+        Err(TransportError::new(TransportErrorKind::Configuration, what))
     }
 
     /// Connects.
@@ -259,12 +297,9 @@ impl TransportBuilder {
     ///
     /// # Cancel safety
     /// Dropping the future gives up connecting.
-    pub async fn connect(mut self) -> Result<Transport, TransportError> {
-        let url: TransportUrl = self.url.parse()?;
-        for (name, value) in url.query() {
-            self = self.option(name, value)?;
-        }
-        self.rabbit.validate()?;
+    pub async fn connect(self) -> Result<Transport, TransportError> {
+        let (this, url) = self.resolve()?;
+        let absent_caller_timeout = this.rabbit.absent_caller_timeout;
         let replies = Arc::new(Replies::new());
         let driver = match url.scheme() {
             Scheme::Memory => {
@@ -275,8 +310,8 @@ impl TransportBuilder {
                 rabbit::Link::connect(
                     &url,
                     Arc::clone(&replies),
-                    self.wait_for_broker,
-                    self.rabbit,
+                    this.wait_for_broker,
+                    this.rabbit,
                 )
                 .await?,
             ),
@@ -290,10 +325,11 @@ impl TransportBuilder {
             driver,
             replies,
             url,
-            control_exchange: self.control_exchange,
-            timeout: self.timeout,
-            compression: self.compression,
-            typed_modules: self.typed_modules,
+            control_exchange: this.control_exchange,
+            timeout: this.timeout,
+            compression: this.compression,
+            typed_modules: this.typed_modules,
+            absent_caller_timeout,
         })))
     }
 }

@@ -1,5 +1,7 @@
 //! Transport URLs: `driver://[user[:password]@]host[:port][,…][/virtual_host][?option=value&…]` (wire: section 9.1).
 
+#[cfg(feature = "rabbit")]
+use std::hash::{BuildHasher as _, RandomState};
 use std::{fmt, str::FromStr};
 
 use percent_encoding::percent_decode_str;
@@ -27,6 +29,8 @@ pub(crate) enum Scheme {
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) port: u16,
+    /// Whether the URL says the port.
+    has_port: bool,
     pub(crate) user: String,
     pub(crate) password: String,
 }
@@ -41,9 +45,31 @@ impl TransportUrl {
         &self.hosts
     }
 
-    /// The options, decoded, in order.
+    /// Brings the hosts into any order, so that clients spread over them.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn shuffle_hosts(&mut self) {
+        self.hosts.sort_by_cached_key(|_| RandomState::new().hash_one(0_u8));
+    }
+
+    /// The options, decoded, each once.
     pub(crate) fn query(&self) -> &[(String, String)] {
         &self.query
+    }
+
+    /// Secures the connections, or not, as an option says. The port changes with it where the URL names none.
+    pub(crate) fn set_tls(&mut self, tls: bool) -> Result<(), TransportError> {
+        match &mut self.scheme {
+            Scheme::Rabbit { tls: true } if !tls => {
+                Err(malformed("its driver means TLS, and the option `ssl` is off"))
+            }
+            Scheme::Rabbit { tls: secured } => {
+                *secured = tls;
+                let unsaid = self.hosts.iter_mut().filter(|host| !host.has_port);
+                unsaid.for_each(|host| host.port = default_port(tls));
+                Ok(())
+            }
+            Scheme::Memory => Ok(()),
+        }
     }
 
     /// RabbitMQ's virtual host; the name of an embedded broker.
@@ -66,6 +92,45 @@ fn decode(text: &str) -> Result<String, TransportError> {
     }
 }
 
+fn default_port(tls: bool) -> u16 {
+    if tls { 5671 } else { 5672 }
+}
+
+/// Reads a driver. What follows a `+` chooses the original's way of talking to the broker, which is one here.
+fn driver(name: &str) -> Result<Scheme, TransportError> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "memory" | "fake" | "kombu+memory" => Scheme::Memory,
+        "rabbit" | "amqp" | "rabbit+amqp" | "rabbit+pyamqp" | "kombu+rabbit" | "kombu+amqp"
+        | "kombu+pyamqp" => Scheme::Rabbit { tls: false },
+        "rabbit+tls" | "amqps" => Scheme::Rabbit { tls: true },
+        other => {
+            // What is no driver's name may be anything, also a password.
+            let is_name = other.chars().all(|c| c.is_ascii_alphanumeric() || c == '+');
+            let what = if is_name { other } else { "…" };
+            return Err(malformed(format_args!(
+                "unknown driver `{what}`; expected `rabbit`, `amqp`, `rabbit+tls`, `amqps` or `memory`"
+            )));
+        }
+    })
+}
+
+/// Reads options. What comes more than once is one value with commas, as in the original.
+fn options(query: &str) -> Result<Vec<(String, String)>, TransportError> {
+    let mut options: Vec<(String, String)> = Vec::new();
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let (name, value) = (decode(name)?, decode(&value.replace('+', " "))?);
+        match options.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => {
+                values.push(',');
+                values.push_str(&value);
+            }
+            None => options.push((name, value)),
+        }
+    }
+    Ok(options)
+}
+
 impl FromStr for TransportUrl {
     type Err = TransportError;
 
@@ -73,27 +138,9 @@ impl FromStr for TransportUrl {
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| malformed("it has no `driver://`"))?;
         let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "memory" => Scheme::Memory,
-            "rabbit" | "amqp" => Scheme::Rabbit { tls: false },
-            "rabbit+tls" | "amqps" => Scheme::Rabbit { tls: true },
-            other => {
-                let known = "expected `rabbit`, `amqp`, `rabbit+tls`, `amqps` or `memory`";
-                return Err(malformed(format_args!(
-                    "unknown driver `{}`; {known}",
-                    other.escape_debug()
-                )));
-            }
-        };
+        let scheme = driver(scheme)?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let query = query
-            .split('&')
-            .filter(|option| !option.is_empty())
-            .map(|option| {
-                let (name, value) = option.split_once('=').unwrap_or((option, ""));
-                Ok((decode(name)?, decode(&value.replace('+', " "))?))
-            })
-            .collect::<Result<_, TransportError>>()?;
+        let query = options(query)?;
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         if scheme == Scheme::Memory {
             return Ok(Self { scheme, hosts: Vec::new(), virtual_host: decode(rest)?, query });
@@ -105,6 +152,9 @@ impl FromStr for TransportUrl {
             .collect::<Result<_, _>>()?;
         if hosts.is_empty() {
             hosts.push(Host::parse("localhost", scheme)?);
+        }
+        if hosts.iter().any(|host| host.user.is_empty()) {
+            return Err(malformed("a login has no user"));
         }
         // Absent, `/` and `//` all mean the virtual host `/`; any other path is a name without its first slash.
         let virtual_host = if path.is_empty() { "/".to_owned() } else { decode(path)? };
@@ -119,11 +169,11 @@ impl Host {
             None => (None, text),
         };
         let (user, password) = match login {
-            Some(login) => {
+            Some(login) if !login.is_empty() => {
                 let (user, password) = login.split_once(':').unwrap_or((login, ""));
                 (decode(user)?, decode(password)?)
             }
-            None => ("guest".to_owned(), "guest".to_owned()),
+            _ => ("guest".to_owned(), "guest".to_owned()),
         };
         let (name, port) = match address.strip_prefix('[') {
             Some(literal) => {
@@ -137,15 +187,16 @@ impl Host {
                 None => (address, None),
             },
         };
+        let has_port = port.is_some();
         let port = match port {
-            Some(port) => port
-                .parse()
-                .map_err(|_| malformed(format_args!("`{}` is no port", port.escape_debug())))?,
-            None if scheme == (Scheme::Rabbit { tls: true }) => 5671,
-            None => 5672,
+            // Its text may be a part of a password.
+            Some(port) => port.parse().map_err(|_| {
+                malformed("a port is no number from 0 to 65535 (in a password, `/`, `?`, `#`, `,` and `@` are written `%XX`)")
+            })?,
+            None => default_port(scheme == (Scheme::Rabbit { tls: true })),
         };
         let name = if name.is_empty() { "localhost".to_owned() } else { decode(name)? };
-        Ok(Self { name, port, user, password })
+        Ok(Self { name, port, has_port, user, password })
     }
 }
 
@@ -235,19 +286,56 @@ mod tests {
 
     #[test]
     fn options_are_decoded() {
-        let url = parse("rabbit://h/v?a=1&&b=x%26+y&c#fragment");
+        let url = parse("rabbit://h/v?a=1&&b=x%26+y&c&a=2#fragment");
         let options: Vec<_> = url.query.iter().map(|(name, value)| (&**name, &**value)).collect();
-        assert_eq!(options, [("a", "1"), ("b", "x& y"), ("c", "")]);
+        assert_eq!(options, [("a", "1,2"), ("b", "x& y"), ("c", "")]);
         assert_eq!(url.virtual_host(), "v");
     }
 
     #[test]
-    fn what_is_malformed_is_refused() {
-        for url in
-            ["h:1", "kombu://h", "rabbit://h:x", "rabbit://h:", "rabbit://[::1", "rabbit://%ff"]
-        {
+    fn an_option_secures_a_url_and_moves_its_port() {
+        let mut url = parse("rabbit://a,b:7/");
+        url.set_tls(true).expect("a URL that does not say");
+        assert_eq!(url.to_string(), "rabbit+tls://a:5671,b:7/");
+        assert!(parse("amqps://a").set_tls(false).is_err(), "they contradict each other");
+    }
+
+    #[test]
+    fn drivers_are_those_of_the_original() {
+        let plain = Scheme::Rabbit { tls: false };
+        for (url, scheme) in [
+            ("rabbit://", plain),
+            ("RABBIT://h", plain),
+            ("rabbit+pyamqp://h", plain),
+            ("kombu+amqp://h", plain),
+            ("kombu+memory://", Scheme::Memory),
+            ("fake://", Scheme::Memory),
+            ("amqps://h", Scheme::Rabbit { tls: true }),
+        ] {
+            assert_eq!(parse(url).scheme, scheme, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_refused_without_a_password() {
+        for url in [
+            "h:1",
+            "kombu://h",
+            "rabbit+tsl://h",
+            "rabbit://h:x",
+            "rabbit://h:",
+            "rabbit://h:65536",
+            "rabbit://[::1",
+            "rabbit://%ff",
+            "rabbit://:canary@h",
+            "rabbit://u:canary/y@h",
+            "rabbit://u:canary#y@h",
+            "rabbit://u:x,y:canary@h",
+            "u:canary@h://",
+        ] {
             let error = url.parse::<TransportUrl>().expect_err(url);
             assert_eq!(error.kind(), TransportErrorKind::Configuration);
+            assert!(!error.to_string().contains("canary"), "{error}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, PoisonError},
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rpc_idl::Ack;
@@ -22,10 +22,6 @@ use crate::{
     envelope::{self, EnvelopeError, ReplyWriter, Request},
     transport::{Acker, Answer, Delivery, ReplyMessage, Tracked},
 };
-
-/// How long a reply is worth sending to a caller that did not say how long it waits
-/// (`kombu_missing_consumer_retry_timeout`).
-const REPLY_LIFETIME: Duration = Duration::from_secs(60);
 
 /// A request that has been given a slot.
 pub(super) struct Incoming {
@@ -96,7 +92,8 @@ impl Incoming {
         }
         let turn = self.turn(request, &mut acker);
         let Self { shared, services: _, tracked } = self;
-        let until = expires.unwrap_or_else(|| Instant::now() + REPLY_LIFETIME);
+        let until =
+            expires.unwrap_or_else(|| Instant::now() + shared.transport.absent_caller_timeout());
         let held = Held { slot, tracked, until };
         let (key, settled) = match turn {
             Turn::Over => {

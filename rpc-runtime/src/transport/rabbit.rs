@@ -81,9 +81,9 @@ impl Link {
         let (hang_up, hung_up) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let (publishing, publish_supervisor) =
-            supervise(url, "publish", patience, &hung_up).await?;
+            supervise(url, "publish", patience, &hung_up, &options).await?;
         let (consuming, consume_supervisor) =
-            match supervise(url, "consume", patience, &hung_up).await {
+            match supervise(url, "consume", patience, &hung_up, &options).await {
                 Ok(consuming) => consuming,
                 Err(error) => {
                     hang_up.send_replace(true);
@@ -145,7 +145,8 @@ impl Link {
         self.queue.push(answer.into());
     }
 
-    pub(crate) async fn listen(&self, address: Address) -> Result<Listener, TransportError> {
+    pub(crate) async fn listen(&self, mut address: Address) -> Result<Listener, TransportError> {
+        address.prefetch = self.options.prefetch.unwrap_or(address.prefetch);
         if self.closed.load(Ordering::Acquire) {
             return Err(TransportError::closed());
         }
@@ -177,11 +178,19 @@ async fn supervise(
     role: &'static str,
     patience: Option<Duration>,
     closing: &watch::Receiver<bool>,
+    options: &Arc<RabbitOptions>,
 ) -> Result<(Generations, JoinHandle<()>), TransportError> {
     let (generations, current) = watch::channel(None);
     let (first, connected) = oneshot::channel();
-    let supervisor =
-        Supervisor { url: url.clone(), role, generations, closing: closing.clone(), patience };
+    let supervisor = Supervisor {
+        url: url.clone(),
+        role,
+        generations,
+        closing: closing.clone(),
+        patience,
+        options: Arc::clone(options),
+        next: 0,
+    };
     let task = tokio::spawn(supervisor.run(first));
     match connected.await {
         Ok(Ok(())) => Ok((current, task)),

@@ -5,6 +5,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,8 @@ use futures_util::StreamExt as _;
 use lapin::{
     Connection, ConnectionProperties, ErrorKind, Event,
     protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
-    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
+    tcp::{OwnedIdentity, OwnedTLSConfig},
+    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism},
 };
 use tokio::{
     sync::{Notify, oneshot, watch},
@@ -22,7 +24,8 @@ use tokio::{
 
 use super::told;
 use crate::{
-    TransportError, TransportErrorKind,
+    Failover, Login, RabbitOptions, TransportError, TransportErrorKind,
+    options::Tls,
     url::{Host, Scheme, TransportUrl},
 };
 
@@ -30,8 +33,6 @@ use crate::{
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long closing may take: a connection that is stuck is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
-/// How often the two sides tell each other that they live, in seconds. Two missed beats end a connection.
-const HEARTBEAT: u16 = 10;
 /// A connection that lived this long was a healthy one: the next loss starts with short pauses again.
 const STABLE: Duration = Duration::from_secs(10);
 
@@ -87,14 +88,17 @@ pub(super) async fn connected(generations: &mut Generations) -> Option<Arc<Gener
 /// so that a fleet does not come back in step.
 pub(super) struct Backoff {
     attempt: u32,
+    first: Duration,
     cap: Duration,
 }
 
 impl Backoff {
-    const FIRST: Duration = Duration::from_millis(100);
-
     pub(super) fn new(cap: Duration) -> Self {
-        Self { attempt: 0, cap }
+        Self::between(Duration::from_millis(100), cap)
+    }
+
+    fn between(first: Duration, cap: Duration) -> Self {
+        Self { attempt: 0, first, cap }
     }
 
     pub(super) fn reset(&mut self) {
@@ -105,7 +109,7 @@ impl Backoff {
     fn ceiling(&mut self) -> Duration {
         let ceiling = match self.attempt {
             0 => Duration::ZERO,
-            attempt => Self::FIRST.saturating_mul(1 << (attempt - 1).min(16)).min(self.cap),
+            attempt => self.first.saturating_mul(1 << (attempt - 1).min(16)).min(self.cap),
         };
         self.attempt = self.attempt.saturating_add(1);
         ceiling
@@ -131,15 +135,18 @@ pub(super) struct Supervisor {
     pub(super) closing: watch::Receiver<bool>,
     /// How long the first connection may be waited for. `None`: each host is tried once.
     pub(super) patience: Option<Duration>,
+    pub(super) options: Arc<RabbitOptions>,
+    /// The host to try next.
+    pub(super) next: usize,
 }
 
 impl Supervisor {
-    const PAUSE_CAP: Duration = Duration::from_secs(2);
     /// The cap where the broker refuses the login: neither side gains by more.
     const REFUSED_CAP: Duration = Duration::from_secs(15);
 
     /// Runs until told to close. `first` learns how the first attempt went; after a failed one there is no second.
     pub(super) async fn run(mut self, first: oneshot::Sender<Result<(), TransportError>>) {
+        self.url.shuffle_hosts();
         let mut closing = self.closing.clone();
         let closed = async move { told(&mut closing).await };
         tokio::select! {
@@ -152,7 +159,8 @@ impl Supervisor {
     }
 
     async fn supervise(&mut self, first: oneshot::Sender<Result<(), TransportError>>) {
-        let mut backoff = Backoff::new(Self::PAUSE_CAP);
+        let (shortest, longest) = self.options.retry_interval;
+        let mut backoff = Backoff::between(shortest, longest);
         let mut connection = match self.connect_first(&mut backoff).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -181,7 +189,7 @@ impl Supervisor {
         }
     }
 
-    async fn connect_first(&self, backoff: &mut Backoff) -> Result<Connection, TransportError> {
+    async fn connect_first(&mut self, backoff: &mut Backoff) -> Result<Connection, TransportError> {
         let until = self.patience.map(|patience| Instant::now() + patience);
         loop {
             backoff.pause().await;
@@ -199,33 +207,41 @@ impl Supervisor {
         }
     }
 
-    async fn reconnect(&self, backoff: &mut Backoff) -> Connection {
+    async fn reconnect(&mut self, backoff: &mut Backoff) -> Connection {
+        let (delay, splay) = self.options.reconnect_delay;
+        let longest = self.options.retry_interval.1;
+        tokio::time::sleep(delay + splay.mul_f64(fraction())).await;
         loop {
             backoff.pause().await;
             match self.connect_any().await {
                 Ok(connection) => {
-                    backoff.cap = Self::PAUSE_CAP;
+                    backoff.cap = longest;
                     return connection;
                 }
                 Err(error) => {
                     let refused = error.kind() == TransportErrorKind::Refused;
-                    backoff.cap = if refused { Self::REFUSED_CAP } else { Self::PAUSE_CAP };
+                    backoff.cap = if refused { longest.max(Self::REFUSED_CAP) } else { longest };
                     tracing::warn!(role = self.role, %error, "cannot connect to the broker");
                 }
             }
         }
     }
 
-    /// Tries each host once, beginning with any.
-    async fn connect_any(&self) -> Result<Connection, TransportError> {
+    /// Tries each host once, beginning with the one after the last.
+    async fn connect_any(&mut self) -> Result<Connection, TransportError> {
+        if self.options.failover == Failover::Shuffle {
+            self.url.shuffle_hosts();
+        }
         let hosts = self.url.hosts();
-        let mut order: Vec<&Host> = hosts.iter().collect();
-        order.sort_by_cached_key(|_| RandomState::new().hash_one(0_u8));
         let mut last =
             TransportError::new(TransportErrorKind::Unreachable, "the transport URL names no host");
-        for host in order {
+        for at in (self.next..).take(hosts.len()) {
+            let host = &hosts[at % hosts.len()];
             match self.connect(host).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    self.next = (at + 1) % hosts.len();
+                    return Ok(connection);
+                }
                 Err(error) => {
                     tracing::debug!(%host, %error, "a host did not take the connection");
                     last = error;
@@ -238,7 +254,11 @@ impl Supervisor {
     async fn connect(&self, host: &Host) -> Result<Connection, TransportError> {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        match timeout(CONNECT_LIMIT, Connection::connect_uri(self.uri(host), properties)).await {
+        let runtime = lapin::runtime::default_runtime().map_err(|error| refusal(&error, host))?;
+        let tls = secured(&self.options.tls)?;
+        let connecting =
+            Connection::connect_uri_with_config(self.uri(host), properties, tls, runtime);
+        match timeout(CONNECT_LIMIT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(refusal(&error, host)),
             Err(_) => {
@@ -261,9 +281,41 @@ impl Supervisor {
                 port: host.port,
             },
             vhost: self.url.virtual_host().to_owned(),
-            query: AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() },
+            query: AMQPQueryString {
+                heartbeat: u16::try_from(self.options.heartbeat.as_secs()).ok(),
+                auth_mechanism: Some(mechanism(self.options.login)),
+                ..AMQPQueryString::default()
+            },
         }
     }
+}
+
+fn mechanism(login: Login) -> SASLMechanism {
+    match login {
+        Login::Plain => SASLMechanism::Plain,
+        Login::AmqPlain => SASLMechanism::AMQPlain,
+        Login::External => SASLMechanism::External,
+        Login::CrDemo => SASLMechanism::RabbitCrDemo,
+    }
+}
+
+/// Reads whom to trust and who we are.
+fn secured(tls: &Tls) -> Result<OwnedTLSConfig, TransportError> {
+    let read = |file: &Path| {
+        std::fs::read_to_string(file).map_err(|error| {
+            let what = format!("cannot read {}", file.display());
+            TransportError::caused(TransportErrorKind::Configuration, what, error)
+        })
+    };
+    let identity = match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => {
+            let (pem, key) = (read(certificate)?.into_bytes(), read(key)?.into_bytes());
+            Some(OwnedIdentity::PKCS8 { pem, key })
+        }
+        _ => None,
+    };
+    let cert_chain = tls.authority.as_deref().map(read).transpose()?;
+    Ok(OwnedTLSConfig { identity, cert_chain })
 }
 
 fn program() -> String {
