@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use uuid::Uuid;
@@ -18,20 +18,31 @@ use crate::{
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    queue: String,
+    /// Named once there is a connection.
+    queue: OnceLock<String>,
     waiting: Mutex<HashMap<Uuid, Arc<Pending>>>,
 }
 
 impl Replies {
     pub(crate) fn new() -> Self {
-        let queue = format!("reply_{}", Uuid::new_v4().simple());
-        Self { queue, waiting: Mutex::default() }
+        Self { queue: OnceLock::new(), waiting: Mutex::default() }
+    }
+
+    /// Names the queue. The first name stays.
+    pub(crate) fn set_queue(&self, name: &str) {
+        let _ = self.queue.set(name.to_owned());
+    }
+
+    /// Whether the queue has its name.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn has_queue(&self) -> bool {
+        self.queue.get().is_some()
     }
 
     /// The queue that replies come to. It keeps its name for the transport's life, so that a reply which is sent
     /// while the client is away is there when it comes back.
     pub(crate) fn queue(&self) -> &str {
-        &self.queue
+        self.queue.get().map_or("", String::as_str)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Pending>>> {

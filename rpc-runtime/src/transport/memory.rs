@@ -330,6 +330,7 @@ impl Link {
                 shared
             })
         };
+        replies.set_queue(&format!("reply_{}", Uuid::new_v4().simple()));
         shared.lock().reply_queues.insert(replies.queue().to_owned(), Arc::downgrade(&replies));
         Self { shared, replies, closed: Arc::default() }
     }

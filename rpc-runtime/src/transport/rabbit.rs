@@ -6,9 +6,13 @@
 mod absent;
 mod confirms;
 mod consumer;
+mod declare;
+mod names;
 mod publisher;
 mod queue;
+mod reply_queue;
 mod session;
+mod stream;
 mod supervisor;
 mod topology;
 
@@ -35,7 +39,9 @@ pub(crate) use consumer::{Acker, Listener};
 use self::{
     publisher::Publisher,
     queue::{Job, SendQueue},
+    reply_queue::ReplyTask,
     supervisor::{Generations, Supervisor},
+    topology::Layout,
 };
 use super::{Address, Answer, Tracker};
 use crate::{
@@ -65,7 +71,7 @@ pub(crate) struct Link {
     closing: watch::Receiver<bool>,
     /// Counts the servers' consumers, whose farewell the connections wait for.
     listeners: Tracker,
-    options: Arc<RabbitOptions>,
+    layout: Arc<Layout>,
 }
 
 impl Link {
@@ -75,7 +81,6 @@ impl Link {
         patience: Option<Duration>,
         options: RabbitOptions,
     ) -> Result<Self, TransportError> {
-        let options = Arc::new(options);
         let (close, close_requested) = watch::channel(false);
         let (end, closing) = watch::channel(false);
         let (hang_up, hung_up) = watch::channel(false);
@@ -91,23 +96,31 @@ impl Link {
                 }
             };
         let queue = Arc::new(SendQueue::default());
+        let layout = Arc::new(Layout::new(options));
         let (answerable, is_answerable) = watch::channel(false);
+        let consumer = ReplyTask::new(
+            replies,
+            consuming.clone(),
+            answerable,
+            closing.clone(),
+            Arc::clone(&layout),
+        );
+        let consumer = match consumer.await {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                hang_up.send_replace(true);
+                return Err(error);
+            }
+        };
         let publisher = Publisher::new(
             Arc::clone(&queue),
             publishing.clone(),
             is_answerable,
             close_requested.clone(),
-            Arc::clone(&options),
+            Arc::clone(&layout),
         );
         let publisher = tokio::spawn(publisher.run());
-        let consumer = consumer::consume_replies(
-            replies,
-            consuming.clone(),
-            answerable,
-            closing.clone(),
-            Arc::clone(&options),
-        );
-        let consumer = tokio::spawn(consumer);
+        let consumer = tokio::spawn(consumer.run());
         let listeners = Tracker::default();
         let tasks = Tasks {
             queue: Arc::clone(&queue),
@@ -127,7 +140,7 @@ impl Link {
             ended,
             closing,
             listeners,
-            options,
+            layout,
         })
     }
 
@@ -146,13 +159,13 @@ impl Link {
     }
 
     pub(crate) async fn listen(&self, mut address: Address) -> Result<Listener, TransportError> {
-        address.prefetch = self.options.prefetch.unwrap_or(address.prefetch);
+        address.prefetch = self.layout.options.prefetch.unwrap_or(address.prefetch);
         if self.closed.load(Ordering::Acquire) {
             return Err(TransportError::closed());
         }
         let tracked = self.listeners.track();
         let (consuming, closing) = (self.consuming.clone(), self.closing.clone());
-        Listener::bind(address, Arc::clone(&self.options), consuming, closing, tracked).await
+        Listener::bind(address, Arc::clone(&self.layout), consuming, closing, tracked).await
     }
 
     pub(crate) async fn close(&self) {
@@ -178,7 +191,7 @@ async fn supervise(
     role: &'static str,
     patience: Option<Duration>,
     closing: &watch::Receiver<bool>,
-    options: &Arc<RabbitOptions>,
+    options: &RabbitOptions,
 ) -> Result<(Generations, JoinHandle<()>), TransportError> {
     let (generations, current) = watch::channel(None);
     let (first, connected) = oneshot::channel();
@@ -188,7 +201,7 @@ async fn supervise(
         generations,
         closing: closing.clone(),
         patience,
-        options: Arc::clone(options),
+        options: options.clone(),
         next: 0,
     };
     let task = tokio::spawn(supervisor.run(first));

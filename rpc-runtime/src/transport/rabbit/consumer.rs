@@ -1,6 +1,6 @@
-//! What consumes: a server's three queues, and a client's replies.
+//! What consumes a server's three queues.
 //!
-//! Each consumer is one task that sets itself up anew in every generation. What it has handed out before belongs to a
+//! A server is one task that sets itself up anew in every generation. What it has handed out before belongs to a
 //! channel that is gone: such a delivery comes again, so its acknowledgement fails and it is not run.
 
 use std::{
@@ -16,11 +16,10 @@ use futures_util::{
     stream::{BoxStream, SelectAll, once},
 };
 use lapin::{
-    BasicProperties, Channel, Consumer,
+    BasicProperties, Channel,
     options::{
         BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
-        BasicQosOptions, BasicRejectOptions, ExchangeDeclareOptions, QueueBindOptions,
-        QueueDeclareOptions, QueueDeleteOptions,
+        BasicQosOptions, BasicRejectOptions, QueueDeleteOptions,
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
@@ -30,45 +29,53 @@ use tokio::{
 };
 
 use super::{
-    OPERATION_LIMIT, broker_error, exchange_kind,
+    OPERATION_LIMIT, broker_error,
+    declare::declare_all,
+    names::OwnQueue,
+    stream::Reading,
     supervisor::{Backoff, Generations, connected},
     told,
-    topology::{self, Argument, QueueDeclaration, Step},
+    topology::{self, Layout},
 };
 use crate::{
     RabbitOptions, TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
-    replies::Replies,
     transport::{Address, Body, Delivery, Tracked},
 };
-
-/// How many replies may wait here, and how many are acknowledged in one go at the most.
-const REPLY_PREFETCH: u16 = 1000;
-const REPLY_BATCH: usize = 64;
 
 /// Tells the broker what became of a delivery, on the channel that it came by.
 pub(crate) struct Acker {
     channel: Channel,
     tag: u64,
+    /// Where the message is in the stream, if it came by one.
+    place: Option<(Arc<Reading>, i64)>,
 }
 
 impl Acker {
     pub(crate) async fn ack(self) -> bool {
         let acked = self.channel.basic_ack(self.tag, BasicAckOptions::default());
-        matches!(timeout(OPERATION_LIMIT, acked).await, Ok(Ok(())))
+        let acked = matches!(timeout(OPERATION_LIMIT, acked).await, Ok(Ok(())));
+        if let Some((reading, offset)) = self.place.filter(|_| acked) {
+            reading.done(offset);
+        }
+        acked
     }
 
     pub(crate) async fn reject(self) {
         let rejected = self.channel.basic_reject(self.tag, BasicRejectOptions { requeue: false });
         // A channel that is gone gives the message back to the queue: it comes again, to be rejected then.
-        let _ = timeout(OPERATION_LIMIT, rejected).await;
+        if let (Ok(Ok(())), Some((reading, offset))) =
+            (timeout(OPERATION_LIMIT, rejected).await, self.place)
+        {
+            reading.done(offset);
+        }
     }
+}
 
-    async fn requeue(self) {
-        let requeued =
-            self.channel.basic_nack(self.tag, BasicNackOptions { requeue: true, multiple: false });
-        let _ = timeout(OPERATION_LIMIT, requeued).await;
-    }
+/// Gives a delivery back to its queue.
+async fn requeue(channel: &Channel, tag: u64) {
+    let requeued = channel.basic_nack(tag, BasicNackOptions { requeue: true, multiple: false });
+    let _ = timeout(OPERATION_LIMIT, requeued).await;
 }
 
 impl fmt::Debug for Acker {
@@ -106,7 +113,7 @@ pub(crate) struct Listener {
 impl Listener {
     pub(super) async fn bind(
         address: Address,
-        options: Arc<RabbitOptions>,
+        layout: Arc<Layout>,
         generations: Generations,
         closing: watch::Receiver<bool>,
         tracked: Tracked,
@@ -115,11 +122,11 @@ impl Listener {
         let (stop, stopped) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let (ready, bound) = oneshot::channel();
-        let fanout_queue = format!("{}_fanout_{}", address.topic, uuid::Uuid::new_v4().simple());
+        let fanout = FanoutQueue::new(format!("{}_fanout", address.topic), &layout.options)?;
         let task = ListenTask {
             address,
-            options,
-            fanout_queue,
+            layout,
+            fanout,
             generations,
             inbox: Arc::clone(&inbox),
             stopped,
@@ -170,13 +177,54 @@ impl fmt::Debug for Listener {
 /// What keeps a server's consumers up.
 struct ListenTask {
     address: Address,
-    options: Arc<RabbitOptions>,
-    fanout_queue: String,
+    layout: Arc<Layout>,
+    fanout: FanoutQueue,
     generations: Generations,
     inbox: Arc<Inbox>,
     /// Set, or dropped, when the server stops.
     stopped: watch::Receiver<bool>,
     closing: watch::Receiver<bool>,
+}
+
+/// Where fanout casts come by.
+enum FanoutQueue {
+    /// A queue of this server's own.
+    Own(OwnQueue),
+    /// One stream for all servers of the topic.
+    Stream { name: String, reading: Arc<Reading> },
+}
+
+impl FanoutQueue {
+    fn new(kind: String, options: &RabbitOptions) -> Result<Self, TransportError> {
+        Ok(match options.stream_fanout {
+            true => Self::Stream { name: kind, reading: Arc::default() },
+            false => Self::Own(OwnQueue::new(kind, &options.names)?),
+        })
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Own(queue) => queue.name(),
+            Self::Stream { name, .. } => name,
+        }
+    }
+
+    /// Whether it has to be claimed.
+    fn is_stable(&self) -> bool {
+        matches!(self, Self::Own(queue) if queue.is_stable())
+    }
+
+    /// Whether it goes with the server.
+    fn is_temporary(&self) -> bool {
+        matches!(self, Self::Own(queue) if !queue.is_stable())
+    }
+
+    fn reading(&self) -> Option<&Arc<Reading>> {
+        match self {
+            Self::Own(_) => None,
+            Self::Stream { reading, .. } => Some(reading),
+        }
+    }
 }
 
 /// Three consumers on one channel.
@@ -186,6 +234,8 @@ struct Consuming {
     /// broker cancels a consumer.
     deliveries: SelectAll<BoxStream<'static, Option<lapin::message::Delivery>>>,
     tags: [ShortString; 3],
+    /// What has been read of the stream, if fanout casts come by one.
+    reading: Option<Arc<Reading>>,
 }
 
 impl ListenTask {
@@ -226,6 +276,12 @@ impl ListenTask {
             }
             // What has not begun comes again by the next channel.
             self.inbox.lock().deliveries.clear();
+            if let Some(reading) = self.fanout.reading()
+                && self.generations.borrow().as_ref().is_some_and(|current| current.is_alive())
+            {
+                // A consumer that ends before its connection does has lost its queue.
+                reading.moved();
+            }
             if since.elapsed() > Duration::from_secs(5) {
                 backoff.reset();
             }
@@ -271,26 +327,59 @@ impl ListenTask {
         }
     }
 
-    async fn consume(&self, connection: &lapin::Connection) -> Result<Consuming, TransportError> {
-        let failed = |what: String| move |error: lapin::Error| broker_error(&what, &error);
-        let channel = connection.create_channel().await.map_err(failed("open a channel".into()))?;
-        declare_all(connection, topology::server(&self.address, &self.fanout_queue, &self.options))
-            .await?;
-        let qos = channel.basic_qos(self.address.prefetch, BasicQosOptions::default());
-        qos.await.map_err(failed("limit the prefetch".into()))?;
-        let tags = ["1", "2", "3"].map(ShortString::from);
-        let mut deliveries = SelectAll::new();
-        for (queue, tag) in
-            topology::queues(&self.address, &self.fanout_queue).into_iter().zip(&tags)
-        {
-            let what = format!("consume the queue `{queue}`");
-            let options = BasicConsumeOptions::default();
-            let arguments = consuming(&self.options);
-            let consumer = channel.basic_consume(queue.into(), tag.clone(), options, arguments);
-            let consumer = consumer.await.map_err(failed(what))?;
-            deliveries.push(consumer.map(Result::ok).chain(once(ready(None))).boxed());
+    /// Declares and consumes the three queues. A fanout queue that somebody else consumes is left to them, for another.
+    async fn consume(
+        &mut self,
+        connection: &lapin::Connection,
+    ) -> Result<Consuming, TransportError> {
+        loop {
+            let steps = topology::server(&self.address, self.fanout.name(), &self.layout);
+            declare_all(connection, steps, &self.layout).await?;
+            let failed = |what: &'static str| move |error: lapin::Error| broker_error(what, &error);
+            let channel = connection.create_channel().await.map_err(failed("open a channel"))?;
+            let qos = channel.basic_qos(self.address.prefetch, BasicQosOptions::default());
+            qos.await.map_err(failed("limit the prefetch"))?;
+            match (self.consume_on(channel).await, &mut self.fanout) {
+                (Ok(consuming), FanoutQueue::Own(queue)) => {
+                    queue.claimed();
+                    return Ok(consuming);
+                }
+                (Ok(consuming), FanoutQueue::Stream { .. }) => return Ok(consuming),
+                (Err((_, error)), FanoutQueue::Own(queue)) if is_taken(&error) => {
+                    if !queue.refused() {
+                        let what = format!("`{}` is still in use", queue.name());
+                        return Err(TransportError::new(TransportErrorKind::Disconnected, what));
+                    }
+                }
+                (Err((queue, error)), _) => {
+                    return Err(broker_error(&format!("consume the queue `{queue}`"), &error));
+                }
+            }
         }
-        Ok(Consuming { channel, deliveries, tags })
+    }
+
+    /// Consumes the three queues, the fanout queue first: it may be refused. An error comes with the queue's name.
+    async fn consume_on(&self, channel: Channel) -> Result<Consuming, (String, lapin::Error)> {
+        let tags = ["3", "2", "1"].map(ShortString::from);
+        let mut deliveries = SelectAll::new();
+        let queues = topology::queues(&self.address, self.fanout.name());
+        for (at, (queue, tag)) in queues.into_iter().rev().zip(&tags).enumerate() {
+            let exclusive = at == 0 && self.fanout.is_stable();
+            let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
+            let arguments = match self.fanout.reading() {
+                Some(reading) if at == 0 => reading.resume(),
+                _ => consuming(&self.layout.options),
+            };
+            let name = queue.clone().into();
+            match channel.basic_consume(name, tag.clone(), options, arguments).await {
+                Ok(consumer) => {
+                    let consumer = consumer.map(Result::ok).chain(once(ready(None)));
+                    deliveries.push(consumer.boxed());
+                }
+                Err(error) => return Err((queue, error)),
+            }
+        }
+        Ok(Consuming { channel, deliveries, tags, reading: self.fanout.reading().cloned() })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
@@ -305,16 +394,18 @@ impl ListenTask {
         }
         while let Some(Some(delivery)) = consuming.deliveries.next().now_or_never() {
             if let Some(delivery) = delivery {
-                Acker { channel: channel.clone(), tag: delivery.delivery_tag }.requeue().await;
+                requeue(&channel, delivery.delivery_tag).await;
             }
         }
         let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
         for (_, tag, channel) in waiting {
-            Acker { channel, tag }.requeue().await;
+            requeue(&channel, tag).await;
         }
-        let deleted =
-            channel.queue_delete(self.fanout_queue.as_str().into(), QueueDeleteOptions::default());
-        let _ = timeout(OPERATION_LIMIT, deleted).await;
+        if self.fanout.is_temporary() {
+            let name = self.fanout.name().into();
+            let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
+            let _ = timeout(OPERATION_LIMIT, deleted).await;
+        }
     }
 }
 
@@ -323,7 +414,10 @@ async fn receive(inbox: &Inbox, consuming: &mut Consuming) {
     while let Some(Some(delivery)) = consuming.deliveries.next().await {
         let tag = delivery.delivery_tag;
         let channel = consuming.channel.clone();
-        let delivery = incoming(delivery, Acker { channel: channel.clone(), tag });
+        let place = consuming.reading.as_ref().and_then(|reading| {
+            reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
+        });
+        let delivery = incoming(delivery, Acker { channel: channel.clone(), tag, place });
         inbox.lock().deliveries.push_back((delivery, tag, channel));
         inbox.woken.notify_one();
     }
@@ -356,97 +450,8 @@ pub(super) fn compression(properties: &BasicProperties) -> Option<&str> {
     })
 }
 
-/// Declares one thing after the other, on a channel of their own: a refusal closes it.
-///
-/// What exists and only lasts longer or shorter than it should is used as it is.
-async fn declare_all(
-    connection: &lapin::Connection,
-    steps: Vec<Step>,
-) -> Result<(), TransportError> {
-    let opened = || async {
-        let channel = connection.create_channel().await;
-        channel.map_err(|error| broker_error("open a channel", &error))
-    };
-    let mut channel = opened().await?;
-    for step in steps {
-        let what = match &step {
-            Step::Exchange(exchange) => format!("declare the exchange `{}`", exchange.name),
-            Step::Queue(queue) => format!("declare the queue `{}`", queue.name),
-            Step::Bind { queue, exchange, .. } => {
-                format!("bind the queue `{queue}` to the exchange `{exchange}`")
-            }
-        };
-        match declare(&channel, step).await {
-            Ok(()) => {}
-            Err(error) if is_usable(&error) => {
-                tracing::warn!(%error, "cannot {what}: using it as it is");
-                channel = opened().await?;
-            }
-            Err(error) => return Err(broker_error(&what, &error)),
-        }
-    }
-    let closed = channel.close(200, "done".into());
-    let _ = timeout(OPERATION_LIMIT, closed).await;
-    Ok(())
-}
-
-/// Whether a declaration was refused for a difference that does not matter to who uses the thing.
-fn is_usable(error: &lapin::Error) -> bool {
-    let text = error.to_string();
-    broker_error("", error).kind() == TransportErrorKind::Mismatch
-        && ["inequivalent arg 'durable'", "inequivalent arg 'auto_delete'"]
-            .iter()
-            .any(|difference| text.contains(difference))
-}
-
-async fn declare(channel: &Channel, step: Step) -> lapin::Result<()> {
-    match step {
-        Step::Exchange(exchange) => {
-            let options = ExchangeDeclareOptions {
-                durable: exchange.durable,
-                auto_delete: exchange.auto_delete,
-                ..Default::default()
-            };
-            let kind = exchange_kind(exchange.kind);
-            channel
-                .exchange_declare(exchange.name.into(), kind, options, FieldTable::default())
-                .await
-        }
-        Step::Queue(queue) => declare_queue(channel, queue).await,
-        Step::Bind { queue, exchange, key } => {
-            let options = QueueBindOptions::default();
-            channel
-                .queue_bind(
-                    queue.into(),
-                    exchange.into(),
-                    key.into(),
-                    options,
-                    FieldTable::default(),
-                )
-                .await
-        }
-    }
-}
-
-async fn declare_queue(channel: &Channel, queue: QueueDeclaration) -> lapin::Result<()> {
-    let mut arguments = FieldTable::default();
-    for (name, value) in queue.arguments {
-        let value = match value {
-            Argument::Text(text) => AMQPValue::LongString(text.into()),
-            Argument::Number(number) => AMQPValue::LongInt(number),
-        };
-        arguments.insert(name.into(), value);
-    }
-    let options = QueueDeclareOptions {
-        durable: queue.durable,
-        auto_delete: queue.auto_delete,
-        ..QueueDeclareOptions::default()
-    };
-    channel.queue_declare(queue.name.into(), options, arguments).await.map(drop)
-}
-
 /// The arguments of a consumer.
-fn consuming(options: &RabbitOptions) -> FieldTable {
+pub(super) fn consuming(options: &RabbitOptions) -> FieldTable {
     let mut arguments = FieldTable::default();
     if options.cancel_on_failover {
         arguments.insert("x-cancel-on-ha-failover".into(), AMQPValue::Boolean(true));
@@ -454,85 +459,8 @@ fn consuming(options: &RabbitOptions) -> FieldTable {
     arguments
 }
 
-/// Keeps the reply queue consumed, and tells through `answerable` whether it is.
-pub(super) async fn consume_replies(
-    replies: Arc<Replies>,
-    mut generations: Generations,
-    answerable: watch::Sender<bool>,
-    mut closing: watch::Receiver<bool>,
-    options: Arc<RabbitOptions>,
-) {
-    let mut backoff = Backoff::new(Duration::from_secs(2));
-    loop {
-        let generation = tokio::select! {
-            Some(generation) = connected(&mut generations) => generation,
-            () = told(&mut closing) => return,
-            else => return,
-        };
-        let since = Instant::now();
-        let set_up = set_up_replies(&generation.connection, replies.queue(), &options);
-        match timeout(OPERATION_LIMIT, set_up).await {
-            Ok(Ok((channel, mut consumer))) => {
-                answerable.send_replace(true);
-                tokio::select! {
-                    () = receive_replies(&channel, &mut consumer, &replies) => {}
-                    () = told(&mut closing) => {
-                        // Nobody can answer any more: the queue goes at once instead of after half an hour.
-                        let name = ShortString::from(replies.queue());
-                        let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
-                        let _ = timeout(Duration::from_secs(1), deleted).await;
-                        return;
-                    }
-                }
-                answerable.send_replace(false);
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "cannot consume replies"),
-            Err(_) => generation.give_up(),
-        }
-        drop(generation);
-        if since.elapsed() > Duration::from_secs(5) {
-            backoff.reset();
-        }
-        tokio::select! {
-            () = backoff.pause() => {}
-            () = told(&mut closing) => return,
-        }
-    }
-}
-
-async fn set_up_replies(
-    connection: &lapin::Connection,
-    queue: &str,
-    options: &RabbitOptions,
-) -> lapin::Result<(Channel, Consumer)> {
-    let channel = connection.create_channel().await?;
-    declare_queue(&channel, topology::transient(queue.to_owned(), options)).await?;
-    channel.basic_qos(REPLY_PREFETCH, BasicQosOptions::default()).await?;
-    let (consume, arguments) = (BasicConsumeOptions::default(), consuming(options));
-    let consumer = channel.basic_consume(queue.into(), "1".into(), consume, arguments).await?;
-    Ok((channel, consumer))
-}
-
-/// Hands replies to their calls, until the channel or the consumer is gone. Replies are acknowledged in batches: one
-/// that comes again finds nobody waiting.
-async fn receive_replies(channel: &Channel, consumer: &mut Consumer, replies: &Replies) {
-    while let Some(Ok(first)) = consumer.next().await {
-        let mut last = first.delivery_tag;
-        deliver_reply(replies, &first);
-        for _ in 1..REPLY_BATCH {
-            let Some(Some(Ok(next))) = consumer.next().now_or_never() else { break };
-            last = next.delivery_tag;
-            deliver_reply(replies, &next);
-        }
-        let acked = channel.basic_ack(last, BasicAckOptions { multiple: true });
-        if !matches!(timeout(OPERATION_LIMIT, acked).await, Ok(Ok(()))) {
-            return;
-        }
-    }
-}
-
-fn deliver_reply(replies: &Replies, reply: &lapin::message::Delivery) {
-    if let Err(error) = replies.deliver(&reply.data, compression(&reply.properties)) {
-        tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
-    }
+/// Whether somebody else consumes a queue that we want for ourselves.
+pub(super) fn is_taken(error: &lapin::Error) -> bool {
+    broker_error("", error).kind() == TransportErrorKind::Refused
+        && error.to_string().contains("exclusive use")
 }

@@ -21,9 +21,9 @@ use super::{
     session::{Flight, Landing, Owner, Session, publish},
     supervisor::{Backoff, Generations, connected},
     told,
+    topology::Layout,
 };
 use crate::{
-    RabbitOptions,
     caps::Retry,
     pending::{Outcome, Pending},
 };
@@ -74,7 +74,7 @@ pub(super) struct Publisher {
     answerable: watch::Receiver<bool>,
     timers: BinaryHeap<Reverse<Timer>>,
     absent: Absent<ReplyJob>,
-    options: Arc<RabbitOptions>,
+    layout: Arc<Layout>,
     /// Set when nothing new comes any more: what is there is sent, and then the task ends.
     closing: watch::Receiver<bool>,
 }
@@ -92,10 +92,10 @@ impl Publisher {
         generations: Generations,
         answerable: watch::Receiver<bool>,
         closing: watch::Receiver<bool>,
-        options: Arc<RabbitOptions>,
+        layout: Arc<Layout>,
     ) -> Self {
         Self {
-            options,
+            layout,
             queue,
             generations,
             answerable,
@@ -113,7 +113,7 @@ impl Publisher {
             else {
                 return;
             };
-            match Session::open(generation, Arc::clone(&self.options)).await {
+            match Session::open(generation, Arc::clone(&self.layout)).await {
                 Ok(session) => {
                     let since = Instant::now();
                     if let End::Drained = self.session(session).await {

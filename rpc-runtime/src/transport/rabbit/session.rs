@@ -12,11 +12,16 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    OPERATION_LIMIT, broker_error, confirms::Confirms, consumer::compression, exchange_kind,
-    queue::ReplyRest, supervisor::Generation, topology,
+    OPERATION_LIMIT, broker_error,
+    confirms::Confirms,
+    consumer::compression,
+    exchange_kind,
+    queue::ReplyRest,
+    supervisor::Generation,
+    topology::{self, Layout},
 };
 use crate::{
-    RabbitOptions, TransportError, TransportErrorKind,
+    TransportError, TransportErrorKind,
     compression::unpack,
     envelope,
     pending::{Exchange, Outgoing, Pending},
@@ -52,7 +57,7 @@ pub(super) struct Session {
     /// For declarations: opened when first needed, and again after a failure.
     side: Option<Channel>,
     declared: HashSet<String>,
-    options: Arc<RabbitOptions>,
+    layout: Arc<Layout>,
     pub(super) confirms: Confirms<Uuid, Flight>,
 }
 impl Flight {
@@ -69,7 +74,7 @@ impl Flight {
 impl Session {
     pub(super) async fn open(
         generation: Arc<Generation>,
-        options: Arc<RabbitOptions>,
+        layout: Arc<Layout>,
     ) -> Result<Self, TransportError> {
         let opened = async {
             let channel = generation.connection.create_channel().await?;
@@ -91,7 +96,7 @@ impl Session {
             channel,
             side: None,
             declared: HashSet::new(),
-            options,
+            layout,
             confirms: Confirms::new(),
         })
     }
@@ -101,7 +106,9 @@ impl Session {
     /// A fanout exchange goes when its last server goes, so it is declared each time. Returns whether the connection
     /// is still good.
     pub(super) async fn declare(&mut self, exchange: &Exchange) -> bool {
-        let Some(declaration) = topology::publishing(exchange, &self.options) else { return true };
+        let Some(declaration) = topology::publishing(exchange, &self.layout.options) else {
+            return true;
+        };
         if self.declared.contains(&declaration.name) {
             return true;
         }

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::told;
+use super::{names::program, told};
 use crate::{
     Failover, Login, RabbitOptions, TransportError, TransportErrorKind,
     options::Tls,
@@ -135,7 +135,7 @@ pub(super) struct Supervisor {
     pub(super) closing: watch::Receiver<bool>,
     /// How long the first connection may be waited for. `None`: each host is tried once.
     pub(super) patience: Option<Duration>,
-    pub(super) options: Arc<RabbitOptions>,
+    pub(super) options: RabbitOptions,
     /// The host to try next.
     pub(super) next: usize,
 }
@@ -316,11 +316,6 @@ fn secured(tls: &Tls) -> Result<OwnedTLSConfig, TransportError> {
     };
     let cert_chain = tls.authority.as_deref().map(read).transpose()?;
     Ok(OwnedTLSConfig { identity, cert_chain })
-}
-
-fn program() -> String {
-    let path = std::env::args_os().next().unwrap_or_default();
-    std::path::Path::new(&path).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 async fn close(generation: &Generation) {

@@ -2,7 +2,35 @@
 //!
 //! Plain data from plain names and options. Nobody here talks to a broker.
 
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
 use crate::{RabbitOptions, pending::Exchange, transport::Address};
+
+/// The options, and what a broker has made of them.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) options: RabbitOptions,
+    /// Whether the broker takes no queue that goes with it unless one connection has it for itself.
+    only_durable: AtomicBool,
+}
+
+impl Layout {
+    pub(super) fn new(options: RabbitOptions) -> Self {
+        Self { options, only_durable: AtomicBool::new(false) }
+    }
+
+    /// From now on all queues are durable. Returns whether they were not.
+    pub(super) fn make_durable(&self) -> bool {
+        !self.only_durable.swap(true, Ordering::Relaxed)
+    }
+
+    fn is_durable(&self, wanted: bool) -> bool {
+        wanted || self.only_durable.load(Ordering::Relaxed)
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -29,9 +57,9 @@ pub(super) struct QueueDeclaration {
 }
 
 /// The value of a queue's argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Argument {
-    Text(&'static str),
+    Text(Cow<'static, str>),
     /// RabbitMQ takes whole numbers of any width for equal, and no other kind of number.
     Number(i32),
 }
@@ -70,10 +98,11 @@ pub(super) fn publishing(
 }
 
 /// The queue of a topic or a host, that servers share or come back to.
-fn shared(name: String, options: &RabbitOptions) -> QueueDeclaration {
+fn shared(name: String, layout: &Layout) -> QueueDeclaration {
+    let options = &layout.options;
     QueueDeclaration {
         name,
-        durable: options.durable || options.quorum,
+        durable: layout.is_durable(options.durable || options.quorum),
         auto_delete: options.auto_delete,
         arguments: arguments(options.quorum, options),
     }
@@ -82,23 +111,35 @@ fn shared(name: String, options: &RabbitOptions) -> QueueDeclaration {
 /// A queue of one process: for replies, or for fanout casts. It goes when nobody has consumed it for a while.
 ///
 /// The one for replies is bound to nothing: the default exchange knows every queue.
-pub(super) fn transient(name: String, options: &RabbitOptions) -> QueueDeclaration {
+pub(super) fn transient(name: String, layout: &Layout) -> QueueDeclaration {
+    let options = &layout.options;
     let mut arguments = arguments(options.transient_quorum, options);
     if let Ok(millis @ 1..) = i32::try_from(options.transient_ttl.as_millis()) {
         arguments.push(("x-expires", Argument::Number(millis)));
     }
-    QueueDeclaration { name, durable: options.transient_quorum, auto_delete: false, arguments }
+    let durable = layout.is_durable(options.transient_quorum);
+    QueueDeclaration { name, durable, auto_delete: false, arguments }
+}
+
+/// The queue that fanout casts of a topic come by, for all of its servers.
+fn stream(name: String, options: &RabbitOptions) -> QueueDeclaration {
+    let mut arguments = vec![("x-queue-type", Argument::Text("stream".into()))];
+    let seconds = options.transient_ttl.as_secs();
+    if seconds > 0 {
+        arguments.push(("x-max-age", Argument::Text(format!("{seconds}s").into())));
+    }
+    QueueDeclaration { name, durable: true, auto_delete: false, arguments }
 }
 
 fn arguments(quorum: bool, options: &RabbitOptions) -> Vec<(&'static str, Argument)> {
     let mut arguments = Vec::new();
     if options.ha {
-        arguments.push(("x-ha-policy", Argument::Text("all")));
+        arguments.push(("x-ha-policy", Argument::Text("all".into())));
     }
     if !quorum {
         return arguments;
     }
-    arguments.push(("x-queue-type", Argument::Text("quorum")));
+    arguments.push(("x-queue-type", Argument::Text("quorum".into())));
     for (name, limit) in [
         ("x-delivery-limit", options.delivery_limit),
         ("x-max-in-memory-length", options.max_memory_length),
@@ -121,20 +162,25 @@ pub(super) fn queues(address: &Address, fanout_queue: &str) -> [String; 3] {
 }
 
 /// What a server declares, in the original's order.
-pub(super) fn server(address: &Address, fanout_queue: &str, options: &RabbitOptions) -> Vec<Step> {
+pub(super) fn server(address: &Address, fanout_queue: &str, layout: &Layout) -> Vec<Step> {
+    let options = &layout.options;
     let [topic, host, fanout] = queues(address, fanout_queue);
     let exchange = address.exchange.to_string();
     let fanout_exchange = format!("{}_fanout", address.topic);
     let bound = |queue: String| {
         let (exchange, key) = (exchange.clone(), queue.clone());
-        let declared = Step::Queue(shared(queue.clone(), options));
+        let declared = Step::Queue(shared(queue.clone(), layout));
         [declared, Step::Bind { queue, exchange, key }]
     };
     let mut steps = vec![Step::Exchange(control(exchange.clone(), options))];
     steps.extend(bound(topic));
     steps.extend(bound(host));
     steps.push(Step::Exchange(broadcast(fanout_exchange.clone(), options)));
-    steps.push(Step::Queue(transient(fanout.clone(), options)));
+    let (name, is_stream) = (fanout.clone(), options.stream_fanout);
+    steps.push(Step::Queue(match is_stream {
+        true => stream(name, options),
+        false => transient(name, layout),
+    }));
     let key = address.topic.to_string();
     steps.push(Step::Bind { queue: fanout, exchange: fanout_exchange, key });
     steps
@@ -146,11 +192,11 @@ mod tests {
 
     use serde_json::{Map, Value, json};
 
-    use super::*;
+    use super::{super::names::OwnQueue, *};
     use crate::json::from_str;
 
-    /// Returns the options of a recorded variant. `None` if they are none of ours.
-    fn options(recorded: &Map<String, Value>) -> Option<RabbitOptions> {
+    /// Returns the options of a recorded variant.
+    fn options(recorded: &Map<String, Value>) -> RabbitOptions {
         let mut options = RabbitOptions::default();
         for (name, value) in recorded {
             let flag = value.as_bool().unwrap_or_default();
@@ -169,11 +215,16 @@ mod tests {
                     options.transient_queues_ttl(Duration::from_secs(number.into()))
                 }
                 "enable_cancel_on_failover" => options.cancel_on_failover(flag),
-                "control_exchange" | "rabbit_qos_prefetch_count" => options,
-                _ => return None,
+                "rabbit_stream_fanout" => options.stream_fanout(flag),
+                "use_queue_manager" => options.stable_queue_names(flag),
+                "hostname" => options.host_name(value.as_str().expect("text")),
+                "processname" => options.process_name(value.as_str().expect("text")),
+                "rabbit_qos_prefetch_count" => options.prefetch(number.try_into().expect("few")),
+                "control_exchange" => options,
+                unknown => panic!("no option {unknown}"),
             };
         }
-        Some(options)
+        options
     }
 
     /// Writes a step as the recording has it.
@@ -227,9 +278,7 @@ mod tests {
         let (mut same, mut refused) = (0, 0);
         for variant in &variants {
             let name = variant["variant"].as_str().expect("text");
-            let Some(options) = options(variant["options"].as_object().expect("an object")) else {
-                continue;
-            };
+            let options = options(variant["options"].as_object().expect("an object"));
             if variant.get("error").is_some() {
                 assert!(options.validate().is_err(), "{name}");
                 refused += 1;
@@ -240,29 +289,43 @@ mod tests {
             let theirs = recorded(&variant["server_methods"]);
             let fanout = theirs
                 .iter()
-                .find_map(|step| step[1]["queue"].as_str().filter(|q| q.contains("_fanout_")));
+                .find_map(|step| step[1]["queue"].as_str().filter(|q| q.contains("_fanout")));
+            let names = options.names.clone();
+            let layout = Layout::new(options);
             let address = Address {
                 exchange: exchange.into(),
                 topic: "compute".into(),
                 host: "host1".into(),
                 prefetch: 1,
             };
-            let steps = server(&address, fanout.expect("a queue"), &options);
+            let fanout = fanout.expect("a queue");
+            if names.stable && !layout.options.stream_fanout {
+                let own = OwnQueue::new("compute_fanout".into(), &names).expect("short");
+                assert_eq!(own.name(), fanout, "{name}");
+            }
+            let steps = server(&address, fanout, &layout);
             assert_eq!(steps.iter().map(written).collect::<Vec<_>>(), theirs, "{name}: server");
             let theirs = recorded(&variant["client_methods"]);
             let reply_queue = theirs[0][1]["queue"].as_str().expect("a queue").to_owned();
             let exchanges =
                 [Exchange::Topic(exchange.into()), Exchange::Fanout("compute_fanout".into())];
-            let mut ours = vec![written(&Step::Queue(transient(reply_queue, &options)))];
+            if names.stable {
+                // The original counts all of a host's processes, and only that differs.
+                let own = OwnQueue::new("reply".into(), &names).expect("short");
+                let unnumbered =
+                    |name: &str| name.rsplit_once(':').map(|(name, _)| name.to_owned());
+                assert_eq!(unnumbered(own.name()), unnumbered(&reply_queue), "{name}");
+            }
+            let mut ours = vec![written(&Step::Queue(transient(reply_queue, &layout)))];
             ours.extend(
                 exchanges
                     .iter()
-                    .filter_map(|e| publishing(e, &options))
+                    .filter_map(|e| publishing(e, &layout.options))
                     .map(|e| written(&Step::Exchange(e))),
             );
             assert_eq!(ours, theirs, "{name}: client");
             same += 1;
         }
-        assert_eq!((variants.len(), same, refused), (20, 14, 2));
+        assert_eq!((variants.len(), same, refused), (20, 17, 3));
     }
 }

@@ -1,0 +1,136 @@
+//! What the queues of one process are called (wire: sections 5.2 and 5.6).
+//!
+//! By default a name is random. A stable one is `<kind>_<host>:<process>:<number>`, with the lowest number that nobody
+//! uses: its queue is consumed exclusively, so the broker refuses whoever comes second.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::{TransportError, TransportErrorKind, options::QueueNames};
+
+/// The longest name that AMQP has.
+const LONGEST: usize = 255;
+/// How long a broker may take to notice that a connection of ours is gone, and with it our claim of a queue.
+const AFTERLIFE: Duration = Duration::from_secs(60);
+
+/// A queue of this process.
+pub(super) struct OwnQueue {
+    /// `reply`, or `<topic>_fanout`.
+    kind: String,
+    /// Host and process. `None`: the name is random.
+    owner: Option<String>,
+    number: u32,
+    name: String,
+    claim: Claim,
+}
+
+/// Whether the broker has let us consume the queue.
+enum Claim {
+    Open,
+    Held,
+    /// It has, and does not any more since then.
+    Disputed(Instant),
+}
+
+impl OwnQueue {
+    pub(super) fn new(kind: String, names: &QueueNames) -> Result<Self, TransportError> {
+        let owner = names.stable.then(|| owner(names));
+        let mut queue = Self { kind, owner, number: 1, name: String::new(), claim: Claim::Open };
+        queue.rename();
+        if queue.name.len() + "4294967295".len() > LONGEST {
+            let what = format!("`{}` is too long for a queue's name", queue.name);
+            return Err(TransportError::new(TransportErrorKind::Configuration, what));
+        }
+        Ok(queue)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether others may look for the same name, so that it has to be claimed.
+    pub(super) fn is_stable(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    /// Nobody else consumes the queue.
+    pub(super) fn claimed(&mut self) {
+        self.claim = Claim::Held;
+    }
+
+    /// Somebody else consumes the queue. Returns whether there is another name to try.
+    ///
+    /// A queue that was ours keeps its name for a while: most likely the broker has not noticed yet that our last
+    /// connection is gone, and what is in the queue is for us.
+    pub(super) fn refused(&mut self) -> bool {
+        match self.claim {
+            Claim::Held => self.claim = Claim::Disputed(Instant::now()),
+            Claim::Disputed(since) if since.elapsed() < AFTERLIFE => {}
+            Claim::Open | Claim::Disputed(_) => {
+                self.claim = Claim::Open;
+                self.number = self.number.saturating_add(1);
+                self.rename();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn rename(&mut self) {
+        self.name = match &self.owner {
+            Some(owner) => format!("{}_{owner}:{}", self.kind, self.number),
+            None => format!("{}_{}", self.kind, Uuid::new_v4().simple()),
+        };
+    }
+}
+
+fn owner(names: &QueueNames) -> String {
+    let host = names
+        .host
+        .clone()
+        .unwrap_or_else(|| gethostname::gethostname().to_string_lossy().into_owned());
+    let process = names.process.clone().unwrap_or_else(program);
+    format!("{host}:{process}")
+}
+
+/// Returns the name of this program's file.
+pub(super) fn program() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    std::path::Path::new(&path).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stable() -> QueueNames {
+        let (host, process) = (Some("node1.example.com".into()), Some("nova-compute".into()));
+        QueueNames { stable: true, host, process }
+    }
+
+    #[test]
+    fn a_stable_name_has_the_lowest_number_that_is_free() {
+        let mut queue = OwnQueue::new("compute_fanout".into(), &stable()).expect("short");
+        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:1");
+        assert!(queue.refused());
+        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:2");
+        queue.claimed();
+        assert!(!queue.refused(), "the broker has not noticed yet that we were gone");
+        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:2");
+    }
+
+    #[test]
+    fn a_random_name_is_nobody_elses() {
+        let names = QueueNames::default();
+        let [one, other] = [(); 2].map(|()| OwnQueue::new("reply".into(), &names).expect("short"));
+        assert_ne!(one.name(), other.name());
+        assert_eq!(one.name().len(), "reply_".len() + 32);
+    }
+
+    #[test]
+    fn a_name_that_no_queue_can_have_is_refused() {
+        let error = OwnQueue::new("x".repeat(250), &stable()).err().expect("too long");
+        assert_eq!(error.kind(), TransportErrorKind::Configuration);
+    }
+}

@@ -1,0 +1,140 @@
+//! Where a server reads on in the stream that fanout casts come by.
+//!
+//! A stream keeps what has been read, so the reader says where to begin: at the end for a server that starts, so that
+//! nothing is run that was said before it was there, and after what has been taken care of for one that comes back.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+
+/// The header that says where in the stream a message is.
+const OFFSET: &str = "x-stream-offset";
+
+/// What has been read of one stream.
+#[derive(Default)]
+pub(super) struct Reading(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// What has come and is not taken care of.
+    open: BTreeSet<i64>,
+    last: Option<i64>,
+    /// When the current consumer began.
+    began: Option<SystemTime>,
+    /// Since when everything may be new. Set where offsets mean nothing any more.
+    since: Option<SystemTime>,
+}
+
+impl Reading {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The arguments of a consumer that reads on, beginning now.
+    ///
+    /// What was not taken care of comes again, and maybe some of what was: the server knows those by their ids.
+    pub(super) fn resume(&self) -> FieldTable {
+        let now = SystemTime::now();
+        let mut state = self.lock();
+        let next = state.open.first().copied().or(state.last.map(|last| last.saturating_add(1)));
+        let from = match (state.since.take(), next, state.began) {
+            (Some(since), ..) => time(since),
+            (None, Some(offset), _) => AMQPValue::LongLongInt(offset),
+            // Nothing came until the connection was lost, so any time between then and the beginning will do. The
+            // middle allows for clocks that differ.
+            (None, None, Some(began)) => {
+                time(began + now.duration_since(began).unwrap_or_default() / 2)
+            }
+            (None, None, None) => AMQPValue::LongString("next".into()),
+        };
+        state.open.clear();
+        state.began = Some(now);
+        let mut arguments = FieldTable::default();
+        arguments.insert(OFFSET.into(), from);
+        arguments
+    }
+
+    /// The stream itself went: what comes is from a new one, or from a copy of it.
+    pub(super) fn moved(&self) {
+        *self.lock() =
+            State { since: Some(SystemTime::now() - Duration::from_secs(5)), ..State::default() };
+    }
+
+    /// A message came. Returns where it is.
+    pub(super) fn read(&self, properties: &BasicProperties) -> Option<i64> {
+        let offset = match properties.headers().as_ref()?.inner().get(OFFSET)? {
+            AMQPValue::LongLongInt(offset) => *offset,
+            _ => return None,
+        };
+        let mut state = self.lock();
+        state.open.insert(offset);
+        state.last = state.last.max(Some(offset));
+        Some(offset)
+    }
+
+    /// A message has been taken care of.
+    pub(super) fn done(&self, offset: i64) {
+        self.lock().open.remove(&offset);
+    }
+}
+
+fn time(time: SystemTime) -> AMQPValue {
+    AMQPValue::Timestamp(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(offset: i64) -> BasicProperties {
+        let mut headers = FieldTable::default();
+        headers.insert(OFFSET.into(), AMQPValue::LongLongInt(offset));
+        BasicProperties::default().with_headers(headers)
+    }
+
+    fn from(reading: &Reading) -> AMQPValue {
+        reading.resume().inner().get(OFFSET).cloned().expect("an argument")
+    }
+
+    #[test]
+    fn a_reader_begins_at_the_end_and_reads_on_after_what_is_done() {
+        let reading = Reading::default();
+        assert_eq!(from(&reading), AMQPValue::LongString("next".into()));
+        for offset in [7, 8, 9] {
+            assert_eq!(reading.read(&message(offset)), Some(offset));
+        }
+        reading.done(7);
+        reading.done(9);
+        assert_eq!(from(&reading), AMQPValue::LongLongInt(8), "8 is still to be done");
+        reading.read(&message(8));
+        reading.done(8);
+        assert_eq!(from(&reading), AMQPValue::LongLongInt(10));
+    }
+
+    #[test]
+    fn a_reader_that_has_read_nothing_goes_on_from_a_time_and_not_from_the_end() {
+        let reading = Reading::default();
+        from(&reading);
+        assert!(matches!(from(&reading), AMQPValue::Timestamp(1..)));
+    }
+
+    #[test]
+    fn offsets_of_a_stream_that_went_mean_nothing() {
+        let reading = Reading::default();
+        reading.read(&message(500));
+        reading.moved();
+        assert!(matches!(from(&reading), AMQPValue::Timestamp(1..)));
+    }
+
+    #[test]
+    fn a_message_of_another_queue_has_no_offset() {
+        assert_eq!(Reading::default().read(&BasicProperties::default()), None);
+    }
+}
