@@ -2,6 +2,8 @@
 
 mod connections;
 mod layout;
+mod own_queues;
+mod proxy;
 mod strangers;
 
 /// The interface of these tests.

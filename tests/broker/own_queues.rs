@@ -1,0 +1,205 @@
+//! Queues that belong to one server or one client: streams in their place, names that stay, brokers that refuse them.
+
+use std::time::Duration;
+
+use rpc_runtime::{Context, RabbitOptions, Transport};
+use tests::{World, eventually, rabbitmqctl, soon};
+
+use crate::{
+    adder::{AdderServer, Slow, adder},
+    proxy::Proxy,
+};
+
+const DRAIN: Duration = Duration::from_secs(10);
+
+fn stream() -> RabbitOptions {
+    RabbitOptions::default().transient_quorum_queues(true).stream_fanout(true)
+}
+
+/// Names of this test alone, as processes of one host have them.
+fn stable(world: &World) -> RabbitOptions {
+    RabbitOptions::default()
+        .stable_queue_names(true)
+        .host_name("node1.example.com")
+        .process_name(world.topic())
+}
+
+async fn with(world: &World, options: RabbitOptions) -> Transport {
+    world.connect(|builder| builder.rabbit(options)).await
+}
+
+/// Returns the names of a virtual host's queues that contain `part`, in order.
+async fn queues(world: &World, part: &str) -> Option<Vec<String>> {
+    let list =
+        ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "--no-table-headers"];
+    let names = rabbitmqctl(&list).await?;
+    let mut names: Vec<_> =
+        names.lines().filter(|name| name.contains(part)).map(str::to_owned).collect();
+    names.sort_unstable();
+    Some(names)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_08_a_server_that_starts_does_not_run_what_a_stream_kept() {
+    let Some(world) = World::rabbit() else { return };
+    let caller = with(&world, stream()).await;
+    let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
+    let first = Slow::default();
+    let transport = with(&world, stream()).await;
+    let server = world.serve(&transport, "h", AdderServer::new(first.clone())).await;
+    client.prepare().fanout().note(&ctx, 1).await.expect("confirmed");
+    eventually("the cast has run", || first.ran.events() == [1]).await;
+    server.shutdown(DRAIN).await.expect("nothing runs");
+    transport.close().await;
+
+    let (again, other) = (Slow::default(), Slow::default());
+    let transport = with(&world, stream()).await;
+    let _server = world.serve(&transport, "h", AdderServer::new(again.clone())).await;
+    let _other = world.serve(&transport, "i", AdderServer::new(other.clone())).await;
+    client.prepare().fanout().note(&ctx, 2).await.expect("confirmed");
+    for slow in [&again, &other] {
+        eventually("the next cast has run", || slow.ran.events().contains(&2)).await;
+        assert_eq!(slow.ran.events(), [2], "only what came after it was bound");
+    }
+    assert_eq!(first.ran.events(), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_loses_and_repeats_nothing_when_connections_are_cut() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let (caller, transport) = (with(&world, stream()).await, with(&world, stream()).await);
+    let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
+    let slow = Slow::default();
+    let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    for round in 0..3 {
+        // In the first round the server has read nothing yet.
+        world.cut_connections(&transport).await;
+        for n in 0..10 {
+            client.prepare().fanout().note(&ctx, round * 10 + n).await.expect("confirmed");
+        }
+        let sent = usize::try_from((round + 1) * 10).expect("few");
+        eventually("all casts have run", || slow.ran.len() >= sent).await;
+    }
+    let mut ran = slow.ran.events();
+    ran.sort_unstable();
+    assert_eq!(ran, (0..30).collect::<Vec<_>>());
+    server.shutdown(DRAIN).await.expect("nothing runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_stream_is_deleted_reads_the_next_one() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let (caller, transport) = (with(&world, stream()).await, with(&world, stream()).await);
+    let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    client.prepare().fanout().note(&ctx, 1).await.expect("confirmed");
+    eventually("the cast has run", || slow.ran.events() == [1]).await;
+    let name = format!("{}_fanout", world.topic());
+    let channel = crate::stranger(&world).await;
+    channel.queue_delete(name.clone().into(), Default::default()).await.expect("deleted");
+    let back = async {
+        while queues(&world, &name).await.is_none_or(|names| names.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the stream is there again", back).await;
+    client.prepare().fanout().note(&ctx, 2).await.expect("confirmed");
+    eventually("the next cast has run", || slow.ran.events() == [1, 2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_23_processes_of_one_name_never_share_a_queue() {
+    let Some(world) = World::rabbit() else { return };
+    let slow = Slow { takes: Duration::from_millis(20), ..Slow::default() };
+    let serving = with(&world, stable(&world)).await;
+    let _server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
+    let others = [with(&world, stable(&world)).await, with(&world, stable(&world)).await];
+    let _second = world.serve(&others[0], "i", AdderServer::new(slow)).await;
+    let calls = others.iter().flat_map(|transport| {
+        (0..50).map(|a| {
+            let client = world.client::<adder::Api>(transport);
+            async move { client.add(&Context::new(), a, 1).await.map(|sum| sum - a) }
+        })
+    });
+    let ends = soon("all answers", futures_util::future::join_all(calls)).await;
+    assert!(ends.into_iter().all(|end| matches!(end, Ok(1))), "an answer went astray");
+
+    let owner = format!("node1.example.com:{}", world.topic());
+    let Some(replies) = queues(&world, &format!("reply_{owner}")).await else { return };
+    assert_eq!(replies, [1, 2, 3].map(|n| format!("reply_{owner}:{n}")));
+    let fanout = format!("{}_fanout_{owner}", world.topic());
+    let found = queues(&world, &fanout).await.expect("it can be asked");
+    assert_eq!(found, [1, 2].map(|n| format!("{fanout}:{n}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_comes_back_finds_its_queues_and_what_is_in_them() {
+    let Some(world) = World::rabbit() else { return };
+    let caller = world.transport().await;
+    let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
+    let owner = format!("node1.example.com:{}", world.topic());
+    for round in 0..3 {
+        let slow = Slow::default();
+        let transport = with(&world, stable(&world)).await;
+        let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+        if round > 0 {
+            eventually("what came meanwhile has run", || slow.ran.events() == [round]).await;
+        }
+        let own = world.client::<adder::Api>(&transport);
+        assert_eq!(own.add(&ctx, 1000, 1).await.expect("an answer"), 1001);
+        server.shutdown(DRAIN).await.expect("nothing runs");
+        transport.close().await;
+        client.prepare().fanout().note(&ctx, round + 1).await.expect("confirmed");
+    }
+    let Some(found) = queues(&world, &owner).await else { return };
+    assert_eq!(found, [format!("reply_{owner}:1"), format!("{}_fanout_{owner}:1", world.topic())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stable_names_survive_cut_connections() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = with(&world, stable(&world)).await;
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let client = world.client::<adder::Api>(&transport);
+    for round in 0..3 {
+        world.cut_connections(&transport).await;
+        let added = client.add_again(&Context::new(), round, 1).await;
+        assert_eq!(added.expect("an answer"), round + 1);
+        client.prepare().fanout().note(&Context::new(), 100 + round).await.expect("confirmed");
+        eventually("the cast has run", || slow.ran.events().contains(&(100 + round))).await;
+    }
+    let Some(found) = queues(&world, "node1.example.com").await else { return };
+    assert_eq!(found.len(), 2, "one for replies, one for fanout casts: {found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_ones() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let proxy = Proxy::start(&world).await;
+    let connected = Transport::builder(&proxy.url(&world)).connect().await;
+    let transport = connected.expect("connected");
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let (client, ctx) = (world.client::<adder::Api>(&transport), Context::new());
+    assert_eq!(client.add(&ctx, 1, 2).await.expect("an answer"), 3);
+    client.prepare().fanout().note(&ctx, 7).await.expect("confirmed");
+    eventually("the cast has run", || slow.ran.events() == [1, 7]).await;
+    assert!(proxy.refused() > 0, "the broker was asked for what it refuses");
+
+    let list = [
+        "--quiet",
+        "list_queues",
+        "--vhost",
+        world.virtual_host(),
+        "durable",
+        "--no-table-headers",
+    ];
+    let durable = rabbitmqctl(&list).await.expect("it can be asked");
+    assert_eq!(durable.lines().collect::<Vec<_>>(), ["true"; 4], "topic, host, fanout, replies");
+}
