@@ -1,7 +1,7 @@
-//! A broker as RabbitMQ 4.3 is by default: it takes no queue that is neither durable nor exclusive.
+//! The broker behind a proxy that reads AMQP frames.
 //!
-//! It is the real one behind a proxy that reads AMQP frames. Who declares such a queue has the connection closed, with
-//! the broker's own words.
+//! It can be cut off for a while. And it can be as RabbitMQ 4.3 is by default, which takes no queue that is neither
+//! durable nor exclusive: who declares one has the connection closed, with the broker's own words.
 
 use std::sync::{
     Arc,
@@ -15,6 +15,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::watch,
 };
 
 /// Class and method of `queue.declare`.
@@ -27,22 +28,45 @@ const REFUSAL: &str = "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is de
 pub(crate) struct Proxy {
     port: u16,
     refused: Arc<AtomicUsize>,
+    cut: watch::Sender<bool>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(world: &World) -> Self {
+    /// Passes everything on, or refuses transient queues.
+    pub(crate) async fn start(world: &World, refuses_transient: bool) -> Self {
         let broker = authority(world).rsplit('@').next().expect("an address").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let refused = Arc::new(AtomicUsize::new(0));
+        let (cut, is_cut) = watch::channel(false);
         let count = Arc::clone(&refused);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if *is_cut.borrow() {
+                    continue;
+                }
                 let broker = TcpStream::connect(&broker).await.expect("a broker");
-                tokio::spawn(serve(client, broker, Arc::clone(&count)));
+                let count = refuses_transient.then(|| Arc::clone(&count));
+                let mut cut = is_cut.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = serve(client, broker, count) => {}
+                        _ = cut.wait_for(|cut| *cut) => {}
+                    }
+                });
             }
         });
-        Self { port, refused }
+        Self { port, refused, cut }
+    }
+
+    /// Ends all connections, and takes none.
+    pub(crate) fn cut(&self) {
+        self.cut.send_replace(true);
+    }
+
+    /// Takes connections again.
+    pub(crate) fn mend(&self) {
+        self.cut.send_replace(false);
     }
 
     /// The world's URL, by this proxy.
@@ -65,24 +89,25 @@ fn authority(world: &World) -> String {
 }
 
 /// Passes everything on, until a queue is refused.
-async fn serve(client: TcpStream, broker: TcpStream, refused: Arc<AtomicUsize>) {
+async fn serve(client: TcpStream, broker: TcpStream, refused: Option<Arc<AtomicUsize>>) {
     let ((from_client, mut to_client), (mut from_broker, to_broker)) =
         (client.into_split(), broker.into_split());
-    let answers = tokio::spawn(async move {
-        let _ = tokio::io::copy(&mut from_broker, &mut to_client).await;
-        to_client
-    });
-    if pass_requests(from_client, to_broker).await.is_some() {
+    let answers = async { _ = tokio::io::copy(&mut from_broker, &mut to_client).await };
+    let requests = pass_requests(from_client, to_broker, refused.is_some());
+    let ((), is_refused) = tokio::join!(answers, requests);
+    if let (Some(refused), Some(())) = (refused, is_refused) {
         refused.fetch_add(1, Ordering::Relaxed);
         // The broker has answered all before, and its side is closed now.
-        if let Ok(mut to_client) = answers.await {
-            let _ = to_client.write_all(&close()).await;
-        }
+        let _ = to_client.write_all(&close()).await;
     }
 }
 
 /// Passes the client's frames on. Returns something if one of them is refused.
-async fn pass_requests(mut client: OwnedReadHalf, mut broker: OwnedWriteHalf) -> Option<()> {
+async fn pass_requests(
+    mut client: OwnedReadHalf,
+    mut broker: OwnedWriteHalf,
+    refuses_transient: bool,
+) -> Option<()> {
     let mut header = [0; 8];
     client.read_exact(&mut header).await.ok()?;
     broker.write_all(&header).await.ok()?;
@@ -93,7 +118,7 @@ async fn pass_requests(mut client: OwnedReadHalf, mut broker: OwnedWriteHalf) ->
         let size = u32::from_be_bytes([frame[3], frame[4], frame[5], frame[6]]);
         frame.resize(7 + usize::try_from(size).expect("small") + 1, 0);
         client.read_exact(&mut frame[7..]).await.ok()?;
-        if is_transient_queue(&frame[7..]) {
+        if refuses_transient && is_transient_queue(&frame[7..]) {
             return Some(());
         }
         broker.write_all(&frame).await.ok()?;
