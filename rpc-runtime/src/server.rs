@@ -5,7 +5,7 @@ mod request;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -62,6 +62,8 @@ struct Shared {
     duplicates: Mutex<Duplicates<Acker>>,
     /// Whether methods that still run are to be given up.
     abort: watch::Sender<bool>,
+    /// Whether it has been said that fanout casts of others come.
+    crossed: AtomicBool,
 }
 
 impl Server {
@@ -245,6 +247,7 @@ impl ServerBuilder {
             tracker: Tracker::default(),
             duplicates: Mutex::new(Duplicates::new()),
             abort: watch::Sender::new(false),
+            crossed: AtomicBool::new(false),
         };
         Ok(Server { shared: Arc::new(shared), listeners })
     }

@@ -392,6 +392,8 @@ impl Listener {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) body: Body,
+    /// Whether it went to every server of the topic, of whichever control exchange.
+    pub(crate) is_fanout: bool,
     /// Whether the message says that it holds JSON; the original refuses what does not (wire: section 10.1).
     pub(crate) is_json: bool,
     /// The header that says how the body is compressed.

@@ -1,6 +1,7 @@
 //! What only a real broker can do: properties, declarations, returns, lost connections, messages of strangers.
 
 mod connections;
+mod known_bugs;
 mod layout;
 mod own_queues;
 mod proxy;
@@ -47,11 +48,23 @@ mod adder {
     }
 }
 
+/// Another service, that has the topic of these tests by chance.
+mod neighbour {
+    use rpc_runtime::{Context, rpc_api};
+
+    /// Moves.
+    #[rpc_api(topic = "adder", version = "1.0", exchange = "another")]
+    pub(crate) trait Neighbour {
+        /// Moves.
+        async fn move_house(&self, ctx: Context);
+    }
+}
+
 use lapin::{
     options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
     types::{FieldTable, ShortString},
 };
-use tests::{World, unique};
+use tests::{World, rabbitmqctl, unique};
 
 /// A bare AMQP channel to the world's broker, as a stranger has it.
 async fn stranger(world: &World) -> lapin::Channel {
@@ -86,4 +99,15 @@ async fn eavesdrop(world: &World, exchange: &str, key: &str) -> lapin::Consumer 
         .basic_consume(queue, "".into(), consume, FieldTable::default())
         .await
         .expect("consuming")
+}
+
+/// Returns the names of a virtual host's queues that contain `part`, in order.
+async fn queues(world: &World, part: &str) -> Option<Vec<String>> {
+    let list =
+        ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "--no-table-headers"];
+    let names = rabbitmqctl(&list).await?;
+    let mut names: Vec<_> =
+        names.lines().filter(|name| name.contains(part)).map(str::to_owned).collect();
+    names.sort_unstable();
+    Some(names)
 }

@@ -8,6 +8,7 @@ use tests::{World, eventually, rabbitmqctl, soon};
 use crate::{
     adder::{AdderServer, Slow, adder},
     proxy::Proxy,
+    queues,
 };
 
 const DRAIN: Duration = Duration::from_secs(10);
@@ -26,17 +27,6 @@ fn stable(world: &World) -> RabbitOptions {
 
 async fn with(world: &World, options: RabbitOptions) -> Transport {
     world.connect(|builder| builder.rabbit(options)).await
-}
-
-/// Returns the names of a virtual host's queues that contain `part`, in order.
-async fn queues(world: &World, part: &str) -> Option<Vec<String>> {
-    let list =
-        ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "--no-table-headers"];
-    let names = rabbitmqctl(&list).await?;
-    let mut names: Vec<_> =
-        names.lines().filter(|name| name.contains(part)).map(str::to_owned).collect();
-    names.sort_unstable();
-    Some(names)
 }
 
 #[tokio::test(flavor = "multi_thread")]

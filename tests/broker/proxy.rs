@@ -1,6 +1,6 @@
 //! The broker behind a proxy that reads AMQP frames.
 //!
-//! It can be cut off for a while. And it can be as RabbitMQ 4.3 is by default, which takes no queue that is neither
+//! It can be cut off for a while, or say nothing while it goes on to listen. And it can be as RabbitMQ 4.3 is by default, which takes no queue that is neither
 //! durable nor exclusive: who declares one has the connection closed, with the broker's own words.
 
 use std::sync::{
@@ -28,7 +28,15 @@ const REFUSAL: &str = "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is de
 pub(crate) struct Proxy {
     port: u16,
     refused: Arc<AtomicUsize>,
-    cut: watch::Sender<bool>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// What the broker says is kept back.
+    Silent,
+    Cut,
 }
 
 impl Proxy {
@@ -38,35 +46,40 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let refused = Arc::new(AtomicUsize::new(0));
-        let (cut, is_cut) = watch::channel(false);
+        let (state, current) = watch::channel(State::Open);
         let count = Arc::clone(&refused);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                if *is_cut.borrow() {
+                if *current.borrow() == State::Cut {
                     continue;
                 }
                 let broker = TcpStream::connect(&broker).await.expect("a broker");
                 let count = refuses_transient.then(|| Arc::clone(&count));
-                let mut cut = is_cut.clone();
+                let (mut current, speaks) = (current.clone(), current.clone());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = serve(client, broker, count) => {}
-                        _ = cut.wait_for(|cut| *cut) => {}
+                        () = serve(client, broker, count, speaks) => {}
+                        _ = current.wait_for(|state| *state == State::Cut) => {}
                     }
                 });
             }
         });
-        Self { port, refused, cut }
+        Self { port, refused, state }
     }
 
     /// Ends all connections, and takes none.
     pub(crate) fn cut(&self) {
-        self.cut.send_replace(true);
+        self.state.send_replace(State::Cut);
+    }
+
+    /// Passes on what clients say, and nothing of what the broker says.
+    pub(crate) fn silence(&self) {
+        self.state.send_replace(State::Silent);
     }
 
     /// Takes connections again.
     pub(crate) fn mend(&self) {
-        self.cut.send_replace(false);
+        self.state.send_replace(State::Open);
     }
 
     /// The world's URL, by this proxy.
@@ -89,16 +102,35 @@ fn authority(world: &World) -> String {
 }
 
 /// Passes everything on, until a queue is refused.
-async fn serve(client: TcpStream, broker: TcpStream, refused: Option<Arc<AtomicUsize>>) {
+async fn serve(
+    client: TcpStream,
+    broker: TcpStream,
+    refused: Option<Arc<AtomicUsize>>,
+    state: watch::Receiver<State>,
+) {
     let ((from_client, mut to_client), (mut from_broker, to_broker)) =
         (client.into_split(), broker.into_split());
-    let answers = async { _ = tokio::io::copy(&mut from_broker, &mut to_client).await };
+    let answers = pass_answers(&mut from_broker, &mut to_client, state);
     let requests = pass_requests(from_client, to_broker, refused.is_some());
-    let ((), is_refused) = tokio::join!(answers, requests);
+    let (_, is_refused) = tokio::join!(answers, requests);
     if let (Some(refused), Some(())) = (refused, is_refused) {
         refused.fetch_add(1, Ordering::Relaxed);
         // The broker has answered all before, and its side is closed now.
         let _ = to_client.write_all(&close()).await;
+    }
+}
+
+/// Passes on what the broker says, while it may speak.
+async fn pass_answers(
+    broker: &mut OwnedReadHalf,
+    client: &mut OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+) -> Option<()> {
+    let mut answer = vec![0; 64 * 1024];
+    loop {
+        let read = broker.read(&mut answer).await.ok().filter(|read| *read > 0)?;
+        state.wait_for(|state| *state == State::Open).await.ok()?;
+        client.write_all(&answer[..read]).await.ok()?;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpc_runtime::{CallError, Context, rpc_api};
+use rpc_runtime::{CallError, Context, Transport, TransportErrorKind, rpc_api};
 use tests::{eventually, on_every_transport, soon};
 
 use crate::probe::{ProbeServer, Recorder, probe};
@@ -81,6 +81,19 @@ on_every_transport! {
         assert!(matches!(error, CallError::Unroutable { .. }) && !error.may_have_run());
     }
 
+    // The original's releases 14.8 to 18.1 look for a reply every half second: these would take 20 s at least.
+    async fn bug_11_a_reply_wakes_its_caller(world: World) {
+        let transport = world.transport().await;
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let client = world.client::<probe::Api>(&transport);
+        let begun = Instant::now();
+        for number in 0..40 {
+            let sum = client.add(&Context::new(), number, 1).await;
+            assert_eq!(sum.expect("an answer"), number + 1);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    }
+
     // The original's caller waits for its whole timeout.
     async fn bug_12_a_result_that_cannot_be_written_is_a_failure_at_once(world: World) {
         let transport = world.transport().await;
@@ -113,6 +126,32 @@ on_every_transport! {
         assert!(matches!(&error, CallError::Failure(f) if f.class() == "NoSuchMethod"), "{error:?}");
         eventually("nothing to run", || server.in_flight() == 0).await;
         soon("the shutdown", server.shutdown(Duration::from_secs(20))).await.expect("nothing is left");
+    }
+
+    // In the original, values that its own documents give fail with the first message, or when the broker is asked.
+    async fn bug_26_documented_options_work_and_impossible_ones_are_refused_at_once(world: World) {
+        let with = |options: &str| Transport::builder(&format!("{}?{options}", world.url())).connect();
+        let transport = with("kombu_compression=bz2").await.expect("as documented");
+        let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let echoed = world.client::<probe::Api>(&transport).echo(&Context::new(), "text").await;
+        assert_eq!(echoed.expect("an answer"), "text");
+        for (options, said) in [
+            ("rabbit_quorum_queue=true&amqp_auto_delete=true", "auto_delete"),
+            ("rabbit_quorum_queue=true&rabbit_ha_queues=true", "ha_queues"),
+            ("rabbit_stream_fanout=true", "stream_fanout"),
+            ("conn_pool_min_size=31", "conn_pool_min_size"),
+            ("kombu_compression=lzma", "kombu_compression"),
+            ("rabbit_qos_prefetch_count=-1", "rabbit_qos_prefetch_count"),
+            ("heartbeat=5", "heartbeat"),
+        ] {
+            let error = with(options).await.expect_err(options);
+            assert_eq!(error.kind(), TransportErrorKind::Configuration);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        for url in ["kombu://h", "rabbit://h:", "rabbit://h:http/", "h"] {
+            let error = Transport::connect(url).await.expect_err(url);
+            assert_eq!(error.kind(), TransportErrorKind::Configuration, "{error}");
+        }
     }
 
     // The original has options that are registered on one global configuration only.

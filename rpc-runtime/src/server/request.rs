@@ -4,7 +4,7 @@ use std::{
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::{Context, Poll},
     time::Instant,
 };
@@ -50,7 +50,7 @@ enum Turn {
 
 impl Incoming {
     pub(super) async fn handle(self, delivery: Delivery, slot: OwnedSemaphorePermit) {
-        let Delivery { body, is_json, compression, expires, acker } = delivery;
+        let Delivery { body, is_fanout, is_json, compression, expires, acker } = delivery;
         if !is_json {
             return refuse(acker, &"its content type is not `application/json`").await;
         }
@@ -70,6 +70,9 @@ impl Incoming {
             tracing::debug!("dropped a request whose caller has stopped waiting");
             acker.ack().await;
             return;
+        }
+        if is_fanout && self.find(&request, request.method().as_deref()).is_err() {
+            warn_of_neighbours(&self.shared, &request);
         }
         self.serve(&request, expires, acker, slot).await;
     }
@@ -161,6 +164,19 @@ impl Incoming {
             Seen::Ended(Some(reply)) => Turn::Repeat(reply),
             Seen::Ended(None) => Turn::Over,
         }
+    }
+}
+
+/// Says once that fanout casts come which this server does not know. Its exchange has only the topic in its name, so
+/// services of one topic share it, whatever their control exchanges.
+fn warn_of_neighbours(shared: &Shared, request: &Request<'_>) {
+    if !shared.crossed.swap(true, Ordering::Relaxed) {
+        let method = request.method().unwrap_or_default();
+        tracing::warn!(
+            method = %method.escape_debug(),
+            "a fanout cast came that this server does not know: if its caller is no newer version, another service has \
+             the same topic, and needs a virtual host of its own"
+        );
     }
 }
 

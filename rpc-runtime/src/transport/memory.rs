@@ -446,7 +446,8 @@ impl Listener {
         }
         let now = Instant::now();
         for place in 0..self.queues.len() {
-            let name = &self.queues[(self.turn + place) % self.queues.len()];
+            let at = (self.turn + place) % self.queues.len();
+            let name = &self.queues[at];
             let Some(queue) = state.queues.get_mut(name) else { continue };
             while let Some(message) = queue.messages.pop_front() {
                 if message.expires.is_some_and(|expires| expires <= now) {
@@ -463,6 +464,7 @@ impl Listener {
                 let acker = Acker { shared: Arc::clone(&self.shared), tag };
                 return Some(Delivery {
                     body,
+                    is_fanout: at + 1 == self.queues.len(),
                     is_json: true,
                     compression,
                     expires,

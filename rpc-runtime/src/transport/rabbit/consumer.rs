@@ -432,6 +432,7 @@ fn incoming(delivery: lapin::message::Delivery, acker: Acker) -> Delivery {
     let expires =
         lifetime.and_then(|millis| Instant::now().checked_add(Duration::from_millis(millis)));
     Delivery {
+        is_fanout: delivery.exchange.as_str().ends_with("_fanout"),
         body: Body::Owned(delivery.data),
         is_json,
         compression,

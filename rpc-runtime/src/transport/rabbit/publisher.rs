@@ -274,6 +274,7 @@ impl Publisher {
                 return true;
             }
             Landing::Unsent => self.again(flight, false),
+            Landing::NoExchange => session.homeless.push(flight),
             Landing::Lost => self.lost(flight),
         }
         session.confirms.lost(number);
@@ -336,6 +337,18 @@ impl Publisher {
         }
     }
 
+    /// Decides about messages to an exchange that was not there. The next session declares it.
+    ///
+    /// The one that found it missing was not routed. If there are more, nobody knows which it was.
+    fn rehouse(&mut self, mut homeless: Vec<Flight>) {
+        if homeless.len() > 1 {
+            return homeless.into_iter().for_each(|flight| self.lost(flight));
+        }
+        if let Some(flight) = homeless.pop() {
+            self.again(flight, false);
+        }
+    }
+
     /// Ends a session: every publish that is still on its way gets its landing.
     async fn finish<F: Future<Output = (u64, Flight, Landing)>>(
         &mut self,
@@ -349,6 +362,7 @@ impl Publisher {
         {
             self.land(&mut session, number, flight, landing);
         }
+        self.rehouse(std::mem::take(&mut session.homeless));
         let mut settled = Vec::new();
         session.confirms.end(|flight, verdict| settled.push((flight, verdict)));
         settled.into_iter().for_each(|(flight, verdict)| self.settle(flight, verdict));

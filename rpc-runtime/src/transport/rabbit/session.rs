@@ -47,6 +47,8 @@ pub(super) enum Landing {
     },
     /// It surely did not leave.
     Unsent,
+    /// The broker closed the channel over a message to its exchange, which is not there: this one, or another.
+    NoExchange,
     /// It may have left.
     Lost,
 }
@@ -59,7 +61,10 @@ pub(super) struct Session {
     declared: HashSet<String>,
     layout: Arc<Layout>,
     pub(super) confirms: Confirms<Uuid, Flight>,
+    /// What was on its way to an exchange that is not there.
+    pub(super) homeless: Vec<Flight>,
 }
+
 impl Flight {
     /// Whether it is worth sending: not once its caller's deadline has passed.
     pub(super) fn is_wanted(&self) -> bool {
@@ -98,6 +103,7 @@ impl Session {
             declared: HashSet::new(),
             layout,
             confirms: Confirms::new(),
+            homeless: Vec::new(),
         })
     }
 
@@ -157,10 +163,21 @@ pub(super) async fn publish(
             ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
                 Landing::Unsent
             }
-            _ => Landing::Lost,
+            _ => lost(&error, &flight.message),
         },
     };
     (number, flight, landing)
+}
+
+/// Says what an error that closed the channel means for a message that had left.
+fn lost(error: &lapin::Error, message: &Outgoing) -> Landing {
+    let missing = format!("no exchange '{}'", message.route.exchange.name());
+    match error.kind() {
+        ErrorKind::ProtocolError(error) if error.get_message().as_str().contains(&missing) => {
+            Landing::NoExchange
+        }
+        _ => Landing::Lost,
+    }
 }
 
 async fn send(channel: &Channel, message: &Outgoing) -> Result<Landing, lapin::Error> {
@@ -181,7 +198,8 @@ async fn send(channel: &Channel, message: &Outgoing) -> Result<Landing, lapin::E
             acked: false,
             carried: returned.and_then(|returned| id_of(&returned)),
         },
-        Ok(Confirmation::NotRequested) | Err(_) => Landing::Lost,
+        Ok(Confirmation::NotRequested) => Landing::Lost,
+        Err(error) => lost(&error, message),
     })
 }
 

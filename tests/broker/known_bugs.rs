@@ -1,0 +1,320 @@
+//! Known bugs of the original that only a real broker shows. The others are among the tests of calls, and those of
+//! streams and names among the tests of own queues.
+
+use std::{collections::HashMap, fmt::Write as _, sync::Mutex, time::Duration};
+
+use lapin::{
+    BasicProperties,
+    options::{BasicPublishOptions, ExchangeDeleteOptions, QueueDeleteOptions},
+};
+use rpc_runtime::{CallError, Context, Transport};
+use tests::{Log, World, eventually, rabbitmqctl, soon};
+use tracing::{Event, Metadata, Subscriber, field, span};
+
+use crate::{
+    adder::{AdderServer, Slow, adder},
+    proxy::Proxy,
+    queues, stranger,
+};
+
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Publishes a request as a stranger does.
+async fn publish(world: &World, body: &str) {
+    let properties = BasicProperties::default().with_content_type("application/json".into());
+    let channel = stranger(world).await;
+    let (exchange, key) = ("openstack".into(), world.topic().into());
+    let options = BasicPublishOptions::default();
+    let published = channel.basic_publish(exchange, key, options, body.as_bytes(), properties);
+    published.await.expect("published").await.expect("no confirm is asked for");
+    // What follows on the channel shows that the broker has had it.
+    channel.close(200, "done".into()).await.expect("closed");
+}
+
+/// Connects through a proxy.
+async fn through(proxy: &Proxy, world: &World) -> Transport {
+    Transport::builder(&proxy.url(world)).connect().await.expect("connected")
+}
+
+// The original publishes again after a connection that was lost before the confirm, and its window of known ids is one
+// listener's: a second server runs the call again.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_03_a_call_runs_once_though_its_confirm_is_lost_and_there_are_two_servers() {
+    let Some(world) = World::rabbit() else { return };
+    let serving = [world.transport().await, world.transport().await];
+    let slow = Slow::default();
+    let _first = world.serve(&serving[0], "h", AdderServer::new(slow.clone())).await;
+    let _second = world.serve(&serving[1], "i", AdderServer::new(slow.clone())).await;
+    let proxy = Proxy::start(&world, false).await;
+    let transport = through(&proxy, &world).await;
+    let client = world.client::<adder::Api>(&transport);
+    client.add(&Context::new(), 1000, 1).await.expect("an answer, before anything happens");
+
+    proxy.silence();
+    let calls: Vec<_> = (0..20).map(|a| tokio::spawn(client.add(&Context::new(), a, 1))).collect();
+    eventually("all to have run", || slow.ran.len() == 21).await;
+    proxy.cut();
+    proxy.mend();
+    for (a, call) in calls.into_iter().enumerate() {
+        match soon("the end of a call", call).await.expect("no panic") {
+            Ok(sum) => assert_eq!(sum, u64::try_from(a).expect("small") + 1),
+            Err(error) => assert!(error.may_have_run(), "{a}: {error:?}"),
+        }
+    }
+    client.add(&Context::new(), 2000, 1).await.expect("an answer, after all is well again");
+    let mut runs: HashMap<u64, u32> = HashMap::new();
+    slow.ran.events().into_iter().for_each(|a| *runs.entry(a).or_default() += 1);
+    assert_eq!(runs.len(), 22);
+    assert!(runs.values().all(|times| *times == 1), "{runs:?}");
+}
+
+// The original drops the whole connection for a second or more, and casts of that time are lost in silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_05_a_deleted_queue_costs_neither_the_connection_nor_a_cast() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let client = world.client::<adder::Api>(&transport);
+    let connections = connections(&world).await;
+    let channel = stranger(&world).await;
+    for round in 0..10 {
+        let deleted = channel.queue_delete(world.topic().into(), QueueDeleteOptions::default());
+        deleted.await.expect("deleted");
+        let cast = async {
+            while let Err(error) = client.note(&Context::new(), round).await {
+                assert!(matches!(error, CallError::Unroutable { .. }), "{error:?}");
+            }
+        };
+        soon("a cast that is taken", cast).await;
+        let done = usize::try_from(round).expect("small") + 1;
+        eventually("the cast to run", || slow.ran.len() == done).await;
+    }
+    assert_eq!(slow.ran.events(), (0..10).collect::<Vec<_>>());
+    let mut now = self::connections(&world).await;
+    now.retain(|connection| connections.contains(connection));
+    assert_eq!(now, connections, "the transport has the connections that it had");
+}
+
+/// Returns the connections to a virtual host.
+async fn connections(world: &World) -> Vec<String> {
+    let list = rabbitmqctl(&["--quiet", "list_connections", "pid", "vhost"]).await;
+    let list = list.expect("it can be asked");
+    let here = list.lines().filter(|line| line.ends_with(world.virtual_host()));
+    let mut here: Vec<_> = here.map(str::to_owned).collect();
+    here.sort_unstable();
+    here
+}
+
+// In the original, the same option means "for ever" on one path and "fail now" on the one that opens a connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_06_a_first_cast_waits_for_the_broker_as_any_other_does() {
+    let Some(world) = World::rabbit() else { return };
+    let serving = world.transport().await;
+    let slow = Slow::default();
+    let _server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
+    let proxy = Proxy::start(&world, false).await;
+    let transport = through(&proxy, &world).await;
+    let client = world.client::<adder::Api>(&transport);
+    proxy.cut();
+    let patient = tokio::spawn(client.note(&Context::new(), 1));
+    let hasty = client.prepare().timeout(Duration::from_millis(300)).note(&Context::new(), 2);
+    let error = soon("the deadline", hasty).await.expect_err("there is no broker");
+    assert!(!error.may_have_run(), "{error:?}");
+    assert!(!patient.is_finished(), "it has time left");
+    proxy.mend();
+    soon("the confirm", patient).await.expect("no panic").expect("confirmed");
+    eventually("the cast to run", || !slow.ran.is_empty()).await;
+    assert_eq!(slow.ran.events(), [1]);
+}
+
+// In the original a second copy is never acknowledged: as many as the prefetch, and the listener stops for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_07_second_copies_are_acknowledged_and_stop_nobody() {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.transport().await;
+    let slow = Slow::default();
+    let server = world.server(&transport, "h").concurrency(2);
+    let server = server.serve(AdderServer::new(slow.clone())).bind().await.expect("bound").run();
+    for _ in 0..12 {
+        let id = world.topic();
+        let body = format!(r#"{{"method": "note", "args": {{"a": 7}}, "_unique_id": "{id}"}}"#);
+        publish(&world, &body).await;
+    }
+    let client = world.client::<adder::Api>(&transport);
+    assert_eq!(client.add(&Context::new(), 40, 2).await.expect("an answer"), 42);
+    assert_eq!(slow.ran.events(), [7, 40]);
+    server.shutdown(DRAIN).await.expect("nothing runs");
+    let list = ["--quiet", "list_queues", "name", "messages", "--no-table-headers"];
+    let Some(list) = rabbitmqctl(&list).await else { return };
+    let left = list.lines().find(|line| line.starts_with(&format!("{}\t", world.topic())));
+    assert_eq!(left, Some(&*format!("{}\t0", world.topic())));
+}
+
+/// Collects what is logged on this thread.
+#[derive(Clone, Default)]
+struct Warnings(Log<String>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let text = Mutex::new(String::new());
+        event.record(&mut |_: &field::Field, value: &dyn std::fmt::Debug| {
+            let _ = write!(text.lock().expect("one thread"), "{value:?} ");
+        });
+        self.0.push(text.into_inner().expect("one thread"));
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+// A topic's fanout exchange has only the topic in its name, and that cannot be changed without losing the peers.
+#[tokio::test]
+async fn bug_09_fanouts_of_another_service_do_no_harm_and_are_warned_of() {
+    let Some(world) = World::rabbit() else { return };
+    let warnings = Warnings::default();
+    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let transport = world.transport().await;
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let other = world.connect(|builder| builder.control_exchange("another")).await;
+    let stranger = crate::neighbour::NeighbourClient::new(&other);
+    for _ in 0..3 {
+        let cast = stranger.prepare().topic(world.topic()).fanout().move_house(&Context::new());
+        cast.await.expect("confirmed");
+    }
+    let client = world.client::<adder::Api>(&transport);
+    client.prepare().fanout().note(&Context::new(), 1).await.expect("confirmed");
+    eventually("our own cast to run", || slow.ran.events() == [1]).await;
+    let said = warnings.0.events();
+    let said = said.iter().filter(|text| text.contains("virtual host of its own"));
+    assert_eq!(said.count(), 1, "once, not for each");
+}
+
+// In the original each such reply blocks a thread of the server for a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_13_replies_to_callers_that_are_gone_hold_up_nobody() {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.transport().await;
+    let slow = Slow::default();
+    let server = world.server(&transport, "h").concurrency(1);
+    let _server = server.serve(AdderServer::new(slow.clone())).bind().await.expect("bound").run();
+    for a in 0..20 {
+        let body = format!(
+            r#"{{"method": "add", "args": {{"a": {a}, "b": 1}}, "_msg_id": "{a}", "_reply_q": "reply_gone_{a}"}}"#
+        );
+        publish(&world, &body).await;
+    }
+    let client = world.client::<adder::Api>(&transport);
+    let call = client.add(&Context::new(), 1000, 1);
+    assert_eq!(soon("an answer", call).await.expect("an answer"), 1001);
+    assert_eq!(slow.ran.len(), 21, "all others have run before");
+}
+
+// The original's pauses grow to half a minute, and what arrives while it consumes again waits for its next poll, of
+// five seconds: eight rounds would take longer than this test waits for any one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_14_and_15_servers_come_back_at_once_and_take_up_what_waits() {
+    let Some(world) = World::rabbit() else { return };
+    let (proxy, caller) = (Proxy::start(&world, false).await, world.transport().await);
+    let transport = through(&proxy, &world).await;
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let client = world.client::<adder::Api>(&caller);
+    let rounds = async {
+        for round in 0..8 {
+            proxy.cut();
+            for n in 0..50 {
+                client.note(&Context::new(), round * 50 + n).await.expect("confirmed");
+            }
+            proxy.mend();
+            let sent = usize::try_from((round + 1) * 50).expect("few");
+            eventually("what waited to run", || slow.ran.len() == sent).await;
+        }
+    };
+    soon("all rounds", rounds).await;
+}
+
+// The original has a connection for each call in flight, and beyond its pool's size callers wait without limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_17_five_hundred_calls_at_once_take_two_connections() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let slow = Slow { takes: Duration::from_millis(1500), ..Slow::default() };
+    let server = world.server(&transport, "h").concurrency(500);
+    let server = server.serve(AdderServer::new(slow.clone())).bind().await.expect("bound").run();
+    let client = world.client::<adder::Api>(&transport);
+    let calls = (0..500).map(|a| tokio::spawn(client.add(&Context::new(), a, 1)));
+    let calls: Vec<_> = calls.collect();
+    let counted = connections(&world).await.len();
+    for call in calls {
+        soon("an answer", call).await.expect("no panic").expect("an answer");
+    }
+    assert_eq!(counted, 2);
+    assert_eq!(connections(&world).await.len(), 2);
+    server.shutdown(DRAIN).await.expect("nothing runs");
+}
+
+// The original leaves its reply queue to expire, for half an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_20_a_clean_end_leaves_no_queue_of_its_own() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let (serving, calling) = (world.transport().await, world.transport().await);
+    let server = world.serve(&serving, "h", AdderServer::new(Slow::default())).await;
+    let client = world.client::<adder::Api>(&calling);
+    assert_eq!(client.add(&Context::new(), 1, 2).await.expect("an answer"), 3);
+    assert_eq!(queues(&world, "").await.expect("it can be asked").len(), 5);
+    server.shutdown(DRAIN).await.expect("nothing runs");
+    calling.close().await;
+    serving.close().await;
+    let left = queues(&world, "").await.expect("it can be asked");
+    assert_eq!(left, [world.topic().to_owned(), format!("{}.h", world.topic())]);
+}
+
+// The original's next publish fails, also with endless retries: only the one after it declares the exchange again.
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_34_a_deleted_exchange_is_declared_again_by_the_next_publish() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let (serving, transport) = (world.transport().await, world.transport().await);
+    let slow = Slow::default();
+    let server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
+    let (client, ctx) = (world.client::<adder::Api>(&transport), Context::new());
+    client.note(&ctx, 1).await.expect("confirmed");
+    client.prepare().fanout().note(&ctx, 2).await.expect("confirmed");
+    eventually("both to run", || slow.ran.len() == 2).await;
+    let channel = stranger(&world).await;
+    let fanout = format!("{}_fanout", world.topic());
+    for exchange in ["openstack", &fanout] {
+        let deleted = channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
+        deleted.await.expect("deleted");
+    }
+    // The exchange is there again, and the queues are bound to it no more.
+    let error = client.note(&ctx, 3).await.expect_err("nobody is bound");
+    assert!(matches!(error, CallError::Unroutable { .. }), "{error:?}");
+    client.prepare().fanout().note(&ctx, 3).await.expect("confirmed: nobody need hear it");
+    server.shutdown(DRAIN).await.expect("nothing runs");
+    let _again = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
+    client.note(&ctx, 4).await.expect("confirmed");
+    client.prepare().fanout().note(&ctx, 5).await.expect("confirmed");
+    eventually("both to run", || slow.ran.len() == 4).await;
+    let mut ran = slow.ran.events();
+    ran.sort_unstable();
+    assert_eq!(ran, [1, 2, 4, 5]);
+}
