@@ -264,7 +264,7 @@ impl RabbitOptions {
     /// Names the queues for replies and fanout casts after host, process and a number, so that a process that comes
     /// back finds its queues (`use_queue_manager`). Default: no, names are random and go with the process.
     ///
-    /// The number is the lowest that nobody uses. The broker says which are in use, so that two processes never share
+    /// The number is the lowest from 1001 that nobody uses; the original counts from 1. The broker says which are in use, so that two processes never share
     /// a queue, also where hosts and processes are called the same; the original counts in a file of the machine.
     #[must_use]
     pub fn stable_queue_names(mut self, stable: bool) -> Self {

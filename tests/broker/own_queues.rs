@@ -122,10 +122,10 @@ async fn bug_23_processes_of_one_name_never_share_a_queue() {
 
     let owner = format!("node1.example.com:{}", world.topic());
     let Some(replies) = queues(&world, &format!("reply_{owner}")).await else { return };
-    assert_eq!(replies, [1, 2, 3].map(|n| format!("reply_{owner}:{n}")));
+    assert_eq!(replies, [1001, 1002, 1003].map(|n| format!("reply_{owner}:{n}")));
     let fanout = format!("{}_fanout_{owner}", world.topic());
     let found = queues(&world, &fanout).await.expect("it can be asked");
-    assert_eq!(found, [1, 2].map(|n| format!("{fanout}:{n}")));
+    assert_eq!(found, [1001, 1002].map(|n| format!("{fanout}:{n}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,10 @@ async fn a_process_that_comes_back_finds_its_queues_and_what_is_in_them() {
         client.prepare().fanout().note(&ctx, round + 1).await.expect("confirmed");
     }
     let Some(found) = queues(&world, &owner).await else { return };
-    assert_eq!(found, [format!("reply_{owner}:1"), format!("{}_fanout_{owner}:1", world.topic())]);
+    assert_eq!(
+        found,
+        [format!("reply_{owner}:1001"), format!("{}_fanout_{owner}:1001", world.topic())]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-"""An RPC client of the original library: client.py URL TOPIC.
+"""An RPC client of the original library: client.py URL TOPIC. With `-` for a URL it is the one of the file PEER_CONFIG.
 
 Reads one JSON object a line and answers each with one: {"op": "call" | "cast" | "fanout", "method": …, "args": {…},
 "context": {…}, "server": …, "namespace": …, "version": …, "timeout": …, "monitor": …, "exmods": […]}. "types" calls with
@@ -8,6 +8,7 @@ values of Python's own types, "values" with those that JSON has no form for.
 import datetime
 import json
 import math
+import os
 import sys
 import uuid
 
@@ -18,13 +19,13 @@ from oslo_config import cfg
 def main():
     url, topic = sys.argv[1:]
     conf = cfg.CONF
-    conf([], project="peer")
+    conf(["--config-file", os.environ["PEER_CONFIG"]], project="peer")
     transports = {}
 
     def client(exmods):
         key = tuple(exmods)
         if key not in transports:
-            transport = messaging.get_rpc_transport(conf, url=url, allowed_remote_exmods=list(exmods))
+            transport = messaging.get_rpc_transport(conf, url=None if url == "-" else url, allowed_remote_exmods=list(exmods))
             # The factory came with release 14.1.
             make = getattr(messaging, "get_rpc_client", messaging.RPCClient)
             transports[key] = make(transport, messaging.Target(topic=topic))

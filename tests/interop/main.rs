@@ -3,6 +3,7 @@
 //! Each runs with the current release and with two that deployments still have: 14.9.3 and 12.7.3.
 
 mod from_python;
+mod one_file;
 mod to_python;
 
 use std::process::Stdio;
@@ -46,6 +47,11 @@ macro_rules! with_every_release {
 }
 use with_every_release;
 
+/// Returns a world's URL in the one spelling of the scheme that the original knows.
+fn rabbit_url(world: &World) -> String {
+    world.url().replacen("amqp://", "rabbit://", 1)
+}
+
 /// A Python program of this folder that runs: a line in, a line out. It ends when this is dropped.
 struct Peer {
     _process: Child,
@@ -63,14 +69,29 @@ impl Peer {
         query: &str,
         args: &[&str],
     ) -> Option<Self> {
+        let url = rabbit_url(world) + query;
+        Self::spawn(release, program, &[&[&*url, world.topic()], args].concat(), "server.conf")
+            .await
+    }
+
+    /// Starts a program whose options and transport URL are in a configuration file.
+    async fn configured(
+        release: Release,
+        program: &str,
+        world: &World,
+        file: &str,
+        args: &[&str],
+    ) -> Option<Self> {
+        Self::spawn(release, program, &[&["-", world.topic()], args].concat(), file).await
+    }
+
+    async fn spawn(release: Release, program: &str, args: &[&str], file: &str) -> Option<Self> {
         let python = required(release.0)?;
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
         let mut process = Command::new(python)
             .arg(format!("{folder}/{program}"))
-            // The one spelling of the scheme that the original knows.
-            .arg(world.url().replacen("amqp://", "rabbit://", 1) + query)
-            .arg(world.topic())
             .args(args)
+            .env("PEER_CONFIG", file)
             .current_dir(folder)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONWARNINGS", "ignore")

@@ -1,10 +1,11 @@
-"""An RPC server of the original library: server.py URL TOPIC HOST.
+"""An RPC server of the original library: server.py URL TOPIC HOST. With `-` for a URL it is the one of the file PEER_CONFIG.
 
 Prints `ready` once it listens, and stops when its standard input ends.
 """
 
 import datetime
 import ipaddress
+import os
 import sys
 import threading
 import time
@@ -80,8 +81,8 @@ class Control:
 def main():
     url, topic, host = sys.argv[1:]
     conf = cfg.CONF
-    conf(["--config-file", "server.conf"], project="peer")
-    transport = messaging.get_rpc_transport(conf, url=url)
+    conf(["--config-file", os.environ["PEER_CONFIG"]], project="peer")
+    transport = messaging.get_rpc_transport(conf, url=None if url == "-" else url)
     target = messaging.Target(topic=topic, server=host)
     server = messaging.get_rpc_server(transport, target, [Endpoint(host), Control()], executor="threading")
     server.start()

@@ -1,7 +1,8 @@
 //! What the queues of one process are called (wire: sections 5.2 and 5.6).
 //!
 //! By default a name is random. A stable one is `<kind>_<host>:<process>:<number>`, with the lowest number that nobody
-//! uses: its queue is consumed exclusively, so the broker refuses whoever comes second.
+//! uses: its queue is consumed exclusively, so the broker refuses whoever comes second. The original counts from 1 in a
+//! file of the machine, and does not ask the broker, so our numbers begin where its own do not come.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use crate::{TransportError, TransportErrorKind, options::QueueNames};
 
 /// The longest name that AMQP has.
 const LONGEST: usize = 255;
+/// The first number of a stable name.
+const FIRST: u32 = 1001;
 /// How long a broker may take to notice that a connection of ours is gone, and with it our claim of a queue.
 const AFTERLIFE: Duration = Duration::from_secs(60);
 
@@ -36,7 +39,8 @@ enum Claim {
 impl OwnQueue {
     pub(super) fn new(kind: String, names: &QueueNames) -> Result<Self, TransportError> {
         let owner = names.stable.then(|| owner(names));
-        let mut queue = Self { kind, owner, number: 1, name: String::new(), claim: Claim::Open };
+        let mut queue =
+            Self { kind, owner, number: FIRST, name: String::new(), claim: Claim::Open };
         queue.rename();
         if queue.name.len() + "4294967295".len() > LONGEST {
             let what = format!("`{}` is too long for a queue's name", queue.name);
@@ -112,12 +116,12 @@ mod tests {
     #[test]
     fn a_stable_name_has_the_lowest_number_that_is_free() {
         let mut queue = OwnQueue::new("compute_fanout".into(), &stable()).expect("short");
-        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:1");
+        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:1001");
         assert!(queue.refused());
-        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:2");
+        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:1002");
         queue.claimed();
         assert!(!queue.refused(), "the broker has not noticed yet that we were gone");
-        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:2");
+        assert_eq!(queue.name(), "compute_fanout_node1.example.com:nova-compute:1002");
     }
 
     #[test]
