@@ -31,7 +31,14 @@ fn expand(source: &str) -> String {
             crate::expand::rpc_api(attribute, item.into_token_stream())
         }
         Some(Item::Enum(item)) => crate::remote_error::derive(quote!(#item)),
-        _ => panic!("a sample is a trait or an enum"),
+        Some(Item::Struct(mut item)) => {
+            let at = item.attrs.iter().position(|attr| attr.path().is_ident("leave_out_unset"));
+            item.attrs.remove(at.expect("an object"));
+            let item = crate::unset::leave_out(TokenStream::new(), quote!(#item));
+            let class = crate::versioned_object::derive(item.clone());
+            quote!(#item #class)
+        }
+        _ => panic!("a sample is a trait, an enum or a struct"),
     };
     prettyplease::unparse(&syn::parse2(expanded).expect("an expansion is Rust"))
 }
@@ -61,12 +68,17 @@ fn an_error_expands_as_reviewed() {
 }
 
 #[test]
+fn a_versioned_object_expands_as_reviewed() {
+    check("versioned_object");
+}
+
+#[test]
 fn two_methods_expand_to_a_screen_or_two_without_a_panic() {
     let expanded = expand(&read("two_methods.rs"));
     let lines = expanded.lines().count();
     assert!(lines < 130, "{lines} lines");
     for word in ["panic!", "unwrap", "expect(", "unreachable!", "todo!"] {
-        for name in ["two_methods.rs", "versions.rs", "remote_error.rs"] {
+        for name in ["two_methods.rs", "versions.rs", "remote_error.rs", "versioned_object.rs"] {
             assert!(!expand(&read(name)).contains(word), "{name} has {word}");
         }
     }

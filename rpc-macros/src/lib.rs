@@ -4,6 +4,8 @@ mod expand;
 #[cfg(test)]
 mod golden;
 mod remote_error;
+mod unset;
+mod versioned_object;
 
 use proc_macro::TokenStream;
 
@@ -74,4 +76,39 @@ pub fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(RemoteError, attributes(remote))]
 pub fn derive_remote_error(item: TokenStream) -> TokenStream {
     remote_error::derive(item.into()).into()
+}
+
+/// Makes a struct a class of versioned objects: its named fields are the class's fields.
+///
+/// ```text
+/// #[leave_out_unset]
+/// #[derive(Serialize, Deserialize, VersionedObject)]
+/// #[object(namespace = "cinder", version = "1.9")]
+/// struct Volume {
+///     id: String,
+///     status: Field<Option<String>>,
+/// }
+/// ```
+///
+/// | Attribute | Meaning |
+/// |---|---|
+/// | `namespace = "…"` | the project that the class belongs to; required |
+/// | `version = "MAJOR.MINOR"` | the version of the class that the fields describe; required |
+/// | `name = "…"` | the class; default: the struct's name |
+/// | `prefix = "…"` | what the members begin with; default: `versioned_object` |
+/// | `crate = ::path` | where the runtime lives; default: `::rpc_runtime` |
+///
+/// Names and forms of the fields are serde's: the struct derives `Serialize` and `Deserialize`, too.
+#[proc_macro_derive(VersionedObject, attributes(object))]
+pub fn derive_versioned_object(item: TokenStream) -> TokenStream {
+    versioned_object::derive(item.into()).into()
+}
+
+/// Has serde leave out the fields of a struct that are unset: those whose type is spelled `Field<…>`.
+///
+/// It stands above the derives, and writes `#[serde(default, skip_serializing_if = "Field::is_unset")]` at each of them.
+/// `crate = ::path` says where the runtime lives, if not at `::rpc_runtime`.
+#[proc_macro_attribute]
+pub fn leave_out_unset(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    unset::leave_out(attribute.into(), item.into()).into()
 }

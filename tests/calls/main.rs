@@ -6,6 +6,7 @@ mod deadlines;
 mod delivery;
 mod failures;
 mod known_bugs;
+mod objects;
 mod pasted;
 mod peers;
 mod shutdown;

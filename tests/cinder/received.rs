@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use examples::cinder::objects::Json;
 use rpc_runtime::Context;
 use serde::Serialize;
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{Value, value::to_raw_value};
 use tests::Log;
 
 /// Where a server listens.
@@ -76,16 +76,6 @@ macro_rules! received {
     }};
 }
 pub(crate) use received;
-
-/// Makes an object of Cinder.
-pub(crate) fn object(name: &str, version: &str, data: &Value) -> Json {
-    raw(&json!({
-        "versioned_object.name": name,
-        "versioned_object.namespace": "cinder",
-        "versioned_object.version": version,
-        "versioned_object.data": data,
-    }))
-}
 
 /// Makes a value whose form no type says.
 pub(crate) fn raw(value: &Value) -> Json {

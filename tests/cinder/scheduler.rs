@@ -10,11 +10,11 @@ use examples::cinder::{
     },
     scheduler_rpcapi::{Pool, Scheduler, scheduler},
 };
-use rpc_runtime::Context;
+use rpc_runtime::{Context, Object};
 use serde_json::json;
 
 use crate::{
-    received::{Recorder, dictionary, object, received},
+    received::{Recorder, dictionary, received},
     run::Run,
     servers::Servers,
 };
@@ -89,7 +89,7 @@ impl Scheduler for Recorder {
     async fn create_group(
         &self,
         ctx: Context,
-        group: Group,
+        group: Object<Group>,
         group_spec: Option<FlatRequestSpec>,
         request_spec_list: Option<Vec<FlatRequestSpec>>,
         group_filter_properties: Option<Dictionary>,
@@ -111,13 +111,15 @@ impl Scheduler for Recorder {
     async fn create_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         snapshot_id: Option<String>,
         image_id: Option<String>,
-        request_spec: Option<RequestSpec>,
+        request_spec: Option<Object<RequestSpec>>,
         filter_properties: Option<Dictionary>,
         backup_id: Option<String>,
     ) {
+        let size = request_spec.as_ref().map(|spec| spec.volume_properties.value()?.size.value());
+        assert_eq!(size, Some(volume.size.value()), "the volume of {}", volume.id);
         received!(
             self,
             ctx,
@@ -136,7 +138,7 @@ impl Scheduler for Recorder {
         &self,
         ctx: Context,
         backend: String,
-        request_spec: RequestSpec,
+        request_spec: Object<RequestSpec>,
         filter_properties: Option<Dictionary>,
     ) -> bool {
         received!(self, ctx, validate_host_capacity(backend, request_spec, filter_properties), true)
@@ -145,10 +147,10 @@ impl Scheduler for Recorder {
     async fn create_snapshot(
         &self,
         ctx: Context,
-        volume: Volume,
-        snapshot: Snapshot,
+        volume: Object<Volume>,
+        snapshot: Object<Snapshot>,
         backend: String,
-        request_spec: Option<RequestSpec>,
+        request_spec: Option<Object<RequestSpec>>,
         filter_properties: Option<Dictionary>,
     ) {
         received!(
@@ -161,7 +163,7 @@ impl Scheduler for Recorder {
     async fn migrate_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         backend: String,
         force_copy: bool,
         request_spec: Option<FlatRequestSpec>,
@@ -177,7 +179,7 @@ impl Scheduler for Recorder {
     async fn migrate_volume_to_host(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         host: String,
         force_host_copy: bool,
         request_spec: Option<FlatRequestSpec>,
@@ -193,17 +195,20 @@ impl Scheduler for Recorder {
     async fn retype(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         request_spec: Option<FlatRequestSpec>,
         filter_properties: Option<Dictionary>,
     ) {
+        let asked =
+            request_spec.as_ref().and_then(|spec| spec.volume_properties.value()?.size.value());
+        assert_eq!(asked, volume.size.value(), "the volume of {}", volume.id);
         received!(self, ctx, retype(volume, request_spec, filter_properties));
     }
 
     async fn manage_existing(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         request_spec: Option<FlatRequestSpec>,
         filter_properties: Option<Dictionary>,
     ) {
@@ -213,8 +218,8 @@ impl Scheduler for Recorder {
     async fn manage_existing_snapshot(
         &self,
         ctx: Context,
-        volume: Volume,
-        snapshot: Snapshot,
+        volume: Object<Volume>,
+        snapshot: Object<Snapshot>,
         r#ref: Option<Reference>,
         request_spec: Option<FlatRequestSpec>,
         filter_properties: Option<Dictionary>,
@@ -229,7 +234,7 @@ impl Scheduler for Recorder {
     async fn extend_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_size: u64,
         reservations: Option<Vec<String>>,
         request_spec: Option<FlatRequestSpec>,
@@ -296,44 +301,48 @@ impl Scheduler for Recorder {
     async fn work_cleanup(
         &self,
         ctx: Context,
-        cleanup_request: CleanupRequest,
-    ) -> (Vec<Service>, Vec<Service>) {
-        let service = |id: u32, host: &str| {
-            object(
-                "Service",
-                "1.6",
-                &json!({"id": id, "host": host, "binary": "cinder-volume", "cluster_name": null}),
-            )
+        cleanup_request: Object<CleanupRequest>,
+    ) -> (Vec<Object<Service>>, Vec<Object<Service>>) {
+        let service = |id, host: &str| {
+            Object::new(Service {
+                id,
+                host: Some(host.to_owned()).into(),
+                binary: Some("cinder-volume".to_owned()).into(),
+                cluster_name: None.into(),
+                ..Service::default()
+            })
         };
         let (asked, down) = (vec![service(1, "node-1@ceph")], vec![service(2, "node-2@nfs")]);
         received!(self, ctx, work_cleanup(cleanup_request), (asked, down))
     }
 
-    async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest) {
+    async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>) {
         received!(self, ctx, do_cleanup(cleanup_request));
     }
 
-    async fn set_log_levels(&self, ctx: Context, log_request: LogLevel) {
+    async fn set_log_levels(&self, ctx: Context, log_request: Object<LogLevel>) {
         received!(self, ctx, set_log_levels(log_request));
     }
 
-    async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList {
+    async fn get_log_levels(
+        &self,
+        ctx: Context,
+        log_request: Object<LogLevel>,
+    ) -> Object<LogLevelList> {
         received!(self, ctx, get_log_levels(log_request), log_levels())
     }
 
-    async fn create_backup(&self, ctx: Context, backup: Backup) {
+    async fn create_backup(&self, ctx: Context, backup: Object<Backup>) {
         received!(self, ctx, create_backup(backup));
     }
 }
 
 /// Makes a list of loggers' levels.
-pub(crate) fn log_levels() -> LogLevelList {
+pub(crate) fn log_levels() -> Object<LogLevelList> {
     let level = |prefix: &str, level: &str| {
-        object("LogLevel", "1.0", &json!({"prefix": prefix, "level": level}))
+        let (prefix, level) = (Some(prefix.to_owned()).into(), Some(level.to_owned()).into());
+        Object::new(LogLevel { prefix, level })
     };
-    object(
-        "LogLevelList",
-        "1.0",
-        &json!({"objects": [level("cinder", "INFO"), level("cinder.volume", "DEBUG")]}),
-    )
+    let objects = vec![level("cinder", "INFO"), level("cinder.volume", "DEBUG")];
+    Object::new(LogLevelList { objects })
 }

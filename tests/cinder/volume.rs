@@ -1,22 +1,22 @@
 //! `cinder.volume.rpcapi.VolumeAPI` against two of our back ends, and a cluster of two.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use examples::cinder::{
     VolumeError,
     objects::{
-        Backup, BackupDevice, CleanupRequest, Dictionary, Group, GroupSnapshot, Json, LogLevel,
-        LogLevelList, ManageableSnapshot, ManageableVolume, Reference, RequestSpec, Snapshot,
-        Volume, VolumeAttachment,
+        Backup, BackupDevice, BackupDeviceInfo, CleanupRequest, Dictionary, Group, GroupSnapshot,
+        LogLevel, LogLevelList, ManageableSnapshot, ManageableVolume, PlainBackupDevice, Reference,
+        RequestSpec, Snapshot, Volume, VolumeAttachment, VolumeOrSnapshot,
     },
     volume_rpcapi::{Destination, ReplicationTargets, VolumeManager, volume_manager},
 };
-use rpc_runtime::Context;
+use rpc_runtime::{Context, Object, Version, objects::ObjectOr};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    received::{Recorder, dictionary, object, raw, received},
+    received::{Recorder, dictionary, received},
     run::Run,
     scheduler::log_levels,
     servers::Servers,
@@ -113,8 +113,8 @@ impl VolumeManager for Recorder {
     async fn create_volume(
         &self,
         ctx: Context,
-        volume: Volume,
-        request_spec: Option<RequestSpec>,
+        volume: Object<Volume>,
+        request_spec: Option<Object<RequestSpec>>,
         filter_properties: Option<Dictionary>,
         allow_reschedule: bool,
     ) {
@@ -125,25 +125,30 @@ impl VolumeManager for Recorder {
         );
     }
 
-    async fn revert_to_snapshot(&self, ctx: Context, volume: Volume, snapshot: Snapshot) {
+    async fn revert_to_snapshot(
+        &self,
+        ctx: Context,
+        volume: Object<Volume>,
+        snapshot: Object<Snapshot>,
+    ) {
         received!(self, ctx, revert_to_snapshot(volume, snapshot));
     }
 
     async fn delete_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         unmanage_only: bool,
         cascade: bool,
     ) {
         received!(self, ctx, delete_volume(volume, unmanage_only, cascade));
     }
 
-    async fn create_snapshot(&self, ctx: Context, snapshot: Snapshot) {
+    async fn create_snapshot(&self, ctx: Context, snapshot: Object<Snapshot>) {
         received!(self, ctx, create_snapshot(snapshot));
     }
 
-    async fn delete_snapshot(&self, ctx: Context, snapshot: Snapshot, unmanage_only: bool) {
+    async fn delete_snapshot(&self, ctx: Context, snapshot: Object<Snapshot>, unmanage_only: bool) {
         received!(self, ctx, delete_snapshot(snapshot, unmanage_only));
     }
 
@@ -155,8 +160,8 @@ impl VolumeManager for Recorder {
         host_name: Option<String>,
         mountpoint: Option<String>,
         mode: Option<String>,
-        volume: Option<Volume>,
-    ) -> VolumeAttachment {
+        volume: Option<Object<Volume>>,
+    ) -> Object<VolumeAttachment> {
         received!(
             self,
             ctx,
@@ -170,7 +175,7 @@ impl VolumeManager for Recorder {
         ctx: Context,
         volume_id: String,
         attachment_id: Option<String>,
-        volume: Option<Volume>,
+        volume: Option<Object<Volume>>,
     ) {
         received!(self, ctx, detach_volume(volume_id, attachment_id, volume));
     }
@@ -182,7 +187,7 @@ impl VolumeManager for Recorder {
     async fn initialize_connection(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         connector: Dictionary,
     ) -> Result<Dictionary, VolumeError> {
         if connector.is_empty() {
@@ -229,7 +234,7 @@ impl VolumeManager for Recorder {
     async fn extend_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_size: u64,
         reservations: Option<Vec<String>>,
     ) {
@@ -239,7 +244,7 @@ impl VolumeManager for Recorder {
     async fn extend_volume_completion(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_size: u64,
         reservations: Option<Vec<String>>,
         error: bool,
@@ -250,7 +255,7 @@ impl VolumeManager for Recorder {
     async fn migrate_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         host: Destination,
         force_host_copy: bool,
     ) {
@@ -260,8 +265,8 @@ impl VolumeManager for Recorder {
     async fn migrate_volume_completion(
         &self,
         ctx: Context,
-        volume: Volume,
-        new_volume: Volume,
+        volume: Object<Volume>,
+        new_volume: Object<Volume>,
         error: bool,
     ) -> String {
         received!(
@@ -275,7 +280,7 @@ impl VolumeManager for Recorder {
     async fn retype(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_type_id: String,
         host: Destination,
         migration_policy: String,
@@ -289,15 +294,20 @@ impl VolumeManager for Recorder {
         );
     }
 
-    async fn manage_existing(&self, ctx: Context, volume: Volume, r#ref: Option<Reference>) {
+    async fn manage_existing(
+        &self,
+        ctx: Context,
+        volume: Object<Volume>,
+        r#ref: Option<Reference>,
+    ) {
         received!(self, ctx, manage_existing(volume, r#ref));
     }
 
     async fn update_migrated_volume(
         &self,
         ctx: Context,
-        volume: Volume,
-        new_volume: Volume,
+        volume: Object<Volume>,
+        new_volume: Object<Volume>,
         volume_status: String,
     ) {
         received!(self, ctx, update_migrated_volume(volume, new_volume, volume_status));
@@ -326,7 +336,7 @@ impl VolumeManager for Recorder {
     async fn manage_existing_snapshot(
         &self,
         ctx: Context,
-        snapshot: Snapshot,
+        snapshot: Object<Snapshot>,
         r#ref: Option<Reference>,
     ) {
         received!(self, ctx, manage_existing_snapshot(snapshot, r#ref));
@@ -347,7 +357,7 @@ impl VolumeManager for Recorder {
     async fn get_backup_device(
         &self,
         ctx: Context,
-        backup: Backup,
+        backup: Object<Backup>,
         want_objects: bool,
         async_call: bool,
     ) -> Option<BackupDevice> {
@@ -359,7 +369,11 @@ impl VolumeManager for Recorder {
         )
     }
 
-    async fn secure_file_operations_enabled(&self, ctx: Context, volume: Option<Volume>) -> bool {
+    async fn secure_file_operations_enabled(
+        &self,
+        ctx: Context,
+        volume: Option<Object<Volume>>,
+    ) -> bool {
         received!(self, ctx, secure_file_operations_enabled(volume), true)
     }
 
@@ -372,12 +386,12 @@ impl VolumeManager for Recorder {
         sort_keys: Option<Vec<String>>,
         sort_dirs: Option<Vec<String>>,
         want_objects: bool,
-    ) -> Vec<ManageableVolume> {
+    ) -> Vec<ObjectOr<ManageableVolume, Dictionary>> {
         received!(
             self,
             ctx,
             get_manageable_volumes(marker, limit, offset, sort_keys, sort_dirs, want_objects),
-            vec![manageable("ManageableVolume", want_objects)]
+            vec![manageable_volume(want_objects)]
         )
     }
 
@@ -390,27 +404,27 @@ impl VolumeManager for Recorder {
         sort_keys: Option<Vec<String>>,
         sort_dirs: Option<Vec<String>>,
         want_objects: bool,
-    ) -> Vec<ManageableSnapshot> {
+    ) -> Vec<ObjectOr<ManageableSnapshot, Dictionary>> {
         received!(
             self,
             ctx,
             get_manageable_snapshots(marker, limit, offset, sort_keys, sort_dirs, want_objects),
-            vec![manageable("ManageableSnapshot", want_objects)]
+            vec![manageable_snapshot(want_objects)]
         )
     }
 
-    async fn create_group(&self, ctx: Context, group: Group) {
+    async fn create_group(&self, ctx: Context, group: Object<Group>) {
         received!(self, ctx, create_group(group));
     }
 
-    async fn delete_group(&self, ctx: Context, group: Group) {
+    async fn delete_group(&self, ctx: Context, group: Object<Group>) {
         received!(self, ctx, delete_group(group));
     }
 
     async fn update_group(
         &self,
         ctx: Context,
-        group: Group,
+        group: Object<Group>,
         add_volumes: Option<String>,
         remove_volumes: Option<String>,
     ) {
@@ -420,18 +434,18 @@ impl VolumeManager for Recorder {
     async fn create_group_from_src(
         &self,
         ctx: Context,
-        group: Group,
-        group_snapshot: Option<GroupSnapshot>,
-        source_group: Option<Group>,
+        group: Object<Group>,
+        group_snapshot: Option<Object<GroupSnapshot>>,
+        source_group: Option<Object<Group>>,
     ) {
         received!(self, ctx, create_group_from_src(group, group_snapshot, source_group));
     }
 
-    async fn create_group_snapshot(&self, ctx: Context, group_snapshot: GroupSnapshot) {
+    async fn create_group_snapshot(&self, ctx: Context, group_snapshot: Object<GroupSnapshot>) {
         received!(self, ctx, create_group_snapshot(group_snapshot));
     }
 
-    async fn delete_group_snapshot(&self, ctx: Context, group_snapshot: GroupSnapshot) {
+    async fn delete_group_snapshot(&self, ctx: Context, group_snapshot: Object<GroupSnapshot>) {
         received!(self, ctx, delete_group_snapshot(group_snapshot));
     }
 
@@ -466,41 +480,45 @@ impl VolumeManager for Recorder {
     async fn attachment_update(
         &self,
         ctx: Context,
-        vref: Volume,
+        vref: Object<Volume>,
         connector: Dictionary,
         attachment_id: String,
     ) -> Dictionary {
         received!(self, ctx, attachment_update(vref, connector, attachment_id), connection("iscsi"))
     }
 
-    async fn attachment_delete(&self, ctx: Context, attachment_id: String, vref: Volume) {
+    async fn attachment_delete(&self, ctx: Context, attachment_id: String, vref: Object<Volume>) {
         received!(self, ctx, attachment_delete(attachment_id, vref));
     }
 
-    async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest) {
+    async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>) {
         received!(self, ctx, do_cleanup(cleanup_request));
     }
 
-    async fn set_log_levels(&self, ctx: Context, log_request: LogLevel) {
+    async fn set_log_levels(&self, ctx: Context, log_request: Object<LogLevel>) {
         received!(self, ctx, set_log_levels(log_request));
     }
 
-    async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList {
+    async fn get_log_levels(
+        &self,
+        ctx: Context,
+        log_request: Object<LogLevel>,
+    ) -> Object<LogLevelList> {
         received!(self, ctx, get_log_levels(log_request), log_levels())
     }
 
-    async fn enable_replication(&self, ctx: Context, group: Group) {
+    async fn enable_replication(&self, ctx: Context, group: Object<Group>) {
         received!(self, ctx, enable_replication(group));
     }
 
-    async fn disable_replication(&self, ctx: Context, group: Group) {
+    async fn disable_replication(&self, ctx: Context, group: Object<Group>) {
         received!(self, ctx, disable_replication(group));
     }
 
     async fn failover_replication(
         &self,
         ctx: Context,
-        group: Group,
+        group: Object<Group>,
         allow_attached_volume: bool,
         secondary_backend_id: Option<String>,
     ) {
@@ -511,14 +529,18 @@ impl VolumeManager for Recorder {
         );
     }
 
-    async fn list_replication_targets(&self, ctx: Context, group: Group) -> ReplicationTargets {
+    async fn list_replication_targets(
+        &self,
+        ctx: Context,
+        group: Object<Group>,
+    ) -> ReplicationTargets {
         received!(self, ctx, list_replication_targets(group), targets())
     }
 
     async fn reimage(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         image_meta: Dictionary,
         image_snap: Option<String>,
     ) {
@@ -532,40 +554,80 @@ fn connection(kind: &str) -> Dictionary {
     dictionary([("driver_volume_type", json!(kind)), ("data", data)])
 }
 
-fn attachment(volume_id: &str) -> VolumeAttachment {
-    let data = json!({
-        "id": "00000000-0000-4000-8000-000000000040",
-        "volume_id": volume_id,
-        "attach_status": "attached",
-        "attach_time": "2026-01-02T12:00:00Z",
-        "mountpoint": "/dev/vdb",
-    });
-    object("VolumeAttachment", "1.3", &data)
+fn attachment(volume_id: &str) -> Object<VolumeAttachment> {
+    Object::new(VolumeAttachment {
+        id: "00000000-0000-4000-8000-000000000040".to_owned(),
+        volume_id: volume_id.to_owned().into(),
+        attach_status: Some("attached".to_owned()).into(),
+        attach_time: Some("2026-01-02T12:00:00Z".to_owned()).into(),
+        mountpoint: Some("/dev/vdb".to_owned()).into(),
+        ..VolumeAttachment::default()
+    })
 }
 
 /// Makes what a backup reads from: an object for who wants one, else a dictionary.
 fn backup_device(want_objects: bool) -> BackupDevice {
-    let data =
-        json!({"id": "00000000-0000-4000-8000-000000000001", "size": 4, "display_name": "données"});
-    let volume = object("Volume", "1.8", &data);
-    if want_objects {
-        return object(
-            "BackupDeviceInfo",
-            "1.0",
-            &json!({"volume": volume, "secure_enabled": true}),
-        );
+    let volume = Object::new(Volume {
+        id: "00000000-0000-4000-8000-000000000001".to_owned(),
+        size: Some(4).into(),
+        display_name: Some("données".to_owned()).into(),
+        ..Volume::default()
+    });
+    // Only callers before 3.17 wait for it, and none of them knows 1.9.
+    let volume = Box::new(volume.with_version(Version::new(1, 8)));
+    if !want_objects {
+        let plain = PlainBackupDevice {
+            backup_device: VolumeOrSnapshot::Volume(volume),
+            secure_enabled: true,
+        };
+        return ObjectOr::Plain(plain);
     }
-    raw(&json!({"backup_device": volume, "secure_enabled": true, "is_snapshot": false}))
+    let volume = Some(volume).into();
+    let info =
+        BackupDeviceInfo { volume, secure_enabled: true.into(), ..BackupDeviceInfo::default() };
+    Object::new(info).into()
 }
 
-/// Makes something that Cinder does not know yet: an object for who wants one, else a dictionary.
-fn manageable(name: &str, want_objects: bool) -> Json {
-    let mut data =
-        json!({"reference": {"source-name": "lun 1"}, "size": 4, "safe_to_manage": true});
-    if name == "ManageableSnapshot" {
-        data["source_reference"] = json!({"source-name": "lun 0"});
+/// Makes a volume that Cinder does not know yet: an object for who wants one, else a dictionary.
+fn manageable_volume(want_objects: bool) -> ObjectOr<ManageableVolume, Dictionary> {
+    if !want_objects {
+        return ObjectOr::Plain(dictionary([
+            ("reference", json!({"source-name": "lun 1"})),
+            ("size", json!(4)),
+            ("safe_to_manage", json!(true)),
+        ]));
     }
-    if want_objects { object(name, "1.0", &data) } else { raw(&data) }
+    let volume = ManageableVolume {
+        reference: lun(1).into(),
+        size: Some(4).into(),
+        safe_to_manage: Some(true).into(),
+        ..ManageableVolume::default()
+    };
+    Object::new(volume).into()
+}
+
+/// Makes a snapshot of it, likewise.
+fn manageable_snapshot(want_objects: bool) -> ObjectOr<ManageableSnapshot, Dictionary> {
+    if !want_objects {
+        return ObjectOr::Plain(dictionary([
+            ("reference", json!({"source-name": "lun 2"})),
+            ("source_reference", json!({"source-name": "lun 1"})),
+            ("size", json!(4)),
+            ("safe_to_manage", json!(true)),
+        ]));
+    }
+    let snapshot = ManageableSnapshot {
+        reference: lun(2).into(),
+        source_reference: lun(1).into(),
+        size: Some(4).into(),
+        safe_to_manage: Some(true).into(),
+        ..ManageableSnapshot::default()
+    };
+    Object::new(snapshot).into()
+}
+
+fn lun(number: u32) -> BTreeMap<String, Option<String>> {
+    BTreeMap::from([("source-name".to_owned(), Some(format!("lun {number}")))])
 }
 
 fn targets() -> ReplicationTargets {

@@ -1,10 +1,40 @@
 //! What Cinder's interfaces carry besides plain values: its versioned objects, and dictionaries without a fixed form.
 //!
-//! Each is JSON text as it came: whoever needs a field reads it from there. The names say which object it is.
+//! The objects are those of Cinder 29.0.0, with all their fields. Each struct is what an object has in it; on the wire
+//! it is an `Object<Volume>` and so on. An id is always there; whatever else a sender has not loaded is unset.
+//! Times are text, such as `2026-11-21T01:02:03Z`.
+
+mod backup;
+mod group;
+mod manageable;
+mod request_spec;
+mod service;
+mod snapshot;
+mod volume;
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
+
+pub use self::{
+    backup::{
+        Backup, BackupDevice, BackupDeviceInfo, BackupList, PlainBackupDevice, VolumeOrSnapshot,
+    },
+    group::{
+        CGSnapshot, CGSnapshotList, ConsistencyGroup, ConsistencyGroupList, Group, GroupList,
+        GroupSnapshot, GroupSnapshotList, GroupType, GroupTypeList,
+    },
+    manageable::{
+        ManageableSnapshot, ManageableSnapshotList, ManageableVolume, ManageableVolumeList,
+    },
+    request_spec::{FlatRequestSpec, PlainRequestSpec, RequestSpec, VolumeProperties},
+    service::{CleanupRequest, Cluster, ClusterList, LogLevel, LogLevelList, Service, ServiceList},
+    snapshot::{Snapshot, SnapshotList},
+    volume::{
+        QualityOfServiceSpecs, QualityOfServiceSpecsList, Volume, VolumeAttachment,
+        VolumeAttachmentList, VolumeList, VolumeType, VolumeTypeList,
+    },
+};
 
 /// A value that its API leaves open, as the text that came.
 pub type Json = Box<RawValue>;
@@ -12,52 +42,32 @@ pub type Json = Box<RawValue>;
 /// A dictionary whose keys depend on drivers, filters or back ends.
 pub type Dictionary = BTreeMap<String, Json>;
 
-/// The object `Volume`.
-pub type Volume = Json;
-
-/// The object `Snapshot`.
-pub type Snapshot = Json;
-
-/// The object `VolumeAttachment`: who uses a volume, and how.
-pub type VolumeAttachment = Json;
-
-/// The object `Backup`.
-pub type Backup = Json;
-
-/// The object `BackupDeviceInfo`: the volume or snapshot that a backup reads from. A caller that does not ask for
-/// objects gets a dictionary with `backup_device`, `is_snapshot` and `secure_enabled` in its place.
-pub type BackupDevice = Json;
-
-/// The object `Group`: volumes that are kept together.
-pub type Group = Json;
-
-/// The object `GroupSnapshot`.
-pub type GroupSnapshot = Json;
-
-/// The object `RequestSpec`: what a volume needs of a back end.
-pub type RequestSpec = Json;
-
-/// A [`RequestSpec`] that the sender has flattened to a plain dictionary of its fields.
-pub type FlatRequestSpec = Dictionary;
-
-/// The object `CleanupRequest`: whose interrupted work is to be tidied up.
-pub type CleanupRequest = Json;
-
-/// The object `Service`: a process of Cinder on a host.
-pub type Service = Json;
-
-/// The object `LogLevel`: a logger's prefix and its level.
-pub type LogLevel = Json;
-
-/// The object `LogLevelList`.
-pub type LogLevelList = Json;
-
-/// The object `ManageableVolume`: one that a back end has and Cinder does not know. A caller that does not ask for
-/// objects gets a dictionary in its place.
-pub type ManageableVolume = Json;
-
-/// The object `ManageableSnapshot`, or a dictionary, as with [`ManageableVolume`].
-pub type ManageableSnapshot = Json;
-
 /// What a back end calls something that it has: a dictionary, or text, as its driver likes.
 pub type Reference = Json;
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rpc_runtime::Object;
+
+    use super::*;
+
+    fn read_backups_of_backups(count: usize) -> Result<usize, serde_json::Error> {
+        let open = concat!(
+            r#"{"versioned_object.name":"Backup","versioned_object.namespace":"cinder","#,
+            r#""versioned_object.version":"1.7","versioned_object.data":{"id":"b","parent":"#
+        );
+        let text = open.repeat(count) + "null" + &"}}".repeat(count);
+        let backup: Object<Backup> = serde_json::from_str(&text)?;
+        Ok(serde_json::to_string(&backup)?.len() - text.len())
+    }
+
+    #[test]
+    fn the_deepest_objects_take_half_of_a_stack() {
+        let half = thread::Builder::new().stack_size(1 << 20);
+        let read = || (read_backups_of_backups(32).ok(), read_backups_of_backups(33).is_err());
+        let ended = half.spawn(read).expect("a thread").join().expect("it ends");
+        assert_eq!(ended, (Some(0), true));
+    }
+}

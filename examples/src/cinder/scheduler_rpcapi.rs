@@ -2,7 +2,7 @@
 //!
 //! Names, arguments and versions are those of the wire. What a peer of an older version leaves out has a default.
 
-use rpc_runtime::{Context, rpc_api};
+use rpc_runtime::{Context, Object, rpc_api};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,7 +29,7 @@ pub trait Scheduler {
     async fn create_group(
         &self,
         ctx: Context,
-        group: Group,
+        group: Object<Group>,
         #[arg(default)] group_spec: Option<FlatRequestSpec>,
         #[arg(default)] request_spec_list: Option<Vec<FlatRequestSpec>>,
         #[arg(default)] group_filter_properties: Option<Dictionary>,
@@ -40,10 +40,10 @@ pub trait Scheduler {
     async fn create_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         #[arg(default)] snapshot_id: Option<String>,
         #[arg(default)] image_id: Option<String>,
-        #[arg(default)] request_spec: Option<RequestSpec>,
+        #[arg(default)] request_spec: Option<Object<RequestSpec>>,
         #[arg(default)] filter_properties: Option<Dictionary>,
         #[arg(since = "3.10")] backup_id: Option<String>,
     );
@@ -54,7 +54,7 @@ pub trait Scheduler {
         &self,
         ctx: Context,
         backend: String,
-        request_spec: RequestSpec,
+        request_spec: Object<RequestSpec>,
         filter_properties: Option<Dictionary>,
     ) -> bool;
 
@@ -63,10 +63,10 @@ pub trait Scheduler {
     async fn create_snapshot(
         &self,
         ctx: Context,
-        volume: Volume,
-        snapshot: Snapshot,
+        volume: Object<Volume>,
+        snapshot: Object<Snapshot>,
         backend: String,
-        #[arg(default)] request_spec: Option<RequestSpec>,
+        #[arg(default)] request_spec: Option<Object<RequestSpec>>,
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
@@ -75,7 +75,7 @@ pub trait Scheduler {
     async fn migrate_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         backend: String,
         force_copy: bool,
         request_spec: Option<FlatRequestSpec>,
@@ -86,7 +86,7 @@ pub trait Scheduler {
     async fn migrate_volume_to_host(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         host: String,
         force_host_copy: bool,
         request_spec: Option<FlatRequestSpec>,
@@ -97,7 +97,7 @@ pub trait Scheduler {
     async fn retype(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         request_spec: Option<FlatRequestSpec>,
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
@@ -106,7 +106,7 @@ pub trait Scheduler {
     async fn manage_existing(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         request_spec: Option<FlatRequestSpec>,
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
@@ -116,8 +116,8 @@ pub trait Scheduler {
     async fn manage_existing_snapshot(
         &self,
         ctx: Context,
-        volume: Volume,
-        snapshot: Snapshot,
+        volume: Object<Volume>,
+        snapshot: Object<Snapshot>,
         r#ref: Option<Reference>,
         request_spec: Option<FlatRequestSpec>,
         #[arg(default)] filter_properties: Option<Dictionary>,
@@ -128,7 +128,7 @@ pub trait Scheduler {
     async fn extend_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_size: u64,
         reservations: Option<Vec<String>>,
         #[arg(default)] request_spec: Option<FlatRequestSpec>,
@@ -172,22 +172,26 @@ pub trait Scheduler {
     async fn work_cleanup(
         &self,
         ctx: Context,
-        cleanup_request: CleanupRequest,
-    ) -> (Vec<Service>, Vec<Service>);
+        cleanup_request: Object<CleanupRequest>,
+    ) -> (Vec<Object<Service>>, Vec<Object<Service>>);
 
     /// Cleans up what this scheduler itself was interrupted in.
     #[rpc(since = "3.4")]
-    async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest);
+    async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>);
 
     /// Sets the levels of one scheduler's loggers.
     #[rpc(since = "3.7", host)]
-    async fn set_log_levels(&self, ctx: Context, log_request: LogLevel);
+    async fn set_log_levels(&self, ctx: Context, log_request: Object<LogLevel>);
 
     /// Returns the levels of one scheduler's loggers.
     #[rpc(since = "3.7", host)]
-    async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList;
+    async fn get_log_levels(
+        &self,
+        ctx: Context,
+        log_request: Object<LogLevel>,
+    ) -> Object<LogLevelList>;
 
     /// Finds a host for a backup, and has the backup made there.
     #[rpc(since = "3.12")]
-    async fn create_backup(&self, ctx: Context, backup: Backup);
+    async fn create_backup(&self, ctx: Context, backup: Object<Backup>);
 }

@@ -7,7 +7,7 @@
 //! goes to that topic, too. The second topic and its host together are the first topic: the two share a queue, as they
 //! do in Cinder.
 
-use rpc_runtime::{Context, rpc_api};
+use rpc_runtime::{Context, Object, objects::ObjectOr, rpc_api};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -46,36 +46,41 @@ pub trait VolumeManager {
     async fn create_volume(
         &self,
         ctx: Context,
-        volume: Volume,
-        #[arg(default)] request_spec: Option<RequestSpec>,
+        volume: Object<Volume>,
+        #[arg(default)] request_spec: Option<Object<RequestSpec>>,
         #[arg(default)] filter_properties: Option<Dictionary>,
         #[arg(default = true)] allow_reschedule: bool,
     );
 
     /// Sets a volume back to what it was when a snapshot was made.
     #[rpc(since = "3.15", host)]
-    async fn revert_to_snapshot(&self, ctx: Context, volume: Volume, snapshot: Snapshot);
+    async fn revert_to_snapshot(
+        &self,
+        ctx: Context,
+        volume: Object<Volume>,
+        snapshot: Object<Snapshot>,
+    );
 
     /// Deletes a volume, or only forgets it.
     #[rpc(host)]
     async fn delete_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         #[arg(default)] unmanage_only: bool,
         #[arg(default)] cascade: bool,
     );
 
     /// Creates a snapshot of a volume.
     #[rpc(host)]
-    async fn create_snapshot(&self, ctx: Context, snapshot: Snapshot);
+    async fn create_snapshot(&self, ctx: Context, snapshot: Object<Snapshot>);
 
     /// Deletes a snapshot, or only forgets it.
     #[rpc(host)]
     async fn delete_snapshot(
         &self,
         ctx: Context,
-        snapshot: Snapshot,
+        snapshot: Object<Snapshot>,
         #[arg(default)] unmanage_only: bool,
     );
 
@@ -89,8 +94,8 @@ pub trait VolumeManager {
         host_name: Option<String>,
         mountpoint: Option<String>,
         mode: Option<String>,
-        #[arg(since = "3.3")] volume: Option<Volume>,
-    ) -> VolumeAttachment;
+        #[arg(since = "3.3")] volume: Option<Object<Volume>>,
+    ) -> Object<VolumeAttachment>;
 
     /// Notes that somebody no longer uses a volume.
     #[rpc(host)]
@@ -99,7 +104,7 @@ pub trait VolumeManager {
         ctx: Context,
         volume_id: String,
         #[arg(default)] attachment_id: Option<String>,
-        #[arg(since = "3.4")] volume: Option<Volume>,
+        #[arg(since = "3.4")] volume: Option<Object<Volume>>,
     ) -> ();
 
     /// Uploads a volume as an image.
@@ -111,7 +116,7 @@ pub trait VolumeManager {
     async fn initialize_connection(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         connector: Dictionary,
     ) -> Result<Dictionary, VolumeError>;
 
@@ -149,7 +154,7 @@ pub trait VolumeManager {
     async fn extend_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_size: u64,
         reservations: Option<Vec<String>>,
     );
@@ -159,7 +164,7 @@ pub trait VolumeManager {
     async fn extend_volume_completion(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_size: u64,
         reservations: Option<Vec<String>>,
         error: bool,
@@ -170,7 +175,7 @@ pub trait VolumeManager {
     async fn migrate_volume(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         #[arg(name = "host")] destination: Destination,
         #[arg(default)] force_host_copy: bool,
     );
@@ -180,8 +185,8 @@ pub trait VolumeManager {
     async fn migrate_volume_completion(
         &self,
         ctx: Context,
-        volume: Volume,
-        new_volume: Volume,
+        volume: Object<Volume>,
+        new_volume: Object<Volume>,
         #[arg(default)] error: bool,
     ) -> String;
 
@@ -190,7 +195,7 @@ pub trait VolumeManager {
     async fn retype(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         new_type_id: String,
         #[arg(name = "host")] destination: Destination,
         #[arg(default = "never".to_owned())] migration_policy: String,
@@ -200,15 +205,15 @@ pub trait VolumeManager {
 
     /// Takes what the back end has already into Cinder, as a volume.
     #[rpc(host)]
-    async fn manage_existing(&self, ctx: Context, volume: Volume, r#ref: Option<Reference>);
+    async fn manage_existing(&self, ctx: Context, volume: Object<Volume>, r#ref: Option<Reference>);
 
     /// Takes over what the back end knows of a volume that has moved here.
     #[rpc(host)]
     async fn update_migrated_volume(
         &self,
         ctx: Context,
-        volume: Volume,
-        new_volume: Volume,
+        volume: Object<Volume>,
+        new_volume: Object<Volume>,
         volume_status: String,
     ) -> ();
 
@@ -241,7 +246,7 @@ pub trait VolumeManager {
     async fn manage_existing_snapshot(
         &self,
         ctx: Context,
-        snapshot: Snapshot,
+        snapshot: Object<Snapshot>,
         r#ref: Option<Reference>,
     );
 
@@ -255,14 +260,18 @@ pub trait VolumeManager {
     async fn get_backup_device(
         &self,
         ctx: Context,
-        backup: Backup,
+        backup: Object<Backup>,
         #[arg(since = "3.2", default)] want_objects: bool,
         #[arg(since = "3.17", default)] async_call: bool,
     ) -> Option<BackupDevice>;
 
     /// Says whether the back end keeps its files from other users.
     #[rpc(host)]
-    async fn secure_file_operations_enabled(&self, ctx: Context, volume: Option<Volume>) -> bool;
+    async fn secure_file_operations_enabled(
+        &self,
+        ctx: Context,
+        volume: Option<Object<Volume>>,
+    ) -> bool;
 
     /// Lists what the back end has and could take into Cinder as volumes.
     #[rpc(host)]
@@ -275,7 +284,7 @@ pub trait VolumeManager {
         sort_keys: Option<Vec<String>>,
         sort_dirs: Option<Vec<String>>,
         #[arg(since = "3.10", default)] want_objects: bool,
-    ) -> Vec<ManageableVolume>;
+    ) -> Vec<ObjectOr<ManageableVolume, Dictionary>>;
 
     /// Lists what the back end has and could take into Cinder as snapshots.
     #[rpc(host)]
@@ -288,22 +297,22 @@ pub trait VolumeManager {
         sort_keys: Option<Vec<String>>,
         sort_dirs: Option<Vec<String>>,
         #[arg(since = "3.10", default)] want_objects: bool,
-    ) -> Vec<ManageableSnapshot>;
+    ) -> Vec<ObjectOr<ManageableSnapshot, Dictionary>>;
 
     /// Creates a group on this back end.
     #[rpc(host)]
-    async fn create_group(&self, ctx: Context, group: Group);
+    async fn create_group(&self, ctx: Context, group: Object<Group>);
 
     /// Deletes a group with its volumes.
     #[rpc(host)]
-    async fn delete_group(&self, ctx: Context, group: Group);
+    async fn delete_group(&self, ctx: Context, group: Object<Group>);
 
     /// Adds volumes to a group, and takes others out of it: their ids, with commas between them.
     #[rpc(host)]
     async fn update_group(
         &self,
         ctx: Context,
-        group: Group,
+        group: Object<Group>,
         #[arg(default)] add_volumes: Option<String>,
         #[arg(default)] remove_volumes: Option<String>,
     );
@@ -313,18 +322,18 @@ pub trait VolumeManager {
     async fn create_group_from_src(
         &self,
         ctx: Context,
-        group: Group,
-        #[arg(default)] group_snapshot: Option<GroupSnapshot>,
-        #[arg(default)] source_group: Option<Group>,
+        group: Object<Group>,
+        #[arg(default)] group_snapshot: Option<Object<GroupSnapshot>>,
+        #[arg(default)] source_group: Option<Object<Group>>,
     );
 
     /// Creates a snapshot of each volume of a group.
     #[rpc(host)]
-    async fn create_group_snapshot(&self, ctx: Context, group_snapshot: GroupSnapshot);
+    async fn create_group_snapshot(&self, ctx: Context, group_snapshot: Object<GroupSnapshot>);
 
     /// Deletes the snapshots of a group's volumes.
     #[rpc(host)]
-    async fn delete_group_snapshot(&self, ctx: Context, group_snapshot: GroupSnapshot);
+    async fn delete_group_snapshot(&self, ctx: Context, group_snapshot: Object<GroupSnapshot>);
 
     /// Lets a host reach a snapshot. Returns how.
     #[rpc(since = "3.13", host)]
@@ -354,55 +363,68 @@ pub trait VolumeManager {
     async fn attachment_update(
         &self,
         ctx: Context,
-        vref: Volume,
+        vref: Object<Volume>,
         connector: Dictionary,
         attachment_id: String,
     ) -> Dictionary;
 
     /// Ends an attachment.
     #[rpc(since = "3.9", host)]
-    async fn attachment_delete(&self, ctx: Context, attachment_id: String, vref: Volume) -> ();
+    async fn attachment_delete(
+        &self,
+        ctx: Context,
+        attachment_id: String,
+        vref: Object<Volume>,
+    ) -> ();
 
     /// Cleans up what a service was interrupted in, this one or another of its cluster.
     #[rpc(since = "3.7", host)]
-    async fn do_cleanup(&self, ctx: Context, cleanup_request: CleanupRequest);
+    async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>);
 
     /// Sets the levels of one service's loggers.
     #[rpc(since = "3.12", host)]
-    async fn set_log_levels(&self, ctx: Context, log_request: LogLevel);
+    async fn set_log_levels(&self, ctx: Context, log_request: Object<LogLevel>);
 
     /// Returns the levels of one service's loggers.
     #[rpc(since = "3.12", host)]
-    async fn get_log_levels(&self, ctx: Context, log_request: LogLevel) -> LogLevelList;
+    async fn get_log_levels(
+        &self,
+        ctx: Context,
+        log_request: Object<LogLevel>,
+    ) -> Object<LogLevelList>;
 
     /// Begins to replicate a group.
     #[rpc(since = "3.14", host)]
-    async fn enable_replication(&self, ctx: Context, group: Group);
+    async fn enable_replication(&self, ctx: Context, group: Object<Group>);
 
     /// Ends the replication of a group.
     #[rpc(since = "3.14", host)]
-    async fn disable_replication(&self, ctx: Context, group: Group);
+    async fn disable_replication(&self, ctx: Context, group: Object<Group>);
 
     /// Moves a group's work to its replica.
     #[rpc(since = "3.14", host)]
     async fn failover_replication(
         &self,
         ctx: Context,
-        group: Group,
+        group: Object<Group>,
         #[arg(default)] allow_attached_volume: bool,
         #[arg(default)] secondary_backend_id: Option<String>,
     );
 
     /// Lists where a group can be replicated to.
     #[rpc(since = "3.14", host)]
-    async fn list_replication_targets(&self, ctx: Context, group: Group) -> ReplicationTargets;
+    async fn list_replication_targets(
+        &self,
+        ctx: Context,
+        group: Object<Group>,
+    ) -> ReplicationTargets;
 
     /// Writes an image anew to a volume.
     #[rpc(since = "3.18", host)]
     async fn reimage(
         &self,
         ctx: Context,
-        volume: Volume,
+        volume: Object<Volume>,
         image_meta: Dictionary,
         #[arg(since = "3.20")] image_snap: Option<String>,
     );

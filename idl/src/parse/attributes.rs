@@ -3,7 +3,7 @@
 use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::{
-    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token,
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token,
     ext::IdentExt as _,
     parse::{Parse, ParseStream, Parser as _},
     punctuated::Punctuated,
@@ -123,13 +123,24 @@ impl Entries {
         span: Span,
         errors: &mut Errors,
     ) -> Option<LitStr> {
-        if !self.unreadable && !self.list.iter().any(|entry| entry.name == name) {
+        if self.lacks(name) {
             errors.under(
                 span,
                 format!("the interface needs a {name}: write `#[rpc_api({name} = {example}, …)]`"),
             );
         }
         self.text(name, errors)
+    }
+
+    /// Whether nobody said anything of `name`.
+    #[must_use]
+    pub fn lacks(&self, name: &str) -> bool {
+        !self.unreadable && !self.list.iter().any(|entry| entry.name == name)
+    }
+
+    /// Takes out where the runtime lives: `crate = ::path`. Default: `::rpc_runtime`.
+    pub fn runtime(&mut self, errors: &mut Errors) -> Path {
+        super::check::runtime(self.value("crate"), errors)
     }
 
     /// Notes that nothing may be said here.

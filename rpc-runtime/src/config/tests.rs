@@ -1,3 +1,5 @@
+//! Configuration files, as deployments have them and as they should not be.
+
 use super::*;
 use crate::Compression;
 

@@ -1,0 +1,76 @@
+//! Snapshots of volumes.
+
+use std::collections::BTreeMap;
+
+use rpc_runtime::{
+    Object, VersionedObject,
+    objects::{Field, leave_out_unset},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{CGSnapshot, GroupSnapshot, Volume};
+
+/// A snapshot of a volume.
+#[leave_out_unset]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
+#[object(namespace = "cinder", version = "1.6")]
+pub struct Snapshot {
+    /// Its id.
+    pub id: String,
+    /// The user who made it.
+    pub user_id: Field<Option<String>>,
+    /// The project that it belongs to.
+    pub project_id: Field<Option<String>>,
+    /// Whether it counts for its project's quota.
+    pub use_quota: Field<bool>,
+    /// The volume that it belongs to.
+    pub volume_id: Field<Option<String>>,
+    /// The snapshot of a consistency group that it is part of.
+    pub cgsnapshot_id: Field<Option<String>>,
+    /// The snapshot of a group that it is part of.
+    pub group_snapshot_id: Field<Option<String>>,
+    /// Its state, such as `creating` or `available`.
+    pub status: Field<Option<String>>,
+    /// How far it is, in percent.
+    pub progress: Field<Option<String>>,
+    /// The size of its volume in GiB.
+    pub volume_size: Field<Option<u64>>,
+    /// The name that its owner gave it.
+    pub display_name: Field<Option<String>>,
+    /// What its owner says of it.
+    pub display_description: Field<Option<String>>,
+    /// The key that its data is encrypted with.
+    pub encryption_key_id: Field<Option<String>>,
+    /// Its type.
+    pub volume_type_id: Field<Option<String>>,
+    /// Where the back end has it.
+    pub provider_location: Field<Option<String>>,
+    /// Its id on the back end.
+    pub provider_id: Field<Option<String>>,
+    /// What its owner notes of it.
+    pub metadata: Field<BTreeMap<String, String>>,
+    /// How the back end lets hosts in.
+    pub provider_auth: Field<Option<String>>,
+    /// See `volume_id`.
+    pub volume: Field<Option<Box<Object<Volume>>>>,
+    /// See `cgsnapshot_id`.
+    pub cgsnapshot: Field<Option<Box<Object<CGSnapshot>>>>,
+    /// See `group_snapshot_id`.
+    pub group_snapshot: Field<Option<Box<Object<GroupSnapshot>>>>,
+    /// When it was created.
+    pub created_at: Field<Option<String>>,
+    /// When it was changed last.
+    pub updated_at: Field<Option<String>>,
+    /// When it was deleted.
+    pub deleted_at: Field<Option<String>>,
+    /// Whether it is deleted.
+    pub deleted: Field<Option<bool>>,
+}
+
+/// Several [`Snapshot`]s.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
+#[object(namespace = "cinder", version = "1.0")]
+pub struct SnapshotList {
+    /// They.
+    pub objects: Vec<Object<Snapshot>>,
+}

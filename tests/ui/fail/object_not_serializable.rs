@@ -1,0 +1,10 @@
+use rpc_runtime::VersionedObject;
+use serde::Deserialize;
+
+#[derive(Deserialize, VersionedObject)]
+#[object(namespace = "cinder", version = "1.9")]
+struct Volume {
+    id: String,
+}
+
+fn main() {}

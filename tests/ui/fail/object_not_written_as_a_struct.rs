@@ -1,0 +1,11 @@
+use rpc_runtime::VersionedObject;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, VersionedObject)]
+#[object(namespace = "cinder", version = "1.9")]
+#[serde(transparent)]
+struct Volume {
+    id: String,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use rpc_runtime::VersionedObject;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, VersionedObject)]
+#[object(namespace = "cinder", version = "1.9")]
+struct Volume(String);
+
+fn main() {}
