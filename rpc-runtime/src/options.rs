@@ -317,8 +317,8 @@ impl RabbitOptions {
         self
     }
 
-    /// Trusts the authorities of a PEM file besides those of this machine (`ssl_ca_file`). It is read when a connection
-    /// is made.
+    /// Trusts the authorities of a PEM file, and no others (`ssl_ca_file`). It is read when a connection is made. Default:
+    /// those of this machine, or of the file that `SSL_CERT_FILE` names.
     #[must_use]
     pub fn tls_authority(mut self, file: impl Into<PathBuf>) -> Self {
         self.tls.authority = Some(file.into());

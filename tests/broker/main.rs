@@ -6,6 +6,7 @@ mod layout;
 mod own_queues;
 mod proxy;
 mod strangers;
+mod tls;
 
 /// The interface of these tests.
 mod adder {

@@ -5,7 +5,7 @@
 
 use std::{
     hash::{BuildHasher as _, RandomState},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -255,7 +255,10 @@ impl Supervisor {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(|error| refusal(&error, host))?;
-        let tls = secured(&self.options.tls)?;
+        let tls = match self.url.scheme() {
+            Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
+            _ => OwnedTLSConfig::default(),
+        };
         let connecting =
             Connection::connect_uri_with_config(self.uri(host), properties, tls, runtime);
         match timeout(CONNECT_LIMIT, connecting).await {
@@ -314,8 +317,20 @@ fn secured(tls: &Tls) -> Result<OwnedTLSConfig, TransportError> {
         }
         _ => None,
     };
-    let cert_chain = tls.authority.as_deref().map(read).transpose()?;
-    Ok(OwnedTLSConfig { identity, cert_chain })
+    let authority = tls.authority.clone().or_else(authorities).ok_or_else(|| {
+        let what =
+            "this machine trusts no authority: name one with `tls_authority` (`ssl_ca_file`)";
+        TransportError::new(TransportErrorKind::Configuration, what)
+    })?;
+    Ok(OwnedTLSConfig { identity, cert_chain: Some(read(&authority)?) })
+}
+
+/// Returns the file of the authorities that this machine trusts.
+fn authorities() -> Option<PathBuf> {
+    #[cfg(feature = "tls")]
+    return openssl_probe::probe().cert_file;
+    #[cfg(not(feature = "tls"))]
+    None
 }
 
 async fn close(generation: &Generation) {
