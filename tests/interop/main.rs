@@ -97,6 +97,8 @@ impl Peer {
             .env("PYTHONWARNINGS", "ignore")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // The original's queue manager looks for the leader of its process group, and has to find one.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .expect("Python runs");
