@@ -13,6 +13,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::{
@@ -31,6 +32,7 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub(crate) transport: Transport,
+    pub(crate) method: &'static str,
     pub(crate) route: Route,
     pub(crate) body: Vec<u8>,
     pub(crate) unique_id: Uuid,
@@ -79,6 +81,8 @@ pin_project! {
         stage: Stage,
         #[pin]
         sleep: Option<Sleep>,
+        // From the first poll on.
+        span: Span,
     }
 }
 
@@ -89,7 +93,7 @@ impl Exchange {
             Ok(ready) => Stage::Ready(ready),
             Err(error) => Stage::Ended(Some(error)),
         };
-        Box::pin(Self { stage, sleep: None })
+        Box::pin(Self { stage, sleep: None, span: Span::none() })
     }
 }
 
@@ -103,6 +107,8 @@ impl Future for Exchange {
             let Stage::Ready(ready) = std::mem::replace(this.stage, Stage::Ended(None)) else {
                 return Poll::Pending;
             };
+            *this.span = span(&ready);
+            let _entered = this.span.enter();
             match start(ready) {
                 Ok(waiting) => {
                     this.sleep.set(Some(tokio::time::sleep_until(waiting.deadline.into())));
@@ -111,6 +117,7 @@ impl Future for Exchange {
                 Err(error) => *this.stage = Stage::Ended(Some(error)),
             }
         }
+        let _entered = this.span.enter();
         let ended = match this.stage {
             Stage::Ended(error) => Err(error.take().unwrap_or_else(finished)),
             Stage::Ready(_) => return Poll::Pending,
@@ -134,10 +141,22 @@ fn finished() -> CallError {
     CallError::DeadlineExceeded { waited: Duration::ZERO, sent: false }
 }
 
+/// Returns the span of a request, named as OpenTelemetry names such things.
+fn span(ready: &Ready) -> Span {
+    tracing::info_span!(
+        "rpc.client",
+        otel.kind = if ready.msg_id.is_some() { "client" } else { "producer" },
+        rpc.system = "oslo.messaging",
+        rpc.method = ready.method,
+        messaging.destination.name = %ready.route.routing_key,
+        messaging.message.id = %ready.unique_id.simple(),
+    )
+}
+
 /// Hands the request to its transport. The deadline counts from here, the call's first instant.
 fn start(ready: Ready) -> Result<Waiting, CallError> {
-    let Ready { transport, route, body, unique_id, msg_id, timeout, inherited, retry, monitor } =
-        ready;
+    let Ready { transport, route, body, unique_id, msg_id, .. } = ready;
+    let Ready { timeout, inherited, retry, monitor, .. } = ready;
     let now = Instant::now();
     let own = now.checked_add(timeout.min(FOREVER)).unwrap_or(now);
     let deadline = inherited.map_or(own, |inherited| inherited.min(own));

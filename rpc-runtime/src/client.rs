@@ -449,6 +449,7 @@ impl LaterRequest {
         let monitor = options.monitor.filter(|_| msg_id.is_some());
         Ok(Ready {
             transport: request.transport,
+            method: request.method,
             route,
             body,
             unique_id,

@@ -54,6 +54,13 @@
 //! what new clients send. A client is capped at a version by the compiler, [`Client::version_cap`], at run time with a
 //! proof, [`Client::negotiated`] and [`Client::narrow`], or as the original library does, [`Client::unchecked`].
 //!
+//! # What operators see
+//!
+//! Requests are spans of the crate `tracing`, `rpc.client` from the first poll to the end and `rpc.server` while the
+//! method runs, with names that OpenTelemetry's collectors know; a request's `traceparent` is a field of the latter.
+//! Warnings tell of lost connections, refused messages and what had to be adopted; errors of methods that panicked or
+//! were stopped; `debug` of failures that callers are told of. No line has a password, a token or an argument.
+//!
 //! # What is not possible on this wire
 //!
 //! A surrogate without its other half, which Python's text can hold, becomes U+FFFD in a `String`. Integers of more

@@ -31,6 +31,8 @@ pub(crate) struct Host {
     pub(crate) port: u16,
     /// Whether the URL says the port.
     has_port: bool,
+    /// Whether the URL says who logs in.
+    has_login: bool,
     pub(crate) user: String,
     pub(crate) password: String,
 }
@@ -153,6 +155,10 @@ impl FromStr for TransportUrl {
         if hosts.is_empty() {
             hosts.push(Host::parse("localhost", scheme)?);
         }
+        let with_login = hosts.iter().filter(|host| host.has_login).count();
+        if (1..hosts.len()).contains(&with_login) {
+            tracing::warn!("some hosts of the transport URL have no login: `guest` is tried there");
+        }
         if hosts.iter().any(|host| host.user.is_empty()) {
             return Err(malformed("a login has no user"));
         }
@@ -168,12 +174,14 @@ impl Host {
             Some((login, address)) => (Some(login), address),
             None => (None, text),
         };
+        let login = login.filter(|login| !login.is_empty());
+        let has_login = login.is_some();
         let (user, password) = match login {
-            Some(login) if !login.is_empty() => {
+            Some(login) => {
                 let (user, password) = login.split_once(':').unwrap_or((login, ""));
                 (decode(user)?, decode(password)?)
             }
-            _ => ("guest".to_owned(), "guest".to_owned()),
+            None => ("guest".to_owned(), "guest".to_owned()),
         };
         let (name, port) = match address.strip_prefix('[') {
             Some(literal) => {
@@ -196,7 +204,7 @@ impl Host {
             None => default_port(scheme == (Scheme::Rabbit { tls: true })),
         };
         let name = if name.is_empty() { "localhost".to_owned() } else { decode(name)? };
-        Ok(Self { name, port, has_port, user, password })
+        Ok(Self { name, port, has_port, has_login, user, password })
     }
 }
 

@@ -1,15 +1,14 @@
 //! Known bugs of the original that only a real broker shows. The others are among the tests of calls, and those of
 //! streams and names among the tests of own queues.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Mutex, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use lapin::{
     BasicProperties,
     options::{BasicPublishOptions, ExchangeDeleteOptions, QueueDeleteOptions},
 };
 use rpc_runtime::{CallError, Context, Transport};
-use tests::{Log, World, eventually, rabbitmqctl, soon};
-use tracing::{Event, Metadata, Subscriber, field, span};
+use tests::{World, eventually, heard::Heard, rabbitmqctl, soon};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
@@ -152,42 +151,12 @@ async fn bug_07_second_copies_are_acknowledged_and_stop_nobody() {
     assert_eq!(left, Some(&*format!("{}\t0", world.topic())));
 }
 
-/// Collects what is logged on this thread.
-#[derive(Clone, Default)]
-struct Warnings(Log<String>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::WARN
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let text = Mutex::new(String::new());
-        event.record(&mut |_: &field::Field, value: &dyn std::fmt::Debug| {
-            let _ = write!(text.lock().expect("one thread"), "{value:?} ");
-        });
-        self.0.push(text.into_inner().expect("one thread"));
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
-
 // A topic's fanout exchange has only the topic in its name, and that cannot be changed without losing the peers.
 #[tokio::test]
 async fn bug_09_fanouts_of_another_service_do_no_harm_and_are_warned_of() {
     let Some(world) = World::rabbit() else { return };
-    let warnings = Warnings::default();
-    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let heard = Heard::default();
+    let _guard = heard.listen();
     let transport = world.transport().await;
     let slow = Slow::default();
     let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
@@ -200,7 +169,7 @@ async fn bug_09_fanouts_of_another_service_do_no_harm_and_are_warned_of() {
     let client = world.client::<adder::Api>(&transport);
     client.prepare().fanout().note(&Context::new(), 1).await.expect("confirmed");
     eventually("our own cast to run", || slow.ran.events() == [1]).await;
-    let said = warnings.0.events();
+    let said = heard.lines();
     let said = said.iter().filter(|text| text.contains("virtual host of its own"));
     assert_eq!(said.count(), 1, "once, not for each");
 }

@@ -7,6 +7,7 @@ mod delivery;
 mod failures;
 mod known_bugs;
 mod objects;
+mod observed;
 mod pasted;
 mod peers;
 mod shutdown;

@@ -101,6 +101,12 @@ impl<'a> Request<'a> {
     }
 
     /// The version, `1.0` if there is none. `None` if it is no string: nothing serves that.
+    /// The W3C trace context that the request belongs to.
+    pub(crate) fn traceparent(&self) -> Option<Cow<'a, str>> {
+        let (_, text) = self.context.iter().find(|(key, _)| key == "traceparent")?;
+        string(text)
+    }
+
     pub(crate) fn version(&self) -> Option<Cow<'a, str>> {
         self.version.map_or(Some(Cow::Borrowed("1.0")), string)
     }

@@ -11,6 +11,7 @@ use std::{
 
 use rpc_idl::Ack;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::{Services, Shared, heartbeat::Heartbeat};
@@ -106,7 +107,10 @@ impl Incoming {
             Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
             Turn::Run(key) => {
                 let result = match found {
-                    Ok(service) => run(&shared, &*service, name, request, expires).await,
+                    Ok(service) => {
+                        let run = run(&shared, &*service, name, request, expires);
+                        run.instrument(span(name, request)).await
+                    }
                     Err(failure) => Err(failure),
                 };
                 report(name, &result);
@@ -186,6 +190,18 @@ async fn acknowledged(acker: &mut Option<Acker>) -> bool {
         Some(acker) => acker.ack().await,
         None => true,
     }
+}
+
+/// Returns the span of a request, named as OpenTelemetry names such things.
+fn span(method: &str, request: &Request<'_>) -> Span {
+    tracing::info_span!(
+        "rpc.server",
+        otel.kind = if request.caller().is_some() { "server" } else { "consumer" },
+        rpc.system = "oslo.messaging",
+        rpc.method = method,
+        messaging.message.id = request.unique_id().as_deref(),
+        traceparent = request.traceparent().as_deref(),
+    )
 }
 
 async fn run(

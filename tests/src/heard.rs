@@ -1,0 +1,61 @@
+//! What is logged and traced on a thread, for a test to look at.
+
+use std::{fmt::Write as _, sync::Mutex};
+
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+    subscriber::DefaultGuard,
+};
+
+use crate::Log;
+
+/// Collects events and new spans of the library, each as one line: its level, its name or place, its fields.
+#[derive(Clone, Debug, Default)]
+pub struct Heard(Log<String>);
+
+impl Heard {
+    /// Listens on this thread until the guard is dropped: the test's runtime has to have this thread alone.
+    #[must_use]
+    pub fn listen(&self) -> DefaultGuard {
+        tracing::subscriber::set_default(self.clone())
+    }
+
+    /// Returns what was heard so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.0.events()
+    }
+
+    fn hear(&self, metadata: &Metadata<'_>, fields: impl FnOnce(&mut dyn Visit)) {
+        let text = Mutex::new(format!("{} {}:", metadata.level(), metadata.name()));
+        fields(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            let _ = write!(text.lock().expect("one thread"), " {field}={value:?}");
+        });
+        self.0.push(text.into_inner().expect("one thread"));
+    }
+}
+
+impl Subscriber for Heard {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("rpc_runtime")
+    }
+
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        self.hear(span.metadata(), |visit| span.record(visit));
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.hear(event.metadata(), |visit| event.record(visit));
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
