@@ -10,7 +10,7 @@ use serde::{
     },
 };
 
-use crate::{Answer, Failure, context, json};
+use crate::{Answer, Failure, context, json, objects};
 
 /// A type that can cross the wire as an argument or a result: serde can write it, and read it back.
 ///
@@ -111,7 +111,8 @@ impl<'a> Args<'a> {
     /// Takes out the argument `name`.
     ///
     /// # Errors
-    /// A failure for the caller, if it is absent or not a `T`.
+    /// A failure for the caller, if it is absent or not a `T`. For a versioned object of another class or major version
+    /// it is the original's.
     pub fn take<T: Wire>(&mut self, name: &str) -> Result<T, Failure> {
         match self.remove(name)? {
             Some(value) => Ok(value),
@@ -163,6 +164,9 @@ impl<'a> Args<'a> {
         let (_, value) = self.values.swap_remove(at);
         self.values.retain(|(key, _)| key != name);
         json::from_str(value).map(Some).map_err(|error| {
+            if let Some(incompatible) = objects::refused(&error) {
+                return incompatible.into();
+            }
             let message =
                 format!("{}() got a wrong value for argument '{name}': {error}", self.method);
             Failure::bad_arguments(&message)

@@ -65,6 +65,9 @@
 //! | a newer revision of a known minor | it is read: a revision changes no field |
 //! | another major, name or namespace | it is not read: an error, or [`Received::Other`] for who asks for that |
 //!
+//! A caller whose argument is not read gets the original's `IncompatibleObjectVersion` or `UnsupportedObjectError`, which
+//! [`Incompatible`] is here.
+//!
 //! An object keeps the version that it came with. One that is made here has the version of its class, or the older one
 //! that its receiver knows: [`Object::with_version`].
 
@@ -84,6 +87,7 @@ pub use rpc_macros::leave_out_unset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
+pub(crate) use self::incompatible::refused;
 pub use self::{
     data::Fields,
     field::Field,
@@ -238,7 +242,7 @@ impl<'de, T: VersionedObject> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let primitive = Primitive::read::<T, D>(deserializer)?;
         match Incompatible::of::<T>(&primitive) {
-            Some(incompatible) => Err(de::Error::custom(incompatible)),
+            Some(incompatible) => Err(incompatible.into_error()),
             None => Self::open(primitive).map_err(de::Error::custom),
         }
     }

@@ -114,8 +114,9 @@ on_every_transport! {
         let message = "`Volume` of version 2.0 cannot be read where 1.9 is known";
         match client.extend(&ctx, &volume).await {
             Err(CallError::Failure(failure)) => {
-                assert_eq!(failure.class(), "TypeError");
-                assert!(failure.message().ends_with(message), "{failure}");
+                assert_eq!(failure.class(), "IncompatibleObjectVersion");
+                assert_eq!(failure.message(), message);
+                assert_eq!(failure.kwarg_value::<String>("supported").as_deref(), Some("1.9"));
             }
             other => panic!("expected a failure, not {other:?}"),
         }

@@ -1,6 +1,6 @@
 //! Objects that are not what this program knows: newer ones, which are read, and others, which are not.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use rpc_idl::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -65,11 +65,29 @@ pub enum Incompatible {
     },
 }
 
+thread_local! {
+    /// Why the last object on this thread was refused. Serde's errors are text, and a peer expects a class.
+    static REFUSED: RefCell<Option<Incompatible>> = const { RefCell::new(None) };
+}
+
+/// Returns why an object was refused, if that is what a decoding error on this thread is about.
+pub(crate) fn refused(error: &serde_json::Error) -> Option<Incompatible> {
+    let refused = REFUSED.take()?;
+    error.to_string().contains(&refused.to_string()).then_some(refused)
+}
+
 fn in_place_of(expected: Option<&str>) -> String {
     expected.map(|expected| format!(", where `{expected}` is expected")).unwrap_or_default()
 }
 
 impl Incompatible {
+    /// Makes it the error of a deserializer, and keeps it for who wants to know more than its text.
+    pub(super) fn into_error<E: de::Error>(self) -> E {
+        let error = E::custom(&self);
+        REFUSED.set(Some(self));
+        error
+    }
+
     /// Says why an object is none of the class `T`, if it is none.
     pub(super) fn of<T: VersionedObject>(came: &Primitive) -> Option<Self> {
         if came.name != T::NAME || came.namespace != T::NAMESPACE {
