@@ -276,11 +276,13 @@ impl ListenTask {
             }
             // What has not begun comes again by the next channel.
             self.inbox.lock().deliveries.clear();
-            if let Some(reading) = self.fanout.reading()
-                && self.generations.borrow().as_ref().is_some_and(|current| current.is_alive())
-            {
-                // A consumer that ends before its connection does has lost its queue.
-                reading.moved();
+            if let Some(reading) = self.fanout.reading() {
+                let current = self.generations.borrow().clone();
+                match current.is_some_and(|generation| generation.is_alive()) {
+                    // A consumer that ends before its connection does has lost its queue.
+                    true => reading.moved(),
+                    false => reading.ended(),
+                }
             }
             if since.elapsed() > Duration::from_secs(5) {
                 backoff.reset();
@@ -344,7 +346,10 @@ impl ListenTask {
                     queue.claimed();
                     return Ok(consuming);
                 }
-                (Ok(consuming), FanoutQueue::Stream { .. }) => return Ok(consuming),
+                (Ok(consuming), FanoutQueue::Stream { reading, .. }) => {
+                    reading.began();
+                    return Ok(consuming);
+                }
                 (Err((_, error)), FanoutQueue::Own(queue)) if is_taken(&error) => {
                     if !queue.refused() {
                         let what = format!("`{}` is still in use", queue.name());

@@ -16,6 +16,8 @@ use lapin::{
 
 /// The header that says where in the stream a message is.
 const OFFSET: &str = "x-stream-offset";
+/// How long it may take until a lost connection is noticed, at the most.
+const UNNOTICED: Duration = Duration::from_secs(60);
 
 /// What has been read of one stream.
 #[derive(Default)]
@@ -26,10 +28,30 @@ struct State {
     /// What has come and is not taken care of.
     open: BTreeSet<i64>,
     last: Option<i64>,
-    /// When the current consumer began.
-    began: Option<SystemTime>,
-    /// Since when everything may be new. Set where offsets mean nothing any more.
+    /// Whether the next message is the first of a consumer.
+    is_fresh: bool,
+    /// When the first consumer began, and when it had ended.
+    first: (Option<SystemTime>, Option<SystemTime>),
+    /// Since when everything may be new, if offsets mean nothing any more.
     since: Option<SystemTime>,
+}
+
+impl State {
+    /// Returns where to read on.
+    fn position(&self) -> AMQPValue {
+        let next = self.open.first().copied().or(self.last.map(|last| last.saturating_add(1)));
+        match (self.since, next, self.first) {
+            (Some(since), ..) => time(since),
+            (None, Some(offset), _) => AMQPValue::LongLongInt(offset),
+            // Nothing came until the connection was lost, so any time from the beginning to then will do. One in the
+            // middle allows for clocks that differ.
+            (None, None, (Some(began), Some(ended))) => {
+                let lived = ended.duration_since(began).unwrap_or_default();
+                time(began + lived.saturating_sub(UNNOTICED) / 2)
+            }
+            _ => AMQPValue::LongString("next".into()),
+        }
+    }
 }
 
 impl Reading {
@@ -37,34 +59,32 @@ impl Reading {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The arguments of a consumer that reads on, beginning now.
+    /// The arguments of a consumer that reads on.
     ///
     /// What was not taken care of comes again, and maybe some of what was: the server knows those by their ids.
     pub(super) fn resume(&self) -> FieldTable {
-        let now = SystemTime::now();
         let mut state = self.lock();
-        let next = state.open.first().copied().or(state.last.map(|last| last.saturating_add(1)));
-        let from = match (state.since.take(), next, state.began) {
-            (Some(since), ..) => time(since),
-            (None, Some(offset), _) => AMQPValue::LongLongInt(offset),
-            // Nothing came until the connection was lost, so any time between then and the beginning will do. The
-            // middle allows for clocks that differ.
-            (None, None, Some(began)) => {
-                time(began + now.duration_since(began).unwrap_or_default() / 2)
-            }
-            (None, None, None) => AMQPValue::LongString("next".into()),
-        };
-        state.open.clear();
-        state.began = Some(now);
+        state.is_fresh = true;
         let mut arguments = FieldTable::default();
-        arguments.insert(OFFSET.into(), from);
+        arguments.insert(OFFSET.into(), state.position());
         arguments
+    }
+
+    /// A consumer has begun.
+    pub(super) fn began(&self) {
+        self.lock().first.0.get_or_insert_with(SystemTime::now);
+    }
+
+    /// A consumer has ended, with its connection.
+    pub(super) fn ended(&self) {
+        self.lock().first.1.get_or_insert_with(SystemTime::now);
     }
 
     /// The stream itself went: what comes is from a new one, or from a copy of it.
     pub(super) fn moved(&self) {
-        *self.lock() =
-            State { since: Some(SystemTime::now() - Duration::from_secs(5)), ..State::default() };
+        let since = Some(SystemTime::now() - Duration::from_secs(5));
+        let mut state = self.lock();
+        *state = State { since, first: state.first, ..State::default() };
     }
 
     /// A message came. Returns where it is.
@@ -74,6 +94,11 @@ impl Reading {
             _ => return None,
         };
         let mut state = self.lock();
+        if std::mem::take(&mut state.is_fresh) {
+            // They come in order: what was open before this one is not there any more.
+            state.open = state.open.split_off(&offset);
+            state.since = None;
+        }
         state.open.insert(offset);
         state.last = state.last.max(Some(offset));
         Some(offset)
@@ -119,10 +144,36 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_read_nothing_goes_on_from_a_time_and_not_from_the_end() {
+    fn attempts_that_fail_change_nothing() {
         let reading = Reading::default();
         from(&reading);
-        assert!(matches!(from(&reading), AMQPValue::Timestamp(1..)));
+        reading.began();
+        for offset in [7, 8] {
+            reading.read(&message(offset));
+        }
+        reading.ended();
+        for _ in 0..3 {
+            assert_eq!(from(&reading), AMQPValue::LongLongInt(7));
+        }
+        // The broker has thrown 7 away meanwhile.
+        reading.read(&message(8));
+        reading.done(8);
+        assert_eq!(from(&reading), AMQPValue::LongLongInt(9));
+    }
+
+    #[test]
+    fn a_reader_that_has_read_nothing_goes_on_from_before_it_was_cut_off() {
+        let reading = Reading::default();
+        from(&reading);
+        let before = SystemTime::now() - Duration::from_secs(1);
+        reading.began();
+        reading.ended();
+        for _ in 0..3 {
+            let AMQPValue::Timestamp(at) = from(&reading) else { panic!("no time") };
+            let began = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+            let earliest = before.duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+            assert!((earliest..=began).contains(&at));
+        }
     }
 
     #[test]
@@ -131,6 +182,10 @@ mod tests {
         reading.read(&message(500));
         reading.moved();
         assert!(matches!(from(&reading), AMQPValue::Timestamp(1..)));
+        assert!(matches!(from(&reading), AMQPValue::Timestamp(1..)), "until something comes");
+        reading.read(&message(0));
+        reading.done(0);
+        assert_eq!(from(&reading), AMQPValue::LongLongInt(1));
     }
 
     #[test]
