@@ -90,10 +90,10 @@ impl<'a> Interface<'a> {
         self.namespace == namespace || self.legacy_namespaces.contains(&namespace)
     }
 
-    /// Returns the method whose wire name is `name`.
+    /// Returns the method that servers run for the wire name `name`: its own, or one of its aliases.
     #[must_use]
     pub fn method(&self, name: &str) -> Option<&'a Method<'a>> {
-        self.methods.iter().find(|method| method.name == name)
+        self.methods.iter().find(|method| method.name == name || method.aliases.contains(&name))
     }
 }
 
@@ -104,8 +104,14 @@ pub struct Method<'a> {
     pub name: &'a str,
     /// What its documentation says.
     pub docs: &'a str,
+    /// Further names that servers answer to.
+    pub aliases: &'a [&'a str],
     /// The minor version, of the interface's major, that added it.
     pub since: u64,
+    /// The minor version that requests carry. `None`: the lowest that has what they use.
+    pub send: Option<u64>,
+    /// Whether servers ignore arguments that they do not know.
+    pub ignores_extra: bool,
     /// Whether there is an answer, and from how many.
     pub kind: Kind,
     /// Whether a request has to name a host.
@@ -129,7 +135,10 @@ impl<'a> Method<'a> {
         Self {
             name,
             docs: "",
+            aliases: &[],
             since,
+            send: None,
+            ignores_extra: false,
             kind,
             host: false,
             ack: Ack::Early,
@@ -144,6 +153,27 @@ impl<'a> Method<'a> {
     #[must_use]
     pub const fn docs(mut self, docs: &'a str) -> Self {
         self.docs = docs;
+        self
+    }
+
+    /// Sets further names that servers answer to.
+    #[must_use]
+    pub const fn aliases(mut self, names: &'a [&'a str]) -> Self {
+        self.aliases = names;
+        self
+    }
+
+    /// Sets the minor version that requests carry, whatever they use.
+    #[must_use]
+    pub const fn sent_as(mut self, minor: u64) -> Self {
+        self.send = Some(minor);
+        self
+    }
+
+    /// Says that servers ignore arguments that they do not know.
+    #[must_use]
+    pub const fn ignoring_extra(mut self) -> Self {
+        self.ignores_extra = true;
         self
     }
 

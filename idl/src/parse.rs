@@ -15,6 +15,7 @@ use syn::{
 };
 
 pub use attributes::{Entries, entries_of};
+pub use check::mentions;
 pub use errors::Errors;
 
 use self::attributes::docs;
@@ -43,6 +44,8 @@ pub struct Definition {
     pub namespace: Option<String>,
     /// Further namespaces that servers take requests from.
     pub legacy_namespaces: Vec<Option<String>>,
+    /// The version that requests carry whose method does not say, if not the lowest that has what they use.
+    pub send: Option<Since>,
     /// Where the runtime lives.
     pub runtime: Path,
     /// The methods that are understood.
@@ -72,14 +75,26 @@ pub struct MethodDefinition {
     pub ident: Ident,
     /// Its name on the wire.
     pub wire_name: String,
+    /// Further names that servers answer to.
+    pub aliases: Vec<String>,
     /// The version that added it.
     pub since: Since,
+    /// The version that requests carry, if not the lowest that has what they use.
+    pub send: Option<Since>,
+    /// Whether servers ignore arguments that they do not know.
+    pub ignores_extra: bool,
     /// Whether there is an answer, and from how many.
     pub kind: Kind,
     /// Whether a request has to name a host.
     pub host: bool,
+    /// Where the host is found, if arguments say it: an expression over them.
+    pub host_from: Option<Expr>,
+    /// Whether the client has a stub, too, that does not wait for the answer.
+    pub either: bool,
     /// Its own timeout: an expression of type `Duration`.
     pub timeout: Option<Timeout>,
+    /// How long its server may be silent: an expression of type `Duration`.
+    pub monitor: Option<Timeout>,
     /// Whether running it twice does no harm.
     pub idempotent: bool,
     /// When a server acknowledges it.
@@ -105,6 +120,10 @@ pub struct ArgumentDefinition {
     pub since: Option<Since>,
     /// What a server takes where a peer does not send it.
     pub default: Option<Default>,
+    /// Whether it only says where the request goes, and is not sent.
+    pub is_route: bool,
+    /// What a client sends always, without asking its caller.
+    pub constant: Option<Expr>,
 }
 
 /// A minor version of the interface's major, and where it is written.
@@ -116,7 +135,7 @@ pub struct Since {
     pub span: Span,
 }
 
-/// A method's timeout.
+/// A time that a method has.
 #[derive(Debug)]
 pub enum Timeout {
     /// Written as text, in nanoseconds.
@@ -143,6 +162,7 @@ impl Definition {
         let topic = entries.required_text("topic", "\"cinder-scheduler\"", ident.span(), errors);
         let version = entries.required_text("version", "\"1.0\"", ident.span(), errors);
         let (version, version_span) = check::interface_version(version, ident.span(), errors);
+        let send = check::version_of("send", entries.text("send", errors), &version, errors);
         let mut definition = Self {
             attrs: item.attrs.clone(),
             vis: item.vis.clone(),
@@ -154,6 +174,7 @@ impl Definition {
             exchange: check::named(entries.text("exchange", errors), "exchange", errors),
             namespace: check::named(entries.text("namespace", errors), "namespace", errors),
             legacy_namespaces: check::legacy_namespaces(entries.value("legacy_namespaces"), errors),
+            send,
             runtime: check::runtime(entries.value("crate"), errors),
             methods: Vec::new(),
             broken: Vec::new(),
@@ -195,11 +216,13 @@ impl Definition {
     ) -> MethodDefinition {
         let ident = method.sig.ident;
         let wire_name = check::wire_name(entries.text("name", errors), &ident, errors);
-        let since = check::since(entries.text("since", errors), &self.version, errors);
+        let since =
+            check::version_of("since", entries.text("since", errors), &self.version, errors);
         let since = since.unwrap_or(Since { minor: 0, span: ident.span() });
         let (fanout, cast) = (entries.flag("fanout", errors), entries.flag("cast", errors));
-        let host = entries.flag("host", errors);
+        let (host, host_from) = check::host(entries.value("host"), errors);
         check::addressing(fanout, host, &parts, errors);
+        let either = check::either(entries.flag("either", errors), fanout.or(cast), &parts, errors);
         let kind = match (fanout, cast, &parts.output) {
             (Some(_), ..) => Kind::Fanout,
             (None, Some(_), _) | (None, None, None) => Kind::Cast,
@@ -211,10 +234,16 @@ impl Definition {
             .collect();
         MethodDefinition {
             wire_name,
+            aliases: check::aliases(entries.value("alias"), errors),
             since,
+            send: check::version_of("send", entries.text("send", errors), &self.version, errors),
+            ignores_extra: check::extra(entries.text("extra", errors), errors),
             kind,
-            host: host.is_some(),
-            timeout: check::timeout(entries.value("timeout"), errors),
+            host: host.is_some() && host_from.is_none(),
+            host_from,
+            either,
+            timeout: check::time("timeout", entries.value("timeout"), errors),
+            monitor: check::monitor(entries.value("monitor"), kind, errors),
             idempotent: entries.flag("idempotent", errors).is_some(),
             ack: check::ack(entries.text("ack", errors), errors),
             context: parts.context,
@@ -234,11 +263,24 @@ impl Definition {
 
 /// What `#[rpc_api(…)]` takes.
 const INTERFACE_KNOWN: &[&str] =
-    &["topic", "version", "exchange", "namespace", "legacy_namespaces", "crate"];
+    &["topic", "version", "exchange", "namespace", "legacy_namespaces", "send", "crate"];
 
 /// What `#[rpc(…)]` takes.
-const METHOD_KNOWN: &[&str] =
-    &["since", "name", "fanout", "host", "cast", "timeout", "idempotent", "ack"];
+const METHOD_KNOWN: &[&str] = &[
+    "since",
+    "send",
+    "name",
+    "alias",
+    "fanout",
+    "host",
+    "cast",
+    "either",
+    "timeout",
+    "monitor",
+    "idempotent",
+    "ack",
+    "extra",
+];
 
 impl MethodDefinition {
     /// Returns what the method's documentation says.
@@ -254,12 +296,24 @@ impl MethodDefinition {
 
     /// Returns the arguments that every caller gives.
     pub fn positional(&self) -> impl Iterator<Item = &ArgumentDefinition> {
-        self.arguments.iter().filter(|argument| argument.since.is_none())
+        let given = self.arguments.iter().filter(|argument| argument.constant.is_none());
+        given.filter(|argument| argument.since.is_none())
     }
 
-    /// Returns the arguments that came later, with their version.
+    /// Returns the arguments that came later, with their version, and that a caller may give.
     pub fn later(&self) -> impl Iterator<Item = (&ArgumentDefinition, Since)> {
-        self.arguments.iter().filter_map(|argument| Some((argument, argument.since?)))
+        let given = self.arguments.iter().filter(|argument| argument.constant.is_none());
+        given.filter_map(|argument| Some((argument, argument.since?)))
+    }
+
+    /// Returns the arguments that are the same in each request, with their value.
+    pub fn constants(&self) -> impl Iterator<Item = (&ArgumentDefinition, &Expr)> {
+        self.arguments.iter().filter_map(|argument| Some((argument, argument.constant.as_ref()?)))
+    }
+
+    /// Returns the arguments that a request carries.
+    pub fn sent(&self) -> impl Iterator<Item = &ArgumentDefinition> {
+        self.arguments.iter().filter(|argument| !argument.is_route)
     }
 }
 

@@ -7,7 +7,7 @@ mod server;
 mod service;
 mod versions;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use rpc_idl::parse::{Definition, Errors, MethodDefinition, Since};
 use syn::{Attribute, Ident, ItemTrait, Type, Visibility, ext::IdentExt as _};
@@ -45,7 +45,7 @@ fn expand(definition: &Definition) -> TokenStream {
     let service = service::service(definition);
     let client = client::client(definition, &names);
     let later = definition.methods.iter().filter(|method| method.later().next().is_some());
-    let later = later.map(|method| later::request(definition, &names, method));
+    let later = later.map(|method| later::requests(definition, &names, method));
     let server = server::server(definition, &names);
     let module = data::module(definition, &names);
     let runtime = &definition.runtime;
@@ -82,10 +82,11 @@ impl Names {
         }
     }
 
-    /// The request type of a method that has later arguments.
-    fn later(definition: &Definition, method: &MethodDefinition) -> Ident {
+    /// The request type of a method that has later arguments, by whether its caller waits.
+    fn later(definition: &Definition, method: &MethodDefinition, waits: bool) -> Ident {
         let method_name = camel_case(&method.ident.unraw().to_string());
-        format_ident!("{}{method_name}", definition.ident.unraw(), span = method.ident.span())
+        let cast = if method.either && !waits { "Cast" } else { "" };
+        format_ident!("{}{method_name}{cast}", definition.ident.unraw(), span = method.ident.span())
     }
 }
 
@@ -152,6 +153,12 @@ fn inner_vis(definition: &Definition) -> TokenStream {
         }
         vis => quote!(#vis),
     }
+}
+
+/// In: a method. Out: the minor version that its requests carry, if it or the interface says one.
+fn sent_as(definition: &Definition, method: &MethodDefinition) -> Option<Literal> {
+    let send = method.send.or(definition.send)?;
+    Some(Literal::u64_unsuffixed(send.minor))
 }
 
 /// The attributes that whatever is generated for a method carries, without its documentation.

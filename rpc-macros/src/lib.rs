@@ -36,17 +36,24 @@ use proc_macro::TokenStream;
 /// | `exchange = "…"` | the control exchange; default: the transport's |
 /// | `namespace = "…"` | the namespace that requests carry; default: none |
 /// | `legacy_namespaces = ["…", None]` | further namespaces that its servers take requests from; `None` is having none |
+/// | `send = "3.0"` | the version that requests carry; default: the lowest that has what they use |
 /// | `crate = ::path` | where the runtime lives; default: `::rpc_runtime` |
 ///
 /// # On a method: `#[rpc(…)]`
 /// | Attribute | Meaning |
 /// |---|---|
 /// | `since = "3.8"` | the version that added it; default: `MAJOR.0` |
+/// | `send = "3.0"` | the version that its requests carry, whatever they use: what deployed servers expect |
 /// | `name = "…"` | its name on the wire |
+/// | `alias = "…"`, `alias = ["…", "…"]` | further names that its servers answer to |
 /// | `fanout` | always a cast to every server |
 /// | `host` | only on a client that names a host: `client.prepare().server(host)` |
+/// | `host = "backup.host"` | goes to the host that an expression over the arguments says, unless the client names one |
 /// | `cast` | a cast although it returns something, so that a server can log its error |
+/// | `either` | a call, and a cast by a second stub: `stop(…)` and `stop_cast(…)` |
 /// | `timeout = "5s"` | its own default timeout: `ms`, `s`, `m` or `h`, or a path to a `Duration` read at each call |
+/// | `monitor = "60s"` | its own default for `prepare().monitor(…)`: how long its server may be silent |
+/// | `extra = "ignore"` | its servers ignore arguments that they do not know; default: `"refuse"` |
 /// | `idempotent` | may be sent again after a lost connection left open whether it ran |
 /// | `ack = "late"` | acknowledged after it has run: it runs at least once; default: `"early"`, at most once |
 ///
@@ -56,6 +63,8 @@ use proc_macro::TokenStream;
 /// | `since = "3.10"` | the version that added it: a setter of the request instead of a parameter |
 /// | `name = "…"` | its name on the wire |
 /// | `default`, `default = expr` | what a server takes where a peer does not send it |
+/// | `route` | only there for the method's `host = "…"`: not sent, and not among the server's arguments |
+/// | `constant = expr` | always sent with this value, and no parameter of the stub; with `since`, only from that cap on |
 #[proc_macro_attribute]
 pub fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::rpc_api(attribute.into(), item.into()).into()

@@ -76,15 +76,19 @@ impl Options {
     }
 
     fn to_one(&self) -> Route {
-        let routing_key = match &self.host {
-            Some(host) => format!("{}.{host}", self.topic).into(),
-            None => Arc::clone(&self.topic),
-        };
-        Route {
-            exchange: Exchange::Topic(Arc::clone(&self.exchange)),
-            routing_key,
-            mandatory: self.mandatory,
+        match &self.host {
+            Some(host) => self.to_host(host),
+            None => self.to_queue(Arc::clone(&self.topic)),
         }
+    }
+
+    fn to_host(&self, host: &str) -> Route {
+        self.to_queue(format!("{}.{host}", self.topic).into())
+    }
+
+    fn to_queue(&self, routing_key: Arc<str>) -> Route {
+        let exchange = Exchange::Topic(Arc::clone(&self.exchange));
+        Route { exchange, routing_key, mandatory: self.mandatory }
     }
 
     /// The exchange has no control exchange in its name, and the routing key is empty (wire: section 0).
@@ -178,8 +182,11 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
             method,
             writer: RequestWriter::new(method),
             needed: Version::new(A::INTERFACE.version.major(), 0),
+            sent_as: None,
             fanout: false,
+            host: None,
             timeout: None,
+            monitor: None,
             retry: Retry::Unsent,
             error: None,
         }
@@ -256,9 +263,9 @@ impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
 
     /// Watches the server (`call_monitor_timeout`): a call fails with [`CallError::HeartbeatLost`] once its server has
     /// given no sign of life for `silence`, however long its timeout. Servers give one at least every half of that.
-    /// Zero turns it off. Default: the server's silence means nothing.
+    /// Zero turns it off. Default: the method's own `monitor`, else the server's silence means nothing.
     pub fn monitor(self, silence: Duration) -> Self {
-        self.with(|options| options.monitor = Some(silence).filter(|silence| !silence.is_zero()))
+        self.with(|options| options.monitor = Some(silence))
     }
 
     /// Whether the broker has to have a queue for the request, so that one which nobody would get fails with
@@ -306,8 +313,13 @@ pub struct Request {
     writer: RequestWriter,
     /// The lowest version that has the method and every argument set so far.
     needed: Version,
+    /// The version that the message carries. `None`: the one that is needed.
+    sent_as: Option<Version>,
     fanout: bool,
+    /// The host that the arguments say.
+    host: Option<Arc<str>>,
     timeout: Option<Duration>,
+    monitor: Option<Duration>,
     retry: Retry,
     error: Option<CallError>,
 }
@@ -316,6 +328,18 @@ impl Request {
     /// Says that the method came with this minor version.
     pub fn since(mut self, minor: u64) -> Self {
         self.needed = Version::new(self.needed.major(), minor);
+        self
+    }
+
+    /// Says that the message carries this minor version, whatever is needed: what deployed servers expect.
+    pub fn sent_as(mut self, minor: u64) -> Self {
+        self.sent_as = Some(Version::new(self.needed.major(), minor));
+        self
+    }
+
+    /// Sets how long the method's server may be silent. Zero: as long as it likes.
+    pub fn monitor(mut self, silence: Duration) -> Self {
+        self.monitor = Some(silence);
         self
     }
 
@@ -328,6 +352,15 @@ impl Request {
     /// Sends the request to every server, whatever the client's target.
     pub fn fanout(mut self) -> Self {
         self.fanout = true;
+        self
+    }
+
+    /// Addresses the host that an argument says, unless the client names one itself.
+    pub fn to_host(mut self, host: Option<Arc<str>>) -> Self {
+        if host.is_none() && self.options.host.is_none() && !self.options.fanout {
+            self.error.get_or_insert(CallError::MissingHost { method: self.method });
+        }
+        self.host = host;
         self
     }
 
@@ -403,6 +436,12 @@ impl LaterRequest {
         if self.request.options.cap.allows(&needed) { self.arg(name, minor, value) } else { self }
     }
 
+    /// Writes an argument that every request has.
+    pub fn always<V: Serialize>(mut self, name: &'static str, value: V) -> Self {
+        self.request = self.request.arg(name, value);
+        self
+    }
+
     /// Makes it a call.
     pub fn call<R, const IS_RESULT: bool>(self) -> Call<R, IS_RESULT> {
         let msg_id = Uuid::new_v4();
@@ -433,20 +472,27 @@ impl LaterRequest {
             });
         }
         let unique_id = Uuid::new_v4();
+        let monitor = options.monitor.or(request.monitor);
+        let monitor = monitor.filter(|silence| msg_id.is_some() && !silence.is_zero());
         let tail = Tail {
             namespace: options.namespace.as_deref(),
-            version: options.versioned.then_some(&request.needed),
+            version: options
+                .versioned
+                .then_some(request.sent_as.as_ref().unwrap_or(&request.needed)),
             call: msg_id.map(|id| (id, request.transport.replies().queue())),
-            monitor: options.monitor,
+            monitor,
             unique_id,
             context: &context,
         };
         let body = request.writer.finish(&tail).map_err(CallError::Encode)?;
-        let route = if request.fanout { options.to_every_host() } else { options.route.clone() };
+        let route = match request.host {
+            _ if request.fanout => options.to_every_host(),
+            Some(host) if options.host.is_none() && !options.fanout => options.to_host(&host),
+            _ => options.route.clone(),
+        };
         let timeout =
             options.timeout.or(request.timeout).unwrap_or_else(|| request.transport.timeout());
         let retry = options.retry.unwrap_or(request.retry);
-        let monitor = options.monitor.filter(|_| msg_id.is_some());
         Ok(Ready {
             transport: request.transport,
             method: request.method,

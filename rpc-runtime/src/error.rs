@@ -79,6 +79,12 @@ pub enum CallError<E = Infallible> {
         /// The client's version cap.
         cap: Version,
     },
+    /// The method goes to the host that its arguments say, and they say none. The request was not sent.
+    #[error("the arguments of `{method}` say no host to send it to")]
+    MissingHost {
+        /// The method.
+        method: &'static str,
+    },
     /// An argument or the context has no form in JSON. The request was not sent.
     #[error("the request cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -101,6 +107,7 @@ impl<E> CallError<E> {
             Self::Unroutable { .. }
             | Self::Unavailable(_)
             | Self::VersionCap { .. }
+            | Self::MissingHost { .. }
             | Self::Encode(_) => false,
         }
     }
@@ -121,6 +128,7 @@ impl CallError {
             Self::Refused => CallError::Refused,
             Self::Unavailable(error) => CallError::Unavailable(error),
             Self::VersionCap { what, needed, cap } => CallError::VersionCap { what, needed, cap },
+            Self::MissingHost { method } => CallError::MissingHost { method },
             Self::Encode(error) => CallError::Encode(error),
             Self::Decode(error) => CallError::Decode(error),
         }

@@ -6,6 +6,7 @@ mod deadlines;
 mod delivery;
 mod failures;
 mod known_bugs;
+mod language;
 mod objects;
 mod observed;
 mod pasted;

@@ -142,8 +142,8 @@ pub trait Scheduler {
         #[arg(default)] filters: Option<Dictionary>,
     ) -> Result<Vec<Pool>, SchedulerError>;
 
-    /// Tells every scheduler what a service can do.
-    #[rpc(fanout)]
+    /// Tells every scheduler what a service can do. Schedulers take whatever they are told.
+    #[rpc(fanout, extra = "ignore")]
     async fn update_service_capabilities(
         &self,
         ctx: Context,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::{Expr, ExprLit, Ident, ItemTrait, Lit, LitStr, Path, Type, ext::IdentExt as _};
 
@@ -10,7 +10,7 @@ use super::{
     ArgumentDefinition, Default, Definition, Errors, MethodDefinition, Since, Timeout,
     signature::{Argument, Parts},
 };
-use crate::{Ack, Version};
+use crate::{Ack, Kind, Version};
 
 /// What a generated client has already.
 const RESERVED: &[&str] = &[
@@ -80,8 +80,9 @@ pub(crate) fn interface_version(
     (version, text.span())
 }
 
-/// Reads a `since`. One that is wrong counts as not given.
-pub(crate) fn since(
+/// Reads a version of the interface's, such as `since`. One that is wrong counts as not given.
+pub(crate) fn version_of(
+    name: &str,
     text: Option<LitStr>,
     interface: &Version,
     errors: &mut Errors,
@@ -95,7 +96,7 @@ pub(crate) fn since(
         let value = text.value();
         errors.at(
             &text,
-            format!("since = \"{value}\" has another major version than the interface, which is {interface}: a new major version is a new trait"),
+            format!("{name} = \"{value}\" has another major version than the interface, which is {interface}: a new major version is a new trait"),
         );
         return None;
     }
@@ -103,7 +104,7 @@ pub(crate) fn since(
         let value = text.value();
         errors.at(
             &text,
-            format!("since = \"{value}\" is newer than the interface, which is {interface}: raise `version` in `#[rpc_api]`"),
+            format!("{name} = \"{value}\" is newer than the interface, which is {interface}: raise `version` in `#[rpc_api]`"),
         );
         return None;
     }
@@ -227,6 +228,55 @@ pub(crate) fn wire_name(text: Option<LitStr>, ident: &Ident, errors: &mut Errors
     value
 }
 
+/// Reads `host`, or `host = "…"` with an expression over the arguments. Returns where it is written, and the expression.
+pub(crate) fn host(
+    entry: Option<(Ident, Option<Expr>)>,
+    errors: &mut Errors,
+) -> (Option<Span>, Option<Expr>) {
+    const FORM: &str = "write `host` for a host that the client names, or `host = \"argument.field\"` for one that an argument says";
+    let Some((name, value)) = entry else { return (None, None) };
+    let text = match value {
+        None => return (Some(name.span()), None),
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => text,
+        Some(other) => {
+            errors.at(&other, FORM);
+            return (None, None);
+        }
+    };
+    match text.parse::<Expr>() {
+        Ok(expr) => (Some(name.span()), Some(expr)),
+        Err(_) => {
+            errors.at(&text, FORM);
+            (None, None)
+        }
+    }
+}
+
+/// Checks a method that a caller may wait for or not.
+pub(crate) fn either(
+    either: Option<Span>,
+    other: Option<Span>,
+    parts: &Parts,
+    errors: &mut Errors,
+) -> bool {
+    let Some(span) = either else { return false };
+    if other.is_some() {
+        errors.under(
+            span,
+            "`either` makes a call and a cast of a method: take `cast` or `fanout` away",
+        );
+        return false;
+    }
+    if parts.output.is_none() {
+        errors.under(
+            span,
+            "`either` is for a method with an answer: write what it returns, `-> ()` if nothing",
+        );
+        return false;
+    }
+    true
+}
+
 /// Checks that a method's target makes sense.
 pub(crate) fn addressing(
     fanout: Option<Span>,
@@ -243,8 +293,64 @@ pub(crate) fn addressing(
     }
 }
 
-/// Reads a method's timeout.
-pub(crate) fn timeout(
+/// Reads how long a method's server may be silent.
+pub(crate) fn monitor(
+    value: Option<(Ident, Option<Expr>)>,
+    kind: Kind,
+    errors: &mut Errors,
+) -> Option<Timeout> {
+    let name = value.as_ref().map(|(name, _)| name.clone())?;
+    if kind != Kind::Call {
+        errors.at(&name, "`monitor` is for calls: nobody waits for a cast to end");
+        return None;
+    }
+    time("monitor", value, errors)
+}
+
+/// Reads whether unknown arguments are ignored.
+pub(crate) fn extra(text: Option<LitStr>, errors: &mut Errors) -> bool {
+    let Some(text) = text else { return false };
+    match text.value().as_str() {
+        "ignore" => return true,
+        "refuse" => {}
+        other => errors.at(
+            &text,
+            format!(
+                "`{other}` is nothing to do with extra arguments: write \"ignore\" or \"refuse\""
+            ),
+        ),
+    }
+    false
+}
+
+/// Reads `alias = "…"` or `alias = ["…", "…"]`.
+pub(crate) fn aliases(entry: Option<(Ident, Option<Expr>)>, errors: &mut Errors) -> Vec<String> {
+    const FORM: &str =
+        "write `alias = \"old_name\"`, or a list of names: `alias = [\"older\", \"oldest\"]`";
+    let Some((name, value)) = entry else { return Vec::new() };
+    let texts = match value {
+        Some(Expr::Array(list)) => list.elems.into_iter().collect(),
+        Some(one) => vec![one],
+        None => {
+            errors.at(&name, FORM);
+            Vec::new()
+        }
+    };
+    let mut aliases = Vec::new();
+    for text in texts {
+        match text {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                aliases.push(wire_name(Some(text), &name, errors));
+            }
+            other => errors.at(&other, FORM),
+        }
+    }
+    aliases
+}
+
+/// Reads a time that a method has.
+pub(crate) fn time(
+    what: &str,
     value: Option<(Ident, Option<Expr>)>,
     errors: &mut Errors,
 ) -> Option<Timeout> {
@@ -264,11 +370,12 @@ pub(crate) fn timeout(
             Some(Timeout::Expr(expr))
         }
         Some(other) => {
-            errors.at(&other, "`timeout` is a text such as \"5s\", or a path to a `Duration`");
+            let message = format!("`{what}` is a text such as \"5s\", or a path to a `Duration`");
+            errors.at(&other, message);
             None
         }
         None => {
-            errors.at(&name, "`timeout` needs a value: write `timeout = \"5s\"`");
+            errors.at(&name, format!("`{what}` needs a value: write `{what} = \"5s\"`"));
             None
         }
     }
@@ -321,7 +428,10 @@ pub(crate) fn argument(
         Some((_, None)) => Some(Default::OfType),
         Some((_, Some(expr))) => Some(Default::Expr(expr)),
     };
-    let since = since(entries.text("since", errors), interface, errors);
+    let since = version_of("since", entries.text("since", errors), interface, errors);
+    let is_route = route(entries.flag("route", errors), since, default.is_some(), errors);
+    let since = since.filter(|_| !is_route);
+    let constant = constant(entries.value("constant"), is_route, errors);
     if let Some(since) = since {
         if since.minor < method.minor {
             let major = interface.major();
@@ -341,7 +451,35 @@ pub(crate) fn argument(
     }
     // What came with the method itself is an argument like any other.
     let since = since.filter(|since| since.minor > method.minor);
-    ArgumentDefinition { ident, wire_name, ty, since, default }
+    ArgumentDefinition { ident, wire_name, ty, since, default, is_route, constant }
+}
+
+/// Checks an argument that is not sent.
+fn route(route: Option<Span>, since: Option<Since>, default: bool, errors: &mut Errors) -> bool {
+    let Some(span) = route else { return false };
+    if since.is_some() || default {
+        errors.under(
+            span,
+            "a `route` is not sent, so it has neither `since` nor `default`: keep one",
+        );
+    }
+    true
+}
+
+/// Reads the value of an argument that is always the same.
+fn constant(
+    entry: Option<(Ident, Option<Expr>)>,
+    is_route: bool,
+    errors: &mut Errors,
+) -> Option<Expr> {
+    let (name, value) = entry?;
+    if value.is_none() {
+        errors.at(&name, "`constant` needs a value: write `constant = true`");
+    } else if is_route {
+        errors.at(&name, "a `route` is not sent, and a `constant` always is: keep one");
+        return None;
+    }
+    value
 }
 
 /// Whether a type is written as an `Option`. An alias of one needs `default`, as every other type does.
@@ -360,13 +498,57 @@ pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
     for method in &definition.methods {
         // Two methods of which `#[cfg]` keeps one may share a name.
         let conditional = method.attrs_named(&["cfg"]).next().is_some();
-        if !conditional && let Some(other) = names.insert(method.wire_name.clone(), &method.ident) {
-            let name = &method.wire_name;
-            errors.at(&method.ident, format!("`{name}` is the wire name of `{other}` already: give one a `name = \"…\"` of its own"));
+        for name in std::iter::once(&method.wire_name).chain(&method.aliases) {
+            if !conditional && let Some(other) = names.insert(name.clone(), &method.ident) {
+                errors.at(&method.ident, format!("`{name}` is the wire name of `{other}` already: give one a `name = \"…\"` of its own"));
+            }
         }
         reserved(&method.ident, RESERVED, errors);
     }
     definition.methods.iter_mut().for_each(|method| arguments(method, errors));
+    definition.methods.iter_mut().for_each(|method| routes(method, errors));
+    casts(definition, errors);
+}
+
+/// Checks that whatever is there to route by is used for it.
+fn routes(method: &mut MethodDefinition, errors: &mut Errors) {
+    let host = method.host_from.as_ref();
+    for argument in method.arguments.iter_mut().filter(|argument| argument.is_route) {
+        let name = argument.ident.unraw();
+        if !host.is_some_and(|host| mentions(host.to_token_stream(), &argument.ident)) {
+            // Then it is an argument like any other.
+            argument.is_route = false;
+            errors.at(
+                &argument.ident,
+                format!(
+                    "nothing routes by `{name}`: write `#[rpc(host = \"{name}\")]` on the method"
+                ),
+            );
+        }
+    }
+}
+
+/// Whether an expression has a name in it.
+#[must_use]
+pub fn mentions(tokens: TokenStream, ident: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(other) => other == *ident,
+        TokenTree::Group(group) => mentions(group.stream(), ident),
+        _ => false,
+    })
+}
+
+/// Checks that the stubs which do not wait meet no method.
+fn casts(definition: &mut Definition, errors: &mut Errors) {
+    let names: Vec<_> = definition.methods.iter().map(|method| method.ident.clone()).collect();
+    for method in definition.methods.iter_mut().filter(|method| method.either) {
+        let cast = format!("{}_cast", method.ident.unraw());
+        if let Some(other) = names.iter().find(|other| **other == cast) {
+            let name = method.ident.unraw();
+            method.either = false;
+            errors.at(other, format!("`{name}` is `either`, so the client has a `{cast}` of its own: choose another name"));
+        }
+    }
 }
 
 /// Checks that a method is not called as the function that makes a client, beside which it could not even stand.

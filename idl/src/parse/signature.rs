@@ -18,6 +18,9 @@ pub(crate) struct Parts {
     pub(crate) output: Option<Type>,
 }
 
+/// What `#[arg(…)]` takes.
+const ARGUMENT_KNOWN: &[&str] = &["since", "name", "default", "route", "constant"];
+
 /// An argument and the entries of its attribute.
 pub(crate) struct Argument {
     pub(crate) ident: Ident,
@@ -32,7 +35,7 @@ pub(crate) fn read(method: &mut TraitItemFn, errors: &mut Errors) -> Option<Part
     let mut arguments = Vec::new();
     for input in method.sig.inputs.iter_mut() {
         let FnArg::Typed(typed) = input else { continue };
-        let entries = entries_of("arg", &mut typed.attrs, &["since", "name", "default"], errors);
+        let entries = entries_of("arg", &mut typed.attrs, ARGUMENT_KNOWN, errors);
         for attr in &typed.attrs {
             errors.at(attr, "only `#[arg(…)]` may stand before an argument");
         }

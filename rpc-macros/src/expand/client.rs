@@ -1,15 +1,15 @@
 //! The client: a stub for each method.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use rpc_idl::{
     Kind,
-    parse::{BrokenMethod, Definition, MethodDefinition, Timeout},
+    parse::{ArgumentDefinition, BrokenMethod, Definition, MethodDefinition, Timeout, mentions},
 };
-use syn::{FnArg, ext::IdentExt as _};
+use syn::{FnArg, Ident, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{
-    Names, allow_many, at_least, doc, is_result, method_docs, own, passed_on, respan,
+    Names, allow_many, at_least, doc, is_result, method_docs, own, passed_on, respan, sent_as,
     versions::marker_name,
 };
 
@@ -23,7 +23,7 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
         definition.version
     ));
     let latest = marker_name(definition, definition.version.minor());
-    let stubs = definition.methods.iter().map(|method| stub(definition, names, method));
+    let stubs = definition.methods.iter().map(|method| stubs(definition, names, method));
     let broken = definition.broken.iter().filter(|method| !method.reserved);
     let broken = broken.map(|method| broken_stub(definition, method));
     let ties = ties(definition, names);
@@ -73,28 +73,47 @@ fn ties(definition: &Definition, names: &Names) -> TokenStream {
     }
 }
 
-/// In: a method. Out: the function that writes its request.
-fn stub(definition: &Definition, names: &Names, method: &MethodDefinition) -> TokenStream {
-    let (runtime, vis) = (&definition.runtime, &definition.vis);
-    let (ident, context, wire_name) = (&method.ident, &method.context.1, &method.wire_name);
+/// In: a method. Out: the functions that write its request.
+fn stubs(definition: &Definition, names: &Names, method: &MethodDefinition) -> TokenStream {
+    let waits = method.kind == Kind::Call;
+    let own = stub(definition, names, method, waits);
+    let cast = method.either.then(|| stub(definition, names, method, false));
+    quote!(#own #cast)
+}
+
+/// In: a method, and whether its caller waits. Out: the function that writes its request.
+fn stub(
+    definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
+    waits: bool,
+) -> TokenStream {
+    let vis = &definition.vis;
+    let (context, wire_name) = (&method.context.1, &method.wire_name);
+    let ident = stub_name(method, waits);
     let (docs, attrs, ctx) = (method_docs(definition, method), passed_on(method), own("ctx"));
-    let parameters = method.positional().map(|argument| {
-        let (name, ty) = (&argument.ident, &argument.ty);
-        quote!(, #name: impl #runtime::Arg<#ty>)
-    });
-    let options = options(method);
-    let arguments = method.positional().map(|argument| {
+    let parameters = method.positional().map(|argument| parameter(definition, method, argument));
+    let options = options(definition, method);
+    let sent = method.positional().filter(|argument| !argument.is_route);
+    let arguments = sent.map(|argument| {
         let (name, wire_name) = (&argument.ident, &argument.wire_name);
         quote!(.arg(#wire_name, #name))
     });
-    let (bounds, allow) = (bounds(definition, names, method), allow_many(method));
-    let request = quote!(self.0.request(#wire_name) #options #(#arguments)*);
+    let (bounds, allow) = (bounds(definition, names, method, waits), allow_many(method));
+    let (host, constants) = (host(definition, method), constants(method));
+    let request = quote!(self.0.request(#wire_name) #options #host #(#arguments)*);
+    let request = match method.later().next().is_some() || !constants.is_empty() {
+        true => quote!(#request.later(#ctx) #constants),
+        false => request,
+    };
     let (returns, body) = if method.later().next().is_some() {
-        let later = Names::later(definition, method);
-        (quote!(#later<C>), quote!(#later(#request.later(#ctx), ::core::marker::PhantomData)))
+        let later = Names::later(definition, method, waits);
+        (quote!(#later<C>), quote!(#later(#request, ::core::marker::PhantomData)))
     } else {
-        let end = if method.kind == Kind::Call { quote!(call) } else { quote!(cast) };
-        (ended(definition, method), quote!(#request.#end(#ctx)))
+        let end = if waits { quote!(call) } else { quote!(cast) };
+        // Where constants follow the context, it is written already.
+        let ctx = constants.is_empty().then_some(&ctx);
+        (ended(definition, method, waits), quote!(#request.#end(#ctx)))
     };
     quote! {
         #docs
@@ -104,6 +123,61 @@ fn stub(definition: &Definition, names: &Names, method: &MethodDefinition) -> To
             #body
         }
     }
+}
+
+/// Returns the name of a method's stub: the one that does not wait for an answer has another.
+fn stub_name(method: &MethodDefinition, waits: bool) -> Ident {
+    if method.either && !waits {
+        return format_ident!("{}_cast", method.ident.unraw(), span = method.ident.span());
+    }
+    method.ident.clone()
+}
+
+/// In: an argument that every caller gives. Out: the stub's parameter.
+fn parameter(
+    definition: &Definition,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+) -> TokenStream {
+    let (runtime, name, ty) = (&definition.runtime, &argument.ident, &argument.ty);
+    if argument.is_route {
+        return quote!(, #name: impl ::core::borrow::Borrow<#ty>);
+    }
+    // What the host is read from has to be looked at before it is written.
+    let looked_at = routed_by(method, argument).then(|| quote!(+ ::core::borrow::Borrow<#ty>));
+    quote!(, #name: impl #runtime::Arg<#ty> #looked_at)
+}
+
+fn routed_by(method: &MethodDefinition, argument: &ArgumentDefinition) -> bool {
+    method.host_from.as_ref().is_some_and(|host| mentions(host.to_token_stream(), &argument.ident))
+}
+
+/// In: a method. Out: what reads its request's host from the arguments.
+fn host(definition: &Definition, method: &MethodDefinition) -> Option<TokenStream> {
+    let (runtime, expr) = (&definition.runtime, method.host_from.as_ref()?);
+    let host = quote_spanned!(expr.span()=> #runtime::Host::host(&#expr));
+    let looks =
+        method.positional().filter(|argument| routed_by(method, argument)).map(|argument| {
+            let (name, ty) = (&argument.ident, &argument.ty);
+            quote!(let #name: &#ty = ::core::borrow::Borrow::borrow(&#name);)
+        });
+    Some(quote!(.to_host({ #(#looks)* #host })))
+}
+
+/// In: a method. Out: what writes the arguments that are always the same. Later ones are left out under older caps.
+fn constants(method: &MethodDefinition) -> TokenStream {
+    let constants = method.constants().map(|(argument, value)| {
+        let (name, ty) = (&argument.wire_name, &argument.ty);
+        let value = quote!({ let constant: #ty = #value; constant });
+        match argument.since {
+            None => quote!(.always(#name, #value)),
+            Some(since) => {
+                let minor = Literal::u64_unsuffixed(since.minor);
+                quote!(.arg_or_drop(#name, #minor, #value))
+            }
+        }
+    });
+    constants.collect()
 }
 
 /// In: a method with a mistake. Out: a function that takes anything, so that its callers do not hear of it again. The
@@ -131,10 +205,14 @@ fn broken_stub(definition: &Definition, method: &BrokenMethod) -> TokenStream {
 }
 
 /// In: a method. Out: the type that its caller awaits.
-pub(super) fn ended(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+pub(super) fn ended(
+    definition: &Definition,
+    method: &MethodDefinition,
+    waits: bool,
+) -> TokenStream {
     let runtime = &definition.runtime;
     match &method.output {
-        Some(output) if method.kind == Kind::Call => {
+        Some(output) if waits => {
             let is_result = is_result(definition, output);
             quote!(#runtime::Call<#output, #is_result>)
         }
@@ -143,23 +221,33 @@ pub(super) fn ended(definition: &Definition, method: &MethodDefinition) -> Token
 }
 
 /// In: a method. Out: what its attributes say about each request.
-fn options(method: &MethodDefinition) -> TokenStream {
+fn options(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let minor = Literal::u64_unsuffixed(method.since.minor);
     let since = (method.since.minor > 0).then(|| quote!(.since(#minor)));
-    let timeout = method.timeout.as_ref().map(|timeout| match timeout {
-        Timeout::Literal(nanoseconds) => {
-            quote!(.timeout(::core::time::Duration::from_nanos(#nanoseconds)))
-        }
-        Timeout::Expr(expr) => quote!(.timeout(#expr)),
-    });
+    let send = sent_as(definition, method).map(|minor| quote!(.sent_as(#minor)));
+    let timeout = method.timeout.as_ref().map(duration).map(|time| quote!(.timeout(#time)));
+    let monitor = method.monitor.as_ref().map(duration).map(|time| quote!(.monitor(#time)));
     let fanout = (method.kind == Kind::Fanout).then(|| quote!(.fanout()));
     let idempotent = method.idempotent.then(|| quote!(.idempotent()));
-    quote!(#since #timeout #fanout #idempotent)
+    quote!(#since #send #timeout #monitor #fanout #idempotent)
+}
+
+/// In: a time. Out: an expression of type `Duration`.
+fn duration(time: &Timeout) -> TokenStream {
+    match time {
+        Timeout::Literal(nanoseconds) => quote!(::core::time::Duration::from_nanos(#nanoseconds)),
+        Timeout::Expr(expr) => quote!(#expr),
+    }
 }
 
 /// In: a method. Out: what the client's cap and target have to be. The bound stands where the version is written, so
 /// that the compiler's note points there.
-fn bounds(definition: &Definition, names: &Names, method: &MethodDefinition) -> TokenStream {
+fn bounds(
+    definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
+    waits: bool,
+) -> TokenStream {
     let runtime = &definition.runtime;
     let cap = (method.since.minor > 0).then(|| {
         let at_least = at_least(definition, names, method.since);
@@ -168,8 +256,8 @@ fn bounds(definition: &Definition, names: &Names, method: &MethodDefinition) -> 
     let target = match method.kind {
         Kind::Fanout => Some(quote!(NotOneHost)),
         _ if method.host => Some(quote!(NamesHost)),
-        Kind::Call => Some(quote!(Answers)),
-        Kind::Cast => None,
+        _ if waits => Some(quote!(Answers)),
+        _ => None,
     };
     let target = target.map(|target| respan(quote!(T: #runtime::#target,), method.ident.span()));
     if cap.is_none() && target.is_none() { TokenStream::new() } else { quote!(where #cap #target) }

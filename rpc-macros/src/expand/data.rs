@@ -8,7 +8,7 @@ use rpc_idl::{
 };
 use syn::{Visibility, ext::IdentExt as _};
 
-use super::{Names, doc, inner_vis, is_deprecated, versions::versions};
+use super::{Names, doc, inner_vis, is_deprecated, sent_as, versions::versions};
 
 /// In: a definition. Out: the module. It names nothing outside of itself but the runtime, so that it can stand in a
 /// function, too.
@@ -22,7 +22,7 @@ pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
     let dead = (!matches!(vis, Visibility::Public(_))).then(|| quote!(#[allow(dead_code)]));
     let used = if definition.methods.is_empty() {
         quote!(Interface, Method, Pinned, Version)
-    } else if definition.methods.iter().all(|method| method.arguments.is_empty()) {
+    } else if definition.methods.iter().all(|method| method.sent().next().is_none()) {
         quote!(Interface, Kind, Method, Pinned, Version)
     } else {
         quote!(Interface, Kind, Method, Parameter as Arg, Pinned, Version)
@@ -54,7 +54,7 @@ fn interface(definition: &Definition) -> TokenStream {
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
     let major = Literal::u64_unsuffixed(definition.version.major());
     let minor = Literal::u64_unsuffixed(definition.version.minor());
-    let methods = definition.methods.iter().map(method);
+    let methods = definition.methods.iter().map(|one| method(definition, one));
     let inner = inner_vis(definition);
     quote! {
         /// The interface as data.
@@ -76,7 +76,7 @@ fn legacy_namespaces(definition: &Definition) -> Option<TokenStream> {
 }
 
 /// In: a method. Out: its data.
-fn method(method: &MethodDefinition) -> TokenStream {
+fn method(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let wire_name = &method.wire_name;
     let (docs, cfg) = (method.docs(), method.attrs_named(&["cfg"]));
     let minor = Literal::u64_unsuffixed(method.since.minor);
@@ -86,18 +86,22 @@ fn method(method: &MethodDefinition) -> TokenStream {
         Kind::Fanout => quote!(Fanout),
     };
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
+    let aliases = &method.aliases;
+    let aliases = (!aliases.is_empty()).then(|| quote!(.aliases(&[#(#aliases),*])));
+    let send = sent_as(definition, method).map(|minor| quote!(.sent_as(#minor)));
+    let extra = method.ignores_extra.then(|| quote!(.ignoring_extra()));
     let host = method.host.then(|| quote!(.for_one_host()));
     let late = (method.ack == Ack::Late).then(|| quote!(.acknowledged_late()));
     let idempotent = method.idempotent.then(|| quote!(.idempotent()));
     let deprecated = is_deprecated(method).then(|| quote!(.deprecated()));
-    let parameters = method.arguments.iter().map(|argument| parameter(method, argument));
-    let parameters = (!method.arguments.is_empty()).then(|| quote!(.args(&[#(#parameters),*])));
+    let parameters = method.sent().map(|argument| parameter(method, argument));
+    let parameters = method.sent().next().is_some().then(|| quote!(.args(&[#(#parameters),*])));
     let reply = method.output.as_ref().map(|output| type_name(&output.to_token_stream()));
     let reply = reply.map(|reply| quote!(.reply(#reply)));
     quote! {
         #(#cfg)*
         Method::new(#wire_name, #minor, Kind::#kind)
-            #docs #host #late #idempotent #deprecated #parameters #reply
+            #docs #aliases #send #extra #host #late #idempotent #deprecated #parameters #reply
     }
 }
 

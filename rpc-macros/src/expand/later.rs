@@ -10,14 +10,26 @@ use syn::ext::IdentExt as _;
 
 use super::{Names, at_least, client::ended, doc, passed_on};
 
-/// In: a method. Out: its request's type, with the setters.
-pub(super) fn request(
+/// In: a method. Out: its requests' types: two for a method that a caller may wait for or not.
+pub(super) fn requests(
     definition: &Definition,
     names: &Names,
     method: &MethodDefinition,
 ) -> TokenStream {
+    let own = request(definition, names, method, method.kind == Kind::Call);
+    let cast = method.either.then(|| request(definition, names, method, false));
+    quote!(#own #cast)
+}
+
+/// In: a method, and whether its caller waits. Out: its request's type, with the setters.
+fn request(
+    definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
+    waits: bool,
+) -> TokenStream {
     let (runtime, vis) = (&definition.runtime, &definition.vis);
-    let (request, client) = (Names::later(definition, method), &names.client);
+    let (request, client) = (Names::later(definition, method, waits), &names.client);
     let text = format!(
         "The request that [`{client}::{}`] makes: set what came in later versions, then await it.",
         method.ident.unraw()
@@ -29,10 +41,8 @@ pub(super) fn request(
     let allow = passed_on(method)
         .any(|attr| attr.path().is_ident("deprecated"))
         .then(|| quote!(#[allow(deprecated)]));
-    let (ended, end) = (
-        ended(definition, method),
-        if method.kind == Kind::Call { quote!(call) } else { quote!(cast) },
-    );
+    let (ended, end) =
+        (ended(definition, method, waits), if waits { quote!(call) } else { quote!(cast) });
     quote! {
         #docs
         #(#attrs)*

@@ -37,11 +37,11 @@ pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
 /// In: a method. Out: the arm that reads its arguments, runs it, and writes its reply.
 fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let (runtime, service, ident) = (&definition.runtime, &definition.ident, &method.ident);
-    let (wire_name, context) = (&method.wire_name, &method.context.1);
+    let (wire_name, aliases, context) = (&method.wire_name, &method.aliases, &method.context.1);
     let attrs = method.attrs_named(&["cfg"]);
     let (args, ctx) = (own("args"), own("ctx"));
-    let reads = method.arguments.iter().map(|argument| read(definition, argument));
-    let values = method.arguments.iter().map(local);
+    let reads = method.sent().map(|argument| read(definition, argument));
+    let values = method.sent().map(local);
     let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
     let run = quote!(#service::#ident(&self.0, #ctx #(, #values)*));
     let answer = match &method.output {
@@ -52,12 +52,13 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
         }
         None => quote!(#runtime::Reply::after(#run).await),
     };
+    let finish = (!method.ignores_extra).then(|| quote!(#args.finish()?;));
     quote! {
         #(#attrs)*
-        #wire_name => {
+        #wire_name #(| #aliases)* => {
             let #ctx = #args.context::<#context>()?;
             #(#reads)*
-            #args.finish()?;
+            #finish
             #allow
             #answer
         }

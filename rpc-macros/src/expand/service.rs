@@ -23,9 +23,9 @@ pub(super) fn service(definition: &Definition) -> TokenStream {
 
 /// In: a method. Out: its declaration.
 fn method(method: &MethodDefinition) -> TokenStream {
-    let MethodDefinition { attrs, ident, context: (ctx, context), arguments, output, .. } = method;
-    let names = arguments.iter().map(|argument| &argument.ident);
-    let types = arguments.iter().map(|argument| &argument.ty);
+    let MethodDefinition { attrs, ident, context: (ctx, context), output, .. } = method;
+    let names = method.sent().map(|argument| &argument.ident);
+    let types = method.sent().map(|argument| &argument.ty);
     let allow = allow_many(method);
     let output = output.as_ref().map_or_else(|| quote!(()), |output| quote!(#output));
     quote! {

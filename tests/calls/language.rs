@@ -1,0 +1,216 @@
+//! What attributes say beyond names and versions: aliases, fixed versions, hosts from arguments, constants, methods
+//! that a caller may wait for or not.
+
+use std::time::Duration;
+
+use rpc_runtime::{CallError, Context, rpc_api};
+use tests::{Log, eventually, on_every_transport, soon};
+
+use crate::probe::{ProbeServer, Recorder};
+
+/// A service of backups, as it is today.
+#[rpc_api(topic = "backups", version = "2.4", send = "2.0")]
+trait Backups {
+    /// Goes where the backup is.
+    #[rpc(host = "backup.host")]
+    async fn delete(&self, ctx: Context, backup: Backup) -> String;
+    /// Goes to a host that is not sent.
+    #[rpc(host = "backup_host")]
+    async fn restore(
+        &self,
+        ctx: Context,
+        #[arg(route)] backup_host: String,
+        id: String,
+        #[arg(since = "2.4")] is_new: Option<bool>,
+    ) -> String;
+    /// Was called otherwise.
+    #[rpc(alias = ["failover_host", "fail"])]
+    async fn failover(&self, ctx: Context) -> String;
+    /// Is told what its server does not need.
+    #[rpc(extra = "ignore")]
+    async fn report(&self, ctx: Context, host: String) -> String;
+    /// May be waited for.
+    #[rpc(either, since = "2.3")]
+    async fn stop(
+        &self,
+        ctx: Context,
+        id: String,
+        #[arg(since = "2.4")] force: Option<bool>,
+    ) -> u32;
+    /// Always says something, and something else since 2.2.
+    async fn device(
+        &self,
+        ctx: Context,
+        #[arg(constant = true)] objects: bool,
+        #[arg(since = "2.2", constant = Some("fast".to_owned()))] how: Option<String>,
+    ) -> String;
+    /// Travels as newer than it has to.
+    #[rpc(send = "2.4")]
+    async fn strict(&self, ctx: Context) -> u32;
+}
+
+/// Where a backup is.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Backup {
+    id: String,
+    host: Option<String>,
+}
+
+struct Server {
+    host: &'static str,
+    log: Log<String>,
+}
+
+impl Backups for Server {
+    async fn delete(&self, _: Context, backup: Backup) -> String {
+        format!("{} on {}", backup.id, self.host)
+    }
+
+    async fn restore(&self, _: Context, id: String, is_new: Option<bool>) -> String {
+        format!("{id} {is_new:?} on {}", self.host)
+    }
+
+    async fn failover(&self, _: Context) -> String {
+        "failed over".to_owned()
+    }
+
+    async fn report(&self, _: Context, host: String) -> String {
+        host
+    }
+
+    async fn stop(&self, _: Context, id: String, force: Option<bool>) -> u32 {
+        self.log.push(format!("{id} {force:?}"));
+        7
+    }
+
+    async fn device(&self, _: Context, objects: bool, how: Option<String>) -> String {
+        format!("{objects} {how:?}")
+    }
+
+    async fn strict(&self, _: Context) -> u32 {
+        1
+    }
+}
+
+/// The same service, as a client of long ago knows it.
+#[rpc_api(topic = "backups", version = "2.1")]
+trait OldBackups {
+    async fn failover_host(&self, ctx: Context) -> String;
+    async fn report(&self, ctx: Context, host: String, load: f64) -> String;
+}
+
+/// And as a server of long ago is it.
+#[rpc_api(topic = "backups", version = "2.0")]
+trait OldServer {
+    async fn device(&self, ctx: Context, objects: bool) -> String;
+    async fn strict(&self, ctx: Context) -> u32;
+    async fn stop(&self, ctx: Context, id: String) -> u32;
+}
+
+struct Old;
+
+impl OldServer for Old {
+    async fn device(&self, _: Context, objects: bool) -> String {
+        objects.to_string()
+    }
+
+    async fn strict(&self, _: Context) -> u32 {
+        0
+    }
+
+    async fn stop(&self, _: Context, _: String) -> u32 {
+        5
+    }
+}
+
+/// A client that watches its calls without being told.
+#[rpc_api(topic = "probe", version = "1.4")]
+trait Watchful {
+    #[rpc(monitor = "400ms", timeout = "30s")]
+    async fn nobody_answers(&self, ctx: Context) -> ();
+}
+
+on_every_transport! {
+    async fn a_request_goes_to_the_host_that_its_arguments_say(world: World) {
+        let transport = world.transport().await;
+        let server = |host| BackupsServer::new(Server { host, log: Log::default() });
+        let _first = world.serve(&transport, "h", server("h")).await;
+        let _second = world.serve(&transport, "i", server("i")).await;
+        let (client, ctx) = (world.client::<backups::Api>(&transport), Context::new());
+        for host in ["h", "i", "h", "i"] {
+            let backup = Backup { id: "b".to_owned(), host: Some(host.to_owned()) };
+            assert_eq!(client.delete(&ctx, &backup).await.expect("an answer"), format!("b on {host}"));
+            let restored = client.restore(&ctx, host.to_owned(), "b").is_new(true).await;
+            assert_eq!(restored.expect("an answer"), format!("b Some(true) on {host}"));
+        }
+        let nowhere = client.delete(&ctx, Backup::default()).await.expect_err("it says no host");
+        assert!(matches!(nowhere, CallError::MissingHost { method: "delete" }), "{nowhere:?}");
+        assert!(!nowhere.may_have_run());
+        // Who names a host means it.
+        let named = client.prepare().server("i").delete(&ctx, Backup::default()).await;
+        assert_eq!(named.expect("an answer"), " on i");
+    }
+
+    async fn a_server_answers_to_old_names_and_takes_more_than_it_knows(world: World) {
+        let transport = world.transport().await;
+        let server = BackupsServer::new(Server { host: "h", log: Log::default() });
+        let _server = world.serve(&transport, "h", server).await;
+        let (old, ctx) = (world.client::<old_backups::Api>(&transport), Context::new());
+        assert_eq!(old.failover_host(&ctx).await.expect("an answer"), "failed over");
+        assert_eq!(old.report(&ctx, "h", 0.5).await.expect("an answer"), "h");
+        let method = backups::INTERFACE.method("fail").expect("an alias");
+        assert_eq!((method.name, method.send, method.ignores_extra), ("failover", Some(0), false));
+    }
+
+    async fn a_caller_waits_or_does_not(world: World) {
+        let transport = world.transport().await;
+        let log = Log::default();
+        let server = BackupsServer::new(Server { host: "h", log: log.clone() });
+        let _server = world.serve(&transport, "h", server).await;
+        let (client, ctx) = (world.client::<backups::Api>(&transport), Context::new());
+        assert_eq!(client.stop(&ctx, "a").force(true).await.expect("an answer"), 7);
+        client.stop_cast(&ctx, "b").await.expect("confirmed");
+        client.stop_cast(&ctx, "c").force_or_drop(false).await.expect("confirmed");
+        eventually("all three", || log.len() == 3).await;
+        let mut ran = log.events();
+        ran.sort_unstable();
+        assert_eq!(ran, ["a Some(true)", "b None", "c Some(false)"]);
+    }
+
+    async fn constants_are_sent_and_versions_are_what_the_interface_says(world: World) {
+        let transport = world.transport().await;
+        let old_server = world.serve(&transport, "h", OldServerServer::new(Old)).await;
+        let (client, ctx) = (world.client::<backups::Api>(&transport), Context::new());
+        let old = client.version_cap::<backups::V2_0>();
+        assert_eq!(old.device(&ctx).await.expect("what it knows"), "true");
+        // Guarded by 2.3, and sent as 2.0: so the old server takes it.
+        assert_eq!(client.stop(&ctx, "a").await.expect("an answer"), 5);
+        let class = |ended: Result<u32, CallError>| match ended {
+            Err(CallError::Failure(failure)) => failure.class().to_owned(),
+            other => panic!("expected a failure, not {other:?}"),
+        };
+        assert_eq!(class(client.strict(&ctx).await), "UnsupportedVersion");
+        let unchecked = client.unchecked("2.2".parse().expect("a version"));
+        let error = unchecked.stop(&ctx, "a").await.expect_err("guarded by 2.3");
+        assert!(matches!(error, CallError::VersionCap { .. }), "{error:?}");
+
+        old_server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+        let server = BackupsServer::new(Server { host: "h", log: Log::default() });
+        let _server = world.serve(&transport, "h", server).await;
+        assert_eq!(client.device(&ctx).await.expect("an answer"), "true Some(\"fast\")");
+    }
+
+    async fn a_method_may_watch_its_server_by_itself(world: World) {
+        let transport = world.transport().await;
+        let probe = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default()));
+        // Bound, and never run: requests wait in its queue.
+        let _bound = probe.bind().await.expect("bound");
+        let client = world.client::<watchful::Api>(&transport);
+        let ended = soon("silence", client.nobody_answers(&Context::new())).await;
+        let waited = Duration::from_millis(400);
+        assert!(matches!(ended, Err(CallError::HeartbeatLost { waited: w }) if w == waited), "{ended:?}");
+        let hasty = client.prepare().monitor(Duration::ZERO).timeout(Duration::from_millis(500));
+        let ended = soon("the deadline", hasty.nobody_answers(&Context::new())).await;
+        assert!(matches!(ended, Err(CallError::DeadlineExceeded { .. })), "{ended:?}");
+    }
+}

@@ -1,0 +1,9 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "notes", version = "1.4")]
+pub trait Notes {
+    #[rpc(either, cast)]
+    async fn add(&self, ctx: Context, text: String) -> u32;
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "notes", version = "1.4")]
+pub trait Notes {
+    #[rpc(host = 5)]
+    async fn add(&self, ctx: Context, note: String);
+}
+
+fn main() {}
