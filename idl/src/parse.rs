@@ -89,6 +89,8 @@ pub struct MethodDefinition {
     pub host: bool,
     /// Where the host is found, if arguments say it: an expression over them.
     pub host_from: Option<Expr>,
+    /// What it was called under older caps, the oldest first.
+    pub before: Vec<Before>,
     /// Whether the client has a stub, too, that does not wait for the answer.
     pub either: bool,
     /// Its own timeout: an expression of type `Duration`.
@@ -120,10 +122,27 @@ pub struct ArgumentDefinition {
     pub since: Option<Since>,
     /// What a server takes where a peer does not send it.
     pub default: Option<Default>,
+    /// What it was under older caps, the oldest first.
+    pub before: Vec<Before>,
+    /// The version from which on it is not sent any more.
+    pub until: Option<Since>,
     /// Whether it only says where the request goes, and is not sent.
     pub is_route: bool,
     /// What a client sends always, without asking its caller.
     pub constant: Option<Expr>,
+}
+
+/// What a method or an argument was under caps below a version.
+#[derive(Debug)]
+pub struct Before {
+    /// The version from which on it is what it is now.
+    pub version: Since,
+    /// Its name on the wire then.
+    pub name: Option<String>,
+    /// The version that requests for it carried.
+    pub send: Option<Since>,
+    /// What makes its old form of its present one.
+    pub with: Option<Path>,
 }
 
 /// A minor version of the interface's major, and where it is written.
@@ -241,6 +260,7 @@ impl Definition {
             kind,
             host: host.is_some() && host_from.is_none(),
             host_from,
+            before: check::before(&mut entries, &["name", "send"], &self.version, since, errors),
             either,
             timeout: check::time("timeout", entries.value("timeout"), errors),
             monitor: check::monitor(entries.value("monitor"), kind, errors),
@@ -270,6 +290,7 @@ const METHOD_KNOWN: &[&str] = &[
     "since",
     "send",
     "name",
+    "before",
     "alias",
     "fanout",
     "host",

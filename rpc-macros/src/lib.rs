@@ -45,6 +45,7 @@ use proc_macro::TokenStream;
 /// | `since = "3.8"` | the version that added it; default: `MAJOR.0` |
 /// | `send = "3.0"` | the version that its requests carry, whatever they use: what deployed servers expect |
 /// | `name = "…"` | its name on the wire |
+/// | `before("3.3", name = "…", send = "3.0")` | under a cap below 3.3 it goes by its old name, with that version; servers take both; may be repeated |
 /// | `alias = "…"`, `alias = ["…", "…"]` | further names that its servers answer to |
 /// | `fanout` | always a cast to every server |
 /// | `host` | only on a client that names a host: `client.prepare().server(host)` |
@@ -63,6 +64,8 @@ use proc_macro::TokenStream;
 /// | `since = "3.10"` | the version that added it: a setter of the request instead of a parameter |
 /// | `name = "…"` | its name on the wire |
 /// | `default`, `default = expr` | what a server takes where a peer does not send it |
+/// | `before("3.5", name = "…", with = path)` | under a cap below 3.5 it has its old name, and the form that `fn(&T) -> U` makes of it; servers take the old name, too; may be repeated |
+/// | `until = "3.6"`, `value = expr` | not sent any more from that cap on; with `value`, its caller is not asked |
 /// | `route` | only there for the method's `host = "…"`: not sent, and not among the server's arguments |
 /// | `constant = expr` | always sent with this value, and no parameter of the stub; with `since`, only from that cap on |
 #[proc_macro_attribute]

@@ -144,6 +144,16 @@ impl<'a> Args<'a> {
         self.take_or(name, T::default)
     }
 
+    /// Takes the argument `old` for `name`, if an older peer sent that.
+    pub fn rename(&mut self, old: &str, name: &'a str) {
+        if self.values.iter().any(|(key, _)| key == name) {
+            return;
+        }
+        for (key, _) in self.values.iter_mut().filter(|(key, _)| key == old) {
+            *key = Cow::Borrowed(name);
+        }
+    }
+
     /// Refuses what nobody took.
     ///
     /// # Errors

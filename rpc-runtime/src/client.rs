@@ -176,13 +176,28 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
 
     /// Starts a request. Generated stubs call this.
     pub fn request(&self, method: &'static str) -> Request {
+        self.request_before(method, &[])
+    }
+
+    /// Starts a request for a method that was called otherwise before some minor versions, which come the oldest first,
+    /// each with the version that its requests carried.
+    pub fn request_before(
+        &self,
+        method: &'static str,
+        before: &[(u64, &'static str, Option<u64>)],
+    ) -> Request {
+        let version = |minor| Version::new(A::INTERFACE.version.major(), minor);
+        let old = before.iter().find(|(minor, ..)| !self.options.cap.allows(&version(*minor)));
+        let (name, sent_as) = old.map_or((method, None), |(_, name, sent_as)| (*name, *sent_as));
+        let newest =
+            before.iter().take_while(|(minor, ..)| self.options.cap.allows(&version(*minor)));
         Request {
             transport: self.transport.clone(),
             options: Arc::clone(&self.options),
             method,
-            writer: RequestWriter::new(method),
-            needed: Version::new(A::INTERFACE.version.major(), 0),
-            sent_as: None,
+            writer: RequestWriter::new(name),
+            needed: version(newest.last().map_or(0, |(minor, ..)| *minor)),
+            sent_as: sent_as.map(version),
             fanout: false,
             host: None,
             timeout: None,
@@ -327,14 +342,34 @@ pub struct Request {
 impl Request {
     /// Says that the method came with this minor version.
     pub fn since(mut self, minor: u64) -> Self {
-        self.needed = Version::new(self.needed.major(), minor);
+        let since = Version::new(self.needed.major(), minor);
+        if since > self.needed {
+            self.needed = since;
+        }
         self
     }
 
     /// Says that the message carries this minor version, whatever is needed: what deployed servers expect.
     pub fn sent_as(mut self, minor: u64) -> Self {
-        self.sent_as = Some(Version::new(self.needed.major(), minor));
+        // What an old name was sent as counts more.
+        self.sent_as.get_or_insert_with(|| Version::new(self.needed.major(), minor));
         self
+    }
+
+    /// Whether the cap is older than this minor version, so that something has to be as it was before.
+    #[must_use]
+    pub fn is_before(&self, minor: u64) -> bool {
+        !self.options.cap.allows(&Version::new(self.needed.major(), minor))
+    }
+
+    /// Goes on with what `write` makes of it.
+    pub fn with(self, write: impl FnOnce(Self) -> Self) -> Self {
+        write(self)
+    }
+
+    /// Writes an argument in the form that it has since this minor version.
+    pub fn arg_since<V: Serialize>(self, name: &str, minor: u64, value: V) -> Self {
+        self.since(minor).arg(name, value)
     }
 
     /// Sets how long the method's server may be silent. Zero: as long as it likes.
@@ -436,10 +471,15 @@ impl LaterRequest {
         if self.request.options.cap.allows(&needed) { self.arg(name, minor, value) } else { self }
     }
 
-    /// Writes an argument that every request has.
-    pub fn always<V: Serialize>(mut self, name: &'static str, value: V) -> Self {
-        self.request = self.request.arg(name, value);
-        self
+    /// Whether the cap is older than this minor version, so that something has to be as it was before.
+    #[must_use]
+    pub fn is_before(&self, minor: u64) -> bool {
+        self.request.is_before(minor)
+    }
+
+    /// Goes on with what `write` makes of it.
+    pub fn with(self, write: impl FnOnce(Self) -> Self) -> Self {
+        write(self)
     }
 
     /// Makes it a call.

@@ -130,7 +130,171 @@ trait Watchful {
     async fn nobody_answers(&self, ctx: Context) -> ();
 }
 
+/// A service whose names and forms have changed.
+#[rpc_api(topic = "movers", version = "3.5")]
+trait Movers {
+    #[rpc(before("3.3", name = "migrate_to_host", send = "3.0"))]
+    async fn migrate(
+        &self,
+        ctx: Context,
+        id: String,
+        #[arg(before("3.3", name = "host"))] backend: String,
+        #[arg(before("3.2", with = Spec::flat))] spec: Spec,
+        #[arg(until = "3.4", value = None)] block: Option<bool>,
+        #[arg(until = "3.1")] legacy: Option<u8>,
+        #[arg(since = "3.1", before("3.5", name = "cluster_name"))] cluster: Option<String>,
+    ) -> String;
+}
+
+/// What a volume needs.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Spec {
+    #[serde(default)]
+    size: u64,
+}
+
+impl Spec {
+    /// What it was before 3.2.
+    fn flat(&self) -> u64 {
+        self.size
+    }
+}
+
+struct Moving;
+
+impl Movers for Moving {
+    async fn migrate(
+        &self,
+        _: Context,
+        id: String,
+        backend: String,
+        spec: Spec,
+        block: Option<bool>,
+        legacy: Option<u8>,
+        cluster: Option<String>,
+    ) -> String {
+        format!("{id} {backend} {} {block:?} {legacy:?} {cluster:?}", spec.size)
+    }
+}
+
+/// It, as servers were at 3.0, 3.2 and 3.4: other arguments are refused there.
+mod movers_of_old {
+    use rpc_runtime::{Context, rpc_api};
+
+    #[rpc_api(topic = "movers", version = "3.0")]
+    pub(super) trait First {
+        async fn migrate_to_host(
+            &self,
+            ctx: Context,
+            id: String,
+            host: String,
+            spec: u64,
+            block: Option<bool>,
+            legacy: u8,
+        ) -> String;
+    }
+
+    #[rpc_api(topic = "movers", version = "3.2")]
+    pub(super) trait Second {
+        async fn migrate_to_host(
+            &self,
+            ctx: Context,
+            id: String,
+            host: String,
+            spec: super::Spec,
+            block: Option<bool>,
+            #[arg(default)] cluster_name: Option<String>,
+        ) -> String;
+    }
+
+    #[rpc_api(topic = "movers", version = "3.4")]
+    pub(super) trait Third {
+        async fn migrate(
+            &self,
+            ctx: Context,
+            id: String,
+            backend: String,
+            spec: super::Spec,
+            #[arg(default)] cluster_name: Option<String>,
+        ) -> String;
+    }
+
+    pub(super) struct Old;
+
+    impl First for Old {
+        async fn migrate_to_host(
+            &self,
+            _: Context,
+            id: String,
+            host: String,
+            spec: u64,
+            block: Option<bool>,
+            legacy: u8,
+        ) -> String {
+            format!("first {id} {host} {spec} {block:?} {legacy}")
+        }
+    }
+
+    impl Second for Old {
+        async fn migrate_to_host(
+            &self,
+            _: Context,
+            id: String,
+            host: String,
+            spec: super::Spec,
+            block: Option<bool>,
+            cluster_name: Option<String>,
+        ) -> String {
+            format!("second {id} {host} {} {block:?} {cluster_name:?}", spec.size)
+        }
+    }
+
+    impl Third for Old {
+        async fn migrate(
+            &self,
+            _: Context,
+            id: String,
+            backend: String,
+            spec: super::Spec,
+            cluster_name: Option<String>,
+        ) -> String {
+            format!("third {id} {backend} {} {cluster_name:?}", spec.size)
+        }
+    }
+}
+
 on_every_transport! {
+    async fn what_has_changed_is_sent_as_the_cap_knows_it(world: World) {
+        use movers_of_old::{FirstServer, Old, SecondServer, ThirdServer};
+        let transport = world.transport().await;
+        let (client, ctx) = (world.client::<movers::Api>(&transport), Context::new());
+        let (spec, limit) = (Spec { size: 4 }, Duration::from_secs(10));
+
+        let server = world.serve(&transport, "h", FirstServer::new(Old)).await;
+        let first = client.version_cap::<movers::V3_0>();
+        let moved = first.migrate(&ctx, "v", "b", &spec, Some(9)).cluster_or_drop("c").await;
+        assert_eq!(moved.expect("what it knows"), "first v b 4 None 9");
+        server.shutdown(limit).await.expect("nothing runs");
+
+        let server = world.serve(&transport, "h", SecondServer::new(Old)).await;
+        let second = client.version_cap::<movers::V3_2>();
+        let moved = second.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
+        assert_eq!(moved.expect("what it knows"), "second v b 4 None Some(\"c\")");
+        server.shutdown(limit).await.expect("nothing runs");
+
+        let server = world.serve(&transport, "h", ThirdServer::new(Old)).await;
+        let third = client.negotiated("3.4".parse().expect("a version"));
+        let moved = third.migrate(&ctx, "v", "b", spec.clone(), None::<u8>).cluster_or_drop("c").await;
+        assert_eq!(moved.expect("what it knows"), "third v b 4 Some(\"c\")");
+        server.shutdown(limit).await.expect("nothing runs");
+
+        let _server = world.serve(&transport, "h", MoversServer::new(Moving)).await;
+        let moved = client.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
+        assert_eq!(moved.expect("all of it"), "v b 4 None None Some(\"c\")");
+        let moved = second.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
+        assert_eq!(moved.expect("a newer server knows old names"), "v b 4 None None Some(\"c\")");
+    }
+
     async fn a_request_goes_to_the_host_that_its_arguments_say(world: World) {
         let transport = world.transport().await;
         let server = |host| BackupsServer::new(Server { host, log: Log::default() });

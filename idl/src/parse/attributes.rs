@@ -34,6 +34,17 @@ impl Parse for Entry {
     }
 }
 
+/// Splits off the version that a list begins with.
+fn split_version(input: ParseStream<'_>) -> syn::Result<(LitStr, TokenStream)> {
+    let message = "it begins with a version: write `before(\"3.5\", name = \"old_name\")`";
+    let version =
+        input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), message))?;
+    if !input.is_empty() {
+        input.parse::<Token![,]>()?;
+    }
+    Ok((version, input.parse()?))
+}
+
 /// Takes the invisible parentheses away that a `macro_rules!` puts around what it was given.
 fn ungrouped(expr: Expr) -> Expr {
     match expr {
@@ -77,7 +88,7 @@ impl Entries {
                     &entry.name,
                     format!("unknown `{attribute}` attribute `{name}`: expected one of {known}"),
                 );
-            } else if self.list.iter().any(|other| other.name == entry.name) {
+            } else if name != "before" && self.list.iter().any(|other| other.name == entry.name) {
                 errors.at(&entry.name, format!("`{name}` is given twice: keep one"));
             } else {
                 self.list.push(entry);
@@ -141,6 +152,28 @@ impl Entries {
     /// Takes out where the runtime lives: `crate = ::path`. Default: `::rpc_runtime`.
     pub fn runtime(&mut self, errors: &mut Errors) -> Path {
         super::check::runtime(self.value("crate"), errors)
+    }
+
+    /// Takes out all lists of a name: `before("3.5", name = "host")`. Each is its version, and what follows that.
+    pub(crate) fn versioned_lists(
+        &mut self,
+        name: &'static str,
+        known: &'static [&'static str],
+        errors: &mut Errors,
+    ) -> Vec<(LitStr, Self)> {
+        let mut lists = Vec::new();
+        while let Some(entry) = self.take(name) {
+            let Some(Expr::Verbatim(group)) = &entry.value else {
+                errors.at(&entry.name, format!("`{name}` is a list: write `{name}(\"3.5\", …)`"));
+                continue;
+            };
+            let parsed = syn::parse2::<Group>(group.clone());
+            let parsed = parsed.and_then(|group| split_version.parse2(group.stream()));
+            if let Some((version, rest)) = errors.ok(parsed) {
+                lists.push((version, Self::parse(rest, name, known, errors)));
+            }
+        }
+        lists
     }
 
     /// Notes that nothing may be said here.

@@ -7,7 +7,8 @@ use quote::ToTokens as _;
 use syn::{Expr, ExprLit, Ident, ItemTrait, Lit, LitStr, Path, Type, ext::IdentExt as _};
 
 use super::{
-    ArgumentDefinition, Default, Definition, Errors, MethodDefinition, Since, Timeout,
+    ArgumentDefinition, Before, Default, Definition, Errors, MethodDefinition, Since, Timeout,
+    attributes::Entries,
     signature::{Argument, Parts},
 };
 use crate::{Ack, Kind, Version};
@@ -406,6 +407,61 @@ pub(crate) fn ack(text: Option<LitStr>, errors: &mut Errors) -> Ack {
     Ack::Early
 }
 
+/// Reads what something was under older caps, the oldest first.
+pub(crate) fn before(
+    entries: &mut Entries,
+    known: &'static [&'static str],
+    interface: &Version,
+    since: Since,
+    errors: &mut Errors,
+) -> Vec<Before> {
+    let mut all: Vec<Before> = Vec::new();
+    for (version, mut list) in entries.versioned_lists("before", known, errors) {
+        let text = version.clone();
+        let Some(version) = version_of("before", Some(version), interface, errors) else {
+            continue;
+        };
+        if version.minor <= since.minor {
+            let (value, major, own) = (text.value(), interface.major(), since.minor);
+            errors
+                .at(&text, format!("there is nothing before {value}: it came with {major}.{own}"));
+            continue;
+        }
+        if all.iter().any(|other| other.version.minor == version.minor) {
+            let value = text.value();
+            errors.at(&text, format!("what it was before {value} is said twice: keep one"));
+            continue;
+        }
+        let says_nothing = list.lacks("name") && list.lacks("with");
+        let name = list.text("name", errors);
+        let name =
+            name.map(|name| wire_name(Some(name.clone()), &Ident::new("_", name.span()), errors));
+        let send = version_of("send", list.text("send", errors), interface, errors);
+        let with = path("with", list.value("with"), errors);
+        if says_nothing {
+            errors.at(&text, "say what it was: write `before(\"3.5\", name = \"old_name\")`");
+        }
+        if name.is_none() && with.is_none() {
+            continue;
+        }
+        all.push(Before { version, name, send, with });
+    }
+    all.sort_by_key(|before| before.version.minor);
+    all
+}
+
+/// Reads a path to a function.
+fn path(what: &str, value: Option<(Ident, Option<Expr>)>, errors: &mut Errors) -> Option<Path> {
+    let (name, value) = value?;
+    match value {
+        Some(Expr::Path(path)) if path.qself.is_none() => return Some(path.path),
+        Some(other) => errors
+            .at(&other, format!("`{what}` is a path to a function: write `{what} = old_form`")),
+        None => errors.at(&name, format!("`{what}` needs a value: write `{what} = old_form`")),
+    }
+    None
+}
+
 /// Checks an argument.
 pub(crate) fn argument(
     argument: Argument,
@@ -431,7 +487,20 @@ pub(crate) fn argument(
     let since = version_of("since", entries.text("since", errors), interface, errors);
     let is_route = route(entries.flag("route", errors), since, default.is_some(), errors);
     let since = since.filter(|_| !is_route);
-    let constant = constant(entries.value("constant"), is_route, errors);
+    let (until, value) = until(&mut entries, interface, method, errors);
+    let constant = constant(entries.value("constant"), is_route, errors).or(value);
+    if let Some(until) = until
+        && default.is_none()
+        && !is_option(&ty)
+    {
+        let (major, minor) = (interface.major(), until.minor);
+        errors.at(
+            &ty,
+            format!("an argument that goes is an `Option`, or has a `default`: a client does not send it to servers of {major}.{minor} and newer"),
+        );
+    }
+    let came = since.unwrap_or(method);
+    let before = before(&mut entries, &["name", "with"], interface, came, errors);
     if let Some(since) = since {
         if since.minor < method.minor {
             let major = interface.major();
@@ -451,7 +520,41 @@ pub(crate) fn argument(
     }
     // What came with the method itself is an argument like any other.
     let since = since.filter(|since| since.minor > method.minor);
-    ArgumentDefinition { ident, wire_name, ty, since, default, is_route, constant }
+    ArgumentDefinition { ident, wire_name, ty, since, default, before, until, is_route, constant }
+}
+
+/// Reads until when an argument is sent, and what is sent then if its caller is not asked.
+fn until(
+    entries: &mut Entries,
+    interface: &Version,
+    method: Since,
+    errors: &mut Errors,
+) -> (Option<Since>, Option<Expr>) {
+    let value = entries.value("value");
+    let text = entries.text("until", errors);
+    let until = version_of("until", text.clone(), interface, errors);
+    if let (Some(until), Some(text)) = (until, &text)
+        && until.minor <= method.minor
+    {
+        let (major, own) = (interface.major(), method.minor);
+        errors.at(text, format!("it would never be sent: the method came with {major}.{own}"));
+        return (None, None);
+    }
+    match value {
+        Some((name, _)) if text.is_none() => {
+            errors.at(
+                &name,
+                "`value` goes with `until`: write `constant = …` for what is always sent",
+            );
+            (until, None)
+        }
+        Some((name, None)) => {
+            errors.at(&name, "`value` needs a value: write `value = None`");
+            (until, None)
+        }
+        Some((_, value)) => (until, value),
+        None => (until, None),
+    }
 }
 
 /// Checks an argument that is not sent.
@@ -498,7 +601,8 @@ pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
     for method in &definition.methods {
         // Two methods of which `#[cfg]` keeps one may share a name.
         let conditional = method.attrs_named(&["cfg"]).next().is_some();
-        for name in std::iter::once(&method.wire_name).chain(&method.aliases) {
+        let old = method.before.iter().filter_map(|before| before.name.as_ref());
+        for name in std::iter::once(&method.wire_name).chain(&method.aliases).chain(old) {
             if !conditional && let Some(other) = names.insert(name.clone(), &method.ident) {
                 errors.at(&method.ident, format!("`{name}` is the wire name of `{other}` already: give one a `name = \"…\"` of its own"));
             }
@@ -571,9 +675,12 @@ fn reserved(ident: &Ident, names: &[&str], errors: &mut Errors) -> bool {
 
 fn arguments(method: &mut MethodDefinition, errors: &mut Errors) {
     let mut names = BTreeMap::new();
-    for argument in &method.arguments {
-        if let Some(other) = names.insert(argument.wire_name.as_str(), &argument.ident) {
-            let name = &argument.wire_name;
+    let all = method.arguments.iter().flat_map(|argument| {
+        let old = argument.before.iter().filter_map(|before| before.name.as_ref());
+        std::iter::once(&argument.wire_name).chain(old).map(move |name| (name, argument))
+    });
+    for (name, argument) in all {
+        if let Some(other) = names.insert(name.as_str(), &argument.ident) {
             errors.at(
                 &argument.ident,
                 format!("`{name}` is the wire name of the argument `{other}` already: give one a `name = \"…\"` of its own"),

@@ -19,7 +19,8 @@ pub(crate) struct Parts {
 }
 
 /// What `#[arg(…)]` takes.
-const ARGUMENT_KNOWN: &[&str] = &["since", "name", "default", "route", "constant"];
+const ARGUMENT_KNOWN: &[&str] =
+    &["since", "until", "value", "name", "before", "default", "route", "constant"];
 
 /// An argument and the entries of its attribute.
 pub(crate) struct Argument {

@@ -89,19 +89,17 @@ fn stub(
     waits: bool,
 ) -> TokenStream {
     let vis = &definition.vis;
-    let (context, wire_name) = (&method.context.1, &method.wire_name);
+    let context = &method.context.1;
     let ident = stub_name(method, waits);
     let (docs, attrs, ctx) = (method_docs(definition, method), passed_on(method), own("ctx"));
     let parameters = method.positional().map(|argument| parameter(definition, method, argument));
     let options = options(definition, method);
     let sent = method.positional().filter(|argument| !argument.is_route);
-    let arguments = sent.map(|argument| {
-        let (name, wire_name) = (&argument.ident, &argument.wire_name);
-        quote!(.arg(#wire_name, #name))
-    });
+    let arguments = sent.map(written);
     let (bounds, allow) = (bounds(definition, names, method, waits), allow_many(method));
     let (host, constants) = (host(definition, method), constants(method));
-    let request = quote!(self.0.request(#wire_name) #options #host #(#arguments)*);
+    let begun = begun(method);
+    let request = quote!(self.0.#begun #options #host #(#arguments)*);
     let request = match method.later().next().is_some() || !constants.is_empty() {
         true => quote!(#request.later(#ctx) #constants),
         false => request,
@@ -125,6 +123,69 @@ fn stub(
     }
 }
 
+/// In: a method. Out: what begins its request, under the name that it has or had.
+fn begun(method: &MethodDefinition) -> TokenStream {
+    let wire_name = &method.wire_name;
+    if method.before.is_empty() {
+        return quote!(request(#wire_name));
+    }
+    let before = method.before.iter().map(|before| {
+        let (minor, name) = (Literal::u64_unsuffixed(before.version.minor), &before.name);
+        let sent_as = match &before.send {
+            Some(send) => {
+                let minor = Literal::u64_unsuffixed(send.minor);
+                quote!(::core::option::Option::Some(#minor))
+            }
+            None => quote!(::core::option::Option::None),
+        };
+        quote!((#minor, #name, #sent_as))
+    });
+    quote!(request_before(#wire_name, &[#(#before),*]))
+}
+
+/// In: an argument that every caller gives. Out: what writes it, in the form that the cap asks for.
+fn written(argument: &ArgumentDefinition) -> TokenStream {
+    let (wire_name, value) = (&argument.wire_name, argument.ident.to_token_stream());
+    if argument.before.is_empty() && argument.until.is_none() {
+        return quote!(.arg(#wire_name, #value));
+    }
+    forms(argument, &value, 0, &quote!(arg_since))
+}
+
+/// In: an argument that has changed or goes, its value, the minor version that it came with, and the function that
+/// writes it. Out: what writes it in the form that the cap asks for.
+pub(super) fn forms(
+    argument: &ArgumentDefinition,
+    value: &TokenStream,
+    came: u64,
+    write: &TokenStream,
+) -> TokenStream {
+    let (wire_name, request) = (&argument.wire_name, own("request"));
+    let newest = argument.before.last().map_or(came, |before| before.version.minor);
+    let newest = Literal::u64_unsuffixed(newest);
+    let mut writes = quote!(#request.#write(#wire_name, #newest, #value));
+    for (at, before) in argument.before.iter().enumerate().rev() {
+        let minor = Literal::u64_unsuffixed(before.version.minor);
+        let name = before.name.as_ref().unwrap_or(wire_name);
+        let old = match &before.with {
+            Some(with) => {
+                quote_spanned!(with.span()=> #with(::core::borrow::Borrow::borrow(&#value)))
+            }
+            None => value.clone(),
+        };
+        let older = at.checked_sub(1).map(|older| argument.before[older].version.minor);
+        let since = Literal::u64_unsuffixed(older.unwrap_or(came));
+        writes = quote! {
+            if #request.is_before(#minor) { #request.#write(#name, #since, #old) } else { #writes }
+        };
+    }
+    if let Some(until) = &argument.until {
+        let minor = Literal::u64_unsuffixed(until.minor);
+        writes = quote!(if #request.is_before(#minor) { #writes } else { #request });
+    }
+    quote!(.with(|#request| #writes))
+}
+
 /// Returns the name of a method's stub: the one that does not wait for an answer has another.
 fn stub_name(method: &MethodDefinition, waits: bool) -> Ident {
     if method.either && !waits {
@@ -144,7 +205,9 @@ fn parameter(
         return quote!(, #name: impl ::core::borrow::Borrow<#ty>);
     }
     // What the host is read from has to be looked at before it is written.
-    let looked_at = routed_by(method, argument).then(|| quote!(+ ::core::borrow::Borrow<#ty>));
+    let is_lowered = argument.before.iter().any(|before| before.with.is_some());
+    let looked_at =
+        (is_lowered || routed_by(method, argument)).then(|| quote!(+ ::core::borrow::Borrow<#ty>));
     quote!(, #name: impl #runtime::Arg<#ty> #looked_at)
 }
 
@@ -169,11 +232,13 @@ fn constants(method: &MethodDefinition) -> TokenStream {
     let constants = method.constants().map(|(argument, value)| {
         let (name, ty) = (&argument.wire_name, &argument.ty);
         let value = quote!({ let constant: #ty = #value; constant });
-        match argument.since {
-            None => quote!(.always(#name, #value)),
-            Some(since) => {
-                let minor = Literal::u64_unsuffixed(since.minor);
-                quote!(.arg_or_drop(#name, #minor, #value))
+        let minor = Literal::u64_unsuffixed(argument.since.map_or(0, |since| since.minor));
+        let write = quote!(.arg_or_drop(#name, #minor, #value));
+        match &argument.until {
+            None => write,
+            Some(until) => {
+                let (minor, request) = (Literal::u64_unsuffixed(until.minor), own("request"));
+                quote!(.with(|#request| if #request.is_before(#minor) { #request #write } else { #request }))
             }
         }
     });

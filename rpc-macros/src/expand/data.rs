@@ -86,7 +86,8 @@ fn method(definition: &Definition, method: &MethodDefinition) -> TokenStream {
         Kind::Fanout => quote!(Fanout),
     };
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
-    let aliases = &method.aliases;
+    let old = method.before.iter().filter_map(|before| before.name.as_ref());
+    let aliases: Vec<_> = method.aliases.iter().chain(old).collect();
     let aliases = (!aliases.is_empty()).then(|| quote!(.aliases(&[#(#aliases),*])));
     let send = sent_as(definition, method).map(|minor| quote!(.sent_as(#minor)));
     let extra = method.ignores_extra.then(|| quote!(.ignoring_extra()));
@@ -110,7 +111,8 @@ fn parameter(method: &MethodDefinition, argument: &ArgumentDefinition) -> TokenS
     let name = &argument.wire_name;
     let type_name = type_name(&argument.ty.to_token_stream());
     let minor = Literal::u64_unsuffixed(argument.since.unwrap_or(method.since).minor);
-    let required = argument.since.is_none() && argument.default.is_none();
+    let in_all = argument.since.is_none() && argument.until.is_none();
+    let required = in_all && argument.default.is_none();
     let optional = (!required).then(|| quote!(.optional()));
     quote!(Arg::new(#name, #minor, #type_name) #optional)
 }

@@ -8,7 +8,11 @@ use rpc_idl::{
 };
 use syn::ext::IdentExt as _;
 
-use super::{Names, at_least, client::ended, doc, passed_on};
+use super::{
+    Names, at_least,
+    client::{ended, forms},
+    doc, passed_on,
+};
 
 /// In: a method. Out: its requests' types: two for a method that a caller may wait for or not.
 pub(super) fn requests(
@@ -81,19 +85,33 @@ fn setters(
     let number = Literal::u64_unsuffixed(minor);
     let at_least = at_least(definition, names, since);
     let bound = quote_spanned!(since.span=> C: #at_least,);
+    let (is_lowered, value) =
+        (argument.before.iter().any(|before| before.with.is_some()), quote!(#ident));
+    let looked_at = is_lowered.then(|| quote!(+ ::core::borrow::Borrow<#ty>));
+    let (write, write_or_drop) = if argument.before.is_empty() && argument.until.is_none() {
+        (
+            quote!(.arg(#wire_name, #number, #ident)),
+            quote!(.arg_or_drop(#wire_name, #number, #ident)),
+        )
+    } else {
+        (
+            forms(argument, &value, minor, &quote!(arg)),
+            forms(argument, &value, minor, &quote!(arg_or_drop)),
+        )
+    };
     let set = doc(format!("Sets `{wire_name}`, which servers know since {major}.{minor}."));
     let drop = doc(format!(
         "Sets `{wire_name}` if the version cap allows {major}.{minor}, and leaves it out otherwise."
     ));
     quote! {
         #set
-        #vis fn #ident(self, #ident: impl #runtime::Arg<#ty>) -> Self where #bound {
-            Self(self.0.arg(#wire_name, #number, #ident), self.1)
+        #vis fn #ident(self, #ident: impl #runtime::Arg<#ty> #looked_at) -> Self where #bound {
+            Self(self.0 #write, self.1)
         }
 
         #drop
-        #vis fn #or_drop(self, #ident: impl #runtime::Arg<#ty>) -> Self {
-            Self(self.0.arg_or_drop(#wire_name, #number, #ident), self.1)
+        #vis fn #or_drop(self, #ident: impl #runtime::Arg<#ty> #looked_at) -> Self {
+            Self(self.0 #write_or_drop, self.1)
         }
     }
 }

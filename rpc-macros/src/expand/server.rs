@@ -40,6 +40,8 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let (wire_name, aliases, context) = (&method.wire_name, &method.aliases, &method.context.1);
     let attrs = method.attrs_named(&["cfg"]);
     let (args, ctx) = (own("args"), own("ctx"));
+    let old = method.before.iter().filter_map(|before| before.name.as_ref());
+    let renames = renames(method);
     let reads = method.sent().map(|argument| read(definition, argument));
     let values = method.sent().map(local);
     let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
@@ -55,14 +57,27 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let finish = (!method.ignores_extra).then(|| quote!(#args.finish()?;));
     quote! {
         #(#attrs)*
-        #wire_name #(| #aliases)* => {
+        #wire_name #(| #aliases)* #(| #old)* => {
             let #ctx = #args.context::<#context>()?;
+            #renames
             #(#reads)*
             #finish
             #allow
             #answer
         }
     }
+}
+
+/// In: a method. Out: what takes its arguments by the names that they had before.
+fn renames(method: &MethodDefinition) -> TokenStream {
+    let args = own("args");
+    let renames = method.sent().flat_map(|argument| {
+        let name = &argument.wire_name;
+        let old = argument.before.iter().filter_map(|before| before.name.as_ref());
+        let args = &args;
+        old.map(move |old| quote!(#args.rename(#old, #name);))
+    });
+    renames.collect()
 }
 
 /// Returns an argument's local, which the `default` of a later one does not see: its names are the user's.
@@ -83,7 +98,8 @@ fn read(definition: &Definition, argument: &ArgumentDefinition) -> TokenStream {
     let runtime = &definition.runtime;
     let (name, wire_name, ty, args) =
         (local(argument), &argument.wire_name, &argument.ty, own("args"));
-    match (&argument.default, argument.since) {
+    // What came later is not sent by all, nor is what goes.
+    match (&argument.default, argument.since.or(argument.until)) {
         (Some(Default::Expr(expr)), _) => {
             let take = quote_spanned!(ty.span()=> #runtime::Args::take_or::<#ty>);
             quote!(let #name = #take(&mut #args, #wire_name, || #expr)?;)
