@@ -275,16 +275,17 @@ impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
         self.with(|options| options.retry = Some(retry))
     }
 
-    /// Watches the server (`call_monitor_timeout`): a call fails with [`CallError::HeartbeatLost`](crate::CallError::HeartbeatLost) once its server has
-    /// given no sign of life for `silence`, however long its timeout. Servers give one at least every half of that.
-    /// Zero turns it off. Default: the method's own `monitor`, else the server's silence means nothing.
+    /// Watches the server (`call_monitor_timeout`): a call fails with
+    /// [`CallError::HeartbeatLost`](crate::CallError::HeartbeatLost) once its server has given no sign of life for
+    /// `silence`, however long its timeout. Servers give one at least every half of that. Zero turns it off. Default: the
+    /// method's own `monitor`, else the server's silence means nothing.
     pub fn monitor(self, silence: Duration) -> Self {
         self.with(|options| options.monitor = Some(silence))
     }
 
     /// Whether the broker has to have a queue for the request, so that one which nobody would get fails with
-    /// [`CallError::Unroutable`](crate::CallError::Unroutable) at once (`at_least_once`). Default: yes. Where it is no, the broker drops it, and a cast
-    /// succeeds.
+    /// [`CallError::Unroutable`](crate::CallError::Unroutable) at once (`at_least_once`). Default: yes. Where it is no, the
+    /// broker drops it, and a cast succeeds.
     pub fn mandatory(self, mandatory: bool) -> Self {
         self.with(|options| options.mandatory = mandatory)
     }
