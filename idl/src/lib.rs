@@ -8,5 +8,5 @@ mod interface;
 pub mod parse;
 mod version;
 
-pub use interface::{Ack, Interface, Kind, Method, Parameter};
+pub use interface::{Ack, Interface, Kind, Method, OldForm, OldName, Parameter, UnknownPin};
 pub use version::{ParseVersionError, Version};

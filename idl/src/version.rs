@@ -8,12 +8,16 @@ use std::{fmt, str::FromStr};
 /// use rpc_idl::Version;
 ///
 /// let server: Version = "3.12".parse()?;
-/// assert!(server.serves(&Version::new(3, 8)));
-/// assert!(!server.serves(&Version::new(2, 0)));
+/// assert!(server.serves(Version::new(3, 8)));
+/// assert!(!server.serves(Version::new(2, 0)));
 /// # Ok::<(), rpc_idl::ParseVersionError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version(semver::Version);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    major: u64,
+    minor: u64,
+    revision: u64,
+}
 
 impl Version {
     /// Makes `major.minor`.
@@ -25,46 +29,46 @@ impl Version {
     /// Makes `major.minor.revision`.
     #[must_use]
     pub const fn with_revision(major: u64, minor: u64, revision: u64) -> Self {
-        Self(semver::Version::new(major, minor, revision))
+        Self { major, minor, revision }
     }
 
     /// Returns the major part: versions of different majors do not understand each other.
     #[must_use]
-    pub const fn major(&self) -> u64 {
-        self.0.major
+    pub const fn major(self) -> u64 {
+        self.major
     }
 
     /// Returns the minor part, which grows with each addition.
     #[must_use]
-    pub const fn minor(&self) -> u64 {
-        self.0.minor
+    pub const fn minor(self) -> u64 {
+        self.minor
     }
 
     /// Returns the revision, 0 where none was given.
     #[must_use]
-    pub const fn revision(&self) -> u64 {
-        self.0.patch
+    pub const fn revision(self) -> u64 {
+        self.revision
     }
 
     /// Whether a server of this version takes a request of version `requested`: the same major, and a minor and
     /// revision that are not newer. This is `version_is_compatible` of oslo.messaging.
     #[must_use]
-    pub fn serves(&self, requested: &Self) -> bool {
-        self.major() == requested.major() && *self >= *requested
+    pub fn serves(self, requested: Self) -> bool {
+        self.major == requested.major && self >= requested
     }
 
     /// Whether a client with this version cap may send a request of version `requested`. The rule is that of
     /// [`serves`](Self::serves): a cap stands for the oldest server that might get the request.
     #[must_use]
-    pub fn allows(&self, requested: &Self) -> bool {
+    pub fn allows(self, requested: Self) -> bool {
         self.serves(requested)
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major(), self.minor())?;
-        if self.revision() == 0 { Ok(()) } else { write!(f, ".{}", self.revision()) }
+        write!(f, "{}.{}", self.major, self.minor)?;
+        if self.revision == 0 { Ok(()) } else { write!(f, ".{}", self.revision) }
     }
 }
 
@@ -117,8 +121,8 @@ mod tests {
             ("1.5", "2.0", false),
             ("1.5.0", "1.4.9", true),
         ] {
-            assert_eq!(version(own).serves(&version(requested)), served, "{own} {requested}");
-            assert_eq!(version(own).allows(&version(requested)), served, "{own} {requested}");
+            assert_eq!(version(own).serves(version(requested)), served, "{own} {requested}");
+            assert_eq!(version(own).allows(version(requested)), served, "{own} {requested}");
         }
     }
 

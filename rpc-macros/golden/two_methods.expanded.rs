@@ -103,18 +103,18 @@ impl<S: Billing> ::rpc_runtime::Dispatch<billing::Api> for BillingServer<S> {
 pub mod billing {
     use ::rpc_runtime::{Interface, Kind, Method, Parameter as Arg, Pinned, Version};
     /// The interface as data.
-    pub const INTERFACE: Interface<'static> = Interface::new("Billing", 1, 0)
+    pub const INTERFACE: Interface<'static> = Interface::new("Billing", (1, 0))
         .topic("billing")
         .docs("Keeps accounts.")
         .methods(METHODS);
     const METHODS: &[Method<'static>] = &[
-        Method::new("charge", 0, Kind::Call)
+        Method::new("charge", (1, 0), Kind::Call)
             .docs("Charges an account.")
-            .args(&[Arg::new("account", 0, "String"), Arg::new("cents", 0, "u64")])
+            .args(&[Arg::new("account", "String"), Arg::new("cents", "u64")])
             .reply("Result<Receipt, Declined>"),
-        Method::new("visit", 0, Kind::Cast)
+        Method::new("visit", (1, 0), Kind::Cast)
             .docs("Notes a visit.")
-            .args(&[Arg::new("account", 0, "String")]),
+            .args(&[Arg::new("account", "String")]),
     ];
     /// Names the interface in types.
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]

@@ -74,7 +74,7 @@ impl<C: ::rpc_runtime::Cap, T: ::rpc_runtime::Target> SchedulerClient<C, T> {
             self
                 .0
                 .request("get_pools")
-                .since(1)
+                .since((3, 1))
                 .timeout(::core::time::Duration::from_nanos(5000000000u64))
                 .idempotent()
                 .arg("filters", filter)
@@ -139,14 +139,14 @@ impl<C: ::rpc_runtime::Cap> SchedulerCreateVolume<C> {
     where
         C: scheduler::AtLeastV3_2,
     {
-        Self(self.0.arg("backup_id", 2, backup_id), self.1)
+        Self(self.0.arg("backup_id", (3, 2), backup_id), self.1)
     }
     /// Sets `backup_id` if the version cap allows 3.2, and leaves it out otherwise.
     pub(crate) fn backup_id_or_drop(
         self,
         backup_id: impl ::rpc_runtime::Arg<Option<Uuid>>,
     ) -> Self {
-        Self(self.0.arg_or_drop("backup_id", 2, backup_id), self.1)
+        Self(self.0.arg_or_drop("backup_id", (3, 2), backup_id), self.1)
     }
 }
 impl<C: ::rpc_runtime::Cap> ::core::future::IntoFuture for SchedulerCreateVolume<C> {
@@ -169,11 +169,11 @@ impl<C: ::rpc_runtime::Cap> SchedulerGetPools<C> {
     where
         C: scheduler::AtLeastV3_2,
     {
-        Self(self.0.arg("limit", 2, limit), self.1)
+        Self(self.0.arg("limit", (3, 2), limit), self.1)
     }
     /// Sets `limit` if the version cap allows 3.2, and leaves it out otherwise.
     pub(crate) fn limit_or_drop(self, limit: impl ::rpc_runtime::Arg<u32>) -> Self {
-        Self(self.0.arg_or_drop("limit", 2, limit), self.1)
+        Self(self.0.arg_or_drop("limit", (3, 2), limit), self.1)
     }
 }
 impl<C: ::rpc_runtime::Cap> ::core::future::IntoFuture for SchedulerGetPools<C> {
@@ -252,37 +252,38 @@ impl<S: Scheduler> ::rpc_runtime::Dispatch<scheduler::Api> for SchedulerServer<S
 pub(crate) mod scheduler {
     use ::rpc_runtime::{Interface, Kind, Method, Parameter as Arg, Pinned, Version};
     /// The interface as data.
-    pub(crate) const INTERFACE: Interface<'static> = Interface::new("Scheduler", 3, 2)
+    pub(crate) const INTERFACE: Interface<'static> = Interface::new("Scheduler", (3, 2))
         .topic("cinder-scheduler")
         .docs("Places volumes on back ends.")
         .exchange("cinder")
         .namespace("scheduling")
         .methods(METHODS);
     const METHODS: &[Method<'static>] = &[
-        Method::new("create_volume", 0, Kind::Cast)
+        Method::new("create_volume", (3, 0), Kind::Cast)
             .docs("Creates a volume.")
             .args(
                 &[
-                    Arg::new("volume", 0, "Volume"),
-                    Arg::new("backup_id", 2, "Option<Uuid>").optional(),
+                    Arg::new("volume", "Volume"),
+                    Arg::new("backup_id", "Option<Uuid>").since((3, 2)).optional(),
                 ],
             ),
-        Method::new("get_pools", 1, Kind::Call)
+        Method::new("get_pools", (3, 1), Kind::Call)
             .docs("Lists the pools.")
+            .timeout("5s")
             .acknowledged_late()
             .idempotent()
             .args(
                 &[
-                    Arg::new("filters", 1, "Filters").optional(),
-                    Arg::new("limit", 2, "u32").optional(),
+                    Arg::new("filters", "Filters").optional(),
+                    Arg::new("limit", "u32").since((3, 2)).optional(),
                 ],
             )
             .reply("Result<Vec<Pool>, SchedulerError>"),
-        Method::new("update_service_capabilities", 0, Kind::Fanout)
+        Method::new("update_service_capabilities", (3, 0), Kind::Fanout)
             .docs("Tells every scheduler.")
-            .args(&[Arg::new("type", 0, "String")]),
+            .args(&[Arg::new("type", "String")]),
         #[cfg(feature = "forgetful")]
-        Method::new("forget", 0, Kind::Cast)
+        Method::new("forget", (3, 0), Kind::Cast)
             .docs("One host only.")
             .for_one_host()
             .deprecated()

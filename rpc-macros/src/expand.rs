@@ -6,10 +6,14 @@ mod later;
 mod server;
 mod service;
 mod versions;
+mod with;
 
 use proc_macro2::{Literal, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote};
-use rpc_idl::parse::{Definition, Errors, MethodDefinition, Since};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use rpc_idl::{
+    Version,
+    parse::{Definition, Errors, MethodDefinition, Since},
+};
 use syn::{Attribute, Ident, ItemTrait, Type, Visibility, ext::IdentExt as _};
 
 /// In: the attribute's tokens and the trait. Out: everything that is generated, after the compile errors if there are
@@ -122,12 +126,24 @@ fn respan(tokens: impl ToTokens, span: Span) -> TokenStream {
     tokens.into_token_stream().into_iter().map(place).collect()
 }
 
-/// In: a minor version, and where it is written. Out: the trait of the caps that allow it, at that place, so that the
-/// compiler's note points there.
-fn at_least(definition: &Definition, names: &Names, since: Since) -> TokenStream {
-    let name = format_ident!("AtLeastV{}_{}", definition.version.major(), since.minor);
+/// In: a version, and where it is written. Out: the bound of the caps that allow it, at that place, so that the
+/// compiler's note points there. What every cap allows needs none.
+fn at_least(definition: &Definition, names: &Names, since: Since) -> Option<TokenStream> {
+    if since.version <= definition.versions.oldest {
+        return None;
+    }
+    let (major, minor) = (since.version.major(), since.version.minor());
+    let name = format_ident!("AtLeastV{major}_{minor}");
     let module = &names.module;
-    respan(quote!(#module::#name), since.span)
+    let at_least = respan(quote!(#module::#name), since.span);
+    Some(quote_spanned!(since.span=> C: #at_least,))
+}
+
+/// In: a version. Out: it, as requests are told.
+fn pair(version: Version) -> TokenStream {
+    let (major, minor) = (version.major(), version.minor());
+    let (major, minor) = (Literal::u64_unsuffixed(major), Literal::u64_unsuffixed(minor));
+    quote!((#major, #minor))
 }
 
 /// Returns a local of ours, which no argument of that name can meet: the user's names keep their own span.
@@ -155,12 +171,6 @@ fn inner_vis(definition: &Definition) -> TokenStream {
     }
 }
 
-/// In: a method. Out: the minor version that its requests carry, if it or the interface says one.
-fn sent_as(definition: &Definition, method: &MethodDefinition) -> Option<Literal> {
-    let send = method.send.or(definition.send)?;
-    Some(Literal::u64_unsuffixed(send.minor))
-}
-
 /// The attributes that whatever is generated for a method carries, without its documentation.
 fn passed_on(method: &MethodDefinition) -> impl Iterator<Item = &Attribute> {
     method.attrs_named(&["cfg", "deprecated", "must_use"])
@@ -184,11 +194,8 @@ fn doc(text: impl AsRef<str>) -> TokenStream {
 /// In: a method. Out: its documentation for callers, with the version that it needs.
 fn method_docs(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let docs = method.attrs_named(&["doc"]).map(ToTokens::to_token_stream);
-    let major = definition.version.major();
-    let since = match method.since.minor {
-        0 => None,
-        minor => Some(doc(format!("Since {major}.{minor}."))),
-    };
+    let since = method.since.version;
+    let since = (since > definition.versions.first()).then(|| doc(format!("Since {since}.")));
     let gap = since.as_ref().map(|_| quote!(#[doc = ""]));
     quote!(#(#docs)* #gap #since)
 }

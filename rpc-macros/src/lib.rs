@@ -31,43 +31,55 @@ use proc_macro::TokenStream;
 /// # On the trait
 /// | Attribute | Meaning |
 /// |---|---|
-/// | `topic = "…"` | the routing key that its servers listen on; required |
+/// | `topic = "…"`, `topic = runtime` | the routing key that its servers listen on, or that only a caller knows it: `Client::on_topic`; required |
 /// | `version = "MAJOR.MINOR"` | the version that this definition describes; required |
 /// | `exchange = "…"` | the control exchange; default: the transport's |
 /// | `namespace = "…"` | the namespace that requests carry; default: none |
 /// | `legacy_namespaces = ["…", None]` | further namespaces that its servers take requests from; `None` is having none |
+/// | `since = "3.4"` | the oldest version that a client can be capped at; default: the first |
 /// | `send = "3.0"` | the version that requests carry; default: the lowest that has what they use |
+/// | `previous(version = "5.13", send = "5.0")` | the major before, which its servers take, too, and its clients can be capped at |
+/// | `aliases(wallaby = "6.0", "2023.1" = "6.2")` | names that an operator may pin in place of a version: `Interface::pin`, `SharedCap` |
+/// | `address = path` | what makes topic and host of a key and of the cap: an `AddressFn`; hosts are keys then |
 /// | `crate = ::path` | where the runtime lives; default: `::rpc_runtime` |
 ///
 /// # On a method: `#[rpc(…)]`
 /// | Attribute | Meaning |
 /// |---|---|
-/// | `since = "3.8"` | the version that added it; default: `MAJOR.0` |
+/// | `since = "3.8"` | the version that added it; default: the first, `MAJOR.0` |
 /// | `send = "3.0"` | the version that its requests carry, whatever they use: what deployed servers expect |
 /// | `name = "…"` | its name on the wire |
 /// | `before("3.3", name = "…", send = "3.0")` | under a cap below 3.3 it goes by its old name, with that version; servers take both; may be repeated |
+/// | `before("4.3", rewrite = path)` | under a cap below 4.3 that function writes its arguments: `fn(Request, &A, &B, …) -> Request`, with all that every caller gives |
 /// | `alias = "…"`, `alias = ["…", "…"]` | further names that its servers answer to |
 /// | `fanout` | always a cast to every server |
 /// | `host` | only on a client that names a host: `client.prepare().server(host)` |
 /// | `host = "backup.host"` | goes to the host that an expression over the arguments says, unless the client names one |
+/// | `topic = "…"`, `topic_since = "6.5"` | has a topic of its own, from that cap on, unless the client names one |
 /// | `cast` | a cast although it returns something, so that a server can log its error |
+/// | `call` | a call although it returns nothing: its caller waits until it has run |
 /// | `either` | a call, and a cast by a second stub: `stop(…)` and `stop_cast(…)` |
 /// | `timeout = "5s"` | its own default timeout: `ms`, `s`, `m` or `h`, or a path to a `Duration` read at each call |
 /// | `monitor = "60s"` | its own default for `prepare().monitor(…)`: how long its server may be silent |
 /// | `extra = "ignore"` | its servers ignore arguments that they do not know; default: `"refuse"` |
+/// | `expected(NotFound, "Conflict")` | the classes of its errors that are business, and logged quietly; others are logged as errors; default: all that it declares |
 /// | `idempotent` | may be sent again after a lost connection left open whether it ran |
 /// | `ack = "late"` | acknowledged after it has run: it runs at least once; default: `"early"`, at most once |
+/// | `manual` | no request, but a method of the client with the body that is written here, over `self.prepare()`; takes `since` besides |
 ///
 /// # On an argument: `#[arg(…)]`
 /// | Attribute | Meaning |
 /// |---|---|
 /// | `since = "3.10"` | the version that added it: a setter of the request instead of a parameter |
+/// | `or = "drop"` | a client whose cap is not proven (`unchecked`) leaves it out where it came too late; default: `"error"`, the request is not sent |
 /// | `name = "…"` | its name on the wire |
 /// | `default`, `default = expr` | what a server takes where a peer does not send it |
+/// | `with = path` | the module whose `serialize` and `deserialize` write and read it, as serde's `with` |
 /// | `before("3.5", name = "…", with = path)` | under a cap below 3.5 it has its old name, and the form that `fn(&T) -> U` makes of it; servers take the old name, too; may be repeated |
 /// | `until = "3.6"`, `value = expr` | not sent any more from that cap on; with `value`, its caller is not asked |
 /// | `route` | only there for the method's `host = "…"`: not sent, and not among the server's arguments |
 /// | `constant = expr` | always sent with this value, and no parameter of the stub; with `since`, only from that cap on |
+/// | `rest` | a map that stands for all arguments without a name here |
 #[proc_macro_attribute]
 pub fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::rpc_api(attribute.into(), item.into()).into()

@@ -144,6 +144,19 @@ impl<'a> Args<'a> {
         self.take_or(name, T::default)
     }
 
+    /// Takes out all arguments that are left, as a map.
+    ///
+    /// # Errors
+    /// A failure for the caller, if they are not a `T`.
+    pub fn take_rest<T: Wire>(&mut self) -> Result<T, Failure> {
+        let entries = Entries { rest: &self.values, value: "null" };
+        let read = T::deserialize(MapAccessDeserializer::new(entries)).map_err(|error| {
+            Failure::bad_arguments(&format!("{}() got wrong arguments: {error}", self.method))
+        })?;
+        self.values.clear();
+        Ok(read)
+    }
+
     /// Takes the argument `old` for `name`, if an older peer sent that.
     pub fn rename(&mut self, old: &str, name: &'a str) {
         if self.values.iter().any(|(key, _)| key == name) {

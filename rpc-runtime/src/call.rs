@@ -108,8 +108,7 @@ impl Future for Exchange {
                 return Poll::Pending;
             };
             *this.span = span(&ready);
-            let _entered = this.span.enter();
-            match start(ready) {
+            match this.span.in_scope(|| start(ready)) {
                 Ok(waiting) => {
                     this.sleep.set(Some(tokio::time::sleep_until(waiting.deadline.into())));
                     *this.stage = Stage::Waiting(waiting);

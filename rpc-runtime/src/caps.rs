@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use rpc_idl::{Interface, Version};
 
-use crate::Client;
+use crate::{AddressFn, Client};
 
 /// Names a generated interface in types. `#[rpc_api]` implements it.
 pub trait Api: Debug + Send + Sync + 'static {
@@ -14,6 +14,8 @@ pub trait Api: Debug + Send + Sync + 'static {
     type Latest: Pinned<Api = Self>;
     /// The interface as data.
     const INTERFACE: &'static Interface<'static>;
+    /// What makes topic and host of a key, if the interface says so.
+    const ADDRESS: Option<AddressFn> = None;
 
     /// Makes a generated client of its options.
     fn client<C: Cap, T: Target>(client: Client<Self, C, T>) -> Self::Client<C, T>;

@@ -1,17 +1,20 @@
 //! The caller's side: what every generated client is made of.
 
 mod request;
+mod transport_choice;
 
-use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc, time::Duration};
+use std::{any::Any, fmt, marker::PhantomData, ops::Deref, sync::Arc, time::Duration};
 
-use rpc_idl::Version;
+use rpc_idl::{Interface, Version};
 
-pub use self::request::{LaterRequest, Request};
+pub use self::request::{LaterRequest, NameBefore, Request};
+use self::transport_choice::TransportChoice;
 use crate::{
-    Transport,
+    AddressFn, SharedCap, Transport,
     caps::{AnyHost, Api, Cap, EveryHost, Negotiated, OneHost, Pinned, Retry, Target, Unchecked},
     envelope::RequestWriter,
     pending::{Exchange, Route},
+    shared_cap::CurrentCap,
 };
 
 /// What a generated client dereferences to: its options, and the ways to change them.
@@ -52,47 +55,48 @@ type Marker<A, C, T> = PhantomData<fn() -> (PhantomData<A>, C, T)>;
 
 #[derive(Clone, Debug)]
 struct Options {
+    interface: &'static Interface<'static>,
+    address: Option<AddressFn>,
     exchange: Arc<str>,
     topic: Arc<str>,
+    /// Whether the client has named the topic, so that methods have none of their own.
+    is_topic_named: bool,
     namespace: Option<Arc<str>>,
     host: Option<Arc<str>>,
     fanout: bool,
-    cap: Version,
+    cap: CurrentCap,
     /// Whether requests carry a version.
     versioned: bool,
     timeout: Option<Duration>,
     retry: Option<Retry>,
     monitor: Option<Duration>,
     mandatory: bool,
+    /// What chooses another transport for a request, by its context.
+    choice: Option<TransportChoice>,
     /// What the options above come to, for a request to a topic or a host.
     route: Route,
 }
 
 impl Options {
     fn routed(mut self) -> Self {
-        self.route = if self.fanout { self.to_every_host() } else { self.to_one() };
+        self.route = if self.fanout {
+            self.to_every_host(&self.topic)
+        } else {
+            self.to_one(&self.topic, self.host.as_deref())
+        };
         self
     }
 
-    fn to_one(&self) -> Route {
-        match &self.host {
-            Some(host) => self.to_host(host),
-            None => self.to_queue(Arc::clone(&self.topic)),
-        }
-    }
-
-    fn to_host(&self, host: &str) -> Route {
-        self.to_queue(format!("{}.{host}", self.topic).into())
-    }
-
-    fn to_queue(&self, routing_key: Arc<str>) -> Route {
+    fn to_one(&self, topic: &Arc<str>, host: Option<&str>) -> Route {
         let exchange = Exchange::Topic(Arc::clone(&self.exchange));
+        let routing_key =
+            host.map_or_else(|| Arc::clone(topic), |host| format!("{topic}.{host}").into());
         Route { exchange, routing_key, mandatory: self.mandatory }
     }
 
     /// The exchange has no control exchange in its name, and the routing key is empty (wire: section 0).
-    fn to_every_host(&self) -> Route {
-        let exchange = Exchange::Fanout(format!("{}_fanout", self.topic).into());
+    fn to_every_host(&self, topic: &str) -> Route {
+        let exchange = Exchange::Fanout(format!("{topic}_fanout").into());
         Route { exchange, routing_key: "".into(), mandatory: false }
     }
 }
@@ -101,26 +105,36 @@ impl<A: Api> Client<A, A::Latest, AnyHost> {
     /// Makes a client over `transport` that may use all of the interface.
     #[must_use]
     pub fn new(transport: &Transport) -> Self {
+        Self::on_topic(transport, A::INTERFACE.topic.unwrap_or_default())
+    }
+
+    /// Makes a client over `transport` that may use all of the interface, of the servers that listen on `topic`.
+    #[must_use]
+    pub fn on_topic(transport: &Transport, topic: impl Into<Arc<str>>) -> Self {
         let interface = A::INTERFACE;
         let exchange = interface.exchange.map_or_else(|| transport.control_exchange(), Into::into);
-        let topic: Arc<str> = interface.topic.into();
+        let topic: Arc<str> = topic.into();
         let options = Options {
             route: Route {
                 exchange: Exchange::Topic(Arc::clone(&exchange)),
                 routing_key: Arc::clone(&topic),
                 mandatory: true,
             },
+            interface,
+            address: A::ADDRESS,
             exchange,
             topic,
+            is_topic_named: false,
             namespace: interface.namespace.map(Into::into),
             host: None,
             fanout: false,
-            cap: interface.version.clone(),
+            cap: interface.version.into(),
             versioned: true,
             timeout: None,
             retry: None,
             monitor: None,
             mandatory: true,
+            choice: None,
         };
         Self { transport: transport.clone(), options: Arc::new(options), marker: PhantomData }
     }
@@ -142,35 +156,57 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
     /// Returns a client that never sends what a server of version `V` would refuse. What is newer does not compile.
     #[must_use]
     pub fn version_cap<V: Pinned<Api = A>>(&self) -> A::Client<V, T> {
-        A::client(self.with(|options| options.cap = V::VERSION))
+        A::client(self.with(|options| options.cap = V::VERSION.into()))
     }
 
     /// Returns a client whose cap is known only now. [`narrow`](Self::narrow) opens what is newer than the oldest
     /// version.
     #[must_use]
     pub fn negotiated(&self, cap: Version) -> A::Client<Negotiated, T> {
-        A::client(self.with(|options| options.cap = cap))
+        A::client(self.with(|options| options.cap = cap.into()))
+    }
+
+    /// Returns a client whose cap is known only now, and may change while it is used: requests are judged by what it is
+    /// when they are made.
+    #[must_use]
+    pub fn capped_by(&self, cap: &SharedCap<A>) -> A::Client<Negotiated, T> {
+        A::client(self.with(|options| options.cap = cap.current()))
     }
 
     /// Returns a client whose cap is judged at each send: everything compiles, and what goes beyond the cap fails
     /// with [`CallError::VersionCap`](crate::CallError::VersionCap) before anything leaves.
     #[must_use]
     pub fn unchecked(&self, cap: Version) -> A::Client<Unchecked, T> {
-        A::client(self.with(|options| options.cap = cap))
+        A::client(self.with(|options| options.cap = cap.into()))
+    }
+
+    /// As [`unchecked`](Self::unchecked), with a cap that may change while the client is used.
+    #[must_use]
+    pub fn unchecked_by(&self, cap: &SharedCap<A>) -> A::Client<Unchecked, T> {
+        A::client(self.with(|options| options.cap = cap.current()))
     }
 
     /// Proves that the cap allows version `V`. `None` if it does not.
     ///
-    /// The client keeps its real cap: later arguments are still judged by it.
+    /// The client keeps its real cap: later arguments are still judged by it. A cap that may change is kept as it is now,
+    /// since the proof would not hold for another.
     #[must_use]
     pub fn narrow<V: Pinned<Api = A>>(&self) -> Option<A::Client<V, T>> {
-        self.can_send_version(&V::VERSION).then(|| A::client(self.with(|_| {})))
+        let cap = self.options.cap.get();
+        let proven = self.options.interface.has(cap, V::VERSION);
+        proven.then(|| A::client(self.with(|options| options.cap = cap.into())))
+    }
+
+    /// Returns the cap: the oldest version that a server may have.
+    #[must_use]
+    pub fn cap(&self) -> Version {
+        self.options.cap.get()
     }
 
     /// Whether the cap allows a request of `version`: the same major, and not newer.
     #[must_use]
-    pub fn can_send_version(&self, version: &Version) -> bool {
-        self.options.cap.allows(version)
+    pub fn can_send_version(&self, version: Version) -> bool {
+        self.options.cap.get().allows(version)
     }
 
     /// Starts a request. Generated stubs call this.
@@ -178,26 +214,26 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
         self.request_before(method, &[])
     }
 
-    /// Starts a request for a method that was called otherwise before some minor versions, which come the oldest first,
-    /// each with the version that its requests carried.
-    pub fn request_before(
-        &self,
-        method: &'static str,
-        before: &[(u64, &'static str, Option<u64>)],
-    ) -> Request {
-        let version = |minor| Version::new(A::INTERFACE.version.major(), minor);
-        let old = before.iter().find(|(minor, ..)| !self.options.cap.allows(&version(*minor)));
+    /// Starts a request for a method that was called otherwise before some versions, which come the oldest first, each
+    /// with the version that its requests carried.
+    pub fn request_before(&self, method: &'static str, before: &[NameBefore]) -> Request {
+        let (interface, cap) = (self.options.interface, self.options.cap.get());
+        let version = |(major, minor)| Version::new(major, minor);
+        let is_over = |(ended, ..): &&NameBefore| interface.has(cap, version(*ended));
+        let (newest, old) =
+            (before.iter().take_while(is_over).last(), before.iter().find(|one| !is_over(one)));
         let (name, sent_as) = old.map_or((method, None), |(_, name, sent_as)| (*name, *sent_as));
-        let newest =
-            before.iter().take_while(|(minor, ..)| self.options.cap.allows(&version(*minor)));
+        let first = Version::new(interface.previous.unwrap_or(interface.version).major(), 0);
         Request {
             transport: self.transport.clone(),
             options: Arc::clone(&self.options),
+            cap,
             method,
             writer: RequestWriter::new(name),
-            needed: version(newest.last().map_or(0, |(minor, ..)| *minor)),
+            needed: newest.map_or(first, |(ended, ..)| version(*ended)),
             sent_as: sent_as.map(version),
             fanout: false,
+            topic: None,
             host: None,
             timeout: None,
             monitor: None,
@@ -259,9 +295,42 @@ impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
         self.with(|options| options.exchange = exchange.into())
     }
 
-    /// Sets the topic. Default: the interface's.
+    /// Sets the topic, also of methods that have one of their own. Default: the method's, else the interface's.
     pub fn topic(self, topic: impl Into<Arc<str>>) -> Self {
-        self.with(|options| options.topic = topic.into())
+        self.with(|options| {
+            options.topic = topic.into();
+            options.is_topic_named = true;
+        })
+    }
+
+    /// Sends over another transport. Default: the one that the client was made of.
+    pub fn transport(self, transport: &Transport) -> Self {
+        let client = Client { transport: transport.clone(), ..(*self.0).clone() };
+        Self(A::client(client))
+    }
+
+    /// Chooses the transport of each request by its context: one broker for each cell, say. `None` is the client's own.
+    ///
+    /// `X` is the type of context that the interface's methods take. A request with a context of another type fails with
+    /// [`CallError::Unavailable`](crate::CallError::Unavailable).
+    ///
+    /// ```
+    /// # use rpc_runtime::{Context, Transport, rpc_api};
+    /// # #[rpc_api(topic = "cells", version = "1.0")]
+    /// # trait Cells { async fn count(&self, ctx: Context) -> u32; }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (transport, cell) = (Transport::connect("memory://a").await?, Transport::connect("memory://b").await?);
+    /// let client = CellsClient::new(&transport);
+    /// let client = client.prepare().transport_by(move |ctx: &Context| {
+    ///     (ctx.value::<String>("cell").as_deref() == Some("b")).then(|| cell.clone())
+    /// });
+    /// # let _ = client; Ok(()) }
+    /// ```
+    pub fn transport_by<X: Any>(
+        self,
+        choose: impl Fn(&X) -> Option<Transport> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|options| options.choice = Some(TransportChoice::new(choose)))
     }
 
     /// Sets the namespace, or takes it away. Default: the interface's.

@@ -44,8 +44,8 @@ pub struct Config {
     response_timeout: Duration,
     concurrency: usize,
     ping: bool,
-    /// The options of `[oslo_messaging_rabbit]`, as text that has been checked.
-    rabbit: Vec<(String, String)>,
+    /// The options of `[oslo_messaging_rabbit]`, at a URL that counts for nothing.
+    rabbit: TransportBuilder,
     notifications: NotificationOptions,
 }
 
@@ -148,14 +148,8 @@ impl Config {
     }
 
     fn builder(&self, url: Option<&str>) -> TransportBuilder {
-        let builder = Transport::builder(url.unwrap_or(Self::TRANSPORT_URL))
-            .control_exchange(self.control_exchange())
-            .timeout(self.response_timeout);
-        // Each of them has been set once before.
-        self.rabbit.iter().fold(builder, |builder, (name, value)| {
-            let before = builder.clone();
-            builder.option(name, value).unwrap_or(before)
-        })
+        let builder = self.rabbit.clone().at(url.unwrap_or(Self::TRANSPORT_URL));
+        builder.control_exchange(self.control_exchange()).timeout(self.response_timeout)
     }
 
     /// Starts a server on `transport` with as many slots as the files say, and with or without ping.
@@ -190,7 +184,7 @@ impl Config {
     /// The options of `[oslo_messaging_rabbit]`.
     #[must_use]
     pub fn rabbit(&self) -> RabbitOptions {
-        self.transport().into_rabbit()
+        self.rabbit.clone().into_rabbit()
     }
 
     /// What `[oslo_messaging_notifications]` says.
@@ -201,9 +195,8 @@ impl Config {
 }
 
 /// Reads `[oslo_messaging_rabbit]`. What is unknown there is passed over, as in the original, and logged.
-fn rabbit(files: &Files) -> Result<Vec<(String, String)>, TransportError> {
+fn rabbit(files: &Files) -> Result<TransportBuilder, TransportError> {
     const SECTION: &str = "oslo_messaging_rabbit";
-    let mut given = Vec::new();
     let mut builder = Transport::builder(Config::TRANSPORT_URL);
     for name in files.names(SECTION) {
         if name != "kombu_compression" && !options::knows(name) {
@@ -212,9 +205,8 @@ fn rabbit(files: &Files) -> Result<Vec<(String, String)>, TransportError> {
         }
         let Some(value) = files.last(SECTION, &[name])? else { continue };
         builder = builder.option(name, &value.text).map_err(|error| value.blame(&error))?;
-        given.push((name.to_owned(), value.text));
     }
-    Ok(given)
+    Ok(builder)
 }
 
 impl NotificationOptions {

@@ -86,9 +86,9 @@ where
 pub(crate) struct Ping;
 
 impl Ping {
-    const INTERFACE: Interface<'static> = Interface::new("Ping", 1, 0)
+    const INTERFACE: Interface<'static> = Interface::new("Ping", (1, 0))
         .docs("Tells that a server lives.")
-        .methods(&[Method::new("oslo_rpc_server_ping", 0, Kind::Call).reply("String")]);
+        .methods(&[Method::new("oslo_rpc_server_ping", (1, 0), Kind::Call).reply("String")]);
 }
 
 impl AnyService for Ping {
@@ -104,7 +104,7 @@ impl AnyService for Ping {
     }
 }
 
-/// Returns the place of the interface that serves a request, by the original's rules (wire: section 6.4).
+/// Returns the place of the interface that serves a request, and its method, by the original's rules (wire: section 6.4).
 ///
 /// Interfaces are asked in order. One is compatible that has the request's namespace and serves its version; the first
 /// compatible one that has the method wins.
@@ -116,17 +116,16 @@ pub(crate) fn find<'i>(
     namespace: Option<&str>,
     version: Option<Cow<'_, str>>,
     method: &str,
-) -> Result<usize, Failure> {
+) -> Result<(usize, &'i Method<'i>), Failure> {
     let requested = version.as_deref().and_then(|version| version.parse::<Version>().ok());
     let mut compatible = false;
     for (at, interface) in interfaces.enumerate() {
-        let serves =
-            requested.as_ref().is_some_and(|requested| interface.version.serves(requested));
+        let serves = requested.is_some_and(|requested| interface.serves(requested));
         if !interface.takes_namespace(namespace) || !serves {
             continue;
         }
-        if interface.method(method).is_some() {
-            return Ok(at);
+        if let Some(method) = interface.method(method) {
+            return Ok((at, method));
         }
         compatible = true;
     }

@@ -75,7 +75,7 @@ pub(crate) struct RequestWriter {
 pub(crate) struct Tail<'a> {
     pub(crate) namespace: Option<&'a str>,
     /// Absent is read as `1.0`.
-    pub(crate) version: Option<&'a rpc_idl::Version>,
+    pub(crate) version: Option<rpc_idl::Version>,
     /// A call's id and the queue for its reply.
     pub(crate) call: Option<(Uuid, &'a str)>,
     /// How long a call's server may be silent.
@@ -101,12 +101,24 @@ impl RequestWriter {
         name: &str,
         value: &T,
     ) -> Result<(), serde_json::Error> {
+        self.name(name)?;
+        self.writer.value(value)
+    }
+
+    /// Adds an argument whose value is JSON already.
+    pub(crate) fn raw_arg(&mut self, name: &str, json: &str) -> Result<(), serde_json::Error> {
+        self.name(name)?;
+        self.writer.raw(json);
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) -> Result<(), serde_json::Error> {
         if !std::mem::take(&mut self.first) {
             self.writer.raw(", ");
         }
         self.writer.value(name)?;
         self.writer.raw(": ");
-        self.writer.value(value)
+        Ok(())
     }
 
     /// Ends the message, and returns its body.
@@ -206,7 +218,7 @@ mod tests {
         let body = request
             .finish(&Tail {
                 namespace: Some("control"),
-                version: Some(&version),
+                version: Some(version),
                 call: Some((ID, "reply_1")),
                 monitor: None,
                 unique_id: ID,

@@ -119,6 +119,12 @@ impl Failure {
         self.0.module == INTERNAL
     }
 
+    /// Whether this is what a request is refused with: arguments that do not fit, an unknown method or version.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let Parts { module, class, .. } = &*self.0;
+        module == DISPATCHER || (&**module, &**class) == ("builtins", "TypeError")
+    }
+
     /// The failure of a server that has the version, but not the method.
     pub(crate) fn no_such_method(method: &str) -> Self {
         let message = format!("Endpoint does not support RPC method {method}");

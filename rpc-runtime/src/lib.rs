@@ -68,6 +68,7 @@
 //! nested to 128 levels. `NaN` and infinities are numbers here as they are for Python, though not in the JSON standard.
 //! A context key cannot be `self`.
 
+mod address;
 mod args;
 mod call;
 mod caps;
@@ -89,20 +90,28 @@ mod pending;
 mod replies;
 mod returns;
 mod server;
+mod shared_cap;
 mod transport;
 mod url;
 pub mod wire;
 
+/// What generated code says of types that a module writes and reads.
+#[doc(hidden)]
+pub mod serde {
+    pub use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
+}
+
 #[doc = include_str!("../docs/oslo.md")]
 pub mod oslo {}
 
+pub use address::{Address, AddressFn};
 pub use args::{Arg, Args, Wire};
 pub use call::{Call, Cast};
 pub use caps::{
     Answers, AnyHost, Api, Cap, EveryHost, NamesHost, Negotiated, NotOneHost, OneHost, Pinned,
     Retry, Target, Unchecked,
 };
-pub use client::{Client, LaterRequest, Prepared, Request};
+pub use client::{Client, LaterRequest, NameBefore, Prepared, Request};
 pub use compression::Compression;
 #[cfg(feature = "config")]
 pub use config::{Config, NotificationOptions};
@@ -114,7 +123,11 @@ pub use host::Host;
 pub use objects::{Object, VersionedObject};
 pub use options::{Failover, Login, RabbitOptions};
 pub use returns::{NotAResult, Returned, Returns};
-pub use rpc_idl::{Ack, Interface, Kind, Method, Parameter, ParseVersionError, Version};
+pub use rpc_idl::{
+    Ack, Interface, Kind, Method, OldForm, OldName, Parameter, ParseVersionError, UnknownPin,
+    Version,
+};
 pub use rpc_macros::{RemoteError, VersionedObject, rpc_api};
 pub use server::{Running, Server, ServerBuilder, ShutdownError};
+pub use shared_cap::{CapError, SharedCap};
 pub use transport::{Transport, TransportBuilder, memory};

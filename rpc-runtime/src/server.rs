@@ -19,7 +19,7 @@ use crate::{
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
     server::request::Incoming,
-    transport::{Acker, Address, Listener, Tracker},
+    transport::{Acker, ListenAddress, Listener, Tracker},
 };
 
 /// A server whose queues are bound: requests wait for it. [`run`](Self::run) starts to serve them.
@@ -47,7 +47,14 @@ use crate::{
 #[must_use = "a bound server serves nothing until `run`"]
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<(Listener, Services)>,
+    listeners: Vec<Bound>,
+}
+
+/// A place where a server listens.
+struct Bound {
+    topic: Arc<str>,
+    listener: Listener,
+    services: Services,
 }
 
 /// The interfaces of one topic, in the order in which they are asked.
@@ -76,6 +83,7 @@ impl Server {
             topic: None,
             concurrency: ServerBuilder::CONCURRENCY,
             services: Vec::new(),
+            places: Vec::new(),
             ping: false,
         }
     }
@@ -83,12 +91,13 @@ impl Server {
     /// Starts to serve, on tasks of its own.
     #[must_use = "keep it to shut the server down"]
     pub fn run(self) -> Running {
-        let (stop, stopped) = watch::channel(false);
-        let mut tasks = JoinSet::new();
-        for (listener, services) in self.listeners {
-            tasks.spawn(serve(Arc::clone(&self.shared), listener, services, stopped.clone()));
+        let (mut tasks, mut stops) = (JoinSet::new(), Vec::new());
+        for Bound { topic, listener, services } in self.listeners {
+            let (stop, stopped) = watch::channel(false);
+            stops.push((topic, stop));
+            tasks.spawn(serve(Arc::clone(&self.shared), listener, services, stopped));
         }
-        Running { shared: self.shared, stop, tasks }
+        Running { shared: self.shared, stops, tasks }
     }
 }
 
@@ -143,6 +152,8 @@ pub struct ServerBuilder {
     topic: Option<Arc<str>>,
     concurrency: usize,
     services: Vec<Arc<dyn AnyService>>,
+    /// Further topics and hosts.
+    places: Vec<(Arc<str>, Arc<str>)>,
     ping: bool,
 }
 
@@ -165,6 +176,13 @@ impl ServerBuilder {
     /// Sets the topic of all interfaces. Default: each interface's own.
     pub fn topic(mut self, topic: impl Into<Arc<str>>) -> Self {
         self.topic = Some(topic.into());
+        self
+    }
+
+    /// Listens in one more place, with all interfaces: another topic of the same service, say, or another host name. What
+    /// comes there takes the same slots. [`Running::stop_listening`] ends one topic alone.
+    pub fn listen(mut self, topic: impl Into<Arc<str>>, host: impl Into<Arc<str>>) -> Self {
+        self.places.push((topic.into(), host.into()));
         self
     }
 
@@ -193,35 +211,49 @@ impl ServerBuilder {
     }
 
     /// Sorts the interfaces by the queues that they share.
-    fn groups(&self) -> Vec<Group> {
+    fn groups(&self, host: &Arc<str>) -> Result<Vec<Group>, TransportError> {
         let mut groups: Vec<Group> = Vec::new();
         for service in &self.services {
             let interface = service.interface();
             let exchange = self.exchange.clone().or_else(|| interface.exchange.map(Into::into));
             let exchange = exchange.unwrap_or_else(|| self.transport.control_exchange());
-            let topic = self.topic.clone().unwrap_or_else(|| interface.topic.into());
-            let service = Arc::clone(service);
-            match groups.iter_mut().find(|group| group.exchange == exchange && group.topic == topic)
-            {
-                Some(group) => group.services.push(service),
-                None => groups.push(Group { exchange, topic, services: vec![service] }),
+            let topic = self.topic.clone().or_else(|| interface.topic.map(Into::into));
+            let topic = topic.ok_or_else(|| {
+                misconfigured(format!(
+                    "the interface {} has no topic of its own: `Server::builder(…).topic(…)`",
+                    interface.name
+                ))
+            })?;
+            let places = [(topic, Arc::clone(host))];
+            for (topic, host) in places.iter().chain(&self.places) {
+                let shares = |group: &&mut Group| {
+                    group.exchange == exchange && group.topic == *topic && group.host == *host
+                };
+                let service = Arc::clone(service);
+                match groups.iter_mut().find(shares) {
+                    Some(group) => group.services.push(service),
+                    None => groups.push(Group {
+                        exchange: Arc::clone(&exchange),
+                        topic: Arc::clone(topic),
+                        host: Arc::clone(host),
+                        services: vec![service],
+                    }),
+                }
             }
         }
-        groups
+        Ok(groups)
     }
 
     /// Binds the queues: for each topic, the one that its servers share, the one of this host, and this server's own
     /// for fanout casts.
     ///
     /// # Errors
-    /// If the host is missing or a name cannot be a queue's, if an exchange or queue exists with other properties, or
+    /// If the host or a topic is missing or a name cannot be a queue's, if an exchange or queue exists with other properties, or
     /// if the broker does not answer.
     ///
     /// # Cancel safety
     /// Dropping the future unbinds what was bound.
     pub async fn bind(self) -> Result<Server, TransportError> {
-        let misconfigured =
-            |what: &str| TransportError::new(TransportErrorKind::Configuration, what);
         let host = self
             .host
             .clone()
@@ -233,13 +265,14 @@ impl ServerBuilder {
         }
         let prefetch = u16::try_from(self.concurrency).unwrap_or(u16::MAX);
         let mut listeners = Vec::new();
-        for Group { exchange, topic, mut services } in self.groups() {
+        for Group { exchange, topic, host, mut services } in self.groups(&host)? {
             check_names(&topic, &host)?;
             if self.ping {
                 services.push(Arc::new(Ping));
             }
-            let address = Address { exchange, topic, host: Arc::clone(&host), prefetch };
-            listeners.push((self.transport.listen(address).await?, services.into()));
+            let address = ListenAddress { exchange, topic: Arc::clone(&topic), host, prefetch };
+            let listener = self.transport.listen(address).await?;
+            listeners.push(Bound { topic, listener, services: services.into() });
         }
         let shared = Shared {
             transport: self.transport,
@@ -253,27 +286,30 @@ impl ServerBuilder {
     }
 }
 
-/// The interfaces of one topic of one exchange.
+/// The interfaces of one topic and host of one exchange.
 struct Group {
     exchange: Arc<str>,
     topic: Arc<str>,
+    host: Arc<str>,
     services: Vec<Arc<dyn AnyService>>,
+}
+
+fn misconfigured(what: impl Into<String>) -> TransportError {
+    TransportError::new(TransportErrorKind::Configuration, what)
 }
 
 /// Refuses what would not name the queues it should: too long for AMQP with what is appended, or a pattern.
 fn check_names(topic: &str, host: &str) -> Result<(), TransportError> {
-    let misconfigured =
-        |what: String| Err(TransportError::new(TransportErrorKind::Configuration, what));
     for (what, name) in [("topic", topic), ("host", host)] {
         if name.is_empty() || name.contains(['*', '#']) && what == "topic" {
-            return misconfigured(format!("`{}` cannot be a {what}", name.escape_debug()));
+            return Err(misconfigured(format!("`{}` cannot be a {what}", name.escape_debug())));
         }
     }
     let longest = topic.len() + host.len().max("_fanout_".len() + 32) + 1;
     if longest > 255 {
-        return misconfigured(format!(
+        return Err(misconfigured(format!(
             "topic and host make a queue name of {longest} bytes; AMQP has room for 255"
-        ));
+        )));
     }
     Ok(())
 }
@@ -292,7 +328,8 @@ impl fmt::Debug for ServerBuilder {
 /// A server that serves. Dropping this handle does not stop it.
 pub struct Running {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
+    /// By topic, what stops a listener. Its receiver is dropped when the listener has stopped.
+    stops: Vec<(Arc<str>, watch::Sender<bool>)>,
     tasks: JoinSet<()>,
 }
 
@@ -313,6 +350,23 @@ impl Running {
         self.shared.tracker.running()
     }
 
+    /// Takes no more requests of `topic`, and gives back to the broker what has not begun. What has begun goes on, and so
+    /// do the server's other topics. Returns once that is done; `false` if the server does not listen there.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the topic's listener stopping.
+    pub async fn stop_listening(&self, topic: &str) -> bool {
+        let mut listens = false;
+        for (_, stop) in self.stops.iter().filter(|(own, _)| **own == *topic) {
+            listens |= !stop.is_closed();
+            stop.send_replace(true);
+        }
+        for (_, stop) in self.stops.iter().filter(|(own, _)| **own == *topic) {
+            stop.closed().await;
+        }
+        listens
+    }
+
     /// Stops: cancels the consumers first, gives back to the broker what has not begun, lets what has begun finish,
     /// and waits until the replies are confirmed.
     ///
@@ -323,7 +377,9 @@ impl Running {
     /// # Cancel safety
     /// Dropping the future leaves the server stopping: it takes no new requests.
     pub async fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
-        self.stop.send_replace(true);
+        for (_, stop) in &self.stops {
+            stop.send_replace(true);
+        }
         let drained = async {
             while self.tasks.join_next().await.is_some() {}
             self.shared.tracker.idle().await;

@@ -169,7 +169,7 @@ impl Transport {
     }
 
     /// Binds a server's three queues. Requests that are published after this returns are not lost.
-    pub(crate) async fn listen(&self, address: Address) -> Result<Listener, TransportError> {
+    pub(crate) async fn listen(&self, address: ListenAddress) -> Result<Listener, TransportError> {
         match &self.0.driver {
             Driver::Memory(link) => Ok(Listener::Memory(link.listen(&address)?)),
             #[cfg(feature = "rabbit")]
@@ -256,6 +256,12 @@ impl TransportBuilder {
         }
         self.rabbit = self.rabbit.set(name, value)?;
         Ok(self)
+    }
+
+    /// Moves the options to another URL.
+    #[cfg(feature = "config")]
+    pub(crate) fn at(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
     }
 
     /// Whether URL and options are right, as far as can be told without a broker.
@@ -349,7 +355,7 @@ impl fmt::Debug for TransportBuilder {
 
 /// Where a server listens.
 #[derive(Clone, Debug)]
-pub(crate) struct Address {
+pub(crate) struct ListenAddress {
     pub(crate) exchange: Arc<str>,
     pub(crate) topic: Arc<str>,
     pub(crate) host: Arc<str>,

@@ -323,7 +323,7 @@ on_every_transport! {
         assert_eq!(old.failover_host(&ctx).await.expect("an answer"), "failed over");
         assert_eq!(old.report(&ctx, "h", 0.5).await.expect("an answer"), "h");
         let method = backups::INTERFACE.method("fail").expect("an alias");
-        assert_eq!((method.name, method.send, method.ignores_extra), ("failover", Some(0), false));
+        assert_eq!((method.name, method.aliases, method.ignores_extra), ("failover", &["failover_host", "fail"][..], false));
     }
 
     async fn a_caller_waits_or_does_not(world: World) {

@@ -1,16 +1,20 @@
 //! Behaviour that every transport has, one file per promise.
 
 mod basics;
+mod caps;
 mod context;
 mod deadlines;
 mod delivery;
 mod failures;
+mod forms;
 mod known_bugs;
 mod language;
+mod majors;
 mod objects;
 mod observed;
 mod pasted;
 mod peers;
+mod places;
 mod shutdown;
 mod versions;
 

@@ -1,7 +1,7 @@
 //! Versions: what is sent is what the peer takes, and what is refused is refused before anything leaves.
 
 use rpc_runtime::{CallError, Context, Kind, Version};
-use tests::{World, on_every_transport};
+use tests::{World, on_every_transport, overheard::Overheard};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
@@ -45,7 +45,7 @@ on_every_transport! {
         let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         let old = client.negotiated("1.1".parse().expect("a version"));
-        assert!(old.narrow::<probe::V1_2>().is_none() && old.can_send_version(&Version::new(1, 1)));
+        assert!(old.narrow::<probe::V1_2>().is_none() && old.can_send_version(Version::new(1, 1)));
         assert_eq!(old.echo(&ctx, "x").await.expect("an answer"), "x");
         let new = client.negotiated(Version::new(1, 3)).narrow::<probe::V1_2>().expect("1.3 has 1.2");
         assert_eq!(new.newer(&ctx).await.expect("an answer"), 12);
@@ -59,27 +59,17 @@ async fn requests_carry_the_lowest_version_that_has_what_they_use() {
     let world = World::memory();
     let transport = world.transport().await;
     let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
-    let mut published = transport.memory().expect("embedded").observe();
+    let mut heard = Overheard::on(&transport);
     let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
     client.echo(&ctx, "x").await.expect("an answer");
     client.newer(&ctx).await.expect("an answer");
     client.grown(&ctx, 1_u32).extra(2_u32).await.expect("an answer");
     client.grown(&ctx, 1_u32).await.expect("an answer");
     client.prepare().unversioned().echo(&ctx, "x").await.expect("an answer");
-    let mut versions = Vec::new();
-    while let Ok(message) = published.try_recv() {
-        let outer: serde_json::Value = serde_json::from_slice(&message.body).expect("an envelope");
-        let inner: serde_json::Value =
-            serde_json::from_str(outer["oslo.message"].as_str().expect("text")).expect("a message");
-        if inner.get("method").is_some() {
-            versions
-                .push(inner.get("version").and_then(|version| version.as_str()).map(str::to_owned));
-        }
-    }
-    assert_eq!(
-        versions,
-        ["1.0", "1.2", "1.3", "1.0", "-"].map(|v| (v != "-").then(|| v.to_owned()))
-    );
+    let versions = heard.requests().into_iter();
+    let versions: Vec<_> =
+        versions.map(|request| request.version().unwrap_or("-").to_owned()).collect();
+    assert_eq!(versions, ["1.0", "1.2", "1.3", "1.0", "-"]);
 }
 
 #[test]
@@ -87,15 +77,22 @@ fn the_interface_is_there_as_data() {
     let interface = &probe::INTERFACE;
     assert_eq!(
         (interface.name, interface.topic, interface.version.to_string()),
-        ("Probe", "probe", "1.4".to_owned())
+        ("Probe", Some("probe"), "1.4".to_owned())
     );
     let grown = interface.method("grown").expect("it is there");
-    assert_eq!((grown.kind, grown.since, grown.reply), (Kind::Call, 0, "(u32, Option<u32>, u32)"));
+    assert_eq!(
+        (grown.kind, grown.since, grown.reply),
+        (Kind::Call, Version::new(1, 0), "(u32, Option<u32>, u32)")
+    );
     let parameters: Vec<_> =
         grown.parameters.iter().map(|p| (p.name, p.type_name, p.since, p.required)).collect();
     assert_eq!(
         parameters,
-        [("base", "u32", 0, true), ("extra", "Option<u32>", 3, false), ("more", "u32", 4, false)]
+        [
+            ("base", "u32", None, true),
+            ("extra", "Option<u32>", Some(Version::new(1, 3)), false),
+            ("more", "u32", Some(Version::new(1, 4)), false)
+        ]
     );
     assert_eq!(interface.method("note_everywhere").map(|method| method.kind), Some(Kind::Fanout));
     assert!(interface.method("nonesuch").is_none());

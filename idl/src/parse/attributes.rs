@@ -25,7 +25,7 @@ impl Parse for Entry {
             input.parse::<Token![=]>()?;
             Some(ungrouped(input.parse()?))
         } else if input.peek(token::Paren) {
-            // No attribute of ours has a list yet; one that will is unknown, not malformed.
+            // A list: whoever knows its name reads it.
             Some(Expr::Verbatim(input.parse::<Group>()?.into_token_stream()))
         } else {
             None
@@ -60,6 +60,8 @@ pub struct Entries {
     list: Vec<Entry>,
     /// Whether the list could not be read: then nothing is missing from it.
     unreadable: bool,
+    /// Whether there was a name in it that nobody knows.
+    has_unknown: bool,
 }
 
 impl Entries {
@@ -70,7 +72,8 @@ impl Entries {
         known: &'static [&'static str],
         errors: &mut Errors,
     ) -> Self {
-        let mut entries = Self { attribute, list: Vec::new(), unreadable: false };
+        let mut entries =
+            Self { attribute, list: Vec::new(), unreadable: false, has_unknown: false };
         entries.add(tokens, known, errors);
         entries
     }
@@ -81,6 +84,7 @@ impl Entries {
         for entry in errors.ok(parsed).unwrap_or_default() {
             let name = entry.name.to_string();
             if !known.contains(&name.as_str()) {
+                self.has_unknown = true;
                 let attribute = self.attribute;
                 let known =
                     known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -149,9 +153,45 @@ impl Entries {
         !self.unreadable && !self.list.iter().any(|entry| entry.name == name)
     }
 
+    /// Whether nothing was said at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty() && !self.unreadable && !self.has_unknown
+    }
+
     /// Takes out where the runtime lives: `crate = ::path`. Default: `::rpc_runtime`.
     pub fn runtime(&mut self, errors: &mut Errors) -> Path {
         super::check::runtime(self.value("crate"), errors)
+    }
+
+    /// Takes out a list, with the name before it: `previous(version = "5.13")`. Names that are not `known` are mistakes.
+    pub(crate) fn list(
+        &mut self,
+        name: &'static str,
+        known: &'static [&'static str],
+        form: &str,
+        errors: &mut Errors,
+    ) -> Option<(Ident, Self)> {
+        let (ident, tokens) = self.tokens(name, form, errors)?;
+        Some((ident, Self::parse(tokens, name, known, errors)))
+    }
+
+    /// Takes out a list of any form, with the name before it.
+    pub(crate) fn tokens(
+        &mut self,
+        name: &'static str,
+        form: &str,
+        errors: &mut Errors,
+    ) -> Option<(Ident, TokenStream)> {
+        let entry = self.take(name)?;
+        let group = match &entry.value {
+            Some(Expr::Verbatim(group)) => syn::parse2::<Group>(group.clone()).ok(),
+            _ => None,
+        };
+        match group {
+            Some(group) => return Some((entry.name, group.stream())),
+            None => errors.at(&entry.name, format!("`{name}` is a list: write `{form}`")),
+        }
+        None
     }
 
     /// Takes out all lists of a name: `before("3.5", name = "host")`. Each is its version, and what follows that.
@@ -196,7 +236,8 @@ pub fn entries_of(
     known: &'static [&'static str],
     errors: &mut Errors,
 ) -> Entries {
-    let mut entries = Entries { attribute: name, list: Vec::new(), unreadable: false };
+    let mut entries =
+        Entries { attribute: name, list: Vec::new(), unreadable: false, has_unknown: false };
     let mut kept = Vec::with_capacity(attrs.len());
     for attr in attrs.drain(..) {
         match &attr.meta {

@@ -1,7 +1,9 @@
 //! The rules of a definition, each with a message that says what to write instead.
 
 mod argument;
+mod before;
 mod method;
+mod versions;
 
 use std::collections::BTreeMap;
 
@@ -10,12 +12,12 @@ use quote::ToTokens as _;
 use syn::{Expr, ExprLit, Ident, ItemTrait, Lit, LitStr, Path, ext::IdentExt as _};
 
 pub(crate) use self::{
-    argument::{argument, before},
-    method::{ack, addressing, aliases, either, extra, host, monitor, time},
+    argument::argument,
+    before::method_before,
+    method::{ack, aliases, expected, extra, host, kind, method_topic, monitor, time},
+    versions::{interface_version, version_aliases, version_of, versions},
 };
-use super::{Definition, Errors, MethodDefinition, Since};
-use crate::Version;
-
+use super::{Definition, Entries, Errors, ManualDefinition, MethodDefinition, Versions};
 /// What a generated client has already.
 const RESERVED: &[&str] = &[
     "prepare",
@@ -32,7 +34,10 @@ const RESERVED: &[&str] = &[
     "timeout",
     "exchange",
     "topic",
+    "on_topic",
     "namespace",
+    "transport",
+    "transport_by",
     "retry",
     "monitor",
     "mandatory",
@@ -43,82 +48,33 @@ const RESERVED: &[&str] = &[
     "fmt",
 ];
 
-/// Reads a version of an attribute: `MAJOR.MINOR`.
-fn version(text: &LitStr, errors: &mut Errors) -> Option<Version> {
-    let value = text.value();
-    let number =
-        |part: &str| part.parse().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
-    let parsed = value
-        .split_once('.')
-        .and_then(|(major, minor)| Some(Version::new(number(major)?, number(minor)?)));
-    if parsed.is_none() {
-        errors.at(
-            text,
-            format!(
-                "`{value}` is not a version of an RPC API: write \"MAJOR.MINOR\", such as \"2.1\""
-            ),
-        );
+/// Reads the interface's topic, or `runtime` for one that only a caller knows.
+pub(crate) fn topic(entries: &mut Entries, span: Span, errors: &mut Errors) -> Option<String> {
+    if entries.lacks("topic") {
+        errors.under(span, "the interface needs a topic: write `#[rpc_api(topic = \"cinder-scheduler\", …)]`, or `topic = runtime` if only a caller knows it");
     }
-    parsed
-}
-
-/// Stands for a version that could not be read, under which nothing else is checked. No attribute can say it.
-const UNREADABLE: Version = Version::with_revision(0, 0, 1);
-
-/// Reads the interface's version.
-pub(crate) fn interface_version(
-    text: Option<LitStr>,
-    span: Span,
-    errors: &mut Errors,
-) -> (Version, Span) {
-    const MOST: u64 = 500;
-    let Some(text) = text else { return (UNREADABLE, span) };
-    let Some(version) = version(&text, errors) else { return (UNREADABLE, text.span()) };
-    if version.minor() > MOST {
-        errors.at(
-            &text,
-            format!("a minor version above {MOST} is beyond reason: begin a new major version"),
-        );
-        return (UNREADABLE, text.span());
-    }
-    (version, text.span())
-}
-
-/// Reads a version of the interface's, such as `since`. One that is wrong counts as not given.
-pub(crate) fn version_of(
-    name: &str,
-    text: Option<LitStr>,
-    interface: &Version,
-    errors: &mut Errors,
-) -> Option<Since> {
-    let text = text?;
-    let since = version(&text, errors)?;
-    if *interface == UNREADABLE {
-        return None;
-    }
-    if since.major() != interface.major() {
-        let value = text.value();
-        errors.at(
-            &text,
-            format!("{name} = \"{value}\" has another major version than the interface, which is {interface}: a new major version is a new trait"),
-        );
-        return None;
-    }
-    if since > *interface {
-        let value = text.value();
-        errors.at(
-            &text,
-            format!("{name} = \"{value}\" is newer than the interface, which is {interface}: raise `version` in `#[rpc_api]`"),
-        );
-        return None;
-    }
-    Some(Since { minor: since.minor(), span: text.span() })
+    let text = match entries.value("topic")? {
+        (_, Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. }))) => text,
+        (_, Some(Expr::Path(path))) if path.path.is_ident("runtime") => return None,
+        (_, Some(other)) => {
+            errors.at(
+                &other,
+                "`topic` is a text, or `runtime` if only a caller knows it: write `topic = \"…\"`",
+            );
+            return Some(String::new());
+        }
+        (name, None) => {
+            errors.at(&name, "`topic` needs a value: write `topic = \"…\"`");
+            return Some(String::new());
+        }
+    };
+    name_of_topic(&text, errors);
+    Some(text.value())
 }
 
 /// Checks a topic: it is a routing key and the beginning of queue names.
-pub(crate) fn topic(topic: Option<&LitStr>, errors: &mut Errors) {
+fn name_of_topic(text: &LitStr, errors: &mut Errors) {
     const LONGEST: usize = 200;
-    let Some(text) = topic else { return };
     let value = text.value();
     if value.is_empty() {
         errors.at(text, "a topic cannot be empty: write the name that its servers listen on");
@@ -132,6 +88,54 @@ pub(crate) fn topic(topic: Option<&LitStr>, errors: &mut Errors) {
             format!("a topic cannot be longer than {LONGEST} bytes: queue names are made of it"),
         );
     }
+}
+
+/// Reads a method of the client that the user has written.
+pub(crate) fn manual(
+    item: syn::TraitItemFn,
+    span: Span,
+    mut entries: Entries,
+    versions: &Versions,
+    errors: &mut Errors,
+) -> Option<ManualDefinition> {
+    let since = version_of("since", entries.text("since", errors), versions, errors);
+    entries.refuse(
+        "a `manual` method is the client's own, and no request: it takes `since` and nothing else",
+        errors,
+    );
+    let ident = &item.sig.ident;
+    if item.default.is_none() {
+        errors.under(
+            span,
+            format!("`{ident}` is `manual`, so it needs a body: write `{{ self.prepare()… }}`"),
+        );
+        return None;
+    }
+    if is_constructor(ident, errors) || reserved(ident, RESERVED, errors) {
+        return None;
+    }
+    Some(ManualDefinition { item, since })
+}
+
+/// Reads a path to a function or a module, written as such or as text.
+pub(crate) fn path(
+    what: &str,
+    value: Option<(Ident, Option<Expr>)>,
+    example: &str,
+    errors: &mut Errors,
+) -> Option<Path> {
+    let (name, value) = value?;
+    let form = format!("write `{what} = {example}`");
+    match value {
+        Some(Expr::Path(path)) if path.qself.is_none() => return Some(path.path),
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.parse() {
+            Ok(path) => return Some(path),
+            Err(_) => errors.at(&text, format!("`{what}` is a path: {form}")),
+        },
+        Some(other) => errors.at(&other, format!("`{what}` is a path: {form}")),
+        None => errors.at(&name, format!("`{what}` needs a value: {form}")),
+    }
+    None
 }
 
 /// Reads `legacy_namespaces = ["…", None]`.
@@ -239,6 +243,7 @@ pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
         // Two methods of which `#[cfg]` keeps one may share a name.
         let conditional = method.attrs_named(&["cfg"]).next().is_some();
         let old = method.before.iter().filter_map(|before| before.name.as_ref());
+        let old = old.filter(|old| **old != method.wire_name);
         for name in std::iter::once(&method.wire_name).chain(&method.aliases).chain(old) {
             if !conditional && let Some(other) = names.insert(name.clone(), &method.ident) {
                 errors.at(&method.ident, format!("`{name}` is the wire name of `{other}` already: give one a `name = \"…\"` of its own"));
@@ -249,6 +254,21 @@ pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
     definition.methods.iter_mut().for_each(|method| arguments(method, errors));
     definition.methods.iter_mut().for_each(|method| routes(method, errors));
     casts(definition, errors);
+    manuals(definition, errors);
+}
+
+/// Checks that no two functions of the client have one name.
+fn manuals(definition: &mut Definition, errors: &mut Errors) {
+    let methods = &definition.methods;
+    definition.manual.retain(|manual| {
+        let ident = &manual.item.sig.ident;
+        let is_taken = methods.iter().any(|method| method.ident == *ident);
+        if is_taken {
+            let name = ident.unraw();
+            errors.at(ident, format!("`{name}` is another method already: choose another name"));
+        }
+        !is_taken
+    });
 }
 
 /// Checks that whatever is there to route by is used for it.
@@ -311,9 +331,11 @@ fn reserved(ident: &Ident, names: &[&str], errors: &mut Errors) -> bool {
 }
 
 fn arguments(method: &mut MethodDefinition, errors: &mut Errors) {
+    rest(method, errors);
     let mut names = BTreeMap::new();
     let all = method.arguments.iter().flat_map(|argument| {
         let old = argument.before.iter().filter_map(|before| before.name.as_ref());
+        let old = old.filter(|old| **old != argument.wire_name);
         std::iter::once(&argument.wire_name).chain(old).map(move |name| (name, argument))
     });
     for (name, argument) in all {
@@ -339,5 +361,24 @@ fn arguments(method: &mut MethodDefinition, errors: &mut Errors) {
             // Without a setter there is nothing that clashes.
             argument.since = None;
         }
+    }
+}
+
+/// Checks that one argument at most takes what is left.
+fn rest(method: &mut MethodDefinition, errors: &mut Errors) {
+    let mut first: Option<Ident> = None;
+    for argument in method.arguments.iter_mut().filter(|argument| argument.is_rest) {
+        if let Some(first) = &first {
+            argument.is_rest = false;
+            let message = format!("`{}` takes all that is left already: keep one", first.unraw());
+            errors.at(&argument.ident, message);
+        }
+        first.get_or_insert_with(|| argument.ident.clone());
+    }
+    if let Some(first) = first.filter(|_| method.ignores_extra) {
+        errors.at(
+            &first,
+            "`rest` takes what `extra = \"ignore\"` would leave out: keep one of the two",
+        );
     }
 }

@@ -19,8 +19,10 @@ pub(crate) struct Parts {
 }
 
 /// What `#[arg(…)]` takes.
-const ARGUMENT_KNOWN: &[&str] =
-    &["since", "until", "value", "name", "before", "default", "route", "constant"];
+const ARGUMENT_KNOWN: &[&str] = &[
+    "since", "or", "until", "value", "name", "before", "default", "with", "route", "constant",
+    "rest",
+];
 
 /// An argument and the entries of its attribute.
 pub(crate) struct Argument {
@@ -163,7 +165,7 @@ fn modifiers(method: &TraitItemFn, errors: &mut Errors) -> bool {
         fine = false;
     }
     if let Some(body) = &method.default {
-        errors.at(body, "an RPC method has no body: write `;` and implement it in the server");
+        errors.at(body, "an RPC method has no body: write `;` and implement it in the server, or `#[rpc(manual)]` for a method of the client");
         fine = false;
     }
     fine

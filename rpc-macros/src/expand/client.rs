@@ -1,16 +1,19 @@
 //! The client: a stub for each method.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use rpc_idl::{
     Kind,
-    parse::{ArgumentDefinition, BrokenMethod, Definition, MethodDefinition, Timeout, mentions},
+    parse::{
+        ArgumentDefinition, BrokenMethod, Definition, ManualDefinition, MethodDefinition, Since,
+        Timeout, mentions,
+    },
 };
 use syn::{FnArg, Ident, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{
-    Names, allow_many, at_least, doc, is_result, method_docs, own, passed_on, respan, sent_as,
-    versions::marker_name,
+    Names, allow_many, at_least, doc, is_result, method_docs, own, pair, passed_on, respan,
+    versions::marker_name, with,
 };
 
 /// In: a definition. Out: the client's type, its constructor, its stubs, and what ties it to the runtime's.
@@ -18,15 +21,12 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
     let (runtime, vis) = (&definition.runtime, &definition.vis);
     let Names { client, module, .. } = names;
     let docs = doc(format!("Calls a [`{}`] somewhere else.", definition.ident));
-    let new = doc(format!(
-        "Makes a client over `transport` that may use all of version {}.",
-        definition.version
-    ));
-    let latest = marker_name(definition, definition.version.minor());
+    let new = constructor(definition);
+    let latest = marker_name(definition, definition.versions.own);
     let stubs = definition.methods.iter().map(|method| stubs(definition, names, method));
     let broken = definition.broken.iter().filter(|method| !method.reserved);
     let broken = broken.map(|method| broken_stub(definition, method));
-    let ties = ties(definition, names);
+    let (manual, ties) = (manual(definition, names), ties(definition, names));
     quote! {
         #docs
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
@@ -34,10 +34,6 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
 
         impl #client {
             #new
-            #[must_use]
-            #vis fn new(transport: &#runtime::Transport) -> Self {
-                Self(#runtime::Client::new(transport))
-            }
         }
 
         impl<C: #runtime::Cap, T: #runtime::Target> #client<C, T> {
@@ -45,15 +41,84 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
             #(#broken)*
         }
 
+        #manual
+
         #ties
     }
+}
+
+/// In: a definition. Out: what makes a client of a transport, and of a topic if only a caller knows it.
+fn constructor(definition: &Definition) -> TokenStream {
+    let (runtime, vis, version) = (&definition.runtime, &definition.vis, definition.versions.own);
+    let docs = format!("Makes a client over `transport` that may use all of version {version}");
+    if definition.topic.is_some() {
+        let docs = doc(format!("{docs}."));
+        return quote! {
+            #docs
+            #[must_use]
+            #vis fn new(transport: &#runtime::Transport) -> Self {
+                Self(#runtime::Client::new(transport))
+            }
+        };
+    }
+    let docs = doc(format!("{docs}, of the servers that listen on `topic`."));
+    quote! {
+        #docs
+        #[must_use]
+        #vis fn on_topic(
+            transport: &#runtime::Transport,
+            topic: impl ::core::convert::Into<::std::sync::Arc<str>>,
+        ) -> Self {
+            Self(#runtime::Client::on_topic(transport, topic))
+        }
+    }
+}
+
+/// In: a definition. Out: the methods of the client that the user has written.
+fn manual(definition: &Definition, names: &Names) -> Option<TokenStream> {
+    let (runtime, client) = (&definition.runtime, &names.client);
+    let methods = definition.manual.iter().map(|manual| manual_method(definition, names, manual));
+    (!definition.manual.is_empty()).then(|| {
+        quote! {
+            impl<C: #runtime::Cap> #client<C, #runtime::AnyHost> {
+                #(#methods)*
+            }
+        }
+    })
+}
+
+/// In: a method of the user's. Out: it, with the bound of the version that it needs.
+fn manual_method(definition: &Definition, names: &Names, manual: &ManualDefinition) -> TokenStream {
+    let (vis, mut item) = (&definition.vis, manual.item.clone());
+    if let Some(bound) = manual.since.and_then(|since| at_least(definition, names, since)) {
+        let clause = item.sig.generics.make_where_clause();
+        let bound = bound.into_iter().filter(|token| token.to_string() != ",");
+        let bound: TokenStream = bound.collect();
+        if let Ok(bound) = syn::parse2(bound) {
+            clause.predicates.push(bound);
+        }
+    }
+    let (attrs, signature, body) = (&item.attrs, &item.sig, &item.default);
+    let since = manual.since.map(|since| doc(format!("Since {}.", since.version)));
+    let gap = since.as_ref().map(|_| quote!(#[doc = ""]));
+    quote!(#(#attrs)* #gap #since #vis #signature #body)
 }
 
 /// In: a definition. Out: the conversions between the client and the runtime's, whose options it has.
 fn ties(definition: &Definition, names: &Names) -> TokenStream {
     let runtime = &definition.runtime;
     let Names { client, module, .. } = names;
-    let latest = marker_name(definition, definition.version.minor());
+    let latest = marker_name(definition, definition.versions.own);
+    let address = definition.address.as_ref().map(|address| {
+        let local = own("address");
+        let address = quote_spanned!(address.span()=> let #local: #runtime::AddressFn = #address;);
+        quote! {
+            const ADDRESS: ::core::option::Option<#runtime::AddressFn> = {
+                #address
+                ::core::option::Option::Some(#local)
+            };
+        }
+    });
     quote! {
         impl<C, T> ::core::ops::Deref for #client<C, T> {
             type Target = #runtime::Client<#module::Api, C, T>;
@@ -66,6 +131,7 @@ fn ties(definition: &Definition, names: &Names) -> TokenStream {
             type Client<C: #runtime::Cap, T: #runtime::Target> = #client<C, T>;
             type Latest = #module::#latest;
             const INTERFACE: &'static #runtime::Interface<'static> = &#module::INTERFACE;
+            #address
             fn client<C: #runtime::Cap, T: #runtime::Target>(client: #runtime::Client<Self, C, T>) -> #client<C, T> {
                 #client(client)
             }
@@ -94,12 +160,11 @@ fn stub(
     let (docs, attrs, ctx) = (method_docs(definition, method), passed_on(method), own("ctx"));
     let parameters = method.positional().map(|argument| parameter(definition, method, argument));
     let options = options(definition, method);
-    let sent = method.positional().filter(|argument| !argument.is_route);
-    let arguments = sent.map(written);
+    let arguments = rewritten(method, arguments(definition, method));
     let (bounds, allow) = (bounds(definition, names, method, waits), allow_many(method));
-    let (host, constants) = (host(definition, method), constants(method));
+    let (host, constants) = (host(definition, method), constants(definition, method));
     let begun = begun(method);
-    let request = quote!(self.0.#begun #options #host #(#arguments)*);
+    let request = quote!(self.0.#begun #options #host #arguments);
     let request = match method.later().next().is_some() || !constants.is_empty() {
         true => quote!(#request.later(#ctx) #constants),
         false => request,
@@ -130,60 +195,112 @@ fn begun(method: &MethodDefinition) -> TokenStream {
         return quote!(request(#wire_name));
     }
     let before = method.before.iter().map(|before| {
-        let (minor, name) = (Literal::u64_unsuffixed(before.version.minor), &before.name);
+        let version = pair(before.version.version);
+        let name = before.name.as_ref().unwrap_or(wire_name);
         let sent_as = match &before.send {
             Some(send) => {
-                let minor = Literal::u64_unsuffixed(send.minor);
-                quote!(::core::option::Option::Some(#minor))
+                let send = pair(send.version);
+                quote!(::core::option::Option::Some(#send))
             }
             None => quote!(::core::option::Option::None),
         };
-        quote!((#minor, #name, #sent_as))
+        quote!((#version, #name, #sent_as))
     });
     quote!(request_before(#wire_name, &[#(#before),*]))
 }
 
-/// In: an argument that every caller gives. Out: what writes it, in the form that the cap asks for.
-fn written(argument: &ArgumentDefinition) -> TokenStream {
-    let (wire_name, value) = (&argument.wire_name, argument.ident.to_token_stream());
-    if argument.before.is_empty() && argument.until.is_none() {
-        return quote!(.arg(#wire_name, #value));
-    }
-    forms(argument, &value, 0, &quote!(arg_since))
+/// In: a method. Out: what writes the arguments that every caller gives.
+fn arguments(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+    let sent = method.positional().filter(|argument| !argument.is_route);
+    sent.map(|argument| written(definition, method, argument)).collect()
 }
 
-/// In: an argument that has changed or goes, its value, the minor version that it came with, and the function that
-/// writes it. Out: what writes it in the form that the cap asks for.
-pub(super) fn forms(
+/// In: a method, and what writes its arguments. Out: the same, but for the caps under which a function does.
+fn rewritten(method: &MethodDefinition, arguments: TokenStream) -> TokenStream {
+    let request = own("request");
+    let rewrites = method.before.iter().filter_map(|before| Some((before, before.with.as_ref()?)));
+    let rewrites: Vec<_> = rewrites.collect();
+    let Some((newest, _)) = rewrites.last() else { return arguments };
+    let newest = pair(newest.version.version);
+    let mut writes = quote!(#request.since(#newest) #arguments);
+    for (before, rewrite) in rewrites.iter().rev() {
+        let version = pair(before.version.version);
+        let sent = method.positional().filter(|argument| !argument.is_route);
+        let looks = sent.map(|argument| look(argument, rewrite.span()));
+        let old = quote_spanned!(rewrite.span()=> #rewrite(#request #(, #looks)*));
+        writes = quote!(if #request.is_before(#version) { #old } else { #writes });
+    }
+    quote!(.with(|#request| #writes))
+}
+
+/// In: an argument that can be looked at, and where the function that does is named. Out: a reference to it.
+fn look(argument: &ArgumentDefinition, span: Span) -> TokenStream {
+    let (name, ty) = (&argument.ident, &argument.ty);
+    quote_spanned!(span=> ::core::borrow::Borrow::<#ty>::borrow(&#name))
+}
+
+/// In: an argument that every caller gives. Out: what writes it, in the form that the cap asks for.
+fn written(
+    definition: &Definition,
+    method: &MethodDefinition,
     argument: &ArgumentDefinition,
-    value: &TokenStream,
-    came: u64,
+) -> TokenStream {
+    let (wire_name, value) = (&argument.wire_name, argument.ident.to_token_stream());
+    if argument.is_rest {
+        let named = method.sent().filter(|argument| !argument.is_rest);
+        let named = named.map(|argument| &argument.wire_name);
+        return quote!(.rest(#value, &[#(#named),*]));
+    }
+    if argument.before.is_empty() && argument.until.is_none() {
+        let value = with::written(definition, argument, &value);
+        return quote!(.arg(#wire_name, #value));
+    }
+    forms(definition, argument, None, &quote!(arg_since))
+}
+
+/// In: an argument that has changed or goes, the version that it came with if not with its method, and the function
+/// that writes it. Out: what writes it in the form that the cap asks for.
+pub(super) fn forms(
+    definition: &Definition,
+    argument: &ArgumentDefinition,
+    came: Option<Since>,
     write: &TokenStream,
 ) -> TokenStream {
     let (wire_name, request) = (&argument.wire_name, own("request"));
-    let newest = argument.before.last().map_or(came, |before| before.version.minor);
-    let newest = Literal::u64_unsuffixed(newest);
-    let mut writes = quote!(#request.#write(#wire_name, #newest, #value));
+    let value = argument.ident.to_token_stream();
+    let came = came.map_or_else(|| definition.versions.first(), |came| came.version);
+    let newest = argument.before.last().map_or(came, |before| before.version.version);
+    let (newest, present) = (pair(newest), with::written(definition, argument, &value));
+    let mut writes = quote!(#request.#write(#wire_name, #newest, #present));
     for (at, before) in argument.before.iter().enumerate().rev() {
-        let minor = Literal::u64_unsuffixed(before.version.minor);
+        let version = pair(before.version.version);
         let name = before.name.as_ref().unwrap_or(wire_name);
         let old = match &before.with {
             Some(with) => {
-                quote_spanned!(with.span()=> #with(::core::borrow::Borrow::borrow(&#value)))
+                let look = look(argument, with.span());
+                quote_spanned!(with.span()=> #with(#look))
             }
-            None => value.clone(),
+            None => with::written(definition, argument, &value),
         };
-        let older = at.checked_sub(1).map(|older| argument.before[older].version.minor);
-        let since = Literal::u64_unsuffixed(older.unwrap_or(came));
+        let older = at.checked_sub(1).map(|older| argument.before[older].version.version);
+        let since = pair(older.unwrap_or(came));
         writes = quote! {
-            if #request.is_before(#minor) { #request.#write(#name, #since, #old) } else { #writes }
+            if #request.is_before(#version) { #request.#write(#name, #since, #old) } else { #writes }
         };
     }
-    if let Some(until) = &argument.until {
-        let minor = Literal::u64_unsuffixed(until.minor);
-        writes = quote!(if #request.is_before(#minor) { #writes } else { #request });
+    while_owed(argument, writes)
+}
+
+/// In: an argument, and what writes it. Out: what writes it as long as it is owed to the cap.
+fn while_owed(argument: &ArgumentDefinition, writes: TokenStream) -> TokenStream {
+    let request = own("request");
+    match &argument.until {
+        None => quote!(.with(|#request| #writes)),
+        Some(until) => {
+            let version = pair(until.version);
+            quote!(.with(|#request| if #request.is_before(#version) { #writes } else { #request }))
+        }
     }
-    quote!(.with(|#request| #writes))
 }
 
 /// Returns the name of a method's stub: the one that does not wait for an answer has another.
@@ -200,15 +317,29 @@ fn parameter(
     method: &MethodDefinition,
     argument: &ArgumentDefinition,
 ) -> TokenStream {
-    let (runtime, name, ty) = (&definition.runtime, &argument.ident, &argument.ty);
+    let (name, ty) = (&argument.ident, &argument.ty);
     if argument.is_route {
         return quote!(, #name: impl ::core::borrow::Borrow<#ty>);
     }
-    // What the host is read from has to be looked at before it is written.
+    // What the host is read from, or a function rewrites, is looked at before it is written.
+    let is_rewritten = method.before.iter().any(|before| before.with.is_some());
+    let taken = taken(definition, argument, is_rewritten || routed_by(method, argument));
+    quote!(, #name: #taken)
+}
+
+/// In: an argument, and whether something else than its writing looks at it. Out: what a caller may give for it.
+pub(super) fn taken(
+    definition: &Definition,
+    argument: &ArgumentDefinition,
+    is_looked_at: bool,
+) -> TokenStream {
+    let (runtime, ty) = (&definition.runtime, &argument.ty);
     let is_lowered = argument.before.iter().any(|before| before.with.is_some());
-    let looked_at =
-        (is_lowered || routed_by(method, argument)).then(|| quote!(+ ::core::borrow::Borrow<#ty>));
-    quote!(, #name: impl #runtime::Arg<#ty> #looked_at)
+    match (&argument.with, is_lowered || is_looked_at) {
+        (Some(_), _) => quote!(impl ::core::borrow::Borrow<#ty>),
+        (None, true) => quote!(impl #runtime::Arg<#ty> + ::core::borrow::Borrow<#ty>),
+        (None, false) => quote!(impl #runtime::Arg<#ty>),
+    }
 }
 
 fn routed_by(method: &MethodDefinition, argument: &ArgumentDefinition) -> bool {
@@ -228,19 +359,22 @@ fn host(definition: &Definition, method: &MethodDefinition) -> Option<TokenStrea
 }
 
 /// In: a method. Out: what writes the arguments that are always the same. Later ones are left out under older caps.
-fn constants(method: &MethodDefinition) -> TokenStream {
+fn constants(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let constants = method.constants().map(|(argument, value)| {
-        let (name, ty) = (&argument.wire_name, &argument.ty);
-        let value = quote!({ let constant: #ty = #value; constant });
-        let minor = Literal::u64_unsuffixed(argument.since.map_or(0, |since| since.minor));
-        let write = quote!(.arg_or_drop(#name, #minor, #value));
-        match &argument.until {
-            None => write,
-            Some(until) => {
-                let (minor, request) = (Literal::u64_unsuffixed(until.minor), own("request"));
-                quote!(.with(|#request| if #request.is_before(#minor) { #request #write } else { #request }))
-            }
+        let (name, ty, constant) = (&argument.wire_name, &argument.ty, own("constant"));
+        let version = argument.since.map_or(definition.versions.first(), |since| since.version);
+        let version = pair(version);
+        if argument.with.is_none() && argument.until.is_none() {
+            let value = quote!({ let #constant: #ty = #value; #constant });
+            return quote!(.arg_or_drop(#name, #version, #value));
         }
+        let (request, local) = (own("request"), constant.to_token_stream());
+        let written = with::written(definition, argument, &local);
+        let writes = quote!({
+            let #constant: #ty = #value;
+            #request.arg_or_drop(#name, #version, #written)
+        });
+        while_owed(argument, writes)
     });
     constants.collect()
 }
@@ -287,20 +421,33 @@ pub(super) fn ended(
 
 /// In: a method. Out: what its attributes say about each request.
 fn options(definition: &Definition, method: &MethodDefinition) -> TokenStream {
-    let minor = Literal::u64_unsuffixed(method.since.minor);
-    let since = (method.since.minor > 0).then(|| quote!(.since(#minor)));
-    let send = sent_as(definition, method).map(|minor| quote!(.sent_as(#minor)));
+    let since = method.since.version;
+    let since = (since > definition.versions.first()).then(|| {
+        let version = pair(since);
+        quote!(.since(#version))
+    });
+    let send = method.send.iter().chain(&definition.send).map(|send| {
+        let version = pair(send.version);
+        quote!(.sent_as(#version))
+    });
+    let topic = method.topic.as_ref().map(|(topic, since)| {
+        let since = since.map_or(definition.versions.first(), |since| since.version);
+        let version = pair(since);
+        quote!(.topic(#topic, #version))
+    });
     let timeout = method.timeout.as_ref().map(duration).map(|time| quote!(.timeout(#time)));
     let monitor = method.monitor.as_ref().map(duration).map(|time| quote!(.monitor(#time)));
     let fanout = (method.kind == Kind::Fanout).then(|| quote!(.fanout()));
     let idempotent = method.idempotent.then(|| quote!(.idempotent()));
-    quote!(#since #send #timeout #monitor #fanout #idempotent)
+    quote!(#since #(#send)* #topic #timeout #monitor #fanout #idempotent)
 }
 
 /// In: a time. Out: an expression of type `Duration`.
 fn duration(time: &Timeout) -> TokenStream {
     match time {
-        Timeout::Literal(nanoseconds) => quote!(::core::time::Duration::from_nanos(#nanoseconds)),
+        Timeout::Literal { nanoseconds, .. } => {
+            quote!(::core::time::Duration::from_nanos(#nanoseconds))
+        }
         Timeout::Expr(expr) => quote!(#expr),
     }
 }
@@ -314,10 +461,7 @@ fn bounds(
     waits: bool,
 ) -> TokenStream {
     let runtime = &definition.runtime;
-    let cap = (method.since.minor > 0).then(|| {
-        let at_least = at_least(definition, names, method.since);
-        quote_spanned!(method.since.span=> C: #at_least,)
-    });
+    let cap = at_least(definition, names, method.since);
     let target = match method.kind {
         Kind::Fanout => Some(quote!(NotOneHost)),
         _ if method.host => Some(quote!(NamesHost)),

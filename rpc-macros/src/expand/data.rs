@@ -1,14 +1,17 @@
 //! The interface's module: its data, its name in types, its versions.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 use rpc_idl::{
     Ack, Kind,
-    parse::{ArgumentDefinition, Definition, MethodDefinition},
+    parse::{ArgumentDefinition, Definition, MethodDefinition, Since, Timeout},
 };
 use syn::{Visibility, ext::IdentExt as _};
 
-use super::{Names, doc, inner_vis, is_deprecated, sent_as, versions::versions};
+use super::{
+    Names, doc, inner_vis, is_deprecated, pair,
+    versions::{version, versions},
+};
 
 /// In: a definition. Out: the module. It names nothing outside of itself but the runtime, so that it can stand in a
 /// function, too.
@@ -20,13 +23,18 @@ pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
     let versions = versions(definition, names);
     // Markers of a public interface are there for others.
     let dead = (!matches!(vis, Visibility::Public(_))).then(|| quote!(#[allow(dead_code)]));
-    let used = if definition.methods.is_empty() {
-        quote!(Interface, Method, Pinned, Version)
-    } else if definition.methods.iter().all(|method| method.sent().next().is_none()) {
-        quote!(Interface, Kind, Method, Pinned, Version)
-    } else {
-        quote!(Interface, Kind, Method, Parameter as Arg, Pinned, Version)
-    };
+    let (has_methods, mut sent) = (
+        !definition.methods.is_empty(),
+        definition.methods.iter().flat_map(MethodDefinition::sent),
+    );
+    let kind = has_methods.then(|| quote!(Kind,));
+    let arg = sent.next().is_some().then(|| quote!(Parameter as Arg,));
+    let had_names = definition.methods.iter().any(|method| !method.before.is_empty());
+    let old_name = had_names.then(|| quote!(OldName,));
+    let mut sent = definition.methods.iter().flat_map(MethodDefinition::sent);
+    let had_forms = sent.any(|argument| !argument.before.is_empty());
+    let old_form = had_forms.then(|| quote!(OldForm,));
+    let used = quote!(Interface, #kind Method, #old_form #old_name #arg Pinned, Version);
     quote! {
         #docs
         #dead
@@ -46,20 +54,31 @@ pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
 
 /// In: a definition. Out: the constant that holds all of it.
 fn interface(definition: &Definition) -> TokenStream {
-    let (name, docs, topic) =
-        (definition.ident.unraw().to_string(), definition.docs(), &definition.topic);
+    let (name, docs, versions) =
+        (definition.ident.unraw().to_string(), definition.docs(), &definition.versions);
+    let topic = definition.topic.as_ref().map(|topic| quote!(.topic(#topic)));
     let exchange = definition.exchange.as_ref().map(|exchange| quote!(.exchange(#exchange)));
     let namespace = definition.namespace.as_ref().map(|namespace| quote!(.namespace(#namespace)));
     let legacy = legacy_namespaces(definition);
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
-    let major = Literal::u64_unsuffixed(definition.version.major());
-    let minor = Literal::u64_unsuffixed(definition.version.minor());
-    let methods = definition.methods.iter().map(|one| method(definition, one));
+    let own = pair(versions.own);
+    let previous = versions.previous.map(pair).map(|previous| quote!(.previous(#previous)));
+    let oldest = (versions.oldest > versions.first()).then(|| pair(versions.oldest));
+    let oldest = oldest.map(|oldest| quote!(.oldest(#oldest)));
+    let send: Vec<_> = definition.send.iter().map(|send| version(send.version)).collect();
+    let send = (!send.is_empty()).then(|| quote!(.sent_as(&[#(#send),*])));
+    let aliases = definition.aliases.iter().map(|(name, alias)| {
+        let alias = version(*alias);
+        quote!((#name, #alias))
+    });
+    let aliases = (!definition.aliases.is_empty()).then(|| quote!(.aliases(&[#(#aliases),*])));
+    let address = definition.address.is_some().then(|| quote!(.addressed()));
+    let methods = definition.methods.iter().map(method);
     let inner = inner_vis(definition);
     quote! {
         /// The interface as data.
-        #inner const INTERFACE: Interface<'static> =
-            Interface::new(#name, #major, #minor).topic(#topic) #docs #exchange #namespace #legacy .methods(METHODS);
+        #inner const INTERFACE: Interface<'static> = Interface::new(#name, #own)
+            #topic #docs #exchange #namespace #legacy #previous #oldest #send #aliases #address .methods(METHODS);
 
         const METHODS: &[Method<'static>] = &[#(#methods),*];
     }
@@ -76,45 +95,103 @@ fn legacy_namespaces(definition: &Definition) -> Option<TokenStream> {
 }
 
 /// In: a method. Out: its data.
-fn method(definition: &Definition, method: &MethodDefinition) -> TokenStream {
-    let wire_name = &method.wire_name;
+fn method(method: &MethodDefinition) -> TokenStream {
+    let (wire_name, since) = (&method.wire_name, pair(method.since.version));
     let (docs, cfg) = (method.docs(), method.attrs_named(&["cfg"]));
-    let minor = Literal::u64_unsuffixed(method.since.minor);
     let kind = match method.kind {
         Kind::Call => quote!(Call),
         Kind::Cast => quote!(Cast),
         Kind::Fanout => quote!(Fanout),
     };
     let docs = (!docs.is_empty()).then(|| quote!(.docs(#docs)));
-    let old = method.before.iter().filter_map(|before| before.name.as_ref());
-    let aliases: Vec<_> = method.aliases.iter().chain(old).collect();
+    let aliases = &method.aliases;
     let aliases = (!aliases.is_empty()).then(|| quote!(.aliases(&[#(#aliases),*])));
-    let send = sent_as(definition, method).map(|minor| quote!(.sent_as(#minor)));
-    let extra = method.ignores_extra.then(|| quote!(.ignoring_extra()));
-    let host = method.host.then(|| quote!(.for_one_host()));
-    let late = (method.ack == Ack::Late).then(|| quote!(.acknowledged_late()));
-    let idempotent = method.idempotent.then(|| quote!(.idempotent()));
-    let deprecated = is_deprecated(method).then(|| quote!(.deprecated()));
-    let parameters = method.sent().map(|argument| parameter(method, argument));
+    let (before, options) = (names_before(method), options(method));
+    let parameters = method.sent().map(parameter);
     let parameters = method.sent().next().is_some().then(|| quote!(.args(&[#(#parameters),*])));
     let reply = method.output.as_ref().map(|output| type_name(&output.to_token_stream()));
     let reply = reply.map(|reply| quote!(.reply(#reply)));
     quote! {
         #(#cfg)*
-        Method::new(#wire_name, #minor, Kind::#kind)
-            #docs #aliases #send #extra #host #late #idempotent #deprecated #parameters #reply
+        Method::new(#wire_name, #since, Kind::#kind) #docs #aliases #before #options #parameters #reply
+    }
+}
+
+/// In: a method. Out: what its attributes say of it.
+fn options(method: &MethodDefinition) -> TokenStream {
+    let send = method.send.map(|send| pair(send.version));
+    let send = send.map(|send| quote!(.sent_as(#send)));
+    let extra = method.ignores_extra.then(|| quote!(.ignoring_extra()));
+    let either = method.either.then(|| quote!(.or_cast()));
+    let host = method.host.then(|| quote!(.for_one_host()));
+    let from = method.host_from.as_ref().map(|from| type_name(&from.to_token_stream()));
+    let from = from.map(|from| quote!(.host_from(#from)));
+    let topic = method.topic.as_ref().map(|(topic, since)| {
+        let since = pair(since.unwrap_or(method.since).version);
+        quote!(.topic(#topic, #since))
+    });
+    let timeout = method.timeout.as_ref().map(time).map(|time| quote!(.timeout(#time)));
+    let monitor = method.monitor.as_ref().map(time).map(|time| quote!(.monitor(#time)));
+    let expected = &method.expected;
+    let expected = (!expected.is_empty()).then(|| quote!(.expected(&[#(#expected),*])));
+    let late = (method.ack == Ack::Late).then(|| quote!(.acknowledged_late()));
+    let idempotent = method.idempotent.then(|| quote!(.idempotent()));
+    let deprecated = is_deprecated(method).then(|| quote!(.deprecated()));
+    quote!(#send #extra #either #host #from #topic #timeout #monitor #expected #late #idempotent #deprecated)
+}
+
+/// In: a method. Out: the call that sets what it was before, if it was anything.
+fn names_before(method: &MethodDefinition) -> Option<TokenStream> {
+    let before = method.before.iter().map(|before| {
+        let (name, is_rewritten) =
+            (before.name.as_ref().unwrap_or(&method.wire_name), before.with.is_some());
+        let (since, send) = (version(before.version.version), optional(before.send));
+        quote!(OldName { version: #since, name: #name, send: #send, is_rewritten: #is_rewritten })
+    });
+    (!method.before.is_empty()).then(|| quote!(.before(&[#(#before),*])))
+}
+
+/// In: a version that may be missing. Out: the expression that makes it.
+fn optional(since: Option<Since>) -> TokenStream {
+    match since {
+        Some(since) => {
+            let version = version(since.version);
+            quote!(::core::option::Option::Some(#version))
+        }
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+/// Returns a time as it is written.
+fn time(time: &Timeout) -> String {
+    match time {
+        Timeout::Literal { text, .. } => text.clone(),
+        Timeout::Expr(expr) => type_name(&expr.to_token_stream()),
     }
 }
 
 /// In: an argument. Out: its data.
-fn parameter(method: &MethodDefinition, argument: &ArgumentDefinition) -> TokenStream {
-    let name = &argument.wire_name;
-    let type_name = type_name(&argument.ty.to_token_stream());
-    let minor = Literal::u64_unsuffixed(argument.since.unwrap_or(method.since).minor);
+fn parameter(argument: &ArgumentDefinition) -> TokenStream {
+    let (name, type_name) = (&argument.wire_name, type_name(&argument.ty.to_token_stream()));
+    let since = argument.since.map(|since| pair(since.version));
+    let since = since.map(|since| quote!(.since(#since)));
     let in_all = argument.since.is_none() && argument.until.is_none();
-    let required = in_all && argument.default.is_none();
+    let required = in_all && argument.default.is_none() || argument.is_rest;
     let optional = (!required).then(|| quote!(.optional()));
-    quote!(Arg::new(#name, #minor, #type_name) #optional)
+    let until = argument.until.map(|until| pair(until.version));
+    let until = until.map(|until| quote!(.until(#until)));
+    let constant = argument.constant.as_ref().map(|value| value.to_token_stream().to_string());
+    let constant = constant.map(|constant| quote!(.constant(#constant)));
+    let module = argument.with.as_ref().map(|module| self::type_name(&module.to_token_stream()));
+    let module = module.map(|module| quote!(.with(#module)));
+    let rest = argument.is_rest.then(|| quote!(.rest()));
+    let before = argument.before.iter().map(|before| {
+        let since = version(before.version.version);
+        let (name, is_converted) = (before.name.as_ref().unwrap_or(name), before.with.is_some());
+        quote!(OldForm { version: #since, name: #name, is_converted: #is_converted })
+    });
+    let before = (!argument.before.is_empty()).then(|| quote!(.before(&[#(#before),*])));
+    quote!(Arg::new(#name, #type_name) #since #optional #until #before #constant #module #rest)
 }
 
 /// Returns a type as a person would write it, whatever blanks the tokens print with.

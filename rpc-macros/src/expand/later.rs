@@ -1,7 +1,7 @@
 //! The request of a method with later arguments: a setter for each, then it is awaited.
 
-use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
 use rpc_idl::{
     Kind,
     parse::{ArgumentDefinition, Definition, MethodDefinition, Since},
@@ -10,8 +10,8 @@ use syn::ext::IdentExt as _;
 
 use super::{
     Names, at_least,
-    client::{ended, forms},
-    doc, passed_on,
+    client::{ended, forms, taken},
+    doc, pair, passed_on, with,
 };
 
 /// In: a method. Out: its requests' types: two for a method that a caller may wait for or not.
@@ -78,40 +78,44 @@ fn setters(
     argument: &ArgumentDefinition,
     since: Since,
 ) -> TokenStream {
-    let (runtime, vis) = (&definition.runtime, &definition.vis);
-    let ArgumentDefinition { ident, wire_name, ty, .. } = argument;
-    let (major, minor) = (definition.version.major(), since.minor);
+    let vis = &definition.vis;
+    let ArgumentDefinition { ident, wire_name, .. } = argument;
     let or_drop = format_ident!("{}_or_drop", ident.unraw(), span = ident.span());
-    let number = Literal::u64_unsuffixed(minor);
-    let at_least = at_least(definition, names, since);
-    let bound = quote_spanned!(since.span=> C: #at_least,);
-    let (is_lowered, value) =
-        (argument.before.iter().any(|before| before.with.is_some()), quote!(#ident));
-    let looked_at = is_lowered.then(|| quote!(+ ::core::borrow::Borrow<#ty>));
-    let (write, write_or_drop) = if argument.before.is_empty() && argument.until.is_none() {
-        (
-            quote!(.arg(#wire_name, #number, #ident)),
-            quote!(.arg_or_drop(#wire_name, #number, #ident)),
-        )
-    } else {
-        (
-            forms(argument, &value, minor, &quote!(arg)),
-            forms(argument, &value, minor, &quote!(arg_or_drop)),
-        )
-    };
-    let set = doc(format!("Sets `{wire_name}`, which servers know since {major}.{minor}."));
+    let bound = at_least(definition, names, since).map(|bound| quote!(where #bound));
+    let taken = taken(definition, argument, false);
+    // What the compiler has not proven of the cap shows when the request is written.
+    let write = if argument.is_dropped { quote!(arg_or_drop) } else { quote!(arg) };
+    let write = written(definition, argument, since, &write);
+    let write_or_drop = written(definition, argument, since, &quote!(arg_or_drop));
+    let version = since.version;
+    let set = doc(format!("Sets `{wire_name}`, which servers know since {version}."));
     let drop = doc(format!(
-        "Sets `{wire_name}` if the version cap allows {major}.{minor}, and leaves it out otherwise."
+        "Sets `{wire_name}` if the version cap allows {version}, and leaves it out otherwise."
     ));
     quote! {
         #set
-        #vis fn #ident(self, #ident: impl #runtime::Arg<#ty> #looked_at) -> Self where #bound {
+        #vis fn #ident(self, #ident: #taken) -> Self #bound {
             Self(self.0 #write, self.1)
         }
 
         #drop
-        #vis fn #or_drop(self, #ident: impl #runtime::Arg<#ty> #looked_at) -> Self {
+        #vis fn #or_drop(self, #ident: #taken) -> Self {
             Self(self.0 #write_or_drop, self.1)
         }
     }
+}
+
+/// In: a later argument, and the function that writes it. Out: what writes it, in the form that the cap asks for.
+fn written(
+    definition: &Definition,
+    argument: &ArgumentDefinition,
+    since: Since,
+    write: &TokenStream,
+) -> TokenStream {
+    if !argument.before.is_empty() || argument.until.is_some() {
+        return forms(definition, argument, Some(since), write);
+    }
+    let (name, ident, version) = (&argument.wire_name, &argument.ident, pair(since.version));
+    let value = with::written(definition, argument, &quote!(#ident));
+    quote!(.#write(#name, #version, #value))
 }

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use rpc_idl::parse::{ArgumentDefinition, Default, Definition, MethodDefinition};
 use syn::{Ident, ext::IdentExt as _, spanned::Spanned as _};
 
-use super::{Names, doc, is_deprecated, is_result, own};
+use super::{Names, doc, is_deprecated, is_result, own, with};
 
 /// In: a definition. Out: the server's name and its dispatch.
 pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
@@ -41,8 +41,11 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let attrs = method.attrs_named(&["cfg"]);
     let (args, ctx) = (own("args"), own("ctx"));
     let old = method.before.iter().filter_map(|before| before.name.as_ref());
+    let old = old.filter(|old| *old != wire_name);
     let renames = renames(method);
-    let reads = method.sent().map(|argument| read(definition, argument));
+    // What is left is known once the others are read.
+    let (rest, named): (Vec<_>, Vec<_>) = method.sent().partition(|argument| argument.is_rest);
+    let reads = named.into_iter().chain(rest).map(|argument| read(definition, argument));
     let values = method.sent().map(local);
     let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
     let run = quote!(#service::#ident(&self.0, #ctx #(, #values)*));
@@ -74,6 +77,7 @@ fn renames(method: &MethodDefinition) -> TokenStream {
     let renames = method.sent().flat_map(|argument| {
         let name = &argument.wire_name;
         let old = argument.before.iter().filter_map(|before| before.name.as_ref());
+        let old = old.filter(move |old| *old != name);
         let args = &args;
         old.map(move |old| quote!(#args.rename(#old, #name);))
     });
@@ -98,6 +102,22 @@ fn read(definition: &Definition, argument: &ArgumentDefinition) -> TokenStream {
     let runtime = &definition.runtime;
     let (name, wire_name, ty, args) =
         (local(argument), &argument.wire_name, &argument.ty, own("args"));
+    if argument.is_rest {
+        let take = quote_spanned!(ty.span()=> #runtime::Args::take_rest::<#ty>);
+        return quote!(let #name = #take(&mut #args)?;);
+    }
+    if let Some(read) = with::read(definition, argument) {
+        let take = match (&argument.default, argument.since.or(argument.until)) {
+            (Some(Default::Expr(expr)), _) => {
+                quote!(take_or::<RpcRead>(#wire_name, || RpcRead(#expr)))
+            }
+            (Some(Default::OfType), _) | (None, Some(_)) => {
+                quote!(take_or::<RpcRead>(#wire_name, || RpcRead(::core::default::Default::default())))
+            }
+            (None, None) => quote!(take::<RpcRead>(#wire_name)),
+        };
+        return quote!(let #name = { #read #args.#take?.0 };);
+    }
     // What came later is not sent by all, nor is what goes.
     match (&argument.default, argument.since.or(argument.until)) {
         (Some(Default::Expr(expr)), _) => {

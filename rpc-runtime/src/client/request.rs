@@ -3,26 +3,33 @@
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use rpc_idl::Version;
-use serde::Serialize;
+use serde::{Serialize, ser::Error as _};
 use uuid::Uuid;
 
 use super::Options;
 use crate::{
-    CallError, Transport,
+    Address, CallError, Transport,
     call::{Call, Cast, Ready},
     caps::Retry,
     context::deadline_of,
     envelope::{RequestWriter, Tail, write_context},
+    json,
+    pending::Route,
 };
+
+/// What a method was called before a version, and the version that its requests carried, if not the lowest.
+pub type NameBefore = ((u64, u64), &'static str, Option<(u64, u64)>);
 
 /// A request while a generated stub writes it: the method, then its arguments, then the context.
 ///
 /// Everything is written into the message at once. What cannot be written or may not be sent shows when the request
-/// is awaited.
+/// is awaited. Versions are told as `(major, minor)`.
 #[must_use = "a request does nothing until it is awaited"]
 pub struct Request {
     pub(super) transport: Transport,
     pub(super) options: Arc<Options>,
+    /// The client's cap, as it was when the request began.
+    pub(super) cap: Version,
     pub(super) method: &'static str,
     pub(super) writer: RequestWriter,
     /// The lowest version that has the method and every argument set so far.
@@ -30,6 +37,8 @@ pub struct Request {
     /// The version that the message carries. `None`: the one that is needed.
     pub(super) sent_as: Option<Version>,
     pub(super) fanout: bool,
+    /// The method's own topic, where it has that.
+    pub(super) topic: Option<&'static str>,
     /// The host that the arguments say.
     pub(super) host: Option<Arc<str>>,
     pub(super) timeout: Option<Duration>,
@@ -39,26 +48,35 @@ pub struct Request {
 }
 
 impl Request {
-    /// Says that the method came with this minor version.
-    pub fn since(mut self, minor: u64) -> Self {
-        let since = Version::new(self.needed.major(), minor);
-        if since > self.needed {
-            self.needed = since;
+    /// Says that the method came with this version.
+    pub fn since(mut self, version: (u64, u64)) -> Self {
+        self.needs(version);
+        self
+    }
+
+    /// Notes what is needed. Returns whether that is more than before.
+    fn needs(&mut self, (major, minor): (u64, u64)) -> bool {
+        let version = Version::new(major, minor);
+        let is_more = version > self.needed;
+        if is_more {
+            self.needed = version;
+        }
+        is_more
+    }
+
+    /// Says that a message of this major carries this version, whatever is needed: what deployed servers expect.
+    pub fn sent_as(mut self, (major, minor): (u64, u64)) -> Self {
+        // What an old name was sent as counts more, and a method's more than its interface's.
+        if major == self.cap.major() {
+            self.sent_as.get_or_insert(Version::new(major, minor));
         }
         self
     }
 
-    /// Says that the message carries this minor version, whatever is needed: what deployed servers expect.
-    pub fn sent_as(mut self, minor: u64) -> Self {
-        // What an old name was sent as counts more.
-        self.sent_as.get_or_insert_with(|| Version::new(self.needed.major(), minor));
-        self
-    }
-
-    /// Whether the cap is older than this minor version, so that something has to be as it was before.
+    /// Whether the cap is older than this version, so that something has to be as it was before.
     #[must_use]
-    pub fn is_before(&self, minor: u64) -> bool {
-        !self.options.cap.allows(&Version::new(self.needed.major(), minor))
+    pub fn is_before(&self, (major, minor): (u64, u64)) -> bool {
+        !self.options.interface.has(self.cap, Version::new(major, minor))
     }
 
     /// Goes on with what `write` makes of it.
@@ -66,9 +84,46 @@ impl Request {
         write(self)
     }
 
-    /// Writes an argument in the form that it has since this minor version.
-    pub fn arg_since<V: Serialize>(self, name: &str, minor: u64, value: V) -> Self {
-        self.since(minor).arg(name, value)
+    /// Writes an argument in the form that it has since this version.
+    pub fn arg_since<V: Serialize>(self, name: &str, version: (u64, u64), value: V) -> Self {
+        self.since(version).arg(name, value)
+    }
+
+    /// Writes each entry of a map as an argument. None of them may be called like one of `named`.
+    pub fn rest<M: Serialize>(mut self, map: M, named: &[&str]) -> Self {
+        if let Err(error) = self.write_rest(&map, named) {
+            self.error.get_or_insert(CallError::Encode(error));
+        }
+        self
+    }
+
+    fn write_rest<M: Serialize>(
+        &mut self,
+        map: &M,
+        named: &[&str],
+    ) -> Result<(), serde_json::Error> {
+        let text = json::text(map)?;
+        let mut written = Ok(());
+        json::object(&text, |name, value| {
+            if written.is_err() {
+                return;
+            }
+            written = if named.contains(&&*name) || matches!(&*name, "self" | "ctxt") {
+                let message = format!("the argument `{name}` is one of the method's own");
+                Err(serde_json::Error::custom(message))
+            } else {
+                self.writer.raw_arg(&name, value)
+            };
+        })?;
+        written
+    }
+
+    /// Says that the method has a topic of its own from this version on, unless the client names one.
+    pub fn topic(mut self, topic: &'static str, version: (u64, u64)) -> Self {
+        if !self.options.is_topic_named && !self.is_before(version) {
+            self.topic = Some(topic);
+        }
+        self
     }
 
     /// Sets how long the method's server may be silent. Zero: as long as it likes.
@@ -131,8 +186,40 @@ impl Request {
         if let Err(error) = write_context(ctx, &mut context) {
             self.error.get_or_insert(CallError::Encode(error));
         }
+        match self.options.choice.as_ref().map(|choice| choice.choose(ctx)) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(transport))) => self.transport = transport,
+            Some(Err(error)) => _ = self.error.get_or_insert(CallError::Unavailable(error)),
+        }
         let what = self.method;
         LaterRequest { request: self, context, inherited: deadline_of(ctx), what }
+    }
+
+    /// Returns where it goes.
+    fn route(&self) -> Route {
+        let options = &*self.options;
+        let said = self.host.as_ref().filter(|_| options.host.is_none());
+        let is_plain = self.topic.is_none() && said.is_none() && !self.fanout;
+        if is_plain && (options.address.is_none() || options.host.is_none()) {
+            return options.route.clone();
+        }
+        let topic = self.topic.map_or_else(|| Arc::clone(&options.topic), Into::into);
+        let key = options.host.as_ref().or(said).cloned();
+        let Address { topic, host } = match (options.address, key) {
+            (Some(address), Some(key)) => address(&topic, &key, self.cap),
+            (_, host) => Address { topic, host },
+        };
+        if self.fanout || options.fanout {
+            return options.to_every_host(&topic);
+        }
+        options.to_one(&topic, host.as_deref())
+    }
+
+    /// Returns the version that is lacking, if the cap does not allow what is needed.
+    fn lacking(&self) -> Option<Version> {
+        let interface = self.options.interface;
+        let needed = self.needed.max(interface.oldest);
+        (!interface.has(self.cap, needed)).then_some(needed)
     }
 }
 
@@ -153,27 +240,33 @@ pub struct LaterRequest {
 }
 
 impl LaterRequest {
-    /// Writes an argument that came with this minor version.
-    pub fn arg<V: Serialize>(mut self, name: &'static str, minor: u64, value: V) -> Self {
-        let needed = Version::new(self.request.needed.major(), minor);
-        if needed > self.request.needed {
-            self.request.needed = needed;
+    /// Writes an argument that came with this version. Where the cap does not allow it, nothing (`None`, say) is left
+    /// out, and anything else keeps the request from being sent.
+    pub fn arg<V: Serialize>(mut self, name: &'static str, version: (u64, u64), value: V) -> Self {
+        if self.is_before(version) && json::text(&value).is_ok_and(|text| text == "null") {
+            return self;
+        }
+        if self.request.needs(version) {
             self.what = name;
         }
         self.request = self.request.arg(name, value);
         self
     }
 
-    /// Writes an argument that came with this minor version, unless the cap is older.
-    pub fn arg_or_drop<V: Serialize>(self, name: &'static str, minor: u64, value: V) -> Self {
-        let needed = Version::new(self.request.needed.major(), minor);
-        if self.request.options.cap.allows(&needed) { self.arg(name, minor, value) } else { self }
+    /// Writes an argument that came with this version, unless the cap is older.
+    pub fn arg_or_drop<V: Serialize>(
+        self,
+        name: &'static str,
+        version: (u64, u64),
+        value: V,
+    ) -> Self {
+        if self.is_before(version) { self } else { self.arg(name, version, value) }
     }
 
-    /// Whether the cap is older than this minor version, so that something has to be as it was before.
+    /// Whether the cap is older than this version, so that something has to be as it was before.
     #[must_use]
-    pub fn is_before(&self, minor: u64) -> bool {
-        self.request.is_before(minor)
+    pub fn is_before(&self, version: (u64, u64)) -> bool {
+        self.request.is_before(version)
     }
 
     /// Goes on with what `write` makes of it.
@@ -198,37 +291,27 @@ impl LaterRequest {
         if let Some(error) = request.error {
             return Err(error);
         }
-        if !options.cap.allows(&request.needed) {
-            let what = if what == request.method {
-                format!("`{what}`")
-            } else {
-                format!("`{}` of `{}`", what, request.method)
+        if let Some(needed) = request.lacking() {
+            let what = match what == request.method {
+                true => format!("`{what}`"),
+                false => format!("`{what}` of `{}`", request.method),
             };
-            return Err(CallError::VersionCap {
-                what,
-                needed: request.needed,
-                cap: options.cap.clone(),
-            });
+            return Err(CallError::VersionCap { what, needed, cap: request.cap });
         }
+        let route = request.route();
+        let lowest = options.interface.lowest(request.cap, request.needed);
         let unique_id = Uuid::new_v4();
         let monitor = options.monitor.or(request.monitor);
         let monitor = monitor.filter(|silence| msg_id.is_some() && !silence.is_zero());
         let tail = Tail {
             namespace: options.namespace.as_deref(),
-            version: options
-                .versioned
-                .then_some(request.sent_as.as_ref().unwrap_or(&request.needed)),
+            version: options.versioned.then(|| request.sent_as.unwrap_or(lowest)),
             call: msg_id.map(|id| (id, request.transport.replies().queue())),
             monitor,
             unique_id,
             context: &context,
         };
         let body = request.writer.finish(&tail).map_err(CallError::Encode)?;
-        let route = match request.host {
-            _ if request.fanout => options.to_every_host(),
-            Some(host) if options.host.is_none() && !options.fanout => options.to_host(&host),
-            _ => options.route.clone(),
-        };
         let timeout =
             options.timeout.or(request.timeout).unwrap_or_else(|| request.transport.timeout());
         let retry = options.retry.unwrap_or(request.retry);

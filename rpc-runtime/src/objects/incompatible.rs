@@ -26,7 +26,7 @@ pub struct NewerVersion {
 impl NewerVersion {
     pub(super) fn new<T: VersionedObject>(got: &Version) -> Self {
         let name = format!("{}.{}", T::NAMESPACE, T::NAME);
-        Self { name, got: got.clone(), known: T::VERSION }
+        Self { name, got: *got, known: T::VERSION }
     }
 }
 
@@ -96,8 +96,7 @@ impl Incompatible {
             return Some(Self::Class { got, expected });
         }
         let supported = T::VERSION;
-        let version =
-            || Self::Version { name: came.name.clone(), got: came.version.clone(), supported };
+        let version = || Self::Version { name: came.name.clone(), got: came.version, supported };
         (came.version.major() != T::VERSION.major()).then(version)
     }
 }

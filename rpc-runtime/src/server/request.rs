@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use rpc_idl::Ack;
+use rpc_idl::{Ack, Method};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
@@ -37,6 +37,12 @@ struct Held {
     tracked: Tracked,
     /// When nobody waits for the answer any more.
     until: Instant,
+}
+
+/// What a request is for.
+struct Found {
+    service: Arc<dyn AnyService>,
+    method: &'static Method<'static>,
 }
 
 /// What becomes of a request.
@@ -72,23 +78,25 @@ impl Incoming {
             acker.ack().await;
             return;
         }
-        if is_fanout && self.find(&request, request.method().as_deref()).is_err() {
+        let found = self.find(&request);
+        if is_fanout && found.is_err() {
             warn_of_neighbours(&self.shared, &request);
         }
-        self.serve(&request, expires, acker, slot).await;
+        self.serve(&request, found, expires, acker, slot).await;
     }
 
     async fn serve(
         self,
         request: &Request<'_>,
+        found: Result<Found, Failure>,
         expires: Option<Instant>,
         acker: Acker,
         slot: OwnedSemaphorePermit,
     ) {
-        let method = request.method();
-        let name = method.as_deref().unwrap_or("");
-        let found = self.find(request, method.as_deref());
-        let late = found.as_ref().is_ok_and(|service| is_late(&**service, name));
+        let name = request.method();
+        let name = name.as_deref().unwrap_or("");
+        let method = found.as_ref().ok().map(|found| found.method);
+        let late = method.is_some_and(|method| method.ack == Ack::Late);
         let mut acker = Some(acker);
         if !late && !acknowledged(&mut acker).await {
             // A second copy comes: that one is run.
@@ -107,13 +115,13 @@ impl Incoming {
             Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
             Turn::Run(key) => {
                 let result = match found {
-                    Ok(service) => {
+                    Ok(Found { service, .. }) => {
                         let run = run(&shared, &*service, name, request, expires);
                         run.instrument(span(name, request)).await
                     }
                     Err(failure) => Err(failure),
                 };
-                report(name, &result);
+                report(name, method, &result);
                 let reply = reply(&shared, request, result);
                 if let (Some(key), false) = (key, late) {
                     end(&shared, key, reply.clone());
@@ -136,18 +144,15 @@ impl Incoming {
         }
     }
 
-    fn find(
-        &self,
-        request: &Request<'_>,
-        method: Option<&str>,
-    ) -> Result<Arc<dyn AnyService>, Failure> {
-        let Some(method) = method else {
+    fn find(&self, request: &Request<'_>) -> Result<Found, Failure> {
+        let Some(method) = request.method() else {
             return Err(Failure::bad_arguments("attribute name must be string"));
         };
         let interfaces = self.services.iter().map(|service| service.interface());
         let namespace = request.namespace();
-        let at = dispatch::find(interfaces, namespace.as_deref(), request.version(), method)?;
-        Ok(Arc::clone(&self.services[at]))
+        let (at, method) =
+            dispatch::find(interfaces, namespace.as_deref(), request.version(), &method)?;
+        Ok(Found { service: Arc::clone(&self.services[at]), method })
     }
 
     /// Asks the window of known requests. A copy of one that still runs, and that is to be acknowledged after it,
@@ -227,11 +232,15 @@ async fn run(
     }
 }
 
-/// Logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller is told of.
-fn report(method: &str, result: &Result<Reply, Failure>) {
+/// Logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller is told of. Where a
+/// method says which errors it expects, others of its own are loud, too.
+fn report(name: &str, method: Option<&Method<'_>>, result: &Result<Reply, Failure>) {
     let Err(failure) = result else { return };
-    let method = method.escape_debug();
-    if failure.is_internal() {
+    let expected = method.map_or(&[][..], |method| method.expected);
+    let is_expected =
+        expected.is_empty() || expected.contains(&failure.class()) || failure.is_refusal();
+    let method = name.escape_debug();
+    if failure.is_internal() || !is_expected {
         tracing::error!(%method, %failure, "a request failed");
     } else {
         tracing::debug!(%method, %failure, "a request failed");
@@ -272,10 +281,6 @@ fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<(
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
 fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
     shared.duplicates.lock().unwrap_or_else(PoisonError::into_inner).end(key, reply)
-}
-
-fn is_late(service: &dyn AnyService, method: &str) -> bool {
-    service.interface().method(method).is_some_and(|method| method.ack == Ack::Late)
 }
 
 /// Whether a reply can be sent to `name` without harm: AMQP has room for 255 bytes, and the broker's own names are

@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use super::{Address, Answer, Body, Delivery};
+use super::{Answer, Body, Delivery, ListenAddress};
 use crate::{
     Compression, TransportError,
     caps::Retry,
@@ -377,11 +377,11 @@ impl Link {
         self.shared.work(Job::Answer(answer));
     }
 
-    pub(crate) fn listen(&self, address: &Address) -> Result<Listener, TransportError> {
+    pub(crate) fn listen(&self, address: &ListenAddress) -> Result<Listener, TransportError> {
         if self.is_closed() {
             return Err(TransportError::closed());
         }
-        let Address { exchange, topic, host, .. } = address;
+        let ListenAddress { exchange, topic, host, .. } = address;
         let fanout_exchange = format!("{topic}_fanout");
         let fanout: Arc<str> = format!("{fanout_exchange}_{}", Uuid::new_v4().simple()).into();
         let of_host: Arc<str> = format!("{topic}.{host}").into();

@@ -25,7 +25,7 @@ use std::{
 };
 
 use lapin::{
-    ErrorKind, ExchangeKind,
+    ErrorKind,
     protocol::{AMQPErrorKind, AMQPSoftError},
 };
 use tokio::{
@@ -43,7 +43,7 @@ use self::{
     supervisor::{Generations, Supervisor},
     topology::Layout,
 };
-use super::{Address, Answer, Tracker};
+use super::{Answer, ListenAddress, Tracker};
 use crate::{
     RabbitOptions, TransportError, TransportErrorKind,
     caps::Retry,
@@ -158,7 +158,10 @@ impl Link {
         self.queue.push(answer.into());
     }
 
-    pub(crate) async fn listen(&self, mut address: Address) -> Result<Listener, TransportError> {
+    pub(crate) async fn listen(
+        &self,
+        mut address: ListenAddress,
+    ) -> Result<Listener, TransportError> {
         address.prefetch = self.layout.options.prefetch.unwrap_or(address.prefetch);
         if self.closed.load(Ordering::Acquire) {
             return Err(TransportError::closed());
@@ -259,13 +262,6 @@ async fn finish(mut task: JoinHandle<()>) {
 /// Waits until a signal is set, or nobody can set it any more.
 async fn told(signal: &mut watch::Receiver<bool>) {
     let _ = signal.wait_for(|set| *set).await;
-}
-
-fn exchange_kind(kind: topology::Kind) -> ExchangeKind {
-    match kind {
-        topology::Kind::Topic => ExchangeKind::Topic,
-        topology::Kind::Fanout => ExchangeKind::Fanout,
-    }
 }
 
 /// Says what the broker would not do. Its own text names what exists and what was wanted.

@@ -1,149 +1,156 @@
-//! What `#[arg(…)]` says of an argument, and what it or a method was before.
+//! What `#[arg(…)]` says of an argument.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens as _;
-use syn::{Expr, Ident, LitStr, Path, Type};
+use syn::{Expr, Ident, LitStr, Type, ext::IdentExt as _};
 
-use super::{version_of, wire_name};
-use crate::{
-    Version,
-    parse::{
-        ArgumentDefinition, Before, Default, Errors, Since, attributes::Entries,
-        signature::Argument,
-    },
+use super::{before::argument_before, path, version_of, wire_name};
+use crate::parse::{
+    ArgumentDefinition, Default, Errors, Since, Versions, attributes::Entries, signature::Argument,
 };
-
-/// Reads what something was under older caps, the oldest first.
-pub(crate) fn before(
-    entries: &mut Entries,
-    known: &'static [&'static str],
-    interface: &Version,
-    since: Since,
-    errors: &mut Errors,
-) -> Vec<Before> {
-    let mut all: Vec<Before> = Vec::new();
-    for (version, mut list) in entries.versioned_lists("before", known, errors) {
-        let text = version.clone();
-        let Some(version) = version_of("before", Some(version), interface, errors) else {
-            continue;
-        };
-        if version.minor <= since.minor {
-            let (value, major, own) = (text.value(), interface.major(), since.minor);
-            errors
-                .at(&text, format!("there is nothing before {value}: it came with {major}.{own}"));
-            continue;
-        }
-        if all.iter().any(|other| other.version.minor == version.minor) {
-            let value = text.value();
-            errors.at(&text, format!("what it was before {value} is said twice: keep one"));
-            continue;
-        }
-        let says_nothing = list.lacks("name") && list.lacks("with");
-        let name = list.text("name", errors);
-        let name =
-            name.map(|name| wire_name(Some(name.clone()), &Ident::new("_", name.span()), errors));
-        let send = version_of("send", list.text("send", errors), interface, errors);
-        let with = path("with", list.value("with"), errors);
-        if says_nothing {
-            errors.at(&text, "say what it was: write `before(\"3.5\", name = \"old_name\")`");
-        }
-        if name.is_none() && with.is_none() {
-            continue;
-        }
-        all.push(Before { version, name, send, with });
-    }
-    all.sort_by_key(|before| before.version.minor);
-    all
-}
-
-/// Reads a path to a function.
-fn path(what: &str, value: Option<(Ident, Option<Expr>)>, errors: &mut Errors) -> Option<Path> {
-    let (name, value) = value?;
-    match value {
-        Some(Expr::Path(path)) if path.qself.is_none() => return Some(path.path),
-        Some(other) => errors
-            .at(&other, format!("`{what}` is a path to a function: write `{what} = old_form`")),
-        None => errors.at(&name, format!("`{what}` needs a value: write `{what} = old_form`")),
-    }
-    None
-}
 
 /// Checks an argument.
 pub(crate) fn argument(
     argument: Argument,
-    interface: &Version,
+    versions: &Versions,
     method: Since,
     errors: &mut Errors,
 ) -> ArgumentDefinition {
     let Argument { ident, ty, mut entries } = argument;
+    if entries.flag("rest", errors).is_some() {
+        return rest(ident, ty, entries, errors);
+    }
     let name = entries.text("name", errors);
     let named = name.as_ref().map_or_else(|| ident.to_token_stream(), LitStr::to_token_stream);
     let wire_name = wire_name(name, &ident, errors);
-    if wire_name == "self" || wire_name == "ctxt" {
-        let message = format!(
-            "`{wire_name}` cannot be an argument, as Python servers have one of that name: choose another, or `#[arg(name = \"…\")]`"
-        );
-        errors.at(&named, message);
-    }
+    not_pythons(&wire_name, &named, errors);
     let default = match entries.value("default") {
         None => None,
         Some((_, None)) => Some(Default::OfType),
         Some((_, Some(expr))) => Some(Default::Expr(expr)),
     };
-    let since = version_of("since", entries.text("since", errors), interface, errors);
+    let since = version_of("since", entries.text("since", errors), versions, errors);
     let is_route = route(entries.flag("route", errors), since, default.is_some(), errors);
     let since = since.filter(|_| !is_route);
-    let (until, value) = until(&mut entries, interface, method, errors);
+    let (until, value) = until(&mut entries, versions, method, errors);
     let constant = constant(entries.value("constant"), is_route, errors).or(value);
-    if let Some(until) = until
-        && default.is_none()
-        && !is_option(&ty)
-    {
-        let (major, minor) = (interface.major(), until.minor);
-        errors.at(
-            &ty,
-            format!("an argument that goes is an `Option`, or has a `default`: a client does not send it to servers of {major}.{minor} and newer"),
+    let came = since.unwrap_or(method);
+    let before = argument_before(&mut entries, versions, came, errors);
+    let is_dropped = dropped(entries.text("or", errors), since, errors);
+    let with = path("with", entries.value("with"), "module", errors);
+    if let Some(since) = since.filter(|since| since.version < method.version) {
+        let (own, older) = (method.version, since.version);
+        errors.under(
+            since.span,
+            format!(
+                "since = \"{older}\" is older than the method, which came with {own}: leave it out"
+            ),
         );
     }
-    let came = since.unwrap_or(method);
-    let before = before(&mut entries, &["name", "with"], interface, came, errors);
-    if let Some(since) = since {
-        if since.minor < method.minor {
-            let major = interface.major();
-            let (own, older) = (method.minor, since.minor);
-            errors.under(
-                since.span,
-                format!("since = \"{major}.{older}\" is older than the method, which came with {major}.{own}: leave it out"),
-            );
-        }
-        if default.is_none() && !is_option(&ty) {
-            let (major, minor) = (interface.major(), since.minor);
-            errors.at(
-                &ty,
-                format!("an argument of a later version is an `Option`, or has a `default`: a client older than {major}.{minor} does not send it"),
-            );
-        }
+    if default.is_none() {
+        never_required(&ty, since, until, errors);
     }
     // What came with the method itself is an argument like any other.
-    let since = since.filter(|since| since.minor > method.minor);
-    ArgumentDefinition { ident, wire_name, ty, since, default, before, until, is_route, constant }
+    let since = since.filter(|since| since.version > method.version);
+    ArgumentDefinition {
+        ident,
+        wire_name,
+        ty,
+        since,
+        default,
+        before,
+        until,
+        is_route,
+        constant,
+        with,
+        is_rest: false,
+        is_dropped,
+    }
+}
+
+/// Checks that Python servers have no argument of their own of this name.
+fn not_pythons(name: &str, named: &TokenStream, errors: &mut Errors) {
+    if name == "self" || name == "ctxt" {
+        let message = format!(
+            "`{name}` cannot be an argument, as Python servers have one of that name: choose another, or `#[arg(name = \"…\")]`"
+        );
+        errors.at(named, message);
+    }
+}
+
+/// Checks that a server can do without an argument that a client does not always send.
+fn never_required(ty: &Type, since: Option<Since>, until: Option<Since>, errors: &mut Errors) {
+    if is_option(ty) {
+        return;
+    }
+    if let Some(until) = until {
+        let until = until.version;
+        errors.at(
+            ty,
+            format!("an argument that goes is an `Option`, or has a `default`: a client does not send it to servers of {until} and newer"),
+        );
+    }
+    if let Some(since) = since {
+        let since = since.version;
+        errors.at(
+            ty,
+            format!("an argument of a later version is an `Option`, or has a `default`: a client older than {since} does not send it"),
+        );
+    }
+}
+
+/// Checks an argument that takes what is left.
+fn rest(ident: Ident, ty: Type, entries: Entries, errors: &mut Errors) -> ArgumentDefinition {
+    entries.refuse(
+        "a `rest` takes all arguments that have no name here, so nothing else can be said of it",
+        errors,
+    );
+    ArgumentDefinition {
+        wire_name: ident.unraw().to_string(),
+        ident,
+        ty,
+        since: None,
+        default: None,
+        before: Vec::new(),
+        until: None,
+        is_route: false,
+        constant: None,
+        with: None,
+        is_rest: true,
+        is_dropped: false,
+    }
+}
+
+/// Reads what a cap that the compiler does not know does with an argument that it does not allow.
+fn dropped(text: Option<LitStr>, since: Option<Since>, errors: &mut Errors) -> bool {
+    let Some(text) = text else { return false };
+    if since.is_none() {
+        errors.at(&text, "`or` goes with `since`: say which version added the argument");
+        return false;
+    }
+    match text.value().as_str() {
+        "drop" => return true,
+        "error" => {}
+        other => errors.at(&text, format!("`{other}` is nothing to do with an argument that came too late: write \"drop\" or \"error\"")),
+    }
+    false
 }
 
 /// Reads until when an argument is sent, and what is sent then if its caller is not asked.
 fn until(
     entries: &mut Entries,
-    interface: &Version,
+    versions: &Versions,
     method: Since,
     errors: &mut Errors,
 ) -> (Option<Since>, Option<Expr>) {
     let value = entries.value("value");
     let text = entries.text("until", errors);
-    let until = version_of("until", text.clone(), interface, errors);
+    let until = version_of("until", text.clone(), versions, errors);
     if let (Some(until), Some(text)) = (until, &text)
-        && until.minor <= method.minor
+        && until.version <= method.version
     {
-        let (major, own) = (interface.major(), method.minor);
-        errors.at(text, format!("it would never be sent: the method came with {major}.{own}"));
+        let own = method.version;
+        errors.at(text, format!("it would never be sent: the method came with {own}"));
         return (None, None);
     }
     match value {

@@ -1,45 +1,43 @@
 //! What `#[rpc(…)]` says of a method.
 
 use proc_macro2::Span;
-use syn::{Expr, ExprLit, Ident, Lit, LitStr};
-
-use super::wire_name;
-use crate::{
-    Ack, Kind,
-    parse::{Errors, Timeout, signature::Parts},
+use syn::{
+    Expr, ExprLit, Ident, Lit, LitStr, Token, ext::IdentExt as _, parse::Parser as _,
+    punctuated::Punctuated,
 };
 
-/// Reads `host`, or `host = "…"` with an expression over the arguments. Returns where it is written, and the expression.
-pub(crate) fn host(
-    entry: Option<(Ident, Option<Expr>)>,
-    errors: &mut Errors,
-) -> (Option<Span>, Option<Expr>) {
-    const FORM: &str = "write `host` for a host that the client names, or `host = \"argument.field\"` for one that an argument says";
-    let Some((name, value)) = entry else { return (None, None) };
-    let text = match value {
-        None => return (Some(name.span()), None),
-        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => text,
-        Some(other) => {
-            errors.at(&other, FORM);
-            return (None, None);
-        }
-    };
-    match text.parse::<Expr>() {
-        Ok(expr) => (Some(name.span()), Some(expr)),
-        Err(_) => {
-            errors.at(&text, FORM);
-            (None, None)
+use super::{name_of_topic, version_of, wire_name};
+use crate::{
+    Ack, Kind,
+    parse::{Entries, Errors, Since, Timeout, Versions, signature::Parts},
+};
+
+/// Reads whether a method is a call or a cast, and whether its caller may choose.
+pub(crate) fn kind(entries: &mut Entries, parts: &mut Parts, errors: &mut Errors) -> (Kind, bool) {
+    let fanout = entries.flag("fanout", errors);
+    let (cast, call) = (entries.flag("cast", errors), entries.flag("call", errors));
+    let either = entries.flag("either", errors);
+    if let Some(span) = call {
+        if let Some(other) = fanout.or(cast) {
+            errors.under(other, "a `call` has an answer, and this has none: keep one of them");
+        } else if parts.output.is_none() {
+            parts.output = Some(syn::parse_quote_spanned!(span=> ()));
         }
     }
+    if let (Some(_), Some(output)) = (fanout, &parts.output) {
+        errors.at(output, "a fanout cast has no answer: take the return type away, or `fanout`");
+    }
+    let either = choice(either, fanout.or(cast), parts, errors);
+    let kind = match (fanout, cast, &parts.output) {
+        (Some(_), ..) => Kind::Fanout,
+        (None, Some(_), _) | (None, None, None) => Kind::Cast,
+        (None, None, Some(_)) => Kind::Call,
+    };
+    (kind, either)
 }
 
 /// Checks a method that a caller may wait for or not.
-pub(crate) fn either(
-    either: Option<Span>,
-    other: Option<Span>,
-    parts: &Parts,
-    errors: &mut Errors,
-) -> bool {
+fn choice(either: Option<Span>, other: Option<Span>, parts: &Parts, errors: &mut Errors) -> bool {
     let Some(span) = either else { return false };
     if other.is_some() {
         errors.under(
@@ -58,20 +56,80 @@ pub(crate) fn either(
     true
 }
 
-/// Checks that a method's target makes sense.
-pub(crate) fn addressing(
-    fanout: Option<Span>,
-    host: Option<Span>,
-    parts: &Parts,
+/// Reads `host`, or `host = "…"` with an expression over the arguments. Returns whether the client has to name one,
+/// and the expression. What goes to every server has a host only as the key of an address.
+pub(crate) fn host(
+    entries: &mut Entries,
+    kind: Kind,
+    has_address: bool,
     errors: &mut Errors,
-) {
-    let Some(span) = fanout else { return };
-    if host.is_some() {
-        errors.under(span, "`fanout` goes to every server, `host` to one: keep one of them");
+) -> (bool, Option<Expr>) {
+    const FORM: &str = "write `host` for a host that the client names, or `host = \"argument.field\"` for one that an argument says";
+    let Some((name, value)) = entries.value("host") else { return (false, None) };
+    let is_key = has_address && value.is_some();
+    if kind == Kind::Fanout && !is_key {
+        errors.at(&name, "`fanout` goes to every server, `host` to one: keep one of them");
     }
-    if let Some(output) = &parts.output {
-        errors.at(output, "a fanout cast has no answer: take the return type away, or `fanout`");
+    let text = match value {
+        None => return (true, None),
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => text,
+        Some(other) => {
+            errors.at(&other, FORM);
+            return (false, None);
+        }
+    };
+    let Ok(expr) = text.parse::<Expr>() else {
+        errors.at(&text, FORM);
+        return (false, None);
+    };
+    (false, Some(expr))
+}
+
+/// Reads a topic of the method's own, and from when on it has that.
+pub(crate) fn method_topic(
+    entries: &mut Entries,
+    versions: &Versions,
+    errors: &mut Errors,
+) -> Option<(String, Option<Since>)> {
+    let since_text = entries.text("topic_since", errors);
+    let since = version_of("topic_since", since_text.clone(), versions, errors);
+    let Some(topic) = entries.text("topic", errors) else {
+        if let Some(text) = since_text {
+            errors.at(&text, "`topic_since` goes with `topic`: say which topic that is");
+        }
+        return None;
+    };
+    name_of_topic(&topic, errors);
+    Some((topic.value(), since))
+}
+
+/// Reads `expected(NoValidBackend, "VolumeNotFound")`: the classes of errors that are part of a method's business.
+pub(crate) fn expected(entries: &mut Entries, kind: Kind, errors: &mut Errors) -> Vec<String> {
+    const FORM: &str = "expected(NoValidBackend, \"VolumeNotFound\")";
+    let Some((name, tokens)) = entries.tokens("expected", FORM, errors) else { return Vec::new() };
+    if kind == Kind::Fanout {
+        errors.at(
+            &name,
+            "`expected` is for methods that can fail, and a fanout cast returns nothing",
+        );
+        return Vec::new();
     }
+    let parsed = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(tokens);
+    let (mut classes, parsed) = (Vec::new(), errors.ok(parsed));
+    if parsed.as_ref().is_some_and(Punctuated::is_empty) {
+        errors.at(&name, format!("say which errors: write `{FORM}`"));
+    }
+    for class in parsed.unwrap_or_default() {
+        match &class {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => classes.push(text.value()),
+            Expr::Path(path) if !path.path.segments.is_empty() => {
+                classes
+                    .extend(path.path.segments.last().map(|last| last.ident.unraw().to_string()));
+            }
+            other => errors.at(other, format!("an error's class is a name: write `{FORM}`")),
+        }
+    }
+    classes
 }
 
 /// Reads how long a method's server may be silent.
@@ -139,7 +197,7 @@ pub(crate) fn time(
     match value {
         Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
             match nanoseconds(&text.value()) {
-                Some(nanoseconds) => Some(Timeout::Literal(nanoseconds)),
+                Some(nanoseconds) => Some(Timeout::Literal { text: text.value(), nanoseconds }),
                 None => {
                     let value = text.value();
                     errors.at(&text, format!("`{value}` is no time above zero: write \"250ms\", \"5s\", \"2m\" or \"1h\""));

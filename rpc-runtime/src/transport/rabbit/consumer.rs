@@ -40,7 +40,7 @@ use super::{
 use crate::{
     RabbitOptions, TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
-    transport::{Address, Body, Delivery, Tracked},
+    transport::{Body, Delivery, ListenAddress, Tracked},
 };
 
 /// Tells the broker what became of a delivery, on the channel that it came by.
@@ -112,7 +112,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(
-        address: Address,
+        address: ListenAddress,
         layout: Arc<Layout>,
         generations: Generations,
         closing: watch::Receiver<bool>,
@@ -176,7 +176,7 @@ impl fmt::Debug for Listener {
 
 /// What keeps a server's consumers up.
 struct ListenTask {
-    address: Address,
+    address: ListenAddress,
     layout: Arc<Layout>,
     fanout: FanoutQueue,
     generations: Generations,

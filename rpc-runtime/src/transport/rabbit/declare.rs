@@ -1,15 +1,15 @@
 //! Declares what a layout asks for, and makes the best of what exists already.
 
 use lapin::{
-    Channel,
+    Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 use tokio::time::timeout;
 
 use super::{
-    OPERATION_LIMIT, broker_error, exchange_kind,
-    topology::{Argument, Layout, QueueDeclaration, Step},
+    OPERATION_LIMIT, broker_error,
+    topology::{Argument, ExchangeDeclaration, Kind, Layout, QueueDeclaration, Step},
 };
 use crate::{TransportError, TransportErrorKind};
 
@@ -70,23 +70,30 @@ fn is_denied(error: &lapin::Error) -> bool {
 
 async fn declare(channel: &Channel, step: Step) -> lapin::Result<()> {
     match step {
-        Step::Exchange(exchange) => {
-            let options = ExchangeDeclareOptions {
-                durable: exchange.durable,
-                auto_delete: exchange.auto_delete,
-                ..Default::default()
-            };
-            let kind = exchange_kind(exchange.kind);
-            channel
-                .exchange_declare(exchange.name.into(), kind, options, FieldTable::default())
-                .await
-        }
+        Step::Exchange(exchange) => declare_exchange(channel, exchange).await,
         Step::Queue(queue) => declare_queue(channel, queue).await,
         Step::Bind { queue, exchange, key } => {
             let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
             channel.queue_bind(queue.into(), exchange.into(), key.into(), options, arguments).await
         }
     }
+}
+
+/// Declares an exchange.
+pub(super) async fn declare_exchange(
+    channel: &Channel,
+    exchange: ExchangeDeclaration,
+) -> lapin::Result<()> {
+    let options = ExchangeDeclareOptions {
+        durable: exchange.durable,
+        auto_delete: exchange.auto_delete,
+        ..Default::default()
+    };
+    let kind = match exchange.kind {
+        Kind::Topic => ExchangeKind::Topic,
+        Kind::Fanout => ExchangeKind::Fanout,
+    };
+    channel.exchange_declare(exchange.name.into(), kind, options, FieldTable::default()).await
 }
 
 async fn declare_queue(channel: &Channel, queue: QueueDeclaration) -> lapin::Result<()> {

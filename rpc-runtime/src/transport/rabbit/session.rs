@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 use lapin::{
     BasicProperties, Channel, Confirmation, ErrorKind,
     message::BasicReturnMessage,
-    options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions},
+    options::{BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use super::{
     OPERATION_LIMIT, broker_error,
     confirms::Confirms,
     consumer::compression,
-    exchange_kind,
+    declare::declare_exchange,
     queue::ReplyRest,
     supervisor::Generation,
     topology::{self, Layout},
@@ -125,14 +125,7 @@ impl Session {
                 Some(side) => side,
                 None => connection.create_channel().await?,
             };
-            let options = ExchangeDeclareOptions {
-                durable: declaration.durable,
-                auto_delete: declaration.auto_delete,
-                ..Default::default()
-            };
-            let name = ShortString::from(declaration.name.as_str());
-            let kind = exchange_kind(declaration.kind);
-            side.exchange_declare(name, kind, options, FieldTable::default()).await.map(|()| side)
+            declare_exchange(&side, declaration.clone()).await.map(|()| side)
         };
         match timeout(OPERATION_LIMIT, declared).await {
             Ok(Err(error)) => {

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{RabbitOptions, pending::Exchange, transport::Address};
+use crate::{RabbitOptions, pending::Exchange, transport::ListenAddress};
 
 /// The options, and what a broker has made of them.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ fn arguments(quorum: bool, options: &RabbitOptions) -> Vec<(&'static str, Argume
 }
 
 /// The queues that a server consumes, in the order in which it does: topic, host, fanout.
-pub(super) fn queues(address: &Address, fanout_queue: &str) -> [String; 3] {
+pub(super) fn queues(address: &ListenAddress, fanout_queue: &str) -> [String; 3] {
     [
         address.topic.to_string(),
         format!("{}.{}", address.topic, address.host),
@@ -162,7 +162,7 @@ pub(super) fn queues(address: &Address, fanout_queue: &str) -> [String; 3] {
 }
 
 /// What a server declares, in the original's order.
-pub(super) fn server(address: &Address, fanout_queue: &str, layout: &Layout) -> Vec<Step> {
+pub(super) fn server(address: &ListenAddress, fanout_queue: &str, layout: &Layout) -> Vec<Step> {
     let options = &layout.options;
     let [topic, host, fanout] = queues(address, fanout_queue);
     let exchange = address.exchange.to_string();
@@ -292,7 +292,7 @@ mod tests {
                 .find_map(|step| step[1]["queue"].as_str().filter(|q| q.contains("_fanout")));
             let names = options.names.clone();
             let layout = Layout::new(options);
-            let address = Address {
+            let address = ListenAddress {
                 exchange: exchange.into(),
                 topic: "compute".into(),
                 host: "host1".into(),

@@ -1,6 +1,6 @@
 use rpc_runtime::{Context, rpc_api};
 
-#[rpc_api(topic = "notes", version = "1.2", aliases(wallaby = "1.0"))]
+#[rpc_api(topic = "notes", version = "2.4", previous(send = "1.0"))]
 pub trait Notes {
     async fn list(&self, ctx: Context) -> u32;
 }

@@ -1,0 +1,9 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "notes", version = "2.4")]
+pub trait Notes {
+    #[rpc(before("2.2"))]
+    async fn list(&self, ctx: Context) -> u32;
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "notes", version = "2.4", since = "2.2")]
+pub trait Notes {
+    async fn list(&self, ctx: Context) -> u32;
+}
+
+fn main() {}
+
+fn with(client: &NotesClient) {
+    let _ = client.version_cap::<notes::V2_1>();
+}

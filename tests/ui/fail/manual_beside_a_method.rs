@@ -1,0 +1,10 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "notes", version = "2.4")]
+pub trait Notes {
+    async fn list(&self, ctx: Context) -> u32;
+    #[rpc(manual)]
+    fn list(&self) {}
+}
+
+fn main() {}

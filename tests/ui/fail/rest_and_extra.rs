@@ -1,0 +1,9 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "notes", version = "2.4")]
+pub trait Notes {
+    #[rpc(extra = "ignore")]
+    async fn add(&self, ctx: Context, #[arg(rest)] more: std::collections::BTreeMap<String, u32>);
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use rpc_runtime::{Context, rpc_api};
+
+#[rpc_api(topic = "notes", version = "2.4", previous(version = "1.9"))]
+pub trait Notes {
+    #[rpc(since = "1.10")]
+    async fn list(&self, ctx: Context) -> u32;
+}
+
+fn main() {}
