@@ -5,6 +5,7 @@ mod ci;
 mod process;
 mod python;
 mod rabbitmq;
+mod record;
 mod test;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Task {
     Ci,
     /// Rewrites the files that tests compare with. Review the difference.
     Bless,
+    /// Records anew what the clients of Cinder and Nova send. Review the difference.
+    Record,
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Interop { args } => test::interop(&args),
         Task::Ci => ci::run(),
         Task::Bless => bless::run_all(),
+        Task::Record => record::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

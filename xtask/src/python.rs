@@ -1,4 +1,4 @@
-//! Python environments with what the tests talk to, pinned: releases of the original library, and Cinder.
+//! Python environments, pinned: releases of the original library, Cinder, and Nova.
 
 use std::{
     fs::{self, File},
@@ -18,13 +18,14 @@ const PYTHON: Packages = Packages {
     brew: &["python3"],
 };
 
-/// The environments: what tells the tests where one is, and the file of its pins.
+/// The environments of the tests: what tells the tests where one is, and the file of its pins.
 const ENVIRONMENTS: [(&str, &str); 4] = [
     ("RPC_TEST_PYTHON", "tests/interop/requirements.txt"),
     ("RPC_TEST_PYTHON_14", "tests/interop/requirements-14.txt"),
     ("RPC_TEST_PYTHON_12", "tests/interop/requirements-12.txt"),
-    ("RPC_TEST_CINDER_PYTHON", "tests/cinder/requirements.txt"),
+    CINDER,
 ];
+const CINDER: (&str, &str) = ("RPC_TEST_CINDER_PYTHON", "tests/cinder/requirements.txt");
 
 /// Returns, by setting, the Pythons that have the library.
 pub(crate) fn interpreters() -> Result<Vec<(&'static str, PathBuf)>, Error> {
@@ -37,12 +38,26 @@ pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
     ENVIRONMENTS.into_iter().map(|(setting, _)| setting)
 }
 
-/// Returns the Python of one environment, making it if the pins have changed.
+/// Returns the Python that has Cinder, which is that of the tests.
+pub(crate) fn with_cinder() -> Result<PathBuf, Error> {
+    let (setting, pins) = CINDER;
+    interpreter(setting, pins)
+}
+
+/// Returns a Python that has Nova. No test needs it, so it is installed for those who ask.
+pub(crate) fn with_nova() -> Result<PathBuf, Error> {
+    environment("nova_python", "tests/recorded/requirements-nova.txt")
+}
+
 fn interpreter(setting: &str, pins: &str) -> Result<PathBuf, Error> {
+    environment(&setting.trim_start_matches("RPC_TEST_").to_lowercase(), pins)
+}
+
+/// Returns the Python of one environment, making it if the pins have changed.
+fn environment(name: &str, pins: &str) -> Result<PathBuf, Error> {
     let pins_file = root().join(pins);
     let wanted = fs::read_to_string(&pins_file)
         .map_err(|error| format!("cannot read {}: {error}", pins_file.display()))?;
-    let name = setting.trim_start_matches("RPC_TEST_").to_lowercase();
     let folder = state().join(format!("venv-{name}"));
     let (python, stamp) = (folder.join("bin/python"), folder.join("pins"));
     // Two runs at once: the second waits, and finds it done.
@@ -50,7 +65,7 @@ fn interpreter(setting: &str, pins: &str) -> Result<PathBuf, Error> {
     if python.is_file() && fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(python);
     }
-    step(format_args!("installing what the tests talk to: {pins}"), || {
+    step(format_args!("installing {pins}"), || {
         let _ = fs::remove_dir_all(&folder);
         make(&folder)?;
         let pip =
