@@ -3,6 +3,7 @@
 //! One model, many outputs: whatever is made of an interface reads the same data. This crate knows no broker and does
 //! no I/O.
 
+pub mod contract;
 mod interface;
 #[cfg(feature = "parse")]
 pub mod parse;

@@ -77,6 +77,7 @@ mod compression;
 #[cfg(feature = "config")]
 mod config;
 mod context;
+pub mod contract;
 mod dispatch;
 mod duplicates;
 mod envelope;

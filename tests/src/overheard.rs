@@ -74,6 +74,12 @@ impl Request {
         self.text("version")
     }
 
+    /// Returns the namespace, if it carries one.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.text("namespace")
+    }
+
     /// Returns the arguments.
     #[must_use]
     pub fn args(&self) -> &Value {

@@ -160,22 +160,17 @@ fn stub(
     let (docs, attrs, ctx) = (method_docs(definition, method), passed_on(method), own("ctx"));
     let parameters = method.positional().map(|argument| parameter(definition, method, argument));
     let options = options(definition, method);
-    let arguments = rewritten(method, arguments(definition, method));
     let (bounds, allow) = (bounds(definition, names, method, waits), allow_many(method));
-    let (host, constants) = (host(definition, method), constants(definition, method));
-    let begun = begun(method);
+    let (begun, host) = (begun(method), host(definition, method));
+    let (arguments, constants) = (arguments(definition, method), constants(definition, method));
+    let arguments = rewritten(method, quote!(#arguments #constants));
     let request = quote!(self.0.#begun #options #host #arguments);
-    let request = match method.later().next().is_some() || !constants.is_empty() {
-        true => quote!(#request.later(#ctx) #constants),
-        false => request,
-    };
     let (returns, body) = if method.later().next().is_some() {
         let later = Names::later(definition, method, waits);
+        let request = quote!(#request.later(#ctx));
         (quote!(#later<C>), quote!(#later(#request, ::core::marker::PhantomData)))
     } else {
         let end = if waits { quote!(call) } else { quote!(cast) };
-        // Where constants follow the context, it is written already.
-        let ctx = constants.is_empty().then_some(&ctx);
         (ended(definition, method, waits), quote!(#request.#end(#ctx)))
     };
     quote! {

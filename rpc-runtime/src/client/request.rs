@@ -89,6 +89,11 @@ impl Request {
         self.since(version).arg(name, value)
     }
 
+    /// Writes an argument that came with this version, unless the cap is older.
+    pub fn arg_or_drop<V: Serialize>(self, name: &str, version: (u64, u64), value: V) -> Self {
+        if self.is_before(version) { self } else { self.arg_since(name, version, value) }
+    }
+
     /// Writes each entry of a map as an argument. None of them may be called like one of `named`.
     pub fn rest<M: Serialize>(mut self, map: M, named: &[&str]) -> Self {
         if let Err(error) = self.write_rest(&map, named) {
