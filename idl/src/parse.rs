@@ -43,6 +43,7 @@ impl Definition {
             send: send.into_iter().chain(previous_send).collect(),
             aliases: check::version_aliases(&mut entries, &versions, errors),
             address: check::path("address", entries.value("address"), "cinder_address", errors),
+            mock: check::mock(&mut entries, errors),
             runtime: check::runtime(entries.value("crate"), errors),
             versions,
             methods: Vec::new(),
@@ -134,6 +135,7 @@ const INTERFACE_KNOWN: &[&str] = &[
     "previous",
     "aliases",
     "address",
+    "mock",
     "crate",
 ];
 

@@ -3,6 +3,7 @@
 mod client;
 mod data;
 mod later;
+mod mock;
 mod server;
 mod service;
 mod versions;
@@ -51,7 +52,7 @@ fn expand(definition: &Definition) -> TokenStream {
     let later = definition.methods.iter().filter(|method| method.later().next().is_some());
     let later = later.map(|method| later::requests(definition, &names, method));
     let server = server::server(definition, &names);
-    let module = data::module(definition, &names);
+    let (module, mock) = (data::module(definition, &names), mock::mock(definition, &names));
     let runtime = &definition.runtime;
     quote! {
         #service
@@ -61,6 +62,7 @@ fn expand(definition: &Definition) -> TokenStream {
         #(#later)*
         #server
         #module
+        #mock
     }
 }
 

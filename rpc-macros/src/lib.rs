@@ -41,6 +41,7 @@ use proc_macro::TokenStream;
 /// | `previous(version = "5.13", send = "5.0")` | the major before, which its servers take, too, and its clients can be capped at |
 /// | `aliases(wallaby = "6.0", "2023.1" = "6.2")` | names that an operator may pin in place of a version: `Interface::pin`, `SharedCap` |
 /// | `address = path` | what makes topic and host of a key and of the cap: an `AddressFn`; hosts are keys then |
+/// | `mock`, `mock(test)` | makes a mock, too, always or under a `cfg`: see `rpc_runtime::mock` |
 /// | `crate = ::path` | where the runtime lives; default: `::rpc_runtime` |
 ///
 /// # On a method: `#[rpc(…)]`

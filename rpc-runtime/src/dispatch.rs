@@ -1,6 +1,13 @@
 //! From a request's name to a method: which of a server's interfaces a request is for.
 
-use std::{borrow::Cow, future::Future, marker::PhantomData, pin::Pin};
+use std::{
+    borrow::Cow,
+    future::Future,
+    marker::PhantomData,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use rpc_idl::{Interface, Kind, Method, Version};
 
@@ -79,6 +86,24 @@ where
 
     fn run<'a>(&'a self, args: Args<'a>) -> Running<'a> {
         Box::pin(self.dispatch(args))
+    }
+}
+
+/// The future of a method, whose panic is a result like any other.
+pub(crate) struct Caught<F>(pub(crate) F);
+
+pub(crate) struct Panicked;
+
+impl<F: Future + Unpin> Future for Caught<F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The future is not polled again after a panic, and what it shares with others is the user's own.
+        match std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
     }
 }
 

@@ -85,6 +85,7 @@ mod error;
 mod failure;
 mod host;
 mod json;
+pub mod mock;
 pub mod objects;
 mod options;
 mod pending;

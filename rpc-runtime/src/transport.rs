@@ -2,6 +2,7 @@
 //!
 //! A driver knows envelopes as bytes, exchanges, topics and hosts; it knows nothing of methods or types.
 
+pub(crate) mod in_process;
 pub mod memory;
 #[cfg(feature = "rabbit")]
 mod rabbit;
@@ -18,8 +19,11 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
+use self::in_process::Witness;
 use crate::{
-    Compression, Login, RabbitOptions, TransportError, TransportErrorKind, options,
+    Api, Compression, Dispatch, Login, RabbitOptions, Service, TransportError, TransportErrorKind,
+    dispatch::AnyService,
+    options,
     pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
     url::{Scheme, TransportUrl},
@@ -44,7 +48,8 @@ pub struct Transport(Arc<Inner>);
 struct Inner {
     driver: Driver,
     replies: Arc<Replies>,
-    url: TransportUrl,
+    /// Its URL, without a password.
+    name: String,
     control_exchange: Arc<str>,
     timeout: Duration,
     compression: Option<Compression>,
@@ -54,6 +59,7 @@ struct Inner {
 
 enum Driver {
     Memory(memory::Link),
+    InProcess(in_process::Link),
     #[cfg(feature = "rabbit")]
     Rabbit(rabbit::Link),
 }
@@ -65,6 +71,52 @@ impl Transport {
     /// If the URL is malformed, no host answers, or the broker refuses the credentials or the virtual host.
     pub async fn connect(url: &str) -> Result<Self, TransportError> {
         Self::builder(url).connect().await
+    }
+
+    /// Takes an implementation of an interface in place of a broker: every client over this transport calls it, whatever
+    /// its topic and host. Requests and replies are written and read as for a broker.
+    ///
+    /// ```
+    /// # use rpc_runtime::{Context, Transport, rpc_api};
+    /// # #[rpc_api(topic = "adder", version = "1.0")]
+    /// # trait Adder { async fn add(&self, ctx: Context, a: u32, b: u32) -> u32; }
+    /// struct Sum;
+    ///
+    /// impl Adder for Sum {
+    ///     async fn add(&self, _: Context, a: u32, b: u32) -> u32 {
+    ///         a + b
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = AdderClient::new(&Transport::in_process(AdderServer::new(Sum)));
+    /// assert_eq!(client.add(&Context::new(), 2_u32, 3_u32).await?, 5);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn in_process<A: Api, S: Send + Sync + 'static>(service: Service<A, S>) -> Self
+    where
+        Service<A, S>: Dispatch<A>,
+    {
+        Self::instead_of_a_broker(Arc::new(service), None)
+    }
+
+    pub(crate) fn instead_of_a_broker(
+        service: Arc<dyn AnyService>,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> Self {
+        let replies = Arc::new(Replies::new());
+        let link = in_process::Link::new(service, witness, Arc::clone(&replies));
+        Self(Arc::new(Inner {
+            driver: Driver::InProcess(link),
+            replies,
+            name: "in-process".to_owned(),
+            control_exchange: TransportBuilder::CONTROL_EXCHANGE.into(),
+            timeout: TransportBuilder::TIMEOUT,
+            compression: None,
+            typed_modules: None,
+            absent_caller_timeout: TransportBuilder::TIMEOUT,
+        }))
     }
 
     /// Starts a transport with other options.
@@ -91,6 +143,7 @@ impl Transport {
     pub fn memory(&self) -> Option<memory::Broker> {
         match &self.0.driver {
             Driver::Memory(link) => Some(link.broker()),
+            Driver::InProcess(_) => None,
             #[cfg(feature = "rabbit")]
             Driver::Rabbit(_) => None,
         }
@@ -106,6 +159,7 @@ impl Transport {
     pub async fn close(&self) {
         match &self.0.driver {
             Driver::Memory(link) => link.close(),
+            Driver::InProcess(_) => {}
             #[cfg(feature = "rabbit")]
             Driver::Rabbit(link) => link.close().await,
         }
@@ -154,6 +208,7 @@ impl Transport {
     pub(crate) fn send(&self, request: Arc<Pending>) {
         match &self.0.driver {
             Driver::Memory(link) => link.send(request),
+            Driver::InProcess(link) => link.send(&request),
             #[cfg(feature = "rabbit")]
             Driver::Rabbit(link) => link.send(request),
         }
@@ -163,6 +218,8 @@ impl Transport {
     pub(crate) fn answer(&self, answer: Answer) {
         match &self.0.driver {
             Driver::Memory(link) => link.answer(answer),
+            // It answers by itself.
+            Driver::InProcess(_) => drop(answer),
             #[cfg(feature = "rabbit")]
             Driver::Rabbit(link) => link.answer(answer),
         }
@@ -172,6 +229,10 @@ impl Transport {
     pub(crate) async fn listen(&self, address: ListenAddress) -> Result<Listener, TransportError> {
         match &self.0.driver {
             Driver::Memory(link) => Ok(Listener::Memory(link.listen(&address)?)),
+            Driver::InProcess(_) => {
+                let what = "nobody can listen in place of an implementation";
+                Err(TransportError::new(TransportErrorKind::Configuration, what))
+            }
             #[cfg(feature = "rabbit")]
             Driver::Rabbit(link) => link.listen(address).await.map(Listener::Rabbit),
         }
@@ -180,7 +241,7 @@ impl Transport {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Transport").field(&format_args!("{}", self.0.url)).finish()
+        f.debug_tuple("Transport").field(&format_args!("{}", self.0.name)).finish()
     }
 }
 
@@ -330,7 +391,7 @@ impl TransportBuilder {
         Ok(Transport(Arc::new(Inner {
             driver,
             replies,
-            url,
+            name: url.to_string(),
             control_exchange: this.control_exchange,
             timeout: this.timeout,
             compression: this.compression,

@@ -10,6 +10,7 @@ mod forms;
 mod known_bugs;
 mod language;
 mod majors;
+mod mocks;
 mod objects;
 mod observed;
 mod pasted;

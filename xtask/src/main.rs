@@ -1,5 +1,6 @@
 //! What a developer runs: `cargo xtask …`.
 
+mod bench;
 mod bless;
 mod ci;
 mod process;
@@ -47,6 +48,11 @@ enum Task {
     },
     /// Checks format, lints, documentation, examples and tidiness.
     Ci,
+    /// Measures, and prints what it found.
+    Bench {
+        #[command(subcommand)]
+        task: bench::Task,
+    },
     /// Rewrites the files that tests compare with. Review the difference.
     Bless,
     /// Records anew what the clients of Cinder and Nova send. Review the difference.
@@ -59,6 +65,7 @@ fn main() -> ExitCode {
         Task::Test { no_broker, args } => test::all(no_broker, &args),
         Task::Interop { args } => test::interop(&args),
         Task::Ci => ci::run(),
+        Task::Bench { task } => bench::run(task),
         Task::Bless => bless::run_all(),
         Task::Record => record::run(),
     };

@@ -153,6 +153,11 @@ impl Entries {
         !self.unreadable && !self.list.iter().any(|entry| entry.name == name)
     }
 
+    /// Whether a name is there without a value.
+    pub(crate) fn is_bare(&self, name: &str) -> bool {
+        self.list.iter().any(|entry| entry.name == name && entry.value.is_none())
+    }
+
     /// Whether nothing was said at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty() && !self.unreadable && !self.has_unknown

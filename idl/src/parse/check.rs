@@ -90,6 +90,20 @@ fn name_of_topic(text: &LitStr, errors: &mut Errors) {
     }
 }
 
+/// Reads `mock`, or `mock(test)` with the `cfg` under which there is one.
+pub(crate) fn mock(entries: &mut Entries, errors: &mut Errors) -> Option<TokenStream> {
+    const FORM: &str = "mock(feature = \"mocks\")";
+    if entries.is_bare("mock") {
+        entries.flag("mock", errors);
+        return Some(TokenStream::new());
+    }
+    let (name, condition) = entries.tokens("mock", FORM, errors)?;
+    if condition.is_empty() {
+        errors.at(&name, format!("say when there is a mock, `{FORM}`, or write `mock` for always"));
+    }
+    Some(condition)
+}
+
 /// Reads a method of the client that the user has written.
 pub(crate) fn manual(
     item: syn::TraitItemFn,

@@ -1,6 +1,6 @@
 //! What is read: an interface, its methods, their arguments.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Expr, Ident, Path, Type, TypeParamBound, Visibility, punctuated::Punctuated};
 
 use super::attributes::docs;
@@ -35,6 +35,8 @@ pub struct Definition {
     pub aliases: Vec<(String, Version)>,
     /// What makes topic and host of a key.
     pub address: Option<Path>,
+    /// Whether there is a mock, and the `cfg` under which there is; empty if there always is.
+    pub mock: Option<TokenStream>,
     /// Where the runtime lives.
     pub runtime: Path,
     /// The methods that are understood.

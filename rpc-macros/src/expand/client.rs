@@ -221,17 +221,18 @@ fn rewritten(method: &MethodDefinition, arguments: TokenStream) -> TokenStream {
     for (before, rewrite) in rewrites.iter().rev() {
         let version = pair(before.version.version);
         let sent = method.positional().filter(|argument| !argument.is_route);
-        let looks = sent.map(|argument| look(argument, rewrite.span()));
+        let looks =
+            sent.map(|argument| look(argument, &argument.ident.to_token_stream(), rewrite.span()));
         let old = quote_spanned!(rewrite.span()=> #rewrite(#request #(, #looks)*));
         writes = quote!(if #request.is_before(#version) { #old } else { #writes });
     }
     quote!(.with(|#request| #writes))
 }
 
-/// In: an argument that can be looked at, and where the function that does is named. Out: a reference to it.
-fn look(argument: &ArgumentDefinition, span: Span) -> TokenStream {
-    let (name, ty) = (&argument.ident, &argument.ty);
-    quote_spanned!(span=> ::core::borrow::Borrow::<#ty>::borrow(&#name))
+/// In: an argument that can be looked at, its value, and where the function that does is named. Out: a reference to it.
+fn look(argument: &ArgumentDefinition, value: &TokenStream, span: Span) -> TokenStream {
+    let ty = &argument.ty;
+    quote_spanned!(span=> ::core::borrow::Borrow::<#ty>::borrow(&#value))
 }
 
 /// In: an argument that every caller gives. Out: what writes it, in the form that the cap asks for.
@@ -250,32 +251,32 @@ fn written(
         let value = with::written(definition, argument, &value);
         return quote!(.arg(#wire_name, #value));
     }
-    forms(definition, argument, None, &quote!(arg_since))
+    forms(definition, argument, &value, None, &quote!(arg_since))
 }
 
-/// In: an argument that has changed or goes, the version that it came with if not with its method, and the function
-/// that writes it. Out: what writes it in the form that the cap asks for.
+/// In: an argument that has changed or goes, its value, the version that it came with if not with its method, and the
+/// function that writes it. Out: what writes it in the form that the cap asks for.
 pub(super) fn forms(
     definition: &Definition,
     argument: &ArgumentDefinition,
+    value: &TokenStream,
     came: Option<Since>,
     write: &TokenStream,
 ) -> TokenStream {
     let (wire_name, request) = (&argument.wire_name, own("request"));
-    let value = argument.ident.to_token_stream();
     let came = came.map_or_else(|| definition.versions.first(), |came| came.version);
     let newest = argument.before.last().map_or(came, |before| before.version.version);
-    let (newest, present) = (pair(newest), with::written(definition, argument, &value));
+    let (newest, present) = (pair(newest), with::written(definition, argument, value));
     let mut writes = quote!(#request.#write(#wire_name, #newest, #present));
     for (at, before) in argument.before.iter().enumerate().rev() {
         let version = pair(before.version.version);
         let name = before.name.as_ref().unwrap_or(wire_name);
         let old = match &before.with {
             Some(with) => {
-                let look = look(argument, with.span());
+                let look = look(argument, value, with.span());
                 quote_spanned!(with.span()=> #with(#look))
             }
-            None => with::written(definition, argument, &value),
+            None => with::written(definition, argument, value),
         };
         let older = at.checked_sub(1).map(|older| argument.before[older].version.version);
         let since = pair(older.unwrap_or(came));
@@ -283,11 +284,11 @@ pub(super) fn forms(
             if #request.is_before(#version) { #request.#write(#name, #since, #old) } else { #writes }
         };
     }
-    while_owed(argument, writes)
+    while_owed(argument, &writes)
 }
 
 /// In: an argument, and what writes it. Out: what writes it as long as it is owed to the cap.
-fn while_owed(argument: &ArgumentDefinition, writes: TokenStream) -> TokenStream {
+fn while_owed(argument: &ArgumentDefinition, writes: &TokenStream) -> TokenStream {
     let request = own("request");
     match &argument.until {
         None => quote!(.with(|#request| #writes)),
@@ -358,18 +359,14 @@ fn constants(definition: &Definition, method: &MethodDefinition) -> TokenStream 
     let constants = method.constants().map(|(argument, value)| {
         let (name, ty, constant) = (&argument.wire_name, &argument.ty, own("constant"));
         let version = argument.since.map_or(definition.versions.first(), |since| since.version);
-        let version = pair(version);
-        if argument.with.is_none() && argument.until.is_none() {
+        let (version, is_plain) = (pair(version), argument.with.is_none());
+        if is_plain && argument.until.is_none() && argument.before.is_empty() {
             let value = quote!({ let #constant: #ty = #value; #constant });
             return quote!(.arg_or_drop(#name, #version, #value));
         }
         let (request, local) = (own("request"), constant.to_token_stream());
-        let written = with::written(definition, argument, &local);
-        let writes = quote!({
-            let #constant: #ty = #value;
-            #request.arg_or_drop(#name, #version, #written)
-        });
-        while_owed(argument, writes)
+        let writes = forms(definition, argument, &local, argument.since, &quote!(arg_or_drop));
+        quote!(.with(|#request| { let #constant: #ty = #value; #request #writes }))
     });
     constants.collect()
 }

@@ -1,7 +1,7 @@
 //! The request of a method with later arguments: a setter for each, then it is awaited.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens as _, format_ident, quote};
 use rpc_idl::{
     Kind,
     parse::{ArgumentDefinition, Definition, MethodDefinition, Since},
@@ -113,7 +113,8 @@ fn written(
     write: &TokenStream,
 ) -> TokenStream {
     if !argument.before.is_empty() || argument.until.is_some() {
-        return forms(definition, argument, Some(since), write);
+        let value = argument.ident.to_token_stream();
+        return forms(definition, argument, &value, Some(since), write);
     }
     let (name, ident, version) = (&argument.wire_name, &argument.ident, pair(since.version));
     let value = with::written(definition, argument, &quote!(#ident));

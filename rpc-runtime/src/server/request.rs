@@ -1,11 +1,7 @@
 //! One request on a server: read it, acknowledge it, run its method, answer it.
 
 use std::{
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::Pin,
     sync::{Arc, PoisonError, atomic::Ordering},
-    task::{Context, Poll},
     time::Instant,
 };
 
@@ -18,7 +14,7 @@ use super::{Services, Shared, heartbeat::Heartbeat};
 use crate::{
     Args, Failure,
     compression::unpack,
-    dispatch::{self, AnyService, Reply},
+    dispatch::{self, AnyService, Caught, Panicked, Reply},
     duplicates::Seen,
     envelope::{self, EnvelopeError, ReplyWriter, Request},
     transport::{Acker, Answer, Delivery, ReplyMessage, Tracked},
@@ -292,22 +288,4 @@ pub(super) fn is_queue(name: &str) -> bool {
 async fn refuse(acker: Acker, why: &(dyn std::fmt::Display + Sync)) {
     tracing::warn!(%why, "refused a message that is no request");
     acker.reject().await;
-}
-
-/// The future of a method, whose panic is a result like any other.
-struct Caught<F>(F);
-
-struct Panicked;
-
-impl<F: Future + Unpin> Future for Caught<F> {
-    type Output = Result<F::Output, Panicked>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The future is not polled again after a panic, and what it shares with others is the user's own.
-        match std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(_) => Poll::Ready(Err(Panicked)),
-        }
-    }
 }

@@ -65,7 +65,17 @@ pub mod api {
         /// Has more arguments than clippy would like.
         #[rpc(ack = "late", timeout = "250ms")]
         #[allow(clippy::fn_params_excessive_bools)]
-        async fn many(&self, ctx: Context, a: bool, b: bool, c: bool, d: bool, e: bool, f: bool, g: bool);
+        async fn many(
+            &self,
+            ctx: Context,
+            a: bool,
+            b: bool,
+            c: bool,
+            d: bool,
+            e: bool,
+            f: bool,
+            g: bool,
+        );
         /// Forgets, on one host.
         #[rpc(host, cast)]
         async fn forget(&self, ctx: Context) -> Result<(), Refused>;
@@ -119,7 +129,8 @@ mod inner {
     }
 }
 
-fn main() {
+/// Uses it.
+pub fn main() {
     use inner::{Desk, InnerClient, InnerServer, InnermostClient, InnermostServer};
     let _ = (InnerServer::new(Desk), InnermostServer::new(Desk));
     let _ = |transport: &rpc_runtime::Transport, ctx: &rpc_runtime::Context| {

@@ -1,0 +1,90 @@
+//! An implementation in place of a broker: whatever is sent runs here.
+
+use std::{sync::Arc, time::Instant};
+
+use uuid::Uuid;
+
+use crate::{
+    Args, Failure,
+    dispatch::{self, AnyService, Caught, Panicked, Reply},
+    envelope::{self, EnvelopeError, ReplyWriter, Request},
+    pending::{Outgoing, Pending, Route},
+    replies::Replies,
+};
+
+/// What hears of requests before they run.
+pub(crate) trait Witness: Send + Sync {
+    /// A request is about to run.
+    fn hear(&self, route: &Route, request: &Request<'_>);
+}
+
+/// The one place where requests go.
+pub(crate) struct Link {
+    service: Arc<dyn AnyService>,
+    witness: Option<Arc<dyn Witness>>,
+    replies: Arc<Replies>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        service: Arc<dyn AnyService>,
+        witness: Option<Arc<dyn Witness>>,
+        replies: Arc<Replies>,
+    ) -> Self {
+        replies.set_queue("in-process");
+        Self { service, witness, replies }
+    }
+
+    /// Runs a request on a task of its own, as a server would. Topic and host count for nothing.
+    pub(crate) fn send(&self, pending: &Pending) {
+        let Some(message) = pending.take() else { return };
+        pending.confirm();
+        let (service, replies) = (Arc::clone(&self.service), Arc::clone(&self.replies));
+        let witness = self.witness.clone();
+        tokio::spawn(async move {
+            match answer(&*service, witness.as_deref(), &message).await {
+                Ok(Some(reply)) => {
+                    // We have written it ourselves.
+                    let _ = replies.deliver(&reply, None);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "refused a message that is no request"),
+            }
+        });
+    }
+}
+
+/// Runs a request. Returns the reply, if somebody waits for one.
+async fn answer(
+    service: &dyn AnyService,
+    witness: Option<&dyn Witness>,
+    message: &Outgoing,
+) -> Result<Option<Vec<u8>>, EnvelopeError> {
+    let text = envelope::open(&message.body)?;
+    let request = Request::parse(&text)?;
+    if let Some(witness) = witness {
+        witness.hear(&message.route, &request);
+    }
+    let deadline = message.expires.as_ref().map(|expires| expires.deadline);
+    let writer = match run(service, &request, deadline).await {
+        Ok(Reply(writer)) => writer,
+        Err(failure) => ReplyWriter::failure(&failure),
+    };
+    Ok(request.caller().map(|(msg_id, _)| writer.finish(msg_id, Uuid::new_v4())))
+}
+
+async fn run(
+    service: &dyn AnyService,
+    request: &Request<'_>,
+    deadline: Option<Instant>,
+) -> Result<Reply, Failure> {
+    let method = request.method().unwrap_or_default();
+    let namespace = request.namespace();
+    let interfaces = std::iter::once(service.interface());
+    dispatch::find(interfaces, namespace.as_deref(), request.version(), &method)?;
+    let args = request.args().map_err(|error| Failure::bad_arguments(&error.to_string()))?;
+    let args = Args::new(&method, args, &request.context, deadline);
+    Caught(service.run(args))
+        .await
+        .unwrap_or_else(|Panicked| Err(Failure::internal("MethodPanicked", "the method panicked")))
+}
