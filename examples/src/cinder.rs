@@ -3,8 +3,9 @@
 //! Topics, methods, arguments and versions are Cinder's own; the objects have the few fields that the flow uses, and
 //! one more: without Cinder's database, a back end reports which volumes it has.
 //!
-//! The whole interfaces are in [`scheduler_rpcapi`] and [`volume_rpcapi`].
+//! The whole interfaces are in [`scheduler_rpcapi`], [`volume_rpcapi`] and [`backup_rpcapi`].
 
+pub mod backup_rpcapi;
 pub mod objects;
 pub mod scheduler_rpcapi;
 pub mod volume_rpcapi;

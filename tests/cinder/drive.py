@@ -1,4 +1,4 @@
-"""Calls every method of one of Cinder's own RPC APIs: drive.py URL scheduler|volume CAP...
+"""Calls every method of one of Cinder's own RPC APIs: drive.py URL scheduler|volume|backup CAP...
 
 A CAP is the version of the oldest service there is; each method is called once for each. A line is printed for each
 call, with what has to arrive and what came back, and one at the end with what the API has.
@@ -16,16 +16,19 @@ from oslo_utils import versionutils
 
 objects.register_all()
 
+from cinder.backup import rpcapi as backup_rpcapi  # noqa: E402
 from cinder.objects import base  # noqa: E402
 from cinder.scheduler import rpcapi as scheduler_rpcapi  # noqa: E402
 from cinder.volume import rpcapi as volume_rpcapi  # noqa: E402
 
+import backup_calls  # noqa: E402
 import scheduler_calls  # noqa: E402
 import volume_calls  # noqa: E402
 
 APIS = {
     "scheduler": (scheduler_rpcapi.SchedulerAPI, scheduler_calls.calls),
     "volume": (volume_rpcapi.VolumeAPI, volume_calls.calls),
+    "backup": (backup_rpcapi.BackupAPI, backup_calls.calls),
 }
 # A function of a class that calls nothing.
 NO_CALLS = {"prepare_timestamp"}

@@ -1,8 +1,8 @@
 //! What one client has called, and what has to be true of it whatever its version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rpc_runtime::{Interface, Kind};
+use rpc_runtime::{Interface, Kind, Version};
 use serde_json::Value;
 
 use crate::{
@@ -10,9 +10,10 @@ use crate::{
     received::{Place, Received},
 };
 
-/// The calls of a client that is capped at 3.`minor`, and what arrived of them.
+/// The calls of a client that is capped, and what arrived of them.
 pub(crate) struct Run {
-    pub(crate) minor: u64,
+    interface: &'static Interface<'static>,
+    pub(crate) cap: Version,
     pub(crate) steps: Vec<Step>,
     pub(crate) end: End,
     pub(crate) received: Vec<Received>,
@@ -20,15 +21,22 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(minor: u64, steps: &[Step], end: &End, places: &[Place]) -> Self {
-        let cap = format!("3.{minor}");
-        let steps = steps.iter().filter(|step| step.cap == cap).cloned().collect();
-        Self { minor, steps, end: end.clone(), received: Vec::new(), places: places.to_vec() }
+    pub(crate) fn new(
+        interface: &'static Interface<'static>,
+        cap: Version,
+        steps: &[Step],
+        end: &End,
+        places: &[Place],
+    ) -> Self {
+        let name = cap.to_string();
+        let steps = steps.iter().filter(|step| step.cap == name).cloned().collect();
+        let (end, places) = (end.clone(), places.to_vec());
+        Self { interface, cap, steps, end, received: Vec::new(), places }
     }
 
     /// Notes what arrived of it.
     pub(crate) fn with(mut self, received: &[Received]) -> Self {
-        let cap = format!("3.{}", self.minor);
+        let cap = self.cap.to_string();
         self.received = received.iter().filter(|one| one.cap == cap).cloned().collect();
         self
     }
@@ -58,58 +66,62 @@ impl Run {
 
     fn assert_arrived(&self, name: &str, sent: &Sent, answer: Option<&Returned>) {
         let arrived: Vec<_> = self.received.iter().filter(|one| one.step == name).collect();
-        let what = format!("{name} of 3.{}", self.minor);
+        let what = format!("{name} of {}", self.cap);
         assert_eq!(arrived.len(), self.listeners(sent), "{what} arrived as {arrived:?}");
         let places: BTreeSet<_> = arrived.iter().map(|one| &one.at).collect();
         assert_eq!(places.len(), arrived.len(), "{what} came twice to one server: {places:?}");
         for one in arrived {
-            assert_request(&what, sent, one);
-            assert_arguments(&what, sent, one);
+            self.assert_request(&what, sent, one);
+            self.assert_arguments(&what, sent, one);
             if let Some(answer) = answer.filter(|_| sent.awaited && !sent.converted) {
                 assert_eq!(sorted(&answer.value), sorted(&one.reply), "what {what} returned");
             }
         }
     }
 
-    /// Checks that `interface` dates methods and arguments as Cinder's API does.
-    pub(crate) fn assert_dated(&self, interface: &Interface<'_>) {
+    /// Checks that the interface dates methods and arguments as Cinder's API does, but for methods that the API
+    /// calls whatever the cap.
+    pub(crate) fn assert_dated(&self, unasked: &[&str]) {
         for step in &self.steps {
-            let (what, name) = (format!("{} of 3.{}", step.step, self.minor), &step.call);
+            let (what, name) = (format!("{} of {}", step.step, self.cap), &step.call);
             match &step.sent {
-                Some(sent) => self.assert_known(&what, sent, interface),
+                Some(sent) => self.assert_known(&what, sent, unasked),
                 None => {
-                    let method = interface.method(name).expect(name);
-                    assert!(method.since.minor() > self.minor, "{what} was refused");
+                    let method = self.interface.method(name).expect(name);
+                    assert!(method.since > self.cap, "{what} was refused");
                 }
             }
         }
     }
 
     /// Checks that a request is one of this version, with all arguments that came until then.
-    fn assert_known(&self, what: &str, sent: &Sent, interface: &Interface<'_>) {
-        let method = interface.method(&sent.method).expect(what);
-        assert!(method.since.minor() <= self.minor, "{what} was not refused");
+    fn assert_known(&self, what: &str, sent: &Sent, unasked: &[&str]) {
+        let method = self.interface.method(&sent.method).expect(what);
+        let is_unasked = unasked.contains(&method.name);
+        assert!(method.since <= self.cap || is_unasked, "{what} was not refused");
         assert_eq!(method.kind == Kind::Fanout, sent.fanout, "whether {what} is a fanout cast");
         assert!(method.kind == Kind::Call || !sent.awaited, "{what} is a call");
         for parameter in method.parameters {
-            let (name, is_sent) = (parameter.name, sent.args.contains_key(parameter.name));
-            let since = parameter.since.unwrap_or(method.since).minor();
-            assert!(!is_sent || since <= self.minor, "{name} of {what} was sent");
-            let is_later = parameter.since.is_some() && since <= self.minor;
+            let name = parameter.name;
+            let is_sent = parameter.names().any(|name| sent.args.contains_key(name));
+            let since = parameter.since.unwrap_or(method.since);
+            assert!(!is_sent || since <= self.cap || is_unasked, "{name} of {what} was sent");
+            let is_later = parameter.since.is_some() && since <= self.cap;
             assert!(!is_later || is_sent, "{name} of {what} was not sent");
         }
     }
 
     /// Checks that every method of the API was called, and that its version is ours.
-    pub(crate) fn assert_complete(&self, interface: &Interface<'_>) {
+    pub(crate) fn assert_complete(&self) {
         let called: BTreeSet<_> = self.steps.iter().map(|step| &step.call).collect();
         assert_eq!(called, self.end.methods.iter().collect(), "the methods of Cinder's API");
-        assert_eq!(self.end.newest, interface.version.to_string(), "the version of Cinder's API");
+        let version = self.interface.version.to_string();
+        assert_eq!(self.end.newest, version, "the version of Cinder's API");
     }
 
-    /// Returns the methods of `interface` that nobody has asked for.
-    pub(crate) fn unused<'i>(&self, interface: &Interface<'i>) -> Vec<&'i str> {
-        let all = interface.methods.iter().map(|method| method.name);
+    /// Returns the methods of the interface that nobody has asked for.
+    pub(crate) fn unused(&self) -> Vec<&'static str> {
+        let all = self.interface.methods.iter().map(|method| method.name);
         all.filter(|name| self.received.iter().all(|one| one.method != *name)).collect()
     }
 
@@ -118,7 +130,7 @@ impl Run {
         let refused = self.steps.iter().filter(|step| step.sent.is_none());
         let of_class = refused.filter(|step| match &step.error {
             Some(error) => error.class == class,
-            None => panic!("{} of 3.{} was not refused", step.step, self.minor),
+            None => panic!("{} of {} was not refused", step.step, self.cap),
         });
         of_class.map(|step| step.step.as_str()).collect()
     }
@@ -135,32 +147,38 @@ impl Run {
         let kinds = answered.map(|(step, answer)| (&*step.step, &*answer.kind));
         kinds.filter(|(_, kind)| *kind != "NoneType").collect()
     }
+
+    fn assert_request(&self, what: &str, sent: &Sent, one: &Received) {
+        assert!(hears(&one.at, sent), "{what} went to {}, and came to {:?}", sent.to, one.at);
+        let method = self.interface.method(&sent.method).map(|method| method.name);
+        assert_eq!(Some(&*one.method), method, "the method of {what}");
+        assert_eq!(one.ctx.deadline().is_some(), sent.awaited, "whether {what} is a call");
+        assert_eq!(one.ctx.user_id().as_deref(), Some("alice"), "the user of {what}");
+        assert_eq!(one.ctx.project_id().as_deref(), Some("héron"), "the project of {what}");
+        assert_eq!(one.ctx.roles(), ["member"], "the roles of {what}");
+    }
+
+    /// Checks that arguments arrived as they were sent, under the names that they have now, and that those that were
+    /// not are what stands for nothing.
+    fn assert_arguments(&self, what: &str, sent: &Sent, one: &Received) {
+        let method = self.interface.method(&sent.method).expect(what);
+        let known = |name: &str| method.parameter(name).map(|parameter| parameter.name);
+        let args = sent.args.iter().map(|(name, value)| (known(name).expect(what), value));
+        let args: BTreeMap<_, _> = args.collect();
+        for (name, value) in &args {
+            assert_eq!(one.args.get(*name).map(sorted), Some(sorted(value)), "{name} of {what}");
+        }
+        for (name, value) in &one.args {
+            let is_nothing = matches!(value, Value::Null | Value::Bool(false));
+            assert!(is_nothing || args.contains_key(&**name), "{name} of {what} is {value}");
+        }
+    }
 }
 
 /// Whether a server listens where a request goes: on its topic or, unless it is for all, on that of its host.
 fn hears(place: &Place, sent: &Sent) -> bool {
     let Place { topic, host, .. } = place;
     *topic == sent.to || !sent.fanout && format!("{topic}.{host}") == sent.to
-}
-
-fn assert_request(what: &str, sent: &Sent, one: &Received) {
-    assert!(hears(&one.at, sent), "{what} went to {}, and came to {:?}", sent.to, one.at);
-    assert_eq!(one.method, sent.method, "the method of {what}");
-    assert_eq!(one.ctx.deadline().is_some(), sent.awaited, "whether {what} is a call");
-    assert_eq!(one.ctx.user_id().as_deref(), Some("alice"), "the user of {what}");
-    assert_eq!(one.ctx.project_id().as_deref(), Some("héron"), "the project of {what}");
-    assert_eq!(one.ctx.roles(), ["member"], "the roles of {what}");
-}
-
-/// Checks that arguments arrived as they were sent, and that those that were not are what stands for nothing.
-fn assert_arguments(what: &str, sent: &Sent, one: &Received) {
-    for (name, value) in &sent.args {
-        assert_eq!(one.args.get(name).map(sorted), Some(sorted(value)), "{name} of {what}");
-    }
-    for (name, value) in &one.args {
-        let is_nothing = matches!(value, Value::Null | Value::Bool(false));
-        assert!(is_nothing || sent.args.contains_key(name), "{name} of {what} is {value}");
-    }
 }
 
 /// Brings into an order what has none: the names of the fields that an object's holder has changed.

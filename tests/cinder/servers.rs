@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use rpc_runtime::{Api, Dispatch, Running, Server, Service, Transport};
+use rpc_runtime::{Api, Dispatch, Interface, Running, Server, Service, Transport, Version};
 use tests::{Log, SOON, World};
 
 use crate::{
@@ -43,12 +43,19 @@ impl Servers {
         self.places.push(at);
     }
 
-    /// Has every method of `api` called by clients of major version 3 that are capped at `minors`. Returns a run for
-    /// each cap, after everything has arrived and the servers have stopped.
-    pub(crate) async fn drive(self, api: &str, minors: RangeInclusive<u64>) -> Option<Vec<Run>> {
-        let caps: Vec<_> = minors.clone().map(|minor| format!("3.{minor}")).collect();
-        let (steps, end) = drive(&self.world, api, &caps).await?;
-        let runs = minors.map(|minor| Run::new(minor, &steps, &end, &self.places));
+    /// Has every method of `api` called by clients that are capped at these `minors` of the interface's major. Returns
+    /// a run for each cap, after everything has arrived and the servers have stopped.
+    pub(crate) async fn drive(
+        self,
+        api: &str,
+        interface: &'static Interface<'static>,
+        minors: RangeInclusive<u64>,
+    ) -> Option<Vec<Run>> {
+        let caps = minors.map(|minor| Version::new(interface.version.major(), minor));
+        let caps: Vec<_> = caps.collect();
+        let names: Vec<_> = caps.iter().map(Version::to_string).collect();
+        let (steps, end) = drive(&self.world, api, &names).await?;
+        let runs = caps.into_iter().map(|cap| Run::new(interface, cap, &steps, &end, &self.places));
         let runs: Vec<_> = runs.collect();
         let sent: usize = runs.iter().map(Run::expected).sum();
         let all = async {

@@ -14,6 +14,7 @@ mod volume;
 
 use std::collections::BTreeMap;
 
+use rpc_runtime::objects::Field;
 use serde_json::value::RawValue;
 
 pub use self::{
@@ -45,6 +46,15 @@ pub type Dictionary = BTreeMap<String, Json>;
 /// What a back end calls something that it has: a dictionary, or text, as its driver likes.
 pub type Reference = Json;
 
+/// Returns a cluster or, where there is none, a host.
+fn cluster_or_host<'f>(
+    cluster_name: &'f Field<Option<String>>,
+    host: &'f Field<Option<String>>,
+) -> Option<&'f str> {
+    let cluster = cluster_name.value().filter(|name| !name.is_empty());
+    cluster.or_else(|| host.value()).map(String::as_str)
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;
@@ -52,6 +62,24 @@ mod tests {
     use rpc_runtime::Object;
 
     use super::*;
+
+    #[test]
+    fn a_cluster_counts_more_than_the_host_in_it() {
+        let volume = |cluster: Option<&str>, host: Option<&str>| Volume {
+            cluster_name: cluster.map(str::to_owned).into(),
+            host: host.map(str::to_owned).into(),
+            ..Volume::default()
+        };
+        let of = |volume: &Volume| volume.service_topic_queue().map(str::to_owned);
+        assert_eq!(of(&volume(Some("c@ceph"), Some("h@ceph"))).as_deref(), Some("c@ceph"));
+        assert_eq!(of(&volume(Some(""), Some("h@ceph"))).as_deref(), Some("h@ceph"));
+        assert_eq!(of(&volume(None, Some("h@ceph"))).as_deref(), Some("h@ceph"));
+        assert_eq!(of(&Volume::default()), None);
+        let inside = Some(Box::new(Object::new(volume(None, Some("h@ceph")))));
+        let snapshot = Snapshot { volume: inside.into(), ..Snapshot::default() };
+        assert_eq!(snapshot.service_topic_queue(), Some("h@ceph"));
+        assert_eq!(GroupSnapshot::default().service_topic_queue(), None);
+    }
 
     fn read_backups_of_backups(count: usize) -> Result<usize, serde_json::Error> {
         let open = concat!(

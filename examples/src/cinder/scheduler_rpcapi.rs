@@ -1,8 +1,9 @@
 //! The whole interface of Cinder's scheduler, as `cinder/scheduler/rpcapi.py` calls it.
 //!
-//! Names, arguments and versions are those of the wire. What a peer of an older version leaves out has a default.
+//! Names, arguments and versions are those of the wire, under every cap. What a peer of an older version leaves out has a
+//! default. Requests say 3.0 of themselves wherever Cinder's do, whatever they need of the scheduler.
 
-use rpc_runtime::{Context, Object, rpc_api};
+use rpc_runtime::{Context, Object, objects::ObjectOr, rpc_api};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,7 +24,7 @@ pub struct Pool {
 }
 
 /// Finds back ends for what is to be made, and keeps what they report of themselves.
-#[rpc_api(topic = "cinder-scheduler", version = "3.12")]
+#[rpc_api(topic = "cinder-scheduler", version = "3.12", send = "3.0")]
 pub trait Scheduler {
     /// Finds a back end for a group, and has the group made there.
     async fn create_group(
@@ -36,14 +37,14 @@ pub trait Scheduler {
         #[arg(default)] filter_properties_list: Option<Vec<Dictionary>>,
     );
 
-    /// Finds a back end for a volume, and has the volume made there.
+    /// Finds a back end for a volume, and has the volume made there. Old callers give a specification that is no object.
     async fn create_volume(
         &self,
         ctx: Context,
         volume: Object<Volume>,
         #[arg(default)] snapshot_id: Option<String>,
         #[arg(default)] image_id: Option<String>,
-        #[arg(default)] request_spec: Option<Object<RequestSpec>>,
+        #[arg(default)] request_spec: Option<ObjectOr<RequestSpec, FlatRequestSpec>>,
         #[arg(default)] filter_properties: Option<Dictionary>,
         #[arg(since = "3.10")] backup_id: Option<String>,
     );
@@ -70,26 +71,15 @@ pub trait Scheduler {
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
-    /// Moves a volume to `backend`, if that passes the filters.
-    #[rpc(since = "3.3")]
+    /// Moves a volume to `backend`, if that passes the filters. Before 3.3, when there were no clusters, that was a host.
+    #[rpc(send = "3.3", before("3.3", name = "migrate_volume_to_host", send = "3.0"))]
     async fn migrate_volume(
         &self,
         ctx: Context,
         volume: Object<Volume>,
-        backend: String,
-        force_copy: bool,
-        request_spec: Option<FlatRequestSpec>,
-        filter_properties: Option<Dictionary>,
-    );
-
-    /// What [`migrate_volume`](Self::migrate_volume) was before 3.3, when there were no clusters.
-    async fn migrate_volume_to_host(
-        &self,
-        ctx: Context,
-        volume: Object<Volume>,
-        host: String,
-        force_host_copy: bool,
-        request_spec: Option<FlatRequestSpec>,
+        #[arg(before("3.3", name = "host"))] backend: String,
+        #[arg(before("3.3", name = "force_host_copy"))] force_copy: bool,
+        #[arg(default)] request_spec: Option<FlatRequestSpec>,
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
@@ -143,32 +133,30 @@ pub trait Scheduler {
     ) -> Result<Vec<Pool>, SchedulerError>;
 
     /// Tells every scheduler what a service can do. Schedulers take whatever they are told.
-    #[rpc(fanout, extra = "ignore")]
+    #[rpc(fanout, extra = "ignore", send = "3.3", before("3.3", send = "3.0"))]
     async fn update_service_capabilities(
         &self,
         ctx: Context,
         service_name: String,
         host: String,
         capabilities: Option<Dictionary>,
-        #[arg(since = "3.3")] cluster_name: Option<String>,
-        #[arg(since = "3.3")] timestamp: Option<String>,
+        #[arg(since = "3.3", or = "drop")] cluster_name: Option<String>,
+        #[arg(since = "3.3", or = "drop")] timestamp: Option<String>,
     );
 
-    /// Tells a scheduler what a service can do, for those who watch its notifications. The service is `host` before
-    /// 3.5, then `backend`.
-    #[rpc(since = "3.1")]
+    /// Tells a scheduler what a service can do, for those who watch its notifications. Before 3.5 the service was a host.
+    #[rpc(since = "3.1", send = "3.5", before("3.5", send = "3.1"))]
     async fn notify_service_capabilities(
         &self,
         ctx: Context,
         service_name: String,
         capabilities: Option<Dictionary>,
-        #[arg(default)] host: Option<String>,
-        #[arg(since = "3.5")] backend: Option<String>,
-        #[arg(since = "3.5")] timestamp: Option<String>,
+        #[arg(before("3.5", name = "host"))] backend: String,
+        #[arg(since = "3.5", or = "drop")] timestamp: Option<String>,
     );
 
     /// Has services clean up what was interrupted. Returns those that were asked, and those that are down.
-    #[rpc(since = "3.4")]
+    #[rpc(since = "3.4", send = "3.4")]
     async fn work_cleanup(
         &self,
         ctx: Context,
@@ -176,18 +164,24 @@ pub trait Scheduler {
     ) -> (Vec<Object<Service>>, Vec<Object<Service>>);
 
     /// Cleans up what this scheduler itself was interrupted in.
-    #[rpc(since = "3.4")]
+    #[rpc(since = "3.4", send = "3.4")]
     async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>);
 
     /// Sets the levels of one scheduler's loggers.
-    #[rpc(since = "3.7", host)]
-    async fn set_log_levels(&self, ctx: Context, log_request: Object<LogLevel>);
+    #[rpc(since = "3.7", send = "3.7", host = "host")]
+    async fn set_log_levels(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        log_request: Object<LogLevel>,
+    );
 
     /// Returns the levels of one scheduler's loggers.
-    #[rpc(since = "3.7", host)]
+    #[rpc(since = "3.7", send = "3.7", host = "host")]
     async fn get_log_levels(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         log_request: Object<LogLevel>,
     ) -> Object<LogLevelList>;
 

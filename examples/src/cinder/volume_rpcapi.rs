@@ -1,13 +1,21 @@
 //! The whole interface of Cinder's volume manager, as `cinder/volume/rpcapi.py` calls it.
 //!
-//! Names, arguments and versions are those of the wire. What a peer of an older version leaves out has a default.
+//! Names, arguments, versions and places are those of the wire, under every cap. What a peer of an older version leaves
+//! out has a default. Requests say 3.0 of themselves wherever Cinder's do, whatever they need of a back end.
 //!
-//! A back end `node-1@ceph` listens twice. Callers that know 3.6 name the topic `cinder-volume.node-1@ceph` and the
-//! host `node-1`. Older ones name the topic `cinder-volume` and the host `node-1@ceph`, and what is for all back ends
-//! goes to that topic, too. The second topic and its host together are the first topic: the two share a queue, as they
-//! do in Cinder.
+//! A request goes to a back end, `node-1@ceph`, or to a cluster of them, `cluster-a@ceph`. Either is found in an object
+//! that is sent, as Cinder's `service_topic_queue` finds it; where none is sent, the argument `host` says it. A pool,
+//! `node-1@ceph#fast`, stands for its back end.
+//!
+//! A back end listens twice. Callers that know 3.6 name the topic `cinder-volume.node-1@ceph` and the host `node-1`.
+//! Older ones name the topic `cinder-volume` and the host `node-1@ceph`, and what is for all back ends goes to that
+//! topic, too. The second topic and its host together are the first topic: the two share a queue, as they do in Cinder.
 
-use rpc_runtime::{Context, Object, objects::ObjectOr, rpc_api};
+use rpc_runtime::{
+    Address, CallResult, Context, Object, Version,
+    objects::{Field, ObjectOr, leave_out_unset},
+    rpc_api,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -20,15 +28,32 @@ use super::{
 };
 
 /// A back end that a volume moves to.
+#[leave_out_unset]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Destination {
     /// `host@backend#pool`.
     pub host: String,
     /// The cluster that it belongs to. Callers that do not know 3.5 do not send it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster_name: Option<String>,
+    pub cluster_name: Field<Option<String>>,
     /// What its driver reported last.
-    pub capabilities: Dictionary,
+    pub capabilities: Option<Dictionary>,
+}
+
+impl Destination {
+    /// Returns what it was before there were clusters.
+    fn without_cluster(&self) -> Self {
+        Self { cluster_name: Field::Unset, ..self.clone() }
+    }
+}
+
+/// Finds a back end, or a cluster: since 3.6 each is a topic of its own.
+fn backend(topic: &str, key: &str, cap: Version) -> Address {
+    let (backend, _pool) = key.split_once('#').unwrap_or((key, ""));
+    if cap < Version::new(3, 6) {
+        return Address::host(topic, backend);
+    }
+    let (host, _backend) = backend.split_once('@').unwrap_or((backend, ""));
+    Address::host(format!("{topic}.{backend}"), host)
 }
 
 /// Where replicas of a group can be found.
@@ -39,10 +64,10 @@ pub struct ReplicationTargets {
 }
 
 /// Makes and keeps the volumes of one back end.
-#[rpc_api(topic = "cinder-volume", version = "3.20")]
+#[rpc_api(topic = "cinder-volume", version = "3.20", send = "3.0", address = backend)]
 pub trait VolumeManager {
     /// Creates a volume on this back end.
-    #[rpc(host)]
+    #[rpc(host = "volume.service_topic_queue()")]
     async fn create_volume(
         &self,
         ctx: Context,
@@ -53,7 +78,7 @@ pub trait VolumeManager {
     );
 
     /// Sets a volume back to what it was when a snapshot was made.
-    #[rpc(since = "3.15", host)]
+    #[rpc(since = "3.15", send = "3.15", host = "volume.service_topic_queue()")]
     async fn revert_to_snapshot(
         &self,
         ctx: Context,
@@ -62,7 +87,7 @@ pub trait VolumeManager {
     );
 
     /// Deletes a volume, or only forgets it.
-    #[rpc(host)]
+    #[rpc(host = "volume.service_topic_queue()")]
     async fn delete_volume(
         &self,
         ctx: Context,
@@ -72,11 +97,16 @@ pub trait VolumeManager {
     );
 
     /// Creates a snapshot of a volume.
-    #[rpc(host)]
-    async fn create_snapshot(&self, ctx: Context, snapshot: Object<Snapshot>);
+    #[rpc(host = "host")]
+    async fn create_snapshot(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        snapshot: Object<Snapshot>,
+    );
 
     /// Deletes a snapshot, or only forgets it.
-    #[rpc(host)]
+    #[rpc(host = "snapshot.service_topic_queue()")]
     async fn delete_snapshot(
         &self,
         ctx: Context,
@@ -85,34 +115,42 @@ pub trait VolumeManager {
     );
 
     /// Notes who uses a volume, and where it is mounted.
-    #[rpc(host)]
+    #[rpc(send = "3.3", before("3.3", send = "3.0"), host = "host")]
     async fn attach_volume(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         volume_id: String,
         instance_uuid: Option<String>,
         host_name: Option<String>,
         mountpoint: Option<String>,
         mode: Option<String>,
-        #[arg(since = "3.3")] volume: Option<Object<Volume>>,
+        #[arg(since = "3.3", or = "drop")] volume: Option<Object<Volume>>,
     ) -> Object<VolumeAttachment>;
 
     /// Notes that somebody no longer uses a volume.
-    #[rpc(host)]
+    #[rpc(send = "3.4", before("3.4", send = "3.0"), host = "host")]
     async fn detach_volume(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         volume_id: String,
         #[arg(default)] attachment_id: Option<String>,
-        #[arg(since = "3.4")] volume: Option<Object<Volume>>,
+        #[arg(since = "3.4", or = "drop")] volume: Option<Object<Volume>>,
     ) -> ();
 
     /// Uploads a volume as an image.
-    #[rpc(host)]
-    async fn copy_volume_to_image(&self, ctx: Context, volume_id: String, image_meta: Dictionary);
+    #[rpc(host = "host")]
+    async fn copy_volume_to_image(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        volume_id: String,
+        image_meta: Dictionary,
+    );
 
     /// Lets a host reach a volume. Returns how.
-    #[rpc(host)]
+    #[rpc(host = "volume.service_topic_queue()")]
     async fn initialize_connection(
         &self,
         ctx: Context,
@@ -121,28 +159,35 @@ pub trait VolumeManager {
     ) -> Result<Dictionary, VolumeError>;
 
     /// Takes away what [`initialize_connection`](Self::initialize_connection) gave.
-    #[rpc(host)]
+    #[rpc(host = "host")]
     async fn terminate_connection(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         volume_id: String,
         connector: Option<Dictionary>,
         #[arg(default)] force: bool,
     ) -> ();
 
     /// Stops exporting a volume. Some callers wait for it, others do not.
-    #[rpc(host)]
-    async fn remove_export(&self, ctx: Context, volume_id: String) -> ();
+    #[rpc(either, host = "host")]
+    async fn remove_export(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        volume_id: String,
+    ) -> ();
 
     /// Asks every back end to report to the schedulers what it can do.
     #[rpc(fanout)]
     async fn publish_service_capabilities(&self, ctx: Context);
 
     /// Gives a volume to another project. Returns what the back end has changed of it.
-    #[rpc(host)]
+    #[rpc(send = "3.16", before("3.16", send = "3.0"), host = "host")]
     async fn accept_transfer(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         volume_id: String,
         new_user: String,
         new_project: String,
@@ -150,7 +195,7 @@ pub trait VolumeManager {
     ) -> Option<Dictionary>;
 
     /// Has a volume grow to `new_size` GiB.
-    #[rpc(host)]
+    #[rpc(host = "volume.service_topic_queue()")]
     async fn extend_volume(
         &self,
         ctx: Context,
@@ -160,7 +205,7 @@ pub trait VolumeManager {
     );
 
     /// Ends the growth of an attached volume, after its host has taken part in it.
-    #[rpc(since = "3.19", host)]
+    #[rpc(since = "3.19", send = "3.19", host = "volume.service_topic_queue()")]
     async fn extend_volume_completion(
         &self,
         ctx: Context,
@@ -171,17 +216,18 @@ pub trait VolumeManager {
     );
 
     /// Moves a volume to another back end.
-    #[rpc(host)]
+    #[rpc(send = "3.5", before("3.5", send = "3.0"), host = "volume.service_topic_queue()")]
     async fn migrate_volume(
         &self,
         ctx: Context,
         volume: Object<Volume>,
-        #[arg(name = "host")] destination: Destination,
+        #[arg(name = "host", before("3.5", with = Destination::without_cluster))]
+        destination: Destination,
         #[arg(default)] force_host_copy: bool,
     );
 
     /// Ends a migration: the new volume takes the place of the old one. Returns the id of the one that is left.
-    #[rpc(host)]
+    #[rpc(host = "volume.service_topic_queue()")]
     async fn migrate_volume_completion(
         &self,
         ctx: Context,
@@ -191,24 +237,25 @@ pub trait VolumeManager {
     ) -> String;
 
     /// Gives a volume another type, here or, if need be, on another back end.
-    #[rpc(host)]
+    #[rpc(send = "3.5", before("3.5", send = "3.0"), host = "volume.service_topic_queue()")]
     async fn retype(
         &self,
         ctx: Context,
         volume: Object<Volume>,
         new_type_id: String,
-        #[arg(name = "host")] destination: Destination,
+        #[arg(name = "host", before("3.5", with = Destination::without_cluster))]
+        destination: Destination,
         #[arg(default = "never".to_owned())] migration_policy: String,
         #[arg(default)] reservations: Option<Vec<String>>,
         #[arg(default)] old_reservations: Option<Vec<String>>,
     );
 
     /// Takes what the back end has already into Cinder, as a volume.
-    #[rpc(host)]
+    #[rpc(host = "volume.service_topic_queue()")]
     async fn manage_existing(&self, ctx: Context, volume: Object<Volume>, r#ref: Option<Reference>);
 
     /// Takes over what the back end knows of a volume that has moved here.
-    #[rpc(host)]
+    #[rpc(host = "new_volume.service_topic_queue()")]
     async fn update_migrated_volume(
         &self,
         ctx: Context,
@@ -218,97 +265,126 @@ pub trait VolumeManager {
     ) -> ();
 
     /// Lets nothing new be made on this back end. Returns whether that worked.
-    #[rpc(host)]
-    async fn freeze_host(&self, ctx: Context) -> bool;
+    #[rpc(host = "host")]
+    async fn freeze_host(&self, ctx: Context, #[arg(route)] host: String) -> bool;
 
     /// Ends [`freeze_host`](Self::freeze_host).
-    #[rpc(host)]
-    async fn thaw_host(&self, ctx: Context) -> bool;
+    #[rpc(host = "host")]
+    async fn thaw_host(&self, ctx: Context, #[arg(route)] host: String) -> bool;
 
-    /// Moves a back end's work to its replica.
-    #[rpc(since = "3.8", host)]
-    async fn failover(&self, ctx: Context, #[arg(default)] secondary_backend_id: Option<String>);
-
-    /// What [`failover`](Self::failover) was before 3.8.
-    #[rpc(host)]
-    async fn failover_host(
+    /// Moves a back end's work to its replica. Before 3.8, when there were no clusters, that was a host's.
+    #[rpc(send = "3.8", before("3.8", name = "failover_host", send = "3.0"), host = "host")]
+    async fn failover(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         #[arg(default)] secondary_backend_id: Option<String>,
     );
 
     /// Tells every member of a cluster how a failover has ended.
-    #[rpc(since = "3.8", fanout)]
-    async fn failover_completed(&self, ctx: Context, updates: Dictionary);
+    #[rpc(since = "3.8", fanout, send = "3.8", host = "host")]
+    async fn failover_completed(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        updates: Dictionary,
+    );
 
     /// Takes a snapshot that the back end has already into Cinder.
-    #[rpc(host)]
+    #[rpc(host = "host")]
     async fn manage_existing_snapshot(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         snapshot: Object<Snapshot>,
         r#ref: Option<Reference>,
     );
 
     /// Returns what the back end can do, asking its driver again if `discover` says so.
-    #[rpc(host)]
-    async fn get_capabilities(&self, ctx: Context, discover: bool) -> Dictionary;
+    #[rpc(host = "host")]
+    async fn get_capabilities(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        discover: bool,
+    ) -> Dictionary;
 
-    /// Prepares what a backup reads from. Callers wait for it before 3.17; later ones do not, and `async_call` has
-    /// the device sent to the backup service.
-    #[rpc(host)]
+    /// Prepares what a backup reads from. With `async_call`, since 3.17, the back end sends the device to the backup
+    /// service, and nobody has to wait.
+    #[rpc(
+        either,
+        send = "3.17",
+        before("3.17", send = "3.2"),
+        before("3.2", send = "3.0"),
+        host = "host"
+    )]
     async fn get_backup_device(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         backup: Object<Backup>,
-        #[arg(since = "3.2", default)] want_objects: bool,
-        #[arg(since = "3.17", default)] async_call: bool,
+        #[arg(since = "3.2", constant = true, default)] want_objects: bool,
+        #[arg(since = "3.17", constant = true, default)] async_call: bool,
     ) -> Option<BackupDevice>;
 
-    /// Says whether the back end keeps its files from other users.
-    #[rpc(host)]
-    async fn secure_file_operations_enabled(
+    /// Has what a backup reads from prepared. Returns it if the back end is older than 3.17, and nothing if it will send
+    /// it to the backup service.
+    #[rpc(manual)]
+    async fn request_backup_device(
         &self,
-        ctx: Context,
-        volume: Option<Object<Volume>>,
-    ) -> bool;
+        ctx: &Context,
+        host: String,
+        backup: &Object<Backup>,
+    ) -> CallResult<Option<BackupDevice>> {
+        if self.can_send_version(Version::new(3, 17)) {
+            self.get_backup_device_cast(ctx, host, backup).await?;
+            return Ok(None);
+        }
+        self.get_backup_device(ctx, host, backup).await
+    }
+
+    /// Says whether the back end keeps its files from other users.
+    #[rpc(host = "volume.service_topic_queue()")]
+    async fn secure_file_operations_enabled(&self, ctx: Context, volume: Object<Volume>) -> bool;
 
     /// Lists what the back end has and could take into Cinder as volumes.
-    #[rpc(host)]
+    #[rpc(send = "3.10", before("3.10", send = "3.0"), host = "host")]
     async fn get_manageable_volumes(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         marker: Option<Reference>,
         limit: Option<u64>,
         offset: Option<u64>,
         sort_keys: Option<Vec<String>>,
         sort_dirs: Option<Vec<String>>,
-        #[arg(since = "3.10", default)] want_objects: bool,
+        #[arg(since = "3.10", constant = true, default)] want_objects: bool,
     ) -> Vec<ObjectOr<ManageableVolume, Dictionary>>;
 
     /// Lists what the back end has and could take into Cinder as snapshots.
-    #[rpc(host)]
+    #[rpc(send = "3.10", before("3.10", send = "3.0"), host = "host")]
     async fn get_manageable_snapshots(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         marker: Option<Reference>,
         limit: Option<u64>,
         offset: Option<u64>,
         sort_keys: Option<Vec<String>>,
         sort_dirs: Option<Vec<String>>,
-        #[arg(since = "3.10", default)] want_objects: bool,
+        #[arg(since = "3.10", constant = true, default)] want_objects: bool,
     ) -> Vec<ObjectOr<ManageableSnapshot, Dictionary>>;
 
     /// Creates a group on this back end.
-    #[rpc(host)]
+    #[rpc(host = "group.service_topic_queue()")]
     async fn create_group(&self, ctx: Context, group: Object<Group>);
 
     /// Deletes a group with its volumes.
-    #[rpc(host)]
+    #[rpc(host = "group.service_topic_queue()")]
     async fn delete_group(&self, ctx: Context, group: Object<Group>);
 
     /// Adds volumes to a group, and takes others out of it: their ids, with commas between them.
-    #[rpc(host)]
+    #[rpc(host = "group.service_topic_queue()")]
     async fn update_group(
         &self,
         ctx: Context,
@@ -318,7 +394,7 @@ pub trait VolumeManager {
     );
 
     /// Creates a group with what a snapshot of a group, or another group, has in it.
-    #[rpc(host)]
+    #[rpc(host = "group.service_topic_queue()")]
     async fn create_group_from_src(
         &self,
         ctx: Context,
@@ -328,38 +404,45 @@ pub trait VolumeManager {
     );
 
     /// Creates a snapshot of each volume of a group.
-    #[rpc(host)]
+    #[rpc(host = "group_snapshot.service_topic_queue()")]
     async fn create_group_snapshot(&self, ctx: Context, group_snapshot: Object<GroupSnapshot>);
 
     /// Deletes the snapshots of a group's volumes.
-    #[rpc(host)]
+    #[rpc(host = "group_snapshot.service_topic_queue()")]
     async fn delete_group_snapshot(&self, ctx: Context, group_snapshot: Object<GroupSnapshot>);
 
     /// Lets a host reach a snapshot. Returns how.
-    #[rpc(since = "3.13", host)]
+    #[rpc(since = "3.13", send = "3.13", host = "host")]
     async fn initialize_connection_snapshot(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         snapshot_id: String,
         connector: Dictionary,
     ) -> Dictionary;
 
     /// Takes away what [`initialize_connection_snapshot`](Self::initialize_connection_snapshot) gave.
-    #[rpc(since = "3.13", host)]
+    #[rpc(since = "3.13", send = "3.13", host = "host")]
     async fn terminate_connection_snapshot(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         snapshot_id: String,
         connector: Option<Dictionary>,
         #[arg(default)] force: bool,
     ) -> ();
 
     /// Stops exporting a snapshot. Some callers wait for it, others do not.
-    #[rpc(since = "3.13", host)]
-    async fn remove_export_snapshot(&self, ctx: Context, snapshot_id: String) -> ();
+    #[rpc(since = "3.13", either, send = "3.13", host = "host")]
+    async fn remove_export_snapshot(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        snapshot_id: String,
+    ) -> ();
 
     /// Lets the host of an attachment reach the volume. Returns how.
-    #[rpc(since = "3.9", host)]
+    #[rpc(since = "3.9", send = "3.9", host = "vref.service_topic_queue()")]
     async fn attachment_update(
         &self,
         ctx: Context,
@@ -369,7 +452,7 @@ pub trait VolumeManager {
     ) -> Dictionary;
 
     /// Ends an attachment.
-    #[rpc(since = "3.9", host)]
+    #[rpc(since = "3.9", send = "3.9", host = "vref.service_topic_queue()")]
     async fn attachment_delete(
         &self,
         ctx: Context,
@@ -378,31 +461,37 @@ pub trait VolumeManager {
     ) -> ();
 
     /// Cleans up what a service was interrupted in, this one or another of its cluster.
-    #[rpc(since = "3.7", host)]
+    #[rpc(since = "3.7", send = "3.7", host = "cleanup_request.service_topic_queue()")]
     async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>);
 
     /// Sets the levels of one service's loggers.
-    #[rpc(since = "3.12", host)]
-    async fn set_log_levels(&self, ctx: Context, log_request: Object<LogLevel>);
+    #[rpc(since = "3.12", send = "3.12", host = "host")]
+    async fn set_log_levels(
+        &self,
+        ctx: Context,
+        #[arg(route)] host: String,
+        log_request: Object<LogLevel>,
+    );
 
     /// Returns the levels of one service's loggers.
-    #[rpc(since = "3.12", host)]
+    #[rpc(since = "3.12", send = "3.12", host = "host")]
     async fn get_log_levels(
         &self,
         ctx: Context,
+        #[arg(route)] host: String,
         log_request: Object<LogLevel>,
     ) -> Object<LogLevelList>;
 
     /// Begins to replicate a group.
-    #[rpc(since = "3.14", host)]
+    #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn enable_replication(&self, ctx: Context, group: Object<Group>);
 
     /// Ends the replication of a group.
-    #[rpc(since = "3.14", host)]
+    #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn disable_replication(&self, ctx: Context, group: Object<Group>);
 
     /// Moves a group's work to its replica.
-    #[rpc(since = "3.14", host)]
+    #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn failover_replication(
         &self,
         ctx: Context,
@@ -412,7 +501,7 @@ pub trait VolumeManager {
     );
 
     /// Lists where a group can be replicated to.
-    #[rpc(since = "3.14", host)]
+    #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn list_replication_targets(
         &self,
         ctx: Context,
@@ -420,7 +509,12 @@ pub trait VolumeManager {
     ) -> ReplicationTargets;
 
     /// Writes an image anew to a volume.
-    #[rpc(since = "3.18", host)]
+    #[rpc(
+        since = "3.18",
+        send = "3.20",
+        before("3.20", send = "3.18"),
+        host = "volume.service_topic_queue()"
+    )]
     async fn reimage(
         &self,
         ctx: Context,

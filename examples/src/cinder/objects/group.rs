@@ -8,7 +8,7 @@ use rpc_runtime::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Cluster, SnapshotList, VolumeList, VolumeTypeList};
+use super::{Cluster, SnapshotList, VolumeList, VolumeTypeList, cluster_or_host};
 
 /// Volumes that are kept together.
 #[leave_out_unset]
@@ -59,6 +59,14 @@ pub struct Group {
     pub deleted: Field<Option<bool>>,
 }
 
+impl Group {
+    /// Returns where requests about it go: its cluster, or else its host.
+    #[must_use]
+    pub fn service_topic_queue(&self) -> Option<&str> {
+        cluster_or_host(&self.cluster_name, &self.host)
+    }
+}
+
 /// Several [`Group`]s.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
@@ -100,6 +108,14 @@ pub struct GroupSnapshot {
     pub deleted_at: Field<Option<String>>,
     /// Whether it is deleted.
     pub deleted: Field<Option<bool>>,
+}
+
+impl GroupSnapshot {
+    /// Returns where requests about it go: where its group is. Its sender has to have loaded that.
+    #[must_use]
+    pub fn service_topic_queue(&self) -> Option<&str> {
+        self.group.value()?.service_topic_queue()
+    }
 }
 
 /// Several [`GroupSnapshot`]s.

@@ -7,6 +7,7 @@ use rpc_runtime::{
     objects::{Field, Fields, leave_out_unset},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Dictionary, Volume, VolumeType};
 
@@ -51,6 +52,56 @@ pub struct RequestSpec {
     /// The availability zones that it may be in.
     pub availability_zones: Field<Option<Vec<String>>>,
 }
+
+impl RequestSpec {
+    /// Returns it as a dictionary, which is what most methods of the scheduler send: the fields of each object in place
+    /// of the object, and times without a zone. Of the properties that Cinder computes, there is the one that a
+    /// specification itself has, `resource_properties`.
+    ///
+    /// # Errors
+    /// If something in it cannot be written.
+    pub fn flat(&self) -> serde_json::Result<FlatRequestSpec> {
+        let mut fields = flat(serde_json::to_value(self)?, 1);
+        if let Some(properties) = fields.get("volume_properties").cloned() {
+            fields["resource_properties"] = properties;
+        }
+        // By way of text, since raw values read nothing else.
+        serde_json::from_str(&fields.to_string())
+    }
+}
+
+/// How many objects may be in one another.
+const DEEPEST: usize = 3;
+
+/// Replaces each object by its fields, but for those that are too deep.
+fn flat(value: Value, depth: usize) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(|item| flat(item, depth)).collect(),
+        Value::Object(mut members) => match members.remove(DATA) {
+            Some(Value::Object(mut list)) if list.len() == 1 && list.contains_key("objects") => {
+                flat(list.remove("objects").unwrap_or_default(), depth)
+            }
+            Some(_) if depth == DEEPEST => Value::Null,
+            Some(data) => flat(data, depth + 1),
+            None => members.into_iter().map(|(key, value)| flat_entry(key, value, depth)).collect(),
+        },
+        other => other,
+    }
+}
+
+fn flat_entry(key: String, value: Value, depth: usize) -> (String, Value) {
+    let value = match value {
+        Value::String(time) if key.ends_with("_at") => match time.strip_suffix('Z') {
+            Some(time) => format!("{time}.000000").into(),
+            None => time.into(),
+        },
+        other => flat(other, depth),
+    };
+    (key, value)
+}
+
+/// The member of an object that has its fields.
+const DATA: &str = "versioned_object.data";
 
 /// What the volume to be placed is like.
 #[leave_out_unset]
@@ -133,4 +184,46 @@ pub struct PlainRequestSpec {
     pub availability_zones: Field<Option<Vec<Option<String>>>>,
     /// Whether a volume may move to be of another type: `never` or `on-demand`.
     pub migration_policy: Field<Option<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cinder::objects::{QualityOfServiceSpecs, VolumeAttachment, VolumeAttachmentList};
+
+    #[test]
+    fn a_flat_specification_has_fields_in_place_of_objects() {
+        let limits = QualityOfServiceSpecs { id: "q".to_owned(), ..Default::default() };
+        let kind = VolumeType {
+            id: "t".to_owned(),
+            created_at: Some("2026-01-02T12:00:00Z".to_owned()).into(),
+            qos_specs: Some(Box::new(limits.into())).into(),
+            ..VolumeType::default()
+        };
+        let user = VolumeAttachment { id: "a".to_owned(), ..VolumeAttachment::default() };
+        let users = VolumeAttachmentList { objects: vec![user.into()] };
+        let volume = Volume {
+            id: "v".to_owned(),
+            volume_type: Some(Box::new(kind.into())).into(),
+            volume_attachment: Some(users.into()).into(),
+            ..Volume::default()
+        };
+        let properties = VolumeProperties { size: Some(4).into(), ..VolumeProperties::default() };
+        let spec = RequestSpec {
+            volume: Some(Box::new(volume.into())).into(),
+            volume_properties: Some(Box::new(properties.into())).into(),
+            ..RequestSpec::default()
+        };
+        let flat = serde_json::to_value(spec.flat().expect("JSON")).expect("JSON");
+        let kind =
+            json!({"id": "t", "created_at": "2026-01-02T12:00:00.000000", "qos_specs": null});
+        let volume = json!({"id": "v", "volume_type": kind, "volume_attachment": [{"id": "a"}]});
+        let sizes = json!({"size": 4});
+        assert_eq!(
+            flat,
+            json!({"volume": volume, "volume_properties": sizes, "resource_properties": sizes})
+        );
+    }
 }

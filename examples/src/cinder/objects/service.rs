@@ -6,6 +6,8 @@ use rpc_runtime::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::cluster_or_host;
+
 /// A process of Cinder on a host.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
@@ -53,6 +55,14 @@ pub struct Service {
     pub deleted_at: Field<Option<String>>,
     /// Whether it is deleted.
     pub deleted: Field<Option<bool>>,
+}
+
+impl Service {
+    /// Returns where requests to it, or to whoever shares its work, go: its cluster, or else its host.
+    #[must_use]
+    pub fn service_topic_queue(&self) -> Option<&str> {
+        cluster_or_host(&self.cluster_name, &self.host)
+    }
 }
 
 /// Several [`Service`]s.
@@ -133,6 +143,14 @@ pub struct CleanupRequest {
     pub resource_type: Field<Option<String>>,
     /// Only what was begun before.
     pub until: Field<Option<String>>,
+}
+
+impl CleanupRequest {
+    /// Returns whom it is for: its cluster, or else its host.
+    #[must_use]
+    pub fn service_topic_queue(&self) -> Option<&str> {
+        cluster_or_host(&self.cluster_name, &self.host)
+    }
 }
 
 /// A logger's prefix and its level.

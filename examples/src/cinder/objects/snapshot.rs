@@ -67,6 +67,14 @@ pub struct Snapshot {
     pub deleted: Field<Option<bool>>,
 }
 
+impl Snapshot {
+    /// Returns where requests about it go: where its volume is. Its sender has to have loaded that.
+    #[must_use]
+    pub fn service_topic_queue(&self) -> Option<&str> {
+        self.volume.value()?.service_topic_queue()
+    }
+}
+
 /// Several [`Snapshot`]s.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]

@@ -8,7 +8,7 @@ use rpc_runtime::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Cluster, ConsistencyGroup, Dictionary, Group, SnapshotList};
+use super::{Cluster, ConsistencyGroup, Dictionary, Group, SnapshotList, cluster_or_host};
 
 /// A volume.
 #[leave_out_unset]
@@ -114,6 +114,14 @@ pub struct Volume {
     pub updated_at: Field<Option<String>>,
     /// When it was deleted.
     pub deleted_at: Field<Option<String>>,
+}
+
+impl Volume {
+    /// Returns where requests about it go: its cluster, or else its host.
+    #[must_use]
+    pub fn service_topic_queue(&self) -> Option<&str> {
+        cluster_or_host(&self.cluster_name, &self.host)
+    }
 }
 
 /// Several [`Volume`]s.

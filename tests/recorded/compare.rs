@@ -1,0 +1,250 @@
+//! What our client sends, beside what the Python client sent.
+
+use std::{collections::BTreeSet, fmt::Debug, time::Duration};
+
+use rpc_runtime::{
+    AnyHost, Api, CallError, CallResult, Client, Context, Transport, Unchecked, Version,
+};
+use serde_json::Value;
+use tests::{
+    World,
+    overheard::{Overheard, Request},
+};
+
+use crate::recording::{Inputs, Outcome, Sent, Step, read};
+
+/// Makes the call of a step with our client.
+pub(crate) trait Calls {
+    type Api: Api;
+
+    /// Calls what the Python client calls `call`.
+    async fn call(client: &Capped<Self::Api>, ctx: &Context, call: &str, given: &Inputs) -> Ended;
+}
+
+/// A client that takes every call, and judges it by its cap when it is made.
+pub(crate) type Capped<A> = <A as Api>::Client<Unchecked, AnyHost>;
+
+/// Whether a request left.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Ended {
+    Left,
+    Refused,
+}
+
+/// Tells whether a request left. Nobody serves, so that no call is answered.
+pub(crate) fn ended<T: Debug, E: Debug>(result: CallResult<T, E>) -> Ended {
+    match result {
+        Ok(_) | Err(CallError::Unroutable { .. }) => Ended::Left,
+        Err(CallError::VersionCap { .. } | CallError::MissingHost { .. }) => Ended::Refused,
+        Err(other) => panic!("neither sent nor refused: {other:?}"),
+    }
+}
+
+/// Where the two differ, on purpose.
+pub(crate) struct Difference {
+    pub(crate) step: &'static str,
+    /// The caps for which they do, both included.
+    pub(crate) caps: (&'static str, &'static str),
+    pub(crate) what: What,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum What {
+    /// Ours is sent, theirs was refused or fell over.
+    OnlyOurs,
+    /// Theirs was sent, ours is refused.
+    OnlyTheirs,
+    /// Both are sent, and these parts of them differ.
+    #[allow(dead_code, reason = "nothing that Cinder's clients send differs in parts")]
+    Parts(&'static [&'static str]),
+}
+
+/// Makes every call of a file under every cap of the interface, and checks that what leaves is what left, but for
+/// `differences`, all of which have to be there.
+pub(crate) async fn assert_equal<C: Calls>(file: &str, differences: &[Difference]) {
+    let recording = read(file);
+    let interface = <C::Api as Api>::INTERFACE;
+    assert_eq!(recording.newest, interface.version.to_string(), "the newest version");
+    let transport =
+        World::memory().connect(|builder| builder.timeout(Duration::from_secs(60))).await;
+    let mut heard = Overheard::on(&transport);
+    let (mut compared, mut found, mut wrong) = (0, BTreeSet::new(), Vec::new());
+    for step in &recording.steps {
+        for cap in caps::<C::Api>() {
+            let ours = make::<C>(&transport, &mut heard, step, cap).await;
+            compared += 1;
+            let Some(what) = difference(step.outcome(cap), ours.as_ref()) else { continue };
+            let expected = differences.iter().position(|one| {
+                one.step == step.name && within(one.caps, cap) && parts(&one.what) == parts(&what)
+            });
+            match expected {
+                Some(at) => _ = found.insert(at),
+                None => wrong.push(format!("{} under {cap}: {}", step.name, what.told())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+    let gone = differences.iter().enumerate().filter(|(at, _)| !found.contains(at));
+    let gone: Vec<_> = gone.map(|(_, one)| one.step).collect();
+    assert!(gone.is_empty(), "these do not differ: {gone:?}");
+    println!("{file}: {compared} calls compared, {} known differences", differences.len());
+}
+
+/// Returns all caps that a client can have.
+fn caps<A: Api>() -> impl Iterator<Item = Version> {
+    let interface = A::INTERFACE;
+    let majors = interface.previous.into_iter().chain([interface.version]);
+    let all = majors.flat_map(|newest| {
+        (0..=newest.minor()).map(move |minor| Version::new(newest.major(), minor))
+    });
+    all.filter(|cap| *cap >= interface.oldest)
+}
+
+fn within((first, last): (&str, &str), cap: Version) -> bool {
+    let of = |text: &str| text.parse::<Version>().expect("a version");
+    (of(first)..=of(last)).contains(&cap)
+}
+
+/// Makes a call. Returns the request that left, if one did.
+async fn make<C: Calls>(
+    transport: &Transport,
+    heard: &mut Overheard,
+    step: &Step,
+    cap: Version,
+) -> Option<Request> {
+    let client = Client::<C::Api, <C::Api as Api>::Latest, AnyHost>::new(transport).unchecked(cap);
+    let ended = C::call(&client, &Context::new(), &step.call, &step.inputs).await;
+    let mut requests = heard.requests();
+    let what = format!("{} under {cap}", step.name);
+    assert_eq!(requests.len(), usize::from(ended == Ended::Left), "{what}: {requests:?}");
+    requests.pop()
+}
+
+/// How two outcomes differ, before it is known whether that is fine.
+enum Found {
+    /// With what Python raised.
+    OnlyOurs(Option<String>),
+    OnlyTheirs,
+    Parts(Vec<(&'static str, String)>),
+}
+
+impl Found {
+    fn told(&self) -> String {
+        match self {
+            Self::OnlyOurs(raised) => format!("only ours is sent, Python: {raised:?}"),
+            Self::OnlyTheirs => "only Python's is sent".to_owned(),
+            Self::Parts(parts) => format!("{parts:?}"),
+        }
+    }
+}
+
+fn parts(what: &impl Parts) -> (bool, bool, Vec<&'static str>) {
+    what.parts()
+}
+
+trait Parts {
+    fn parts(&self) -> (bool, bool, Vec<&'static str>);
+}
+
+impl Parts for What {
+    fn parts(&self) -> (bool, bool, Vec<&'static str>) {
+        match self {
+            Self::OnlyOurs => (true, false, Vec::new()),
+            Self::OnlyTheirs => (false, true, Vec::new()),
+            Self::Parts(parts) => (true, true, parts.to_vec()),
+        }
+    }
+}
+
+impl Parts for Found {
+    fn parts(&self) -> (bool, bool, Vec<&'static str>) {
+        match self {
+            Self::OnlyOurs(_) => (true, false, Vec::new()),
+            Self::OnlyTheirs => (false, true, Vec::new()),
+            Self::Parts(parts) => (true, true, parts.iter().map(|(part, _)| *part).collect()),
+        }
+    }
+}
+
+fn difference(theirs: &Outcome, ours: Option<&Request>) -> Option<Found> {
+    let (theirs, raised) = match theirs {
+        Outcome::Sent { sent } => (sent.first(), None),
+        Outcome::Refused { refused } => (None, Some(refused.class.clone())),
+    };
+    match (theirs, ours) {
+        (None, None) => None,
+        (None, Some(_)) => Some(Found::OnlyOurs(raised)),
+        (Some(_), None) => Some(Found::OnlyTheirs),
+        (Some(theirs), Some(ours)) => {
+            let parts: Vec<_> = differing(theirs, ours).collect();
+            (!parts.is_empty()).then_some(Found::Parts(parts))
+        }
+    }
+}
+
+/// Returns the parts of two requests that are not the same.
+fn differing(theirs: &Sent, ours: &Request) -> impl Iterator<Item = (&'static str, String)> {
+    let seconds = |seconds: Option<u64>| seconds.map_or(Value::Null, Into::into);
+    let text = |text: Option<&str>| text.map_or(Value::Null, Into::into);
+    let (exchange, key) = match (&theirs.server, theirs.fanout) {
+        (_, true) => (format!("{}_fanout", theirs.topic), String::new()),
+        (Some(server), false) => ("openstack".to_owned(), format!("{}.{server}", theirs.topic)),
+        (None, false) => ("openstack".to_owned(), theirs.topic.clone()),
+    };
+    let is_call = ours.message.contains_key("_msg_id");
+    let expires = ours.expiration.as_deref().and_then(|text| text.parse::<u64>().ok());
+    // What is left of the time to live when it is published.
+    let timeout = expires.map(|milliseconds| milliseconds.div_ceil(1000));
+    let kind = if is_call { "call" } else { "cast" };
+    let pairs = [
+        ("kind", theirs.kind.as_str().into(), kind.into()),
+        ("method", theirs.method.as_str().into(), ours.method().into()),
+        ("args", sorted(&theirs.args), sorted(ours.args())),
+        ("version", text(theirs.version.as_deref()), text(ours.version())),
+        ("namespace", text(theirs.namespace.as_deref()), text(ours.namespace())),
+        ("exchange", exchange.into(), ours.exchange.as_str().into()),
+        ("routing key", key.into(), ours.routing_key.as_str().into()),
+        ("timeout", seconds(theirs.timeout), seconds(timeout)),
+        (
+            "monitor",
+            seconds(theirs.monitor),
+            ours.message.get("_timeout").cloned().unwrap_or_default(),
+        ),
+    ];
+    let differing =
+        pairs.into_iter().filter(|(_, theirs, ours): &(_, Value, Value)| theirs != ours);
+    differing.map(|(part, theirs, ours)| (part, apart(&theirs, &ours)))
+}
+
+/// Says how two values differ, as briefly as it can.
+fn apart(theirs: &Value, ours: &Value) -> String {
+    let (Value::Object(left), Value::Object(right)) = (theirs, ours) else {
+        return format!("{theirs}, ours {ours}");
+    };
+    let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
+    let differing = names.into_iter().filter(|name| left.get(*name) != right.get(*name));
+    let differing = differing.map(|name| match (left.get(name), right.get(name)) {
+        (Some(theirs), Some(ours)) => format!("{name}: {}", apart(theirs, ours)),
+        (Some(theirs), None) => format!("{name}: {theirs}, ours has none"),
+        (None, ours) => format!("{name}: none, ours {ours:?}"),
+    });
+    format!("{{{}}}", differing.collect::<Vec<_>>().join("; "))
+}
+
+/// Brings into an order what has none: the names of the fields that an object's holder has changed.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| {
+                let mut value = sorted(value);
+                if let (true, Value::Array(names)) = (key.ends_with(".changes"), &mut value) {
+                    names.sort_by_key(Value::to_string);
+                }
+                (key.clone(), value)
+            })
+            .collect(),
+        other => other.clone(),
+    }
+}
