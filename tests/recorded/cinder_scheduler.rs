@@ -11,6 +11,7 @@ use rpc_runtime::{AnyHost, Context, Object, Unchecked, objects::ObjectOr};
 
 use crate::{
     compare::{Calls, Difference, Ended, What, assert_equal, ended},
+    managers::assert_understood,
     recording::Inputs,
 };
 
@@ -164,4 +165,10 @@ const DIFFERENCES: &[Difference] = &[
 #[tokio::test]
 async fn the_scheduler_client_sends_what_cinders_sends() {
     assert_equal::<Scheduler>("cinder-scheduler.json", DIFFERENCES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cinders_scheduler_understands_the_scheduler_client() {
+    let places = [("cinder-scheduler", "sched-1"), ("cinder-scheduler", "sched-2")];
+    assert_understood::<Scheduler>("scheduler", &places, &[]).await;
 }

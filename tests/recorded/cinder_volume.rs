@@ -12,10 +12,11 @@ use rpc_runtime::{AnyHost, Context, Object, Unchecked};
 
 use crate::{
     compare::{Calls, Difference, Ended, What, assert_equal, ended},
+    managers::{Place, assert_understood},
     recording::Inputs,
 };
 
-pub(crate) struct VolumeManager;
+struct VolumeManager;
 
 type Client = VolumeManagerClient<Unchecked, AnyHost>;
 
@@ -94,7 +95,7 @@ async fn of_services(client: &Client, ctx: &Context, call: &str, given: &Inputs)
     })
 }
 
-pub(crate) const DIFFERENCES: &[Difference] = &[
+const DIFFERENCES: &[Difference] = &[
     // Python asks any back end for a volume that is at none of them. Ours asks none.
     Difference {
         step: "initialize_connection, nowhere yet",
@@ -106,4 +107,23 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
 #[tokio::test]
 async fn the_volume_client_sends_what_cinders_sends() {
     assert_equal::<VolumeManager>("cinder-volume.json", DIFFERENCES).await;
+}
+
+/// Each back end and each cluster listens twice.
+const PLACES: [Place; 10] = [
+    ("cinder-volume", "node-1@ceph"),
+    ("cinder-volume.node-1@ceph", "node-1"),
+    ("cinder-volume", "node-2@nfs"),
+    ("cinder-volume.node-2@nfs", "node-2"),
+    ("cinder-volume", "node-1"),
+    ("cinder-volume.node-1", "node-1"),
+    ("cinder-volume", "node-1.example.org@ceph"),
+    ("cinder-volume.node-1.example.org@ceph", "node-1.example.org"),
+    ("cinder-volume", "cluster-a@ceph"),
+    ("cinder-volume.cluster-a@ceph", "cluster-a"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cinders_back_ends_understand_the_volume_client() {
+    assert_understood::<VolumeManager>("volume", &PLACES, &[]).await;
 }

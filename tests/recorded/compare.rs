@@ -91,7 +91,7 @@ pub(crate) async fn assert_equal<C: Calls>(file: &str, differences: &[Difference
 }
 
 /// Returns all caps that a client can have.
-fn caps<A: Api>() -> impl Iterator<Item = Version> {
+pub(crate) fn caps<A: Api>() -> impl Iterator<Item = Version> {
     let interface = A::INTERFACE;
     let majors = interface.previous.into_iter().chain([interface.version]);
     let all = majors.flat_map(|newest| {
@@ -232,7 +232,7 @@ fn apart(theirs: &Value, ours: &Value) -> String {
 }
 
 /// Brings into an order what has none: the names of the fields that an object's holder has changed.
-fn sorted(value: &Value) -> Value {
+pub(crate) fn sorted(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(sorted).collect(),
         Value::Object(entries) => entries

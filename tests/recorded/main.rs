@@ -5,4 +5,5 @@ mod cinder_backup;
 mod cinder_scheduler;
 mod cinder_volume;
 mod compare;
+mod managers;
 mod recording;

@@ -28,7 +28,8 @@ pub(crate) fn all(no_broker: bool, args: &[String]) -> Result<(), Error> {
 pub(crate) fn interop(args: &[String]) -> Result<(), Error> {
     with_everything(
         cargo()
-            .args(["test", "--package", "tests", "--test", "interop", "--test", "cinder", "--"])
+            .args(["test", "--package", "tests", "--test", "interop"])
+            .args(["--test", "cinder", "--test", "recorded", "--"])
             .args(args),
     )
 }
