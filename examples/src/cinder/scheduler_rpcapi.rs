@@ -37,7 +37,7 @@ pub trait Scheduler {
         #[arg(default)] filter_properties_list: Option<Vec<Dictionary>>,
     );
 
-    /// Finds a back end for a volume, and has the volume made there. Old callers give a specification that is no object.
+    /// Finds a back end for a volume, and has the volume made there. Some callers give a dictionary as the specification.
     async fn create_volume(
         &self,
         ctx: Context,

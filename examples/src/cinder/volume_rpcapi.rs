@@ -11,13 +11,13 @@
 //! Older ones name the topic `cinder-volume` and the host `node-1@ceph`, and what is for all back ends goes to that
 //! topic, too. The second topic and its host together are the first topic: the two share a queue, as they do in Cinder.
 
-use rpc_runtime::{
-    Address, CallResult, Context, Object, Version,
-    objects::{Field, ObjectOr, leave_out_unset},
-    rpc_api,
-};
+mod places;
+
+use rpc_runtime::{CallResult, Context, Object, Version, objects::ObjectOr, rpc_api};
 use serde::{Deserialize, Serialize};
 
+pub use self::places::Destination;
+use self::places::backend;
 use super::{
     VolumeError,
     objects::{
@@ -26,35 +26,6 @@ use super::{
         Volume, VolumeAttachment,
     },
 };
-
-/// A back end that a volume moves to.
-#[leave_out_unset]
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Destination {
-    /// `host@backend#pool`.
-    pub host: String,
-    /// The cluster that it belongs to. Callers that do not know 3.5 do not send it.
-    pub cluster_name: Field<Option<String>>,
-    /// What its driver reported last.
-    pub capabilities: Option<Dictionary>,
-}
-
-impl Destination {
-    /// Returns what it was before there were clusters.
-    fn without_cluster(&self) -> Self {
-        Self { cluster_name: Field::Unset, ..self.clone() }
-    }
-}
-
-/// Finds a back end, or a cluster: since 3.6 each is a topic of its own.
-fn backend(topic: &str, key: &str, cap: Version) -> Address {
-    let (backend, _pool) = key.split_once('#').unwrap_or((key, ""));
-    if cap < Version::new(3, 6) {
-        return Address::host(topic, backend);
-    }
-    let (host, _backend) = backend.split_once('@').unwrap_or((backend, ""));
-    Address::host(format!("{topic}.{backend}"), host)
-}
 
 /// Where replicas of a group can be found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -252,7 +223,12 @@ pub trait VolumeManager {
 
     /// Takes what the back end has already into Cinder, as a volume.
     #[rpc(host = "volume.service_topic_queue()")]
-    async fn manage_existing(&self, ctx: Context, volume: Object<Volume>, r#ref: Option<Reference>);
+    async fn manage_existing(
+        &self,
+        ctx: Context,
+        volume: Object<Volume>,
+        #[arg(default)] r#ref: Option<Reference>,
+    );
 
     /// Takes over what the back end knows of a volume that has moved here.
     #[rpc(host = "new_volume.service_topic_queue()")]
@@ -297,7 +273,7 @@ pub trait VolumeManager {
         ctx: Context,
         #[arg(route)] host: String,
         snapshot: Object<Snapshot>,
-        r#ref: Option<Reference>,
+        #[arg(default)] r#ref: Option<Reference>,
     );
 
     /// Returns what the back end can do, asking its driver again if `discover` says so.
@@ -327,8 +303,8 @@ pub trait VolumeManager {
         #[arg(since = "3.17", constant = true, default)] async_call: bool,
     ) -> Option<BackupDevice>;
 
-    /// Has what a backup reads from prepared. Returns it if the back end is older than 3.17, and nothing if it will send
-    /// it to the backup service.
+    /// Has what a backup reads from prepared. Returns it if the back end may be older than 3.17, and else nothing: the
+    /// back end sends it to the backup service.
     #[rpc(manual)]
     async fn request_backup_device(
         &self,
