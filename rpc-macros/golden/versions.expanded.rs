@@ -169,7 +169,7 @@ impl<C: ::rpc_runtime::Cap> SchedulerGetPools<C> {
     where
         C: scheduler::AtLeastV3_2,
     {
-        Self(self.0.arg("limit", (3, 2), limit), self.1)
+        Self(self.0.arg_or_default("limit", (3, 2), limit, || -> u32 { 10 }), self.1)
     }
     /// Sets `limit` if the version cap allows 3.2, and leaves it out otherwise.
     pub(crate) fn limit_or_drop(self, limit: impl ::rpc_runtime::Arg<u32>) -> Self {

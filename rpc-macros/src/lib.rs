@@ -72,7 +72,7 @@ use proc_macro::TokenStream;
 /// | Attribute | Meaning |
 /// |---|---|
 /// | `since = "3.10"` | the version that added it: a setter of the request instead of a parameter |
-/// | `or = "drop"` | a client whose cap is not proven (`unchecked`) leaves it out where it came too late; default: `"error"`, the request is not sent |
+/// | `or = "drop"` | a client whose cap is not proven (`unchecked`) leaves it out where it came too late; default: `"error"`, the request is not sent unless the value is nothing, or the `default` |
 /// | `name = "…"` | its name on the wire |
 /// | `default`, `default = expr` | what a server takes where a peer does not send it |
 /// | `with = path` | the module whose `serialize` and `deserialize` write and read it, as serde's `with` |

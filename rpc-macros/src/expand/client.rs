@@ -251,23 +251,28 @@ fn written(
         let value = with::written(definition, argument, &value);
         return quote!(.arg(#wire_name, #value));
     }
-    forms(definition, argument, &value, None, &quote!(arg_since))
+    let write = |name: &str, since, value| quote!(.arg_since(#name, #since, #value));
+    forms(definition, argument, &value, None, &write)
 }
 
-/// In: an argument that has changed or goes, its value, the version that it came with if not with its method, and the
-/// function that writes it. Out: what writes it in the form that the cap asks for.
+/// In: a name, a version, and a value. Out: the call that writes an argument.
+pub(super) type Write<'a> = &'a dyn Fn(&str, TokenStream, TokenStream) -> TokenStream;
+
+/// In: an argument that has changed or goes, its value, the version that it came with if not with its method, and what
+/// writes it. Out: what writes it in the form that the cap asks for.
 pub(super) fn forms(
     definition: &Definition,
     argument: &ArgumentDefinition,
     value: &TokenStream,
     came: Option<Since>,
-    write: &TokenStream,
+    write: Write<'_>,
 ) -> TokenStream {
     let (wire_name, request) = (&argument.wire_name, own("request"));
     let came = came.map_or_else(|| definition.versions.first(), |came| came.version);
     let newest = argument.before.last().map_or(came, |before| before.version.version);
-    let (newest, present) = (pair(newest), with::written(definition, argument, value));
-    let mut writes = quote!(#request.#write(#wire_name, #newest, #present));
+    let present = with::written(definition, argument, value);
+    let write_present = write(wire_name, pair(newest), present);
+    let mut writes = quote!(#request #write_present);
     for (at, before) in argument.before.iter().enumerate().rev() {
         let version = pair(before.version.version);
         let name = before.name.as_ref().unwrap_or(wire_name);
@@ -279,9 +284,9 @@ pub(super) fn forms(
             None => with::written(definition, argument, value),
         };
         let older = at.checked_sub(1).map(|older| argument.before[older].version.version);
-        let since = pair(older.unwrap_or(came));
+        let write_old = write(name, pair(older.unwrap_or(came)), old);
         writes = quote! {
-            if #request.is_before(#version) { #request.#write(#name, #since, #old) } else { #writes }
+            if #request.is_before(#version) { #request #write_old } else { #writes }
         };
     }
     while_owed(argument, &writes)
@@ -365,7 +370,8 @@ fn constants(definition: &Definition, method: &MethodDefinition) -> TokenStream 
             return quote!(.arg_or_drop(#name, #version, #value));
         }
         let (request, local) = (own("request"), constant.to_token_stream());
-        let writes = forms(definition, argument, &local, argument.since, &quote!(arg_or_drop));
+        let write = |name: &str, since, value| quote!(.arg_or_drop(#name, #since, #value));
+        let writes = forms(definition, argument, &local, argument.since, &write);
         quote!(.with(|#request| { let #constant: #ty = #value; #request #writes }))
     });
     constants.collect()

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};
 use rpc_idl::{
     Kind,
-    parse::{ArgumentDefinition, Definition, MethodDefinition, Since},
+    parse::{ArgumentDefinition, Default, Definition, MethodDefinition, Since},
 };
 use syn::ext::IdentExt as _;
 
@@ -84,9 +84,8 @@ fn setters(
     let bound = at_least(definition, names, since).map(|bound| quote!(where #bound));
     let taken = taken(definition, argument, false);
     // What the compiler has not proven of the cap shows when the request is written.
-    let write = if argument.is_dropped { quote!(arg_or_drop) } else { quote!(arg) };
-    let write = written(definition, argument, since, &write);
-    let write_or_drop = written(definition, argument, since, &quote!(arg_or_drop));
+    let write = written(definition, argument, since, argument.is_dropped);
+    let write_or_drop = written(definition, argument, since, true);
     let version = since.version;
     let set = doc(format!("Sets `{wire_name}`, which servers know since {version}."));
     let drop = doc(format!(
@@ -105,18 +104,34 @@ fn setters(
     }
 }
 
-/// In: a later argument, and the function that writes it. Out: what writes it, in the form that the cap asks for.
-fn written(
+/// In: a later argument, and whether a cap that is too old drops it. Out: what writes it, in the form that the cap asks
+/// for.
+pub(super) fn written(
     definition: &Definition,
     argument: &ArgumentDefinition,
     since: Since,
-    write: &TokenStream,
+    is_dropped: bool,
 ) -> TokenStream {
+    let default = default(argument);
+    let write = |name: &str, version: TokenStream, value: TokenStream| match &default {
+        _ if is_dropped => quote!(.arg_or_drop(#name, #version, #value)),
+        Some(default) => quote!(.arg_or_default(#name, #version, #value, #default)),
+        None => quote!(.arg(#name, #version, #value)),
+    };
     if !argument.before.is_empty() || argument.until.is_some() {
         let value = argument.ident.to_token_stream();
-        return forms(definition, argument, &value, Some(since), write);
+        return forms(definition, argument, &value, Some(since), &write);
     }
-    let (name, ident, version) = (&argument.wire_name, &argument.ident, pair(since.version));
-    let value = with::written(definition, argument, &quote!(#ident));
-    quote!(.#write(#name, #version, #value))
+    let value = with::written(definition, argument, &argument.ident.to_token_stream());
+    write(&argument.wire_name, pair(since.version), value)
+}
+
+/// In: an argument. Out: what makes what servers take where it is left out, if that is said and serde writes it.
+fn default(argument: &ArgumentDefinition) -> Option<TokenStream> {
+    let ty = &argument.ty;
+    let default = argument.default.as_ref().filter(|_| argument.with.is_none())?;
+    Some(match default {
+        Default::OfType => quote!(<#ty as ::core::default::Default>::default),
+        Default::Expr(expr) => quote!(|| -> #ty { #expr }),
+    })
 }

@@ -258,6 +258,21 @@ impl LaterRequest {
         self
     }
 
+    /// Writes an argument that came with this version, as [`arg`](Self::arg) does. Leaving it out is as good as
+    /// `default`, since that is what servers take then: so where the cap does not allow it, that is left out, too.
+    pub fn arg_or_default<V: Serialize, D: Serialize>(
+        self,
+        name: &'static str,
+        version: (u64, u64),
+        value: V,
+        default: impl FnOnce() -> D,
+    ) -> Self {
+        if self.is_before(version) && is_same(&value, &default()) {
+            return self;
+        }
+        self.arg(name, version, value)
+    }
+
     /// Writes an argument that came with this version, unless the cap is older.
     pub fn arg_or_drop<V: Serialize>(
         self,
@@ -333,6 +348,12 @@ impl LaterRequest {
             monitor,
         })
     }
+}
+
+/// Whether two values are the same on the wire.
+fn is_same(value: &impl Serialize, other: &impl Serialize) -> bool {
+    let other = json::text(other);
+    json::text(value).is_ok_and(|text| other.is_ok_and(|other| text == other))
 }
 
 impl fmt::Debug for LaterRequest {
