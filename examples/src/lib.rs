@@ -1,4 +1,5 @@
-//! What the examples share: two of Cinder's interfaces, cut down to one flow.
+//! What the examples share: Cinder's interfaces, cut down to one flow and as a whole, and Nova's.
 
 pub mod cinder;
 pub mod notebook;
+pub mod nova;

@@ -6,4 +6,5 @@ mod cinder_scheduler;
 mod cinder_volume;
 mod compare;
 mod managers;
+mod nova_scheduler;
 mod recording;

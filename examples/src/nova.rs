@@ -1,0 +1,23 @@
+//! Nova's interfaces.
+
+pub mod objects;
+pub mod options;
+pub mod scheduler_rpcapi;
+
+use rpc_runtime::{Failure, RemoteError};
+
+/// What the scheduler refuses.
+#[derive(Debug, thiserror::Error, RemoteError)]
+#[remote(module = "nova.exception")]
+pub enum SchedulerError {
+    /// No host fits.
+    #[error("No valid host was found. {reason}")]
+    NoValidHost {
+        /// Why not.
+        reason: String,
+    },
+    /// What this version does not know.
+    #[error(transparent)]
+    #[remote(other)]
+    Other(Failure),
+}

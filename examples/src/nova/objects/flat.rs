@@ -1,0 +1,67 @@
+//! Objects as older servers take them: dictionaries of their fields, and lists of such.
+
+use serde::{Serialize, Serializer, ser::Error as _};
+use serde_json::{Map, Value};
+
+use super::Dictionary;
+
+/// What the members of Nova's objects begin with.
+const DATA: &str = "nova_object.data";
+
+/// A value that is written with its objects flattened: each is the dictionary of the fields that are set, and a list
+/// of objects is a list. Times lose their zone, and gain microseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Flat<'a, T>(pub &'a T);
+
+impl<T: Serialize> Serialize for Flat<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(self.0).map_err(S::Error::custom)?;
+        let value = serde_json::from_str(&text).map_err(S::Error::custom)?;
+        flat(value).serialize(serializer)
+    }
+}
+
+/// Flattens an object to a dictionary.
+///
+/// # Errors
+/// If it cannot be written, or is no object.
+pub fn flat_dictionary<T: Serialize>(object: &T) -> Result<Dictionary, serde_json::Error> {
+    serde_json::from_str(&serde_json::to_string(&Flat(object))?)
+}
+
+fn flat(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(flat).collect(),
+        Value::Object(mut members) => match members.remove(DATA) {
+            Some(Value::Object(fields)) => flat_object(fields),
+            Some(other) => other,
+            None => members.into_iter().map(|(key, value)| (key, flat(value))).collect(),
+        },
+        other => other,
+    }
+}
+
+fn flat_object(mut fields: Map<String, Value>) -> Value {
+    // What a list class has is nothing but a list.
+    if fields.len() == 1
+        && let Some(objects) = fields.remove("objects")
+    {
+        return flat(objects);
+    }
+    let fields = fields.into_iter().map(|(name, value)| {
+        let value = if name.ends_with("_at") { without_zone(value) } else { flat(value) };
+        (name, value)
+    });
+    fields.collect()
+}
+
+/// Writes a time of an object as Python writes one that is not in an object.
+fn without_zone(time: Value) -> Value {
+    match &time {
+        Value::String(text) => match text.strip_suffix('Z') {
+            Some(time) => format!("{time}.000000").into(),
+            None => time,
+        },
+        _ => time,
+    }
+}

@@ -1,0 +1,103 @@
+//! The whole interface of Nova's scheduler, as `nova/scheduler/rpcapi.py` calls it.
+//!
+//! Its clients may be capped at 4.0 and later, as Nova's may: at pike (4.4), mitaka to ocata (4.3), kilo and liberty (4.2).
+//! Servers take what clients of 4.3 and later send.
+
+use rpc_runtime::{Context, Object, Request, rpc_api};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use super::{
+    SchedulerError,
+    objects::{
+        Aggregate, Dictionary, InstanceList, Json, LegacyFilterProperties, RequestSpec, Selection,
+        legacy_request_spec,
+    },
+    options::{long_rpc_timeout, rpc_response_timeout},
+};
+
+/// The hosts for each instance that was asked for.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Destinations {
+    /// For each instance its host, and then alternates.
+    Selections(Vec<Vec<Object<Selection>>>),
+    /// For each instance its host: what callers get who do not ask for objects.
+    Dictionaries(Vec<Dictionary>),
+}
+
+impl<'de> Deserialize<'de> for Destinations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Json::deserialize(deserializer)?;
+        let selections = serde_json::from_str(text.get()).map(Self::Selections);
+        let either =
+            selections.or_else(|_| serde_json::from_str(text.get()).map(Self::Dictionaries));
+        either.map_err(D::Error::custom)
+    }
+}
+
+/// Finds hosts for instances, and keeps in mind which instances are where.
+#[rpc_api(
+    topic = "scheduler",
+    version = "4.5",
+    aliases(
+        kilo = "4.2",
+        liberty = "4.2",
+        mitaka = "4.3",
+        newton = "4.3",
+        ocata = "4.3",
+        pike = "4.4"
+    )
+)]
+pub trait Scheduler {
+    /// Finds a host for each instance, and sets its resources aside there. Before 4.3 the request spec was two
+    /// dictionaries.
+    #[rpc(
+        timeout = long_rpc_timeout(),
+        monitor = rpc_response_timeout(),
+        before("4.3", rewrite = legacy_spec)
+    )]
+    async fn select_destinations(
+        &self,
+        ctx: Context,
+        spec_obj: Object<RequestSpec>,
+        #[arg(since = "4.4", or = "drop")] instance_uuids: Option<Vec<String>>,
+        #[arg(since = "4.5", default)] return_objects: bool,
+        #[arg(since = "4.5", default)] return_alternates: bool,
+    ) -> Result<Destinations, SchedulerError>;
+
+    /// Tells every scheduler what aggregates are now.
+    #[rpc(fanout, since = "4.1")]
+    async fn update_aggregates(&self, ctx: Context, aggregates: Vec<Object<Aggregate>>);
+
+    /// Tells every scheduler that an aggregate is no more.
+    #[rpc(fanout, since = "4.1")]
+    async fn delete_aggregate(&self, ctx: Context, aggregate: Object<Aggregate>);
+
+    /// Tells every scheduler what instances of a host are now.
+    #[rpc(fanout, since = "4.2")]
+    async fn update_instance_info(
+        &self,
+        ctx: Context,
+        host_name: String,
+        instance_info: Object<InstanceList>,
+    );
+
+    /// Tells every scheduler that an instance is no longer on a host.
+    #[rpc(fanout, since = "4.2")]
+    async fn delete_instance_info(&self, ctx: Context, host_name: String, instance_uuid: String);
+
+    /// Tells every scheduler which instances a host has, so that those that know otherwise ask again.
+    #[rpc(fanout, since = "4.2")]
+    async fn sync_instance_info(
+        &self,
+        ctx: Context,
+        host_name: String,
+        instance_uuids: Vec<String>,
+    );
+}
+
+/// Writes a request spec as it was before 4.3.
+fn legacy_spec(request: Request, spec: &Object<RequestSpec>) -> Request {
+    let request = request.arg("request_spec", legacy_request_spec(spec));
+    request.arg("filter_properties", LegacyFilterProperties::of(spec))
+}
