@@ -51,7 +51,7 @@ use proc_macro::TokenStream;
 /// | `send = "3.0"` | the version that its requests carry, whatever they use: what deployed servers expect |
 /// | `name = "…"` | its name on the wire |
 /// | `before("3.3", name = "…", send = "3.0")` | under a cap below 3.3 it goes by its old name, with that version; servers take both; may be repeated |
-/// | `before("4.3", rewrite = path)` | under a cap below 4.3 that function writes its arguments: `fn(Request, &A, &B, …) -> Request`, with all that every caller gives |
+/// | `before("4.3", rewrite = path)` | under a cap below 4.3 that function writes its arguments: `fn(Request, &A, &B, …) -> Request`, with all that came with the method |
 /// | `alias = "…"`, `alias = ["…", "…"]` | further names that its servers answer to |
 /// | `fanout` | always a cast to every server |
 /// | `host` | only on a client that names a host: `client.prepare().server(host)` |
@@ -73,6 +73,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `since = "3.10"` | the version that added it: a setter of the request instead of a parameter |
 /// | `or = "drop"` | a client whose cap is not proven (`unchecked`) leaves it out where it came too late; default: `"error"`, the request is not sent unless the value is nothing, or the `default` |
+/// | `required` | with `since`: a parameter all the same, since servers of today refuse a request without it; under an older cap `or` says what becomes of it |
 /// | `name = "…"` | its name on the wire |
 /// | `default`, `default = expr` | what a server takes where a peer does not send it |
 /// | `with = path` | the module whose `serialize` and `deserialize` write and read it, as serde's `with` |

@@ -19,6 +19,15 @@ pub(crate) trait Picker {
         #[arg(since = "4.5", or = "drop")] alternates: Option<u32>,
         #[arg(since = "4.5", or = "error", default)] objects: bool,
     ) -> String;
+    /// Is always told what it was not told at first.
+    async fn place(
+        &self,
+        ctx: Context,
+        spec: Spec,
+        #[arg(since = "4.2", required, or = "drop")] instances: Option<Vec<String>>,
+        #[arg(since = "4.4", required, default)] at_once: bool,
+        #[arg(since = "4.5")] note: Option<String>,
+    ) -> String;
     /// Has bytes, which JSON has not.
     async fn store(
         &self,
@@ -105,6 +114,17 @@ impl Picker for Server {
         objects: bool,
     ) -> String {
         format!("{} {:?} {instances:?} {alternates:?} {objects}", spec.size, spec.zone)
+    }
+
+    async fn place(
+        &self,
+        _: Context,
+        spec: Spec,
+        instances: Option<Vec<String>>,
+        at_once: bool,
+        note: Option<String>,
+    ) -> String {
+        format!("{} {instances:?} {at_once} {note:?}", spec.size)
     }
 
     async fn store(&self, _: Context, mut data: Vec<u8>, more: Vec<u8>, mark: Vec<u8>) -> Vec<u8> {
@@ -198,6 +218,20 @@ on_every_transport! {
         let older = client.unchecked("4.3".parse().expect("a version"));
         let picked = older.pick(&ctx, &spec).instances(None).objects(false).await;
         assert_eq!(picked.expect("nothing was set"), "1 None None None false");
+    }
+
+    async fn what_servers_require_by_now_is_a_parameter_although_it_came_late(world: World) {
+        let transport = world.transport().await;
+        let _server = world.serve(&transport, "h", PickerServer::new(Server::default())).await;
+        let (client, ctx) = (world.client::<picker::Api>(&transport), Context::new());
+        let (spec, instances) = (Spec { size: 1, zone: None }, vec!["i".to_owned()]);
+        let placed = client.place(&ctx, &spec, &instances, true).note("n").await;
+        assert_eq!(placed.expect("an answer"), "1 Some([\"i\"]) true Some(\"n\")");
+        let oldest = client.version_cap::<picker::V4_1>();
+        let placed = oldest.place(&ctx, &spec, &instances, false).await;
+        assert_eq!(placed.expect("without what may be left out"), "1 None false None");
+        let error = oldest.place(&ctx, &spec, &instances, true).await.expect_err("not to be left out");
+        assert!(matches!(&error, CallError::VersionCap { what, .. } if what == "`at_once` of `place`"), "{error:?}");
     }
 
     async fn a_module_writes_and_reads_an_argument(world: World) {

@@ -177,6 +177,8 @@ pub struct ArgumentDefinition {
     pub is_rest: bool,
     /// Whether a cap that the compiler does not know drops it where it is not known yet.
     pub is_dropped: bool,
+    /// Whether every caller gives it although it came later: servers of today refuse a request without it.
+    pub is_required: bool,
 }
 
 /// What a method or an argument was under caps below a version.
@@ -247,12 +249,19 @@ impl MethodDefinition {
     /// Returns the arguments that every caller gives.
     pub fn positional(&self) -> impl Iterator<Item = &ArgumentDefinition> {
         let given = self.arguments.iter().filter(|argument| argument.constant.is_none());
-        given.filter(|argument| argument.since.is_none())
+        given.filter(|argument| argument.since.is_none() || argument.is_required)
+    }
+
+    /// Returns those of the positional arguments that came later than the method, with their version.
+    pub fn required(&self) -> impl Iterator<Item = (&ArgumentDefinition, Since)> {
+        let required = self.positional().filter(|argument| argument.is_required);
+        required.filter_map(|argument| Some((argument, argument.since?)))
     }
 
     /// Returns the arguments that came later, with their version, and that a caller may give.
     pub fn later(&self) -> impl Iterator<Item = (&ArgumentDefinition, Since)> {
         let given = self.arguments.iter().filter(|argument| argument.constant.is_none());
+        let given = given.filter(|argument| !argument.is_required);
         given.filter_map(|argument| Some((argument, argument.since?)))
     }
 

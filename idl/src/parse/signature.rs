@@ -20,8 +20,8 @@ pub(crate) struct Parts {
 
 /// What `#[arg(…)]` takes.
 const ARGUMENT_KNOWN: &[&str] = &[
-    "since", "or", "until", "value", "name", "before", "default", "with", "route", "constant",
-    "rest",
+    "since", "or", "required", "until", "value", "name", "before", "default", "with", "route",
+    "constant", "rest",
 ];
 
 /// An argument and the entries of its attribute.

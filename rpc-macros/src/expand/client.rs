@@ -12,7 +12,7 @@ use rpc_idl::{
 use syn::{FnArg, Ident, ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{
-    Names, allow_many, at_least, doc, is_result, method_docs, own, pair, passed_on, respan,
+    Names, allow_many, at_least, doc, is_result, later, method_docs, own, pair, passed_on, respan,
     versions::marker_name, with,
 };
 
@@ -163,14 +163,20 @@ fn stub(
     let (bounds, allow) = (bounds(definition, names, method, waits), allow_many(method));
     let (begun, host) = (begun(method), host(definition, method));
     let (arguments, constants) = (arguments(definition, method), constants(definition, method));
-    let arguments = rewritten(method, quote!(#arguments #constants));
+    let (arguments, required) =
+        (rewritten(method, quote!(#arguments #constants)), required(definition, method));
     let request = quote!(self.0.#begun #options #host #arguments);
+    let request = match method.later().next().is_some() || !required.is_empty() {
+        true => quote!(#request.later(#ctx) #required),
+        false => request,
+    };
     let (returns, body) = if method.later().next().is_some() {
         let later = Names::later(definition, method, waits);
-        let request = quote!(#request.later(#ctx));
         (quote!(#later<C>), quote!(#later(#request, ::core::marker::PhantomData)))
     } else {
         let end = if waits { quote!(call) } else { quote!(cast) };
+        // Where arguments follow the context, it is written already.
+        let ctx = required.is_empty().then_some(&ctx);
         (ended(definition, method, waits), quote!(#request.#end(#ctx)))
     };
     quote! {
@@ -204,10 +210,22 @@ fn begun(method: &MethodDefinition) -> TokenStream {
     quote!(request_before(#wire_name, &[#(#before),*]))
 }
 
-/// In: a method. Out: what writes the arguments that every caller gives.
+/// In: a method. Out: what writes the arguments that came with it.
 fn arguments(definition: &Definition, method: &MethodDefinition) -> TokenStream {
-    let sent = method.positional().filter(|argument| !argument.is_route);
-    sent.map(|argument| written(definition, method, argument)).collect()
+    own_arguments(method).map(|argument| written(definition, method, argument)).collect()
+}
+
+/// Returns the arguments that came with a method, and that its caller gives.
+fn own_arguments(method: &MethodDefinition) -> impl Iterator<Item = &ArgumentDefinition> {
+    method.positional().filter(|argument| !argument.is_route && !argument.is_required)
+}
+
+/// In: a method. Out: what writes the arguments that came later, and that every caller gives all the same.
+fn required(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+    let required = method.required();
+    let written = required
+        .map(|(argument, since)| later::written(definition, argument, since, argument.is_dropped));
+    written.collect()
 }
 
 /// In: a method, and what writes its arguments. Out: the same, but for the caps under which a function does.
@@ -220,9 +238,8 @@ fn rewritten(method: &MethodDefinition, arguments: TokenStream) -> TokenStream {
     let mut writes = quote!(#request.since(#newest) #arguments);
     for (before, rewrite) in rewrites.iter().rev() {
         let version = pair(before.version.version);
-        let sent = method.positional().filter(|argument| !argument.is_route);
-        let looks =
-            sent.map(|argument| look(argument, &argument.ident.to_token_stream(), rewrite.span()));
+        let looks = own_arguments(method)
+            .map(|argument| look(argument, &argument.ident.to_token_stream(), rewrite.span()));
         let old = quote_spanned!(rewrite.span()=> #rewrite(#request #(, #looks)*));
         writes = quote!(if #request.is_before(#version) { #old } else { #writes });
     }

@@ -37,6 +37,7 @@ pub(crate) fn argument(
     let came = since.unwrap_or(method);
     let before = argument_before(&mut entries, versions, came, errors);
     let is_dropped = dropped(entries.text("or", errors), since, errors);
+    let is_required = required(entries.flag("required", errors), since, &constant, errors);
     let with = path("with", entries.value("with"), "module", errors);
     if let Some(since) = since.filter(|since| since.version < method.version) {
         let (own, older) = (method.version, since.version);
@@ -65,6 +66,7 @@ pub(crate) fn argument(
         with,
         is_rest: false,
         is_dropped,
+        is_required: is_required && since.is_some(),
     }
 }
 
@@ -118,6 +120,7 @@ fn rest(ident: Ident, ty: Type, entries: Entries, errors: &mut Errors) -> Argume
         with: None,
         is_rest: true,
         is_dropped: false,
+        is_required: false,
     }
 }
 
@@ -134,6 +137,25 @@ fn dropped(text: Option<LitStr>, since: Option<Since>, errors: &mut Errors) -> b
         other => errors.at(&text, format!("`{other}` is nothing to do with an argument that came too late: write \"drop\" or \"error\"")),
     }
     false
+}
+
+/// Reads whether every caller gives an argument that came later.
+fn required(
+    required: Option<Span>,
+    since: Option<Since>,
+    constant: &Option<Expr>,
+    errors: &mut Errors,
+) -> bool {
+    let Some(span) = required else { return false };
+    if constant.is_some() {
+        errors.under(span, "no caller gives what is always the same: take `required` away");
+    } else if since.is_none() {
+        errors.under(
+            span,
+            "`required` goes with `since`: what came with the method is given by every caller",
+        );
+    }
+    true
 }
 
 /// Reads until when an argument is sent, and what is sent then if its caller is not asked.
