@@ -253,6 +253,19 @@ mod tests {
     }
 
     #[test]
+    fn what_only_routes_has_no_name_on_the_wire() {
+        let item = r#"trait T {
+            #[rpc(host = "host")]
+            async fn a(&self, ctx: Context, #[arg(route)] host: String, #[arg(name = "host")] of: String);
+            async fn b(&self, ctx: Context, host: String, #[arg(name = "host")] of: String);
+        }"#;
+        let (definition, mistakes) = read(r#"topic = "t", version = "1.0""#, item);
+        let names = definition.methods[0].sent().map(|argument| &*argument.wire_name);
+        assert_eq!(names.collect::<Vec<_>>(), ["host"]);
+        assert!(mistakes.len() == 1 && mistakes[0].contains("already"), "{mistakes:?}");
+    }
+
+    #[test]
     fn an_unreadable_version_is_one_mistake() {
         for version in ["1", "1.2.3", "x.1", "", "1.9999"] {
             let attribute = format!("topic = \"t\", version = \"{version}\"");

@@ -347,7 +347,7 @@ fn reserved(ident: &Ident, names: &[&str], errors: &mut Errors) -> bool {
 fn arguments(method: &mut MethodDefinition, errors: &mut Errors) {
     rest(method, errors);
     let mut names = BTreeMap::new();
-    let all = method.arguments.iter().flat_map(|argument| {
+    let all = method.sent().flat_map(|argument| {
         let old = argument.before.iter().filter_map(|before| before.name.as_ref());
         let old = old.filter(|old| **old != argument.wire_name);
         std::iter::once(&argument.wire_name).chain(old).map(move |name| (name, argument))
