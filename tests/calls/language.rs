@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rpc_runtime::{CallError, Context, rpc_api};
-use tests::{Log, eventually, on_every_transport, soon};
+use tests::{Log, World, eventually, on_every_transport, overheard::Overheard, soon};
 
 use crate::probe::{ProbeServer, Recorder};
 
@@ -376,5 +376,24 @@ on_every_transport! {
         let hasty = client.prepare().monitor(Duration::ZERO).timeout(Duration::from_millis(500));
         let ended = soon("the deadline", hasty.nobody_answers(&Context::new())).await;
         assert!(matches!(ended, Err(CallError::DeadlineExceeded { .. })), "{ended:?}");
+    }
+}
+
+/// Who leaves out what an older server requires says so, and is refused there.
+#[tokio::test]
+async fn a_request_without_what_has_gone_is_of_the_version_that_dropped_it() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let (client, ctx) = (world.client::<movers::Api>(&transport), Context::new());
+    let mut heard = Overheard::on(&transport);
+    for (cap, wanted) in [("3.1", "3.0"), ("3.3", "3.3"), ("3.4", "3.4"), ("3.5", "3.4")] {
+        let capped = client.unchecked(cap.parse().expect("a version"));
+        capped
+            .migrate(&ctx, "v", "b", Spec::default(), None::<u8>)
+            .await
+            .expect_err("nobody serves");
+        let request = heard.request();
+        assert_eq!(request.version(), Some(wanted), "{cap}");
+        assert_eq!(request.args().get("block").is_some(), wanted < "3.4", "{cap}");
     }
 }

@@ -82,9 +82,11 @@ impl Contract {
         let mut arguments = Vec::new();
         for argument in method.arguments.iter().filter(|argument| !argument.is_rest) {
             let is_known = argument.since.is_none_or(|since| rules.has(cap, since));
-            let is_over_for_good = argument.until.is_some_and(|until| rules.has(cap, until));
+            let gone = argument.until.filter(|until| rules.has(cap, *until));
+            // Servers of before that still wait for it.
+            needed = gone.map_or(needed, |gone| needed.max(gone));
             let is_given = all || argument.since.is_none() || !argument.constant.is_empty();
-            if !is_known || is_over_for_good || !is_given {
+            if !is_known || gone.is_some() || !is_given {
                 continue;
             }
             let passed = argument.before.iter().filter(is_over).map(|was| was.version);

@@ -309,14 +309,15 @@ pub(super) fn forms(
     while_owed(argument, &writes)
 }
 
-/// In: an argument, and what writes it. Out: what writes it as long as it is owed to the cap.
+/// In: an argument, and what writes it. Out: what writes it as long as it is owed to the cap. A request without it is
+/// one of the version from which on it goes: older servers would miss it.
 fn while_owed(argument: &ArgumentDefinition, writes: &TokenStream) -> TokenStream {
     let request = own("request");
     match &argument.until {
         None => quote!(.with(|#request| #writes)),
         Some(until) => {
             let version = pair(until.version);
-            quote!(.with(|#request| if #request.is_before(#version) { #writes } else { #request }))
+            quote!(.with(|#request| if #request.is_before(#version) { #writes } else { #request.since(#version) }))
         }
     }
 }

@@ -245,6 +245,12 @@ pub struct LaterRequest {
 }
 
 impl LaterRequest {
+    /// Says that the request is one of this version: older servers would miss something.
+    pub fn since(mut self, version: (u64, u64)) -> Self {
+        self.request.needs(version);
+        self
+    }
+
     /// Writes an argument that came with this version. Where the cap does not allow it, nothing (`None`, say) is left
     /// out, and anything else keeps the request from being sent.
     pub fn arg<V: Serialize>(mut self, name: &'static str, version: (u64, u64), value: V) -> Self {
