@@ -6,5 +6,6 @@ mod cinder_scheduler;
 mod cinder_volume;
 mod compare;
 mod managers;
+mod nova_compute;
 mod nova_scheduler;
 mod recording;
