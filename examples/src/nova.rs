@@ -1,6 +1,9 @@
 //! Nova's interfaces.
 
+pub mod base_rpcapi;
 pub mod compute_rpcapi;
+pub mod compute_task_rpcapi;
+pub mod conductor_rpcapi;
 pub mod objects;
 pub mod options;
 pub mod scheduler_rpcapi;

@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 pub use self::{
-    flat::{Flat, flat_dictionary},
+    flat::{Flat, as_flat, flat_dictionary},
     instance::{
         Aggregate, FlatInstance, Flavor, Instance, InstanceList, Migration, NetworkRequest,
-        NetworkRequestList, flat_flavor, flat_instance, network_tuples,
+        NetworkRequestList, NetworkTuple, flat_flavor, flat_instance, network_tuples,
     },
     legacy::{
         LegacyFilterProperties, LegacyInstance, LegacyRequestSpec, LegacyRetry, legacy_request_spec,

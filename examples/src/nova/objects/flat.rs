@@ -29,6 +29,34 @@ pub fn flat_dictionary<T: Serialize>(object: &T) -> Result<Dictionary, serde_jso
     serde_json::from_str(&serde_json::to_string(&Flat(object))?)
 }
 
+/// Writes a value flattened, and reads it as it comes: for `#[arg(with = as_flat)]`.
+pub mod as_flat {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Flat;
+
+    /// Writes it with its objects flattened.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Flat(value).serialize(serializer)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        T::deserialize(deserializer)
+    }
+}
+
 fn flat(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(flat).collect(),

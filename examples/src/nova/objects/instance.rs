@@ -122,13 +122,14 @@ pub struct NetworkRequestList {
 }
 
 /// A network, an address, a port, a request for a device, one for an accelerator, and what kind of that.
-type NetworkTuple<'a> = [Option<&'a String>; 6];
+pub type NetworkTuple<'a> = [Option<&'a String>; 6];
 
 /// Returns networks in the form that they had before they were objects.
 #[must_use]
-pub fn network_tuples(networks: &Option<Object<NetworkRequestList>>) -> Vec<NetworkTuple<'_>> {
-    let requests = networks.iter().flat_map(|networks| &networks.objects);
-    let tuples = requests.map(|request| {
+pub fn network_tuples(
+    networks: &Option<Object<NetworkRequestList>>,
+) -> Option<Vec<NetworkTuple<'_>>> {
+    let tuples = networks.as_ref()?.objects.iter().map(|request| {
         [
             &request.network_id,
             &request.address,
@@ -139,7 +140,7 @@ pub fn network_tuples(networks: &Option<Object<NetworkRequestList>>) -> Vec<Netw
         ]
         .map(|field| field.get().and_then(Option::as_ref))
     });
-    tuples.collect()
+    Some(tuples.collect())
 }
 
 /// Returns a flavor in the form that it had before it was an object.
