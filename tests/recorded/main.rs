@@ -12,3 +12,4 @@ mod nova_compute_task;
 mod nova_conductor;
 mod nova_scheduler;
 mod recording;
+mod taken;

@@ -28,6 +28,14 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// Returns what it sent, under whatever cap.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Sent> {
+        self.caps.values().flat_map(|outcome| match outcome {
+            Outcome::Sent { sent } => sent.as_slice(),
+            Outcome::Refused { .. } => &[],
+        })
+    }
+
     /// Returns what became of it under a cap.
     pub(crate) fn outcome(&self, cap: Version) -> &Outcome {
         let of = |key: &str| key.parse::<Version>().unwrap_or_else(|_| panic!("a version: {key}"));
