@@ -7,6 +7,7 @@ mod attributes;
 mod check;
 mod definition;
 mod errors;
+mod recovery;
 mod signature;
 
 use proc_macro2::TokenStream;
@@ -19,6 +20,7 @@ pub use definition::{
     MethodDefinition, Since, Timeout, Versions,
 };
 pub use errors::Errors;
+pub use recovery::read_trait;
 
 impl Definition {
     /// Reads the tokens of `#[rpc_api(…)]` and the trait below it. What is wrong goes to `errors`.

@@ -169,7 +169,17 @@ impl<C: ::rpc_runtime::Cap> SchedulerGetPools<C> {
     where
         C: scheduler::AtLeastV3_2,
     {
-        Self(self.0.arg_or_default("limit", (3, 2), limit, || -> u32 { 10 }), self.1)
+        Self(
+            self
+                .0
+                .arg_or_default(
+                    "limit",
+                    (3, 2),
+                    limit,
+                    scheduler::Api::limit_of_get_pools,
+                ),
+            self.1,
+        )
     }
     /// Sets `limit` if the version cap allows 3.2, and leaves it out otherwise.
     pub(crate) fn limit_or_drop(self, limit: impl ::rpc_runtime::Arg<u32>) -> Self {
@@ -184,6 +194,11 @@ impl<C: ::rpc_runtime::Cap> ::core::future::IntoFuture for SchedulerGetPools<C> 
     >;
     fn into_future(self) -> Self::IntoFuture {
         self.0.call()
+    }
+}
+impl scheduler::Api {
+    fn limit_of_get_pools() -> u32 {
+        10
     }
 }
 /// Serves a [`Scheduler`]: `SchedulerServer::new(service)`.
@@ -213,7 +228,7 @@ impl<S: Scheduler> ::rpc_runtime::Dispatch<scheduler::Api> for SchedulerServer<S
                 >(&mut args, "filters")?;
                 let limit = ::rpc_runtime::Args::take_or::<
                     u32,
-                >(&mut args, "limit", || 10)?;
+                >(&mut args, "limit", scheduler::Api::limit_of_get_pools)?;
                 args.finish()?;
                 ::rpc_runtime::Reply::of::<
                     Result<Vec<Pool>, SchedulerError>,

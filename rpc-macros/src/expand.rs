@@ -13,23 +13,23 @@ use proc_macro2::{Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use rpc_idl::{
     Version,
-    parse::{Definition, Errors, MethodDefinition, Since},
+    parse::{Definition, Errors, MethodDefinition, Since, read_trait},
 };
-use syn::{Attribute, Ident, ItemTrait, Type, Visibility, ext::IdentExt as _};
+use syn::{Attribute, Ident, Type, Visibility, ext::IdentExt as _};
 
 /// In: the attribute's tokens and the trait. Out: everything that is generated, after the compile errors if there are
 /// any.
 pub(crate) fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let item = match syn::parse2::<ItemTrait>(item.clone()) {
-        Ok(item) => item,
-        Err(error) => {
-            // A trait that is half typed stays as it is, so that an editor still knows it.
-            let error = not_a_trait(&item).unwrap_or(error).to_compile_error();
-            return quote!(#error #item);
-        }
-    };
     let mut errors = Errors::default();
-    let definition = Definition::read(attribute, item, &mut errors);
+    let Some(read) = read_trait(item.clone(), &mut errors) else {
+        let errors = match not_a_trait(&item) {
+            Some(error) => error.to_compile_error(),
+            None => errors.into_compile_errors(),
+        };
+        // What it is, an editor still knows.
+        return quote!(#errors #item);
+    };
+    let definition = Definition::read(attribute, read, &mut errors);
     let errors = errors.into_compile_errors();
     let code = expand(&definition);
     quote!(#errors #code)
@@ -51,6 +51,7 @@ fn expand(definition: &Definition) -> TokenStream {
     let client = client::client(definition, &names);
     let later = definition.methods.iter().filter(|method| method.later().next().is_some());
     let later = later.map(|method| later::requests(definition, &names, method));
+    let defaults = definition.methods.iter().map(|method| later::defaults(&names, method));
     let server = server::server(definition, &names);
     let (module, mock) = (data::module(definition, &names), mock::mock(definition, &names));
     let runtime = &definition.runtime;
@@ -60,6 +61,7 @@ fn expand(definition: &Definition) -> TokenStream {
         use #runtime::NotAResult as _;
         #client
         #(#later)*
+        #(#defaults)*
         #server
         #module
         #mock

@@ -83,3 +83,15 @@ fn two_methods_expand_to_a_screen_or_two_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn a_half_typed_trait_still_has_its_client() {
+    let item =
+        "pub trait Scheduler { async fn get_pools(&self, ctx: Context) -> u32; async fn cre }";
+    let attribute = "topic = \"scheduler\", version = \"1.0\"".parse().expect("tokens");
+    let expanded = crate::expand::rpc_api(attribute, item.parse().expect("tokens")).to_string();
+    for part in ["compile_error", "struct SchedulerClient", "fn get_pools", "trait Scheduler"] {
+        assert!(expanded.contains(part), "{part}: {expanded}");
+    }
+    assert_eq!(expanded.matches("compile_error").count(), 1, "{expanded}");
+}

@@ -106,6 +106,14 @@ pub mod serde {
 #[doc = include_str!("../docs/oslo.md")]
 pub mod oslo {}
 
+/// How interfaces are written, and how they change.
+pub mod guide {
+    #[doc = include_str!("../docs/guide/evolving.md")]
+    pub mod evolving {}
+    #[doc = include_str!("../docs/guide/from_rpcapi.md")]
+    pub mod from_rpcapi {}
+}
+
 pub use address::{Address, AddressFn};
 pub use args::{Arg, Args, Wire};
 pub use call::{Call, Cast};

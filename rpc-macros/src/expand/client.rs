@@ -164,7 +164,7 @@ fn stub(
     let (begun, host) = (begun(method), host(definition, method));
     let (arguments, constants) = (arguments(definition, method), constants(definition, method));
     let (arguments, required) =
-        (rewritten(method, quote!(#arguments #constants)), required(definition, method));
+        (rewritten(method, quote!(#arguments #constants)), required(definition, names, method));
     let request = quote!(self.0.#begun #options #host #arguments);
     let request = match method.later().next().is_some() || !required.is_empty() {
         true => quote!(#request.later(#ctx) #required),
@@ -221,10 +221,11 @@ fn own_arguments(method: &MethodDefinition) -> impl Iterator<Item = &ArgumentDef
 }
 
 /// In: a method. Out: what writes the arguments that came later, and that every caller gives all the same.
-fn required(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+fn required(definition: &Definition, names: &Names, method: &MethodDefinition) -> TokenStream {
     let required = method.required();
-    let written = required
-        .map(|(argument, since)| later::written(definition, argument, since, argument.is_dropped));
+    let written = required.map(|(argument, since)| {
+        later::written(definition, names, method, argument, since, argument.is_dropped)
+    });
     written.collect()
 }
 

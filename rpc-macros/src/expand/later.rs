@@ -25,6 +25,46 @@ pub(super) fn requests(
     quote!(#own #cast)
 }
 
+/// In: a method. Out: functions that make the defaults of its later arguments, which both sides ask: so that a wrong one is
+/// one mistake.
+pub(super) fn defaults(names: &Names, method: &MethodDefinition) -> Option<TokenStream> {
+    let module = &names.module;
+    let cfg = method.attrs_named(&["cfg"]);
+    let functions = method.sent().filter_map(|argument| {
+        let (ty, expr) = (&argument.ty, shared_default(argument)?);
+        let name = default_name(method, argument);
+        Some(quote!(fn #name() -> #ty { #expr }))
+    });
+    let functions: Vec<_> = functions.collect();
+    (!functions.is_empty()).then(|| quote!(#(#cfg)* impl #module::Api { #(#functions)* }))
+}
+
+/// Returns the default of an argument, if both sides ask for it.
+fn shared_default(argument: &ArgumentDefinition) -> Option<&syn::Expr> {
+    match argument
+        .default
+        .as_ref()
+        .filter(|_| argument.with.is_none() && argument.since.is_some())?
+    {
+        Default::Expr(expr) => Some(expr),
+        Default::OfType => None,
+    }
+}
+
+fn default_name(method: &MethodDefinition, argument: &ArgumentDefinition) -> syn::Ident {
+    format_ident!("{}_of_{}", argument.ident.unraw(), method.ident.unraw())
+}
+
+/// In: an argument. Out: the function that makes its default, if both sides ask for it.
+pub(super) fn default_function(
+    names: &Names,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+) -> Option<TokenStream> {
+    let (module, name) = (&names.module, default_name(method, argument));
+    shared_default(argument).map(|_| quote!(#module::Api::#name))
+}
+
 /// In: a method, and whether its caller waits. Out: its request's type, with the setters.
 fn request(
     definition: &Definition,
@@ -41,7 +81,7 @@ fn request(
     let docs = doc(text);
     let attrs: Vec<_> = method.attrs_named(&["cfg"]).collect();
     let setters =
-        method.later().map(|(argument, since)| setters(definition, names, argument, since));
+        method.later().map(|(argument, since)| setters(definition, names, method, argument, since));
     let allow = passed_on(method)
         .any(|attr| attr.path().is_ident("deprecated"))
         .then(|| quote!(#[allow(deprecated)]));
@@ -75,6 +115,7 @@ fn request(
 fn setters(
     definition: &Definition,
     names: &Names,
+    method: &MethodDefinition,
     argument: &ArgumentDefinition,
     since: Since,
 ) -> TokenStream {
@@ -84,8 +125,8 @@ fn setters(
     let bound = at_least(definition, names, since).map(|bound| quote!(where #bound));
     let taken = taken(definition, argument, false);
     // What the compiler has not proven of the cap shows when the request is written.
-    let write = written(definition, argument, since, argument.is_dropped);
-    let write_or_drop = written(definition, argument, since, true);
+    let write = written(definition, names, method, argument, since, argument.is_dropped);
+    let write_or_drop = written(definition, names, method, argument, since, true);
     let version = since.version;
     let set = doc(format!("Sets `{wire_name}`, which servers know since {version}."));
     let drop = doc(format!(
@@ -108,11 +149,13 @@ fn setters(
 /// for.
 pub(super) fn written(
     definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
     argument: &ArgumentDefinition,
     since: Since,
     is_dropped: bool,
 ) -> TokenStream {
-    let default = default(argument);
+    let default = default(names, method, argument);
     let write = |name: &str, version: TokenStream, value: TokenStream| match &default {
         _ if is_dropped => quote!(.arg_or_drop(#name, #version, #value)),
         Some(default) => quote!(.arg_or_default(#name, #version, #value, #default)),
@@ -127,11 +170,14 @@ pub(super) fn written(
 }
 
 /// In: an argument. Out: what makes what servers take where it is left out, if that is said and serde writes it.
-fn default(argument: &ArgumentDefinition) -> Option<TokenStream> {
+fn default(
+    names: &Names,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+) -> Option<TokenStream> {
     let ty = &argument.ty;
-    let default = argument.default.as_ref().filter(|_| argument.with.is_none())?;
-    Some(match default {
-        Default::OfType => quote!(<#ty as ::core::default::Default>::default),
-        Default::Expr(expr) => quote!(|| -> #ty { #expr }),
-    })
+    match argument.default.as_ref().filter(|_| argument.with.is_none())? {
+        Default::OfType => Some(quote!(<#ty as ::core::default::Default>::default)),
+        Default::Expr(_) => default_function(names, method, argument),
+    }
 }

@@ -5,14 +5,14 @@ use quote::{format_ident, quote, quote_spanned};
 use rpc_idl::parse::{ArgumentDefinition, Default, Definition, MethodDefinition};
 use syn::{Ident, ext::IdentExt as _, spanned::Spanned as _};
 
-use super::{Names, doc, is_deprecated, is_result, own, with};
+use super::{Names, doc, is_deprecated, is_result, later::default_function, own, with};
 
 /// In: a definition. Out: the server's name and its dispatch.
 pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
     let (runtime, vis, service) = (&definition.runtime, &definition.vis, &definition.ident);
     let Names { server, module, .. } = names;
     let docs = doc(format!("Serves a [`{service}`]: `{server}::new(service)`."));
-    let arms = definition.methods.iter().map(|method| arm(definition, method));
+    let arms = definition.methods.iter().map(|method| arm(definition, names, method));
     let args = own("args");
     let deprecated = definition.attrs.iter().any(|attr| attr.path().is_ident("deprecated"));
     let allow = deprecated.then(|| quote!(#[allow(deprecated)]));
@@ -35,7 +35,7 @@ pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {
 }
 
 /// In: a method. Out: the arm that reads its arguments, runs it, and writes its reply.
-fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+fn arm(definition: &Definition, names: &Names, method: &MethodDefinition) -> TokenStream {
     let (runtime, service, ident) = (&definition.runtime, &definition.ident, &method.ident);
     let (wire_name, aliases, context) = (&method.wire_name, &method.aliases, &method.context.1);
     let attrs = method.attrs_named(&["cfg"]);
@@ -45,7 +45,8 @@ fn arm(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let renames = renames(method);
     // What is left is known once the others are read.
     let (rest, named): (Vec<_>, Vec<_>) = method.sent().partition(|argument| argument.is_rest);
-    let reads = named.into_iter().chain(rest).map(|argument| read(definition, argument));
+    let reads =
+        named.into_iter().chain(rest).map(|argument| read(definition, names, method, argument));
     let values = method.sent().map(local);
     let allow = is_deprecated(method).then(|| quote!(#[allow(deprecated)]));
     let run = quote!(#service::#ident(&self.0, #ctx #(, #values)*));
@@ -98,7 +99,12 @@ fn local(argument: &ArgumentDefinition) -> Ident {
 }
 
 /// In: an argument. Out: the statement that reads it, under whose type the compiler complains.
-fn read(definition: &Definition, argument: &ArgumentDefinition) -> TokenStream {
+fn read(
+    definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+) -> TokenStream {
     let runtime = &definition.runtime;
     let (name, wire_name, ty, args) =
         (local(argument), &argument.wire_name, &argument.ty, own("args"));
@@ -122,7 +128,9 @@ fn read(definition: &Definition, argument: &ArgumentDefinition) -> TokenStream {
     match (&argument.default, argument.since.or(argument.until)) {
         (Some(Default::Expr(expr)), _) => {
             let take = quote_spanned!(ty.span()=> #runtime::Args::take_or::<#ty>);
-            quote!(let #name = #take(&mut #args, #wire_name, || #expr)?;)
+            let default = default_function(names, method, argument);
+            let default = default.unwrap_or_else(|| quote!(|| #expr));
+            quote!(let #name = #take(&mut #args, #wire_name, #default)?;)
         }
         (Some(Default::OfType), _) | (None, Some(_)) => {
             let take = quote_spanned!(ty.span()=> #runtime::Args::take_or_default::<#ty>);

@@ -2,7 +2,7 @@ use rpc_runtime::{Context, rpc_api};
 
 #[rpc_api(topic = "notes", version = "2.4")]
 pub trait Notes {
-    async fn add(&self, ctx: Context, #[arg(required)] text: Option<String>);
+    async fn add(&self, ctx: Context, #[arg(required)] text: String);
 }
 
 fn main() {}
