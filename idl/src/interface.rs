@@ -2,10 +2,12 @@
 //!
 //! Everything is borrowed, so that an interface is a constant in a generated module, and a view of a text elsewhere.
 
+mod history;
 mod method;
 mod versions;
 
 pub use self::{
+    history::{HistoryEntry, HistoryKind},
     method::{Ack, Kind, Method, OldForm, OldName, Parameter},
     versions::UnknownPin,
 };

@@ -9,5 +9,8 @@ mod interface;
 pub mod parse;
 mod version;
 
-pub use interface::{Ack, Interface, Kind, Method, OldForm, OldName, Parameter, UnknownPin};
+pub use interface::{
+    Ack, HistoryEntry, HistoryKind, Interface, Kind, Method, OldForm, OldName, Parameter,
+    UnknownPin,
+};
 pub use version::{ParseVersionError, Version};

@@ -134,8 +134,8 @@ pub use objects::{Object, VersionedObject};
 pub use options::{Failover, Login, RabbitOptions};
 pub use returns::{NotAResult, Returned, Returns};
 pub use rpc_idl::{
-    Ack, Interface, Kind, Method, OldForm, OldName, Parameter, ParseVersionError, UnknownPin,
-    Version,
+    Ack, HistoryEntry, HistoryKind, Interface, Kind, Method, OldForm, OldName, Parameter,
+    ParseVersionError, UnknownPin, Version,
 };
 pub use rpc_macros::{RemoteError, VersionedObject, rpc_api};
 pub use server::{Running, Server, ServerBuilder, ShutdownError};
