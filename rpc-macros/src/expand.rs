@@ -1,5 +1,6 @@
 //! From a checked definition to code. Names and types are written here; what they do is the runtime's.
 
+mod arguments;
 mod client;
 mod data;
 mod later;

@@ -9,8 +9,10 @@ use rpc_idl::{
 use syn::ext::IdentExt as _;
 
 use super::{
-    Names, at_least,
-    client::{ended, forms, taken},
+    Names,
+    arguments::{forms, taken},
+    at_least,
+    client::ended,
     doc, pair, passed_on, with,
 };
 

@@ -1,0 +1,160 @@
+//! What writes a request's arguments, in the form that the client's cap asks for.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens as _, quote, quote_spanned};
+use rpc_idl::parse::{ArgumentDefinition, Definition, MethodDefinition, Since};
+use syn::spanned::Spanned as _;
+
+use super::{Names, later, own, pair, with};
+
+/// In: a method. Out: what writes the arguments that came with it and those that are always the same.
+pub(super) fn arguments(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+    let written = own_arguments(method).map(|argument| written(definition, method, argument));
+    let constants = constants(definition, method);
+    rewritten(method, &quote!(#(#written)* #constants))
+}
+
+/// Returns the arguments that came with a method, and that its caller gives.
+fn own_arguments(method: &MethodDefinition) -> impl Iterator<Item = &ArgumentDefinition> {
+    method.positional().filter(|argument| !argument.is_route && !argument.is_required)
+}
+
+/// In: a method. Out: what writes the arguments that came later, and that every caller gives all the same.
+pub(super) fn required(
+    definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
+) -> TokenStream {
+    let required = method.required();
+    let written = required.map(|(argument, since)| {
+        later::written(definition, names, method, argument, since, argument.is_dropped)
+    });
+    written.collect()
+}
+
+/// In: a method, and what writes its arguments. Out: the same, but for the caps under which a function does.
+fn rewritten(method: &MethodDefinition, arguments: &TokenStream) -> TokenStream {
+    let request = own("request");
+    let rewrites = method.before.iter().filter_map(|before| Some((before, before.with.as_ref()?)));
+    let rewrites: Vec<_> = rewrites.collect();
+    let Some((newest, _)) = rewrites.last() else { return arguments.clone() };
+    let newest = pair(newest.version.version);
+    let mut writes = quote!(#request.since(#newest) #arguments);
+    for (before, rewrite) in rewrites.iter().rev() {
+        let version = pair(before.version.version);
+        let looks = own_arguments(method)
+            .map(|argument| look(argument, &argument.ident.to_token_stream(), rewrite.span()));
+        let old = quote_spanned!(rewrite.span()=> #rewrite(#request #(, #looks)*));
+        writes = quote!(if #request.is_before(#version) { #old } else { #writes });
+    }
+    quote!(.with(|#request| #writes))
+}
+
+/// In: an argument that can be looked at, its value, and where the function that does is named. Out: a reference to it.
+fn look(argument: &ArgumentDefinition, value: &TokenStream, span: Span) -> TokenStream {
+    let ty = &argument.ty;
+    quote_spanned!(span=> ::core::borrow::Borrow::<#ty>::borrow(&#value))
+}
+
+/// In: an argument that every caller gives. Out: what writes it, in the form that the cap asks for.
+fn written(
+    definition: &Definition,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+) -> TokenStream {
+    let (wire_name, value) = (&argument.wire_name, argument.ident.to_token_stream());
+    if argument.is_rest {
+        let named = method.sent().filter(|argument| !argument.is_rest);
+        let named = named.map(|argument| &argument.wire_name);
+        return quote!(.rest(#value, &[#(#named),*]));
+    }
+    if argument.before.is_empty() && argument.until.is_none() {
+        let value = with::written(definition, argument, &value);
+        return quote!(.arg(#wire_name, #value));
+    }
+    let write = |name: &str, since, value| quote!(.arg_since(#name, #since, #value));
+    forms(definition, argument, &value, None, &write)
+}
+
+/// In: a name, a version, and a value. Out: the call that writes an argument.
+pub(super) type Write<'a> = &'a dyn Fn(&str, TokenStream, TokenStream) -> TokenStream;
+
+/// In: an argument that has changed or goes, its value, the version that it came with if not with its method, and what
+/// writes it. Out: what writes it in the form that the cap asks for.
+pub(super) fn forms(
+    definition: &Definition,
+    argument: &ArgumentDefinition,
+    value: &TokenStream,
+    came: Option<Since>,
+    write: Write<'_>,
+) -> TokenStream {
+    let (wire_name, request) = (&argument.wire_name, own("request"));
+    let came = came.map_or_else(|| definition.versions.first(), |came| came.version);
+    let newest = argument.before.last().map_or(came, |before| before.version.version);
+    let present = with::written(definition, argument, value);
+    let write_present = write(wire_name, pair(newest), present);
+    let mut writes = quote!(#request #write_present);
+    for (at, before) in argument.before.iter().enumerate().rev() {
+        let version = pair(before.version.version);
+        let name = before.name.as_ref().unwrap_or(wire_name);
+        let old = match &before.with {
+            Some(with) => {
+                let look = look(argument, value, with.span());
+                quote_spanned!(with.span()=> #with(#look))
+            }
+            None => with::written(definition, argument, value),
+        };
+        let older = at.checked_sub(1).map(|older| argument.before[older].version.version);
+        let write_old = write(name, pair(older.unwrap_or(came)), old);
+        writes = quote! {
+            if #request.is_before(#version) { #request #write_old } else { #writes }
+        };
+    }
+    while_owed(argument, &writes)
+}
+
+/// In: an argument, and what writes it. Out: what writes it as long as it is owed to the cap. A request without it is
+/// one of the version from which on it goes: older servers would miss it.
+fn while_owed(argument: &ArgumentDefinition, writes: &TokenStream) -> TokenStream {
+    let request = own("request");
+    match &argument.until {
+        None => quote!(.with(|#request| #writes)),
+        Some(until) => {
+            let version = pair(until.version);
+            quote!(.with(|#request| if #request.is_before(#version) { #writes } else { #request.since(#version) }))
+        }
+    }
+}
+
+/// In: a method. Out: what writes the arguments that are always the same. Later ones are left out under older caps.
+fn constants(definition: &Definition, method: &MethodDefinition) -> TokenStream {
+    let constants = method.constants().map(|(argument, value)| {
+        let (name, ty, constant) = (&argument.wire_name, &argument.ty, own("constant"));
+        let version = argument.since.map_or(definition.versions.first(), |since| since.version);
+        let (version, is_plain) = (pair(version), argument.with.is_none());
+        if is_plain && argument.until.is_none() && argument.before.is_empty() {
+            let value = quote!({ let #constant: #ty = #value; #constant });
+            return quote!(.arg_or_drop(#name, #version, #value));
+        }
+        let (request, local) = (own("request"), constant.to_token_stream());
+        let write = |name: &str, since, value| quote!(.arg_or_drop(#name, #since, #value));
+        let writes = forms(definition, argument, &local, argument.since, &write);
+        quote!(.with(|#request| { let #constant: #ty = #value; #request #writes }))
+    });
+    constants.collect()
+}
+
+/// In: an argument, and whether something else than its writing looks at it. Out: what a caller may give for it.
+pub(super) fn taken(
+    definition: &Definition,
+    argument: &ArgumentDefinition,
+    is_looked_at: bool,
+) -> TokenStream {
+    let (runtime, ty) = (&definition.runtime, &argument.ty);
+    let is_lowered = argument.before.iter().any(|before| before.with.is_some());
+    match (&argument.with, is_lowered || is_looked_at) {
+        (Some(_), _) => quote!(impl ::core::borrow::Borrow<#ty>),
+        (None, true) => quote!(impl #runtime::Arg<#ty> + ::core::borrow::Borrow<#ty>),
+        (None, false) => quote!(impl #runtime::Arg<#ty>),
+    }
+}
