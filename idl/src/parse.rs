@@ -268,6 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn what_came_with_its_method_is_required_anyway() {
+        let item = r#"trait T {
+            #[rpc(since = "1.1")]
+            async fn a(&self, ctx: Context, #[arg(since = "1.1", required, or = "drop")] of: Option<u8>);
+        }"#;
+        let (definition, mistakes) = read(r#"topic = "t", version = "1.1""#, item);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let method = &definition.methods[0];
+        assert_eq!((method.positional().count(), method.required().count()), (1, 0));
+        assert!(!method.arguments[0].is_required);
+    }
+
+    #[test]
     fn an_unreadable_version_is_one_mistake() {
         for version in ["1", "1.2.3", "x.1", "", "1.9999"] {
             let attribute = format!("topic = \"t\", version = \"{version}\"");

@@ -52,7 +52,7 @@ fn expand(definition: &Definition) -> TokenStream {
     let client = client::client(definition, &names);
     let later = definition.methods.iter().filter(|method| method.later().next().is_some());
     let later = later.map(|method| later::requests(definition, &names, method));
-    let defaults = definition.methods.iter().map(|method| later::defaults(&names, method));
+    let defaults = definition.methods.iter().map(|method| arguments::defaults(&names, method));
     let server = server::server(definition, &names);
     let (module, mock) = (data::module(definition, &names), mock::mock(definition, &names));
     let runtime = &definition.runtime;
@@ -160,6 +160,18 @@ fn own(name: &str) -> Ident {
 fn is_result(definition: &Definition, output: &Type) -> TokenStream {
     let runtime = &definition.runtime;
     quote!({ #runtime::Returned::<#output>::IS_RESULT })
+}
+
+/// In: a method. Out: the type that its caller awaits.
+fn ended(definition: &Definition, method: &MethodDefinition, waits: bool) -> TokenStream {
+    let runtime = &definition.runtime;
+    match &method.output {
+        Some(output) if waits => {
+            let is_result = is_result(definition, output);
+            quote!(#runtime::Call<#output, #is_result>)
+        }
+        _ => quote!(#runtime::Cast),
+    }
 }
 
 /// Returns the trait's visibility as it is written one module further in.

@@ -73,7 +73,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `since = "3.10"` | the version that added it: a setter of the request instead of a parameter |
 /// | `or = "drop"` | a client whose cap is not proven (`unchecked`) leaves it out where it came too late; default: `"error"`, the request is not sent unless the value is nothing, or the `default` |
-/// | `required` | with `since`: a parameter all the same, since servers of today refuse a request without it; under an older cap `or` says what becomes of it |
+/// | `required` | with `since` and `or`: a parameter all the same, because servers of today refuse a request without it; `or` says what becomes of it under any older cap |
 /// | `name = "…"` | its name on the wire |
 /// | `default`, `default = expr` | what a server takes where a peer does not send it |
 /// | `with = path` | the module whose `serialize` and `deserialize` write and read it, as serde's `with` |

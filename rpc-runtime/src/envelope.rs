@@ -13,7 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub(crate) use context::write_context;
-pub(crate) use read::{EnvelopeError, Reply, Request, open};
+pub(crate) use read::{EnvelopeError, Reply, Request, is_reply_queue, open};
 
 use crate::json::{self, Nested};
 

@@ -159,7 +159,7 @@ impl Transport {
     pub async fn close(&self) {
         match &self.0.driver {
             Driver::Memory(link) => link.close(),
-            Driver::InProcess(_) => {}
+            Driver::InProcess(link) => link.close(),
             #[cfg(feature = "rabbit")]
             Driver::Rabbit(link) => link.close().await,
         }

@@ -25,7 +25,7 @@ pub(crate) trait Picker {
         ctx: Context,
         spec: Spec,
         #[arg(since = "4.2", required, or = "drop")] instances: Option<Vec<String>>,
-        #[arg(since = "4.4", required, default)] at_once: bool,
+        #[arg(since = "4.4", required, or = "error", default)] at_once: bool,
         #[arg(since = "4.5")] note: Option<String>,
     ) -> String;
     /// Has bytes, which JSON has not.

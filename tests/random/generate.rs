@@ -5,14 +5,12 @@ use std::fmt::Write as _;
 /// How many interfaces there are.
 const INTERFACES: usize = 12;
 
-/// Numbers that are the same for each seed: a linear congruential generator.
-struct Random(u64);
+/// Numbers that are the same for each seed.
+struct Random(fastrand::Rng);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap_or(0) % limit.max(1)
+        self.0.usize(..limit.max(1))
     }
 
     fn one_in(&mut self, chances: usize) -> bool {
@@ -58,7 +56,7 @@ enum Form {
 
 /// Returns all of it.
 pub(crate) fn interfaces(seed: u64) -> String {
-    let mut random = Random(seed);
+    let mut random = Random(fastrand::Rng::with_seed(seed));
     let mut code = String::new();
     for number in 0..INTERFACES {
         let interface = interface(&mut random, number);

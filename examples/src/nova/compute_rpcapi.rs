@@ -155,7 +155,7 @@ pub trait Compute {
         instance: Object<Instance>,
         image_id: Option<String>,
         clean_shutdown: bool,
-        #[arg(since = "5.13", required)] accel_uuids: Option<Vec<String>>,
+        #[arg(since = "5.13", required, or = "error")] accel_uuids: Option<Vec<String>>,
     );
 
     /// Frees the host of a shelved instance.

@@ -95,6 +95,52 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All rules, in the order of what they are about.
+    pub const ALL: &[Self] = &[
+        Self::InterfaceRenamed,
+        Self::VersionRaised,
+        Self::VersionLowered,
+        Self::TopicChanged,
+        Self::ExchangeChanged,
+        Self::NamespaceChanged,
+        Self::LegacyNamespaceRemoved,
+        Self::LegacyNamespaceAdded,
+        Self::PreviousDropped,
+        Self::PreviousAdded,
+        Self::SupportChanged,
+        Self::SendChanged,
+        Self::PinChanged,
+        Self::PinAdded,
+        Self::AddressChanged,
+        Self::MethodRemoved,
+        Self::MethodAddedLate,
+        Self::MethodAdded,
+        Self::MethodRenamed,
+        Self::MethodSinceChanged,
+        Self::CallBecameCast,
+        Self::CastBecameCall,
+        Self::FanoutChanged,
+        Self::EitherChanged,
+        Self::ReplyChanged,
+        Self::TargetChanged,
+        Self::AliasRemoved,
+        Self::AliasAdded,
+        Self::ExtraRefused,
+        Self::ExtraIgnored,
+        Self::HistoryChanged,
+        Self::ArgumentRemoved,
+        Self::ArgumentAdded,
+        Self::ArgumentAddedLater,
+        Self::ArgumentRenamed,
+        Self::ArgumentRequired,
+        Self::ArgumentOptional,
+        Self::ArgumentSinceChanged,
+        Self::ArgumentUntilChanged,
+        Self::ArgumentTypeChanged,
+        Self::ConstantChanged,
+        Self::LineChanged,
+    ];
+
     /// Returns the rule's name, which stays what it is.
     #[must_use]
     pub fn id(self) -> &'static str {

@@ -269,3 +269,15 @@ fn a_text_that_is_no_contract_is_told_line_by_line() {
         assert!(error.contains(&wanted), "{error}");
     }
 }
+
+#[test]
+fn every_rule_has_a_case_and_a_name_of_its_own() {
+    let cases = include_str!("tests.rs");
+    let mut names: Vec<_> = Rule::ALL.iter().map(|rule| rule.id()).collect();
+    for name in &names {
+        assert!(cases.contains(name), "no case of {name}");
+    }
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), Rule::ALL.len());
+}

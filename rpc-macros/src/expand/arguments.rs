@@ -1,11 +1,11 @@
 //! What writes a request's arguments, in the form that the client's cap asks for.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote, quote_spanned};
-use rpc_idl::parse::{ArgumentDefinition, Definition, MethodDefinition, Since};
-use syn::spanned::Spanned as _;
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use rpc_idl::parse::{ArgumentDefinition, Default, Definition, MethodDefinition, Since};
+use syn::{ext::IdentExt as _, spanned::Spanned as _};
 
-use super::{Names, later, own, pair, with};
+use super::{Names, own, pair, with};
 
 /// In: a method. Out: what writes the arguments that came with it and those that are always the same.
 pub(super) fn arguments(definition: &Definition, method: &MethodDefinition) -> TokenStream {
@@ -27,7 +27,7 @@ pub(super) fn required(
 ) -> TokenStream {
     let required = method.required();
     let written = required.map(|(argument, since)| {
-        later::written(definition, names, method, argument, since, argument.is_dropped)
+        written_later(definition, names, method, argument, since, argument.is_dropped)
     });
     written.collect()
 }
@@ -77,11 +77,11 @@ fn written(
 }
 
 /// In: a name, a version, and a value. Out: the call that writes an argument.
-pub(super) type Write<'a> = &'a dyn Fn(&str, TokenStream, TokenStream) -> TokenStream;
+type Write<'a> = &'a dyn Fn(&str, TokenStream, TokenStream) -> TokenStream;
 
 /// In: an argument that has changed or goes, its value, the version that it came with if not with its method, and what
 /// writes it. Out: what writes it in the form that the cap asks for.
-pub(super) fn forms(
+fn forms(
     definition: &Definition,
     argument: &ArgumentDefinition,
     value: &TokenStream,
@@ -157,4 +157,81 @@ pub(super) fn taken(
         (None, true) => quote!(impl #runtime::Arg<#ty> + ::core::borrow::Borrow<#ty>),
         (None, false) => quote!(impl #runtime::Arg<#ty>),
     }
+}
+
+/// In: a later argument, and whether a cap that is too old drops it. Out: what writes it, in the form that the cap asks
+/// for.
+pub(super) fn written_later(
+    definition: &Definition,
+    names: &Names,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+    since: Since,
+    is_dropped: bool,
+) -> TokenStream {
+    let default = default(names, method, argument);
+    let write = |name: &str, version: TokenStream, value: TokenStream| match &default {
+        _ if is_dropped => quote!(.arg_or_drop(#name, #version, #value)),
+        Some(default) => quote!(.arg_or_default(#name, #version, #value, #default)),
+        None => quote!(.arg(#name, #version, #value)),
+    };
+    if !argument.before.is_empty() || argument.until.is_some() {
+        let value = argument.ident.to_token_stream();
+        return forms(definition, argument, &value, Some(since), &write);
+    }
+    let value = with::written(definition, argument, &argument.ident.to_token_stream());
+    write(&argument.wire_name, pair(since.version), value)
+}
+
+/// In: an argument. Out: what makes what servers take where it is left out, if that is said and serde writes it.
+fn default(
+    names: &Names,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+) -> Option<TokenStream> {
+    let ty = &argument.ty;
+    match argument.default.as_ref().filter(|_| argument.with.is_none())? {
+        Default::OfType => Some(quote!(<#ty as ::core::default::Default>::default)),
+        Default::Expr(_) => default_function(names, method, argument),
+    }
+}
+
+/// In: a method. Out: functions that make the defaults of its later arguments, which both sides ask: so that a wrong one is
+/// one mistake.
+pub(super) fn defaults(names: &Names, method: &MethodDefinition) -> Option<TokenStream> {
+    let module = &names.module;
+    let cfg = method.attrs_named(&["cfg"]);
+    let functions = method.sent().filter_map(|argument| {
+        let (ty, expr) = (&argument.ty, shared_default(argument)?);
+        let name = default_name(method, argument);
+        Some(quote!(fn #name() -> #ty { #expr }))
+    });
+    let functions: Vec<_> = functions.collect();
+    (!functions.is_empty()).then(|| quote!(#(#cfg)* impl #module::Api { #(#functions)* }))
+}
+
+/// Returns the default of an argument, if both sides ask for it.
+fn shared_default(argument: &ArgumentDefinition) -> Option<&syn::Expr> {
+    match argument
+        .default
+        .as_ref()
+        .filter(|_| argument.with.is_none() && argument.since.is_some())?
+    {
+        Default::Expr(expr) => Some(expr),
+        Default::OfType => None,
+    }
+}
+
+fn default_name(method: &MethodDefinition, argument: &ArgumentDefinition) -> syn::Ident {
+    format_ident!("{}_of_{}", argument.ident.unraw(), method.ident.unraw())
+}
+
+/// In: an argument. Out: the function that makes its default, if both sides ask for it.
+pub(super) fn default_function(
+    names: &Names,
+    method: &MethodDefinition,
+    argument: &ArgumentDefinition,
+) -> Option<TokenStream> {
+    let (module, name) = (&names.module, default_name(method, argument));
+    shared_default(argument).map(|_| quote!(#module::Api::#name))
 }

@@ -14,7 +14,7 @@ use syn::{FnArg, Ident, ext::IdentExt as _, spanned::Spanned as _};
 use super::{
     Names, allow_many,
     arguments::{arguments, required, taken},
-    at_least, doc, is_result, method_docs, own, pair, passed_on, respan,
+    at_least, doc, ended, is_result, method_docs, own, pair, passed_on, respan,
     versions::marker_name,
 };
 
@@ -272,22 +272,6 @@ fn broken_stub(definition: &Definition, method: &BrokenMethod) -> TokenStream {
         #vis fn #ident(&self #(#anything)*) -> #returns {
             self.0.request(#name).#end(&())
         }
-    }
-}
-
-/// In: a method. Out: the type that its caller awaits.
-pub(super) fn ended(
-    definition: &Definition,
-    method: &MethodDefinition,
-    waits: bool,
-) -> TokenStream {
-    let runtime = &definition.runtime;
-    match &method.output {
-        Some(output) if waits => {
-            let is_result = is_result(definition, output);
-            quote!(#runtime::Call<#output, #is_result>)
-        }
-        _ => quote!(#runtime::Cast),
     }
 }
 

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use rpc_idl::parse::{ArgumentDefinition, Default, Definition, MethodDefinition};
 use syn::{Ident, ext::IdentExt as _, spanned::Spanned as _};
 
-use super::{Names, doc, is_deprecated, is_result, later::default_function, own, with};
+use super::{Names, arguments::default_function, doc, is_deprecated, is_result, own, with};
 
 /// In: a definition. Out: the server's name and its dispatch.
 pub(super) fn server(definition: &Definition, names: &Names) -> TokenStream {

@@ -236,6 +236,12 @@ fn is_true(value: &str) -> bool {
     }
 }
 
+/// Whether a reply can be sent to `name` without harm: AMQP has room for 255 bytes, and the broker's own names are
+/// nobody's to be answered at.
+pub(crate) fn is_reply_queue(name: &str) -> bool {
+    name.len() <= 255 && !name.starts_with("amq.") && !name.contains('\0')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

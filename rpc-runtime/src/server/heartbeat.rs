@@ -8,10 +8,9 @@ use std::{
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::request::is_queue;
 use crate::{
     Transport,
-    envelope::{Request, heartbeat},
+    envelope::{Request, heartbeat, is_reply_queue},
     transport::Answer,
 };
 
@@ -31,7 +30,7 @@ impl Heartbeat {
     pub(super) fn of(request: &Request<'_>, transport: &Transport) -> Option<Self> {
         let pause = pause(request.monitor()?)?;
         let (msg_id, queue) = request.caller()?;
-        if !is_queue(&queue) {
+        if !is_reply_queue(&queue) {
             return None;
         }
         let ended = Arc::new(Mutex::new(false));

@@ -16,7 +16,7 @@ use crate::{
     compression::unpack,
     dispatch::{self, AnyService, Caught, Panicked, Reply},
     duplicates::Seen,
-    envelope::{self, EnvelopeError, ReplyWriter, Request},
+    envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
     transport::{Acker, Answer, Delivery, ReplyMessage, Tracked},
 };
 
@@ -250,7 +250,7 @@ fn reply(
     result: Result<Reply, Failure>,
 ) -> Option<ReplyMessage> {
     let (msg_id, queue) = request.caller()?;
-    if !is_queue(&queue) {
+    if !is_reply_queue(&queue) {
         tracing::warn!(queue = %queue.escape_debug(), "dropped a reply to what cannot be a reply queue");
         return None;
     }
@@ -277,12 +277,6 @@ fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<(
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
 fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
     shared.duplicates.lock().unwrap_or_else(PoisonError::into_inner).end(key, reply)
-}
-
-/// Whether a reply can be sent to `name` without harm: AMQP has room for 255 bytes, and the broker's own names are
-/// nobody's to be answered at.
-pub(super) fn is_queue(name: &str) -> bool {
-    name.len() <= 255 && !name.starts_with("amq.") && !name.contains('\0')
 }
 
 async fn refuse(acker: Acker, why: &(dyn std::fmt::Display + Sync)) {

@@ -1,14 +1,20 @@
 //! An implementation in place of a broker: whatever is sent runs here.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use uuid::Uuid;
 
 use crate::{
-    Args, Failure,
+    Args, Failure, TransportError,
     dispatch::{self, AnyService, Caught, Panicked, Reply},
     envelope::{self, EnvelopeError, ReplyWriter, Request},
-    pending::{Outgoing, Pending, Route},
+    pending::{Outcome, Outgoing, Pending, Route},
     replies::Replies,
 };
 
@@ -23,6 +29,7 @@ pub(crate) struct Link {
     service: Arc<dyn AnyService>,
     witness: Option<Arc<dyn Witness>>,
     replies: Arc<Replies>,
+    closed: AtomicBool,
 }
 
 impl Link {
@@ -32,11 +39,19 @@ impl Link {
         replies: Arc<Replies>,
     ) -> Self {
         replies.set_queue("in-process");
-        Self { service, witness, replies }
+        Self { service, witness, replies, closed: AtomicBool::new(false) }
+    }
+
+    /// Runs nothing from now on. What runs already is answered.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Runs a request on a task of its own, as a server would. Topic and host count for nothing.
     pub(crate) fn send(&self, pending: &Pending) {
+        if self.closed.load(Ordering::Acquire) {
+            return pending.end(Outcome::Unsent(TransportError::closed()));
+        }
         let Some(message) = pending.take() else { return };
         pending.confirm();
         let (service, replies) = (Arc::clone(&self.service), Arc::clone(&self.replies));

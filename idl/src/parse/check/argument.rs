@@ -36,18 +36,12 @@ pub(crate) fn argument(
     let constant = constant(entries.value("constant"), is_route, errors).or(value);
     let came = since.unwrap_or(method);
     let before = argument_before(&mut entries, versions, came, errors);
+    let has_choice = !entries.lacks("or");
     let is_dropped = dropped(entries.text("or", errors), since, errors);
-    let is_required = required(entries.flag("required", errors), since, &constant, errors);
+    let is_required =
+        is_required(entries.flag("required", errors), has_choice, since, &constant, errors);
     let with = path("with", entries.value("with"), "module", errors);
-    if let Some(since) = since.filter(|since| since.version < method.version) {
-        let (own, older) = (method.version, since.version);
-        errors.under(
-            since.span,
-            format!(
-                "since = \"{older}\" is older than the method, which came with {own}: leave it out"
-            ),
-        );
-    }
+    not_older(since, method, errors);
     if default.is_none() {
         never_required(&ty, since, until, errors);
     }
@@ -67,6 +61,19 @@ pub(crate) fn argument(
         is_rest: false,
         is_dropped,
         is_required: is_required && since.is_some(),
+    }
+}
+
+/// Checks that an argument did not come before its method.
+fn not_older(since: Option<Since>, method: Since, errors: &mut Errors) {
+    if let Some(since) = since.filter(|since| since.version < method.version) {
+        let (own, older) = (method.version, since.version);
+        errors.under(
+            since.span,
+            format!(
+                "since = \"{older}\" is older than the method, which came with {own}: leave it out"
+            ),
+        );
     }
 }
 
@@ -140,8 +147,9 @@ fn dropped(text: Option<LitStr>, since: Option<Since>, errors: &mut Errors) -> b
 }
 
 /// Reads whether every caller gives an argument that came later.
-fn required(
+fn is_required(
     required: Option<Span>,
+    has_choice: bool,
     since: Option<Since>,
     constant: &Option<Expr>,
     errors: &mut Errors,
@@ -154,8 +162,13 @@ fn required(
             span,
             "`required` goes with `since`: what came with the method is given by every caller",
         );
+    } else if !has_choice {
+        errors.under(
+            span,
+            "say what becomes of it under an older cap: `or = \"drop\"` leaves it out, `or = \"error\"` does not send the request",
+        );
     }
-    true
+    since.is_some()
 }
 
 /// Reads until when an argument is sent, and what is sent then if its caller is not asked.
