@@ -52,7 +52,11 @@
 //!
 //! A request carries the lowest version that has its method and the arguments that are set, so that old servers take
 //! what new clients send. A client is capped at a version by the compiler, [`Client::version_cap`], at run time with a
-//! proof, [`Client::negotiated`] and [`Client::narrow`], or as the original library does, [`Client::unchecked`].
+//! proof, [`Client::negotiated`] and [`Client::narrow`], or as the original library does, [`Client::unchecked`]. A cap that
+//! changes while services are upgraded is a [`SharedCap`].
+//!
+//! The guide shows [how an interface evolves](guide::evolving), and how [an `rpcapi.py` becomes a trait](guide::from_rpcapi).
+//! [Contract files](contract) watch over changes; [mocks](mock) and [`Transport::in_process`] are for tests of callers.
 //!
 //! # What operators see
 //!

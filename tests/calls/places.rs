@@ -15,7 +15,7 @@ fn backend(topic: &str, key: &str, cap: Version) -> Address {
 }
 
 #[rpc_api(topic = "backends", version = "3.8", address = backend)]
-trait Backends {
+pub(crate) trait Backends {
     /// Goes where its volume is.
     #[rpc(host = "volume.host")]
     async fn delete(&self, ctx: Context, volume: Volume) -> String;
@@ -31,7 +31,7 @@ trait Backends {
 }
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-struct Volume {
+pub(crate) struct Volume {
     host: Option<String>,
 }
 

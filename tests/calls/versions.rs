@@ -97,3 +97,41 @@ fn the_interface_is_there_as_data() {
     assert_eq!(interface.method("note_everywhere").map(|method| method.kind), Some(Kind::Fanout));
     assert!(interface.method("nonesuch").is_none());
 }
+
+#[test]
+fn an_interface_is_data_with_all_that_its_trait_says() {
+    use crate::{forms::picker, majors::compute, places::backends};
+    let version = |text: &str| text.parse::<Version>().expect("a version");
+    let compute = compute::INTERFACE;
+    assert_eq!((compute.previous, compute.oldest), (Some(version("5.13")), version("5.0")));
+    assert_eq!(compute.send, [version("6.0"), version("5.0")]);
+    assert_eq!(compute.aliases[2], ("2023.1", version("6.2")));
+    let resize = compute.method("resize").expect("a method");
+    let migration = resize.parameter("block_migration").expect("an argument");
+    assert_eq!((migration.until, migration.constant), (Some(version("6.0")), "None"));
+    assert_eq!(resize.parameter("instance_type").map(|flavor| flavor.name), Some("flavor"));
+
+    let backends = backends::INTERFACE;
+    assert!(backends.has_address && backends.method("freeze").is_some_and(|method| method.host));
+    let delete = backends.method("delete").expect("a method");
+    assert_eq!((delete.host_from, delete.topic), ("volume.host", None));
+    let finish = backends.method("finish").expect("a method");
+    assert_eq!(finish.topic, Some(("backends-alt", version("3.7"))));
+
+    let picker = picker::INTERFACE;
+    let pick = picker.method("pick_host").expect("by its name of old");
+    assert_eq!((pick.name, pick.before.len(), pick.before[0].is_rewritten), ("pick", 2, true));
+    assert_eq!(picker.method("refuse").map(|method| method.expected), Some(&["Declined"][..]));
+    let store = picker.method("store").expect("a method");
+    assert_eq!(store.parameter("data").map(|data| data.with), Some("wire::bytes"));
+    let report = picker.method("report").expect("a method");
+    assert!(report.parameters[1].is_rest && !report.parameters[0].is_rest);
+    assert!(picker.method("pick_all").is_none(), "a manual method is no request");
+    let history: Vec<_> = compute.history().iter().map(ToString::to_string).collect();
+    assert!(
+        history.contains(
+            &"6.0: `resize` has an argument `flavor` that was `instance_type`".to_owned()
+        )
+    );
+    assert!(history.contains(&"5.5: `snapshot` is new".to_owned()), "{history:?}");
+}
