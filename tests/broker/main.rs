@@ -1,10 +1,12 @@
 //! What only a real broker can do: properties, declarations, returns, lost connections, messages of strangers.
 
 mod connections;
+mod hostile;
 mod known_bugs;
 mod layout;
 mod own_queues;
 mod proxy;
+mod raw;
 mod strangers;
 mod tls;
 

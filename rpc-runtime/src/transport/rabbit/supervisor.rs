@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{names::program, told};
+use super::{names::program, socket, told};
 use crate::{
     Failover, Login, RabbitOptions, TransportError, TransportErrorKind,
     options::Tls,
@@ -254,13 +254,11 @@ impl Supervisor {
     async fn connect(&self, host: &Host) -> Result<Connection, TransportError> {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let runtime = lapin::runtime::default_runtime().map_err(|error| refusal(&error, host))?;
         let tls = match self.url.scheme() {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
             _ => OwnedTLSConfig::default(),
         };
-        let connecting =
-            Connection::connect_uri_with_config(self.uri(host), properties, tls, runtime);
+        let connecting = socket::connect(self.uri(host), properties, tls);
         match timeout(CONNECT_LIMIT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(refusal(&error, host)),

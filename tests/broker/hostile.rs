@@ -1,0 +1,111 @@
+//! Properties that lapin's parser would not survive: they cost a message, and nothing else.
+
+use rpc_runtime::Context;
+use tests::{World, eventually, rabbitmqctl, soon};
+
+use crate::{
+    adder::{AdderServer, Slow, adder},
+    queues,
+    raw::{Raw, long, short},
+};
+
+const CONTENT_TYPE: u16 = 1 << 15;
+const HEADERS: u16 = 1 << 13;
+
+/// Makes headers with so many tables, or lists, in each other.
+fn nested(depth: usize, kind: u8) -> Vec<u8> {
+    let inside = (1..depth).fold(Vec::new(), |inside, _| match kind {
+        b'F' => [&short(b"k")[..], b"F", &long(&inside)].concat(),
+        _ => [&b"A"[..], &long(&inside)].concat(),
+    });
+    match kind {
+        b'F' => long(&inside),
+        _ => long(&[&short(b"k")[..], b"A", &long(&inside)].concat()),
+    }
+}
+
+/// Properties by their flags, each of which ends a connection, or the process, of whoever is not careful.
+fn hostile() -> Vec<(u16, Vec<u8>)> {
+    let json = short(b"application/json");
+    let after = |flag: u16, text: &[u8]| (CONTENT_TYPE | flag, [&json[..], text].concat());
+    vec![
+        after(HEADERS, &nested(4_000, b'F')),
+        after(HEADERS, &nested(4_000, b'A')),
+        after(HEADERS, &nested(60, b'F')),
+        after(HEADERS, &long(&[&short(b"k\xff")[..], b"t\x01"].concat())),
+        (CONTENT_TYPE, short(b"\xff\xfe")),
+        // An encoding, a correlation id, a queue for replies, a message id, a type, an application.
+        after(1 << 14, &short(b"\xff")),
+        after(1 << 10, &short(b"\xc3\x28")),
+        after(1 << 9, &short(b"\xff")),
+        after(1 << 7, &short(b"\xed\xa0\x80")),
+        after(1 << 5, &short(b"\xff")),
+        after(1 << 3, &short(b"\xff")),
+    ]
+}
+
+/// The connections of a virtual host, by the processes that serve them.
+async fn connections(world: &World) -> Vec<String> {
+    let list =
+        rabbitmqctl(&["--quiet", "list_connections", "vhost", "pid"]).await.unwrap_or_default();
+    let own = list.lines().filter(|line| line.starts_with(world.virtual_host()));
+    let mut own: Vec<_> = own.map(str::to_owned).collect();
+    own.sort_unstable();
+    own
+}
+
+/// Checks that no connection was lost, once that of the stranger has gone.
+async fn assert_kept(world: &World, before: &[String]) {
+    let gone = async { while connections(world).await != before {} };
+    soon("the connections of before, and no others", gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn properties_that_cannot_be_read_cost_their_message_and_no_connection() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let (client, ctx) = (world.client::<adder::Api>(&transport), Context::new());
+    assert_eq!(client.add(&ctx, 2_u64, 3_u64).await.expect("an answer"), 5);
+    let before = connections(&world).await;
+    let replies = queues(&world, "reply_").await.expect("a broker to ask");
+    assert!(before.len() >= 2 && replies.len() == 1, "{before:?} {replies:?}");
+
+    let mut raw = Raw::connect(&world).await;
+    for (flags, properties) in hostile() {
+        for queue in [world.topic(), &replies[0]] {
+            let body = br#"{"method": "add", "args": {"a": 99, "b": 1}, "version": "1.0"}"#;
+            raw.publish("", queue.as_bytes(), (flags, &properties), body).await;
+        }
+        assert_eq!(soon("an answer", client.add(&ctx, 2_u64, 3_u64)).await.expect("an answer"), 5);
+    }
+    raw.close().await;
+    assert_eq!(client.prepare().server("h").add(&ctx, 1_u64, 1_u64).await.expect("an answer"), 2);
+    assert_kept(&world, &before).await;
+    assert!(!slow.ran.events().contains(&99), "what is refused does not run");
+    let list = ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "messages"];
+    let list = rabbitmqctl(&list).await.expect("a broker to ask");
+    let left = list.lines().filter(|line| !line.starts_with("name") && !line.ends_with("\t0"));
+    assert_eq!(left.count(), 0, "what is refused is gone: {list}");
+}
+
+/// A routing key is not looked at where a fanout exchange has brought the message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_routing_key_that_is_no_text_costs_nothing() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let slow = Slow::default();
+    let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let before = connections(&world).await;
+    let mut raw = Raw::connect(&world).await;
+    let body = br#"{"method": "note", "args": {"a": 7}, "version": "1.0"}"#;
+    let properties = short(b"application/json");
+    let exchange = format!("{}_fanout", world.topic());
+    raw.publish(&exchange, b"\xff\xfe", (CONTENT_TYPE, &properties), body).await;
+    raw.close().await;
+    eventually("the cast", || slow.ran.events() == [7]).await;
+    assert_kept(&world, &before).await;
+}
