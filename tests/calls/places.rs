@@ -1,7 +1,11 @@
 //! Where requests go: topics that the interface computes, that a method has, that only a caller knows; servers that
 //! listen in several places; transports that a context chooses.
 
-use rpc_runtime::{Address, CallError, Context, Server, TransportErrorKind, Version, rpc_api};
+use std::collections::BTreeMap;
+
+use rpc_runtime::{
+    Address, CallError, CallResult, Context, Server, TransportErrorKind, Version, rpc_api,
+};
 use tests::{Log, SOON, World, eventually, on_every_transport, soon, unique};
 
 /// Cinder's back ends, `host@backend`, have topics of their own since 3.6.
@@ -71,6 +75,20 @@ trait Push {
     #[rpc(fanout)]
     async fn push(&self, ctx: Context, line: String);
     async fn count(&self, ctx: Context) -> usize;
+
+    /// Pushes resources to those who know them: a topic for each kind, and each version of it.
+    #[rpc(manual)]
+    async fn push_all(&self, ctx: &Context, resources: &[(&str, &str)]) -> CallResult<usize> {
+        let mut groups = BTreeMap::<_, Vec<_>>::new();
+        for (kind, line) in resources {
+            groups.entry(*kind).or_default().push(*line);
+        }
+        let count = groups.len();
+        for (kind, lines) in groups {
+            self.prepare().topic(kind).push(ctx, lines.join(" ")).await?;
+        }
+        Ok(count)
+    }
 }
 
 struct Pushed(Log<String>);
@@ -167,6 +185,11 @@ on_every_transport! {
         let other = client.prepare().topic(second.as_str()).client();
         assert_eq!(other.count(&ctx).await.expect("an answer"), 0);
         assert_eq!(client.count(&ctx).await.expect("an answer"), 1);
+        // Several at once: one cast for each kind.
+        let resources = [(&*first, "b"), (&*second, "c"), (&*first, "d")];
+        assert_eq!(client.push_all(&ctx, &resources).await.expect("confirmed"), 2);
+        eventually("all came", || ports.len() == 2 && networks.len() == 1).await;
+        assert_eq!((ports.events(), networks.events()), (vec!["a".into(), "b d".into()], vec!["c".into()]));
     }
 
     async fn one_place_of_a_server_stops_and_the_others_go_on(world: World) {
