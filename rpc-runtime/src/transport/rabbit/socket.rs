@@ -5,6 +5,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -14,36 +18,81 @@ use async_rs::{
     traits::{Executor, Reactor, RuntimeKit},
     util::Task,
 };
-use futures_util::{AsyncRead, AsyncWrite, Stream};
+use futures_util::{AsyncRead, AsyncWrite, Stream, task::AtomicWaker};
 use lapin::{
     Connection, ConnectionProperties,
     tcp::{AMQPUriTcpExt as _, AsyncTcpStream, OwnedTLSConfig},
     uri::AMQPUri,
 };
+use tokio::time::timeout;
 
 use super::guard::Guard;
 
 /// How much is read from a socket at a time.
 const PORTION: usize = 64 * 1024;
 
-/// Connects, with TLS if the URI says so.
+/// Connects, with TLS if the URI says so. Dropping the future ends the connection.
 pub(super) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
     tls: OwnedTLSConfig,
-) -> lapin::Result<Connection> {
+    limit: Duration,
+) -> lapin::Result<(Connection, Switch)> {
+    let switch = Switch::default();
+    let wire = Arc::clone(&switch.0);
     let connect = async move |uri: AMQPUri, _: Runtime<Guarding>| {
         let plain = Runtime::tokio_current();
-        let stream = uri.connect_with_config_async(tls.as_ref(), &plain).await?;
-        Ok(AsyncTcpStream::Plain(Guarded::new(stream)))
+        // Who waits for the whole may have gone by then, and leave nobody to end this.
+        let connecting = timeout(limit, uri.connect_with_config_async(tls.as_ref(), &plain));
+        let stream = connecting.await.map_err(io::Error::from)??;
+        Ok(AsyncTcpStream::Plain(Guarded::new(stream, Arc::clone(&wire))))
     };
     let runtime = Runtime::new(Guarding(Tokio::current()));
-    Connection::connector(uri, runtime, connect, properties).await
+    let connection = Connection::connector(uri, runtime, connect, properties).await?;
+    Ok((connection, switch))
+}
+
+/// Ends a connection for sure, when it is turned off or dropped: lapin's own way waits for the peer, and its thread with
+/// it.
+#[derive(Default)]
+pub(super) struct Switch(Arc<Wire>);
+
+#[derive(Default)]
+struct Wire {
+    is_off: AtomicBool,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Switch {
+    pub(super) fn turn_off(&self) {
+        self.0.is_off.store(true, Ordering::Release);
+        self.0.reader.wake();
+        self.0.writer.wake();
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        self.turn_off();
+    }
+}
+
+impl Wire {
+    /// Fails once it is off; until then `waker` is woken when it is turned off.
+    fn check(&self, waker: &AtomicWaker, cx: &Context<'_>) -> io::Result<()> {
+        waker.register(cx.waker());
+        if self.is_off.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
 }
 
 /// A stream to a broker, of which lapin reads what the guard lets through.
 pub(super) struct Guarded {
     stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>,
+    wire: Arc<Wire>,
     guard: Guard,
     received: Box<[u8]>,
     /// What may be read, from `at` on.
@@ -52,9 +101,9 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    fn new(stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>) -> Self {
+    fn new(stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>, wire: Arc<Wire>) -> Self {
         let received = vec![0; PORTION].into_boxed_slice();
-        Self { stream, guard: Guard::default(), received, passed: Vec::new(), at: 0 }
+        Self { stream, wire, guard: Guard::default(), received, passed: Vec::new(), at: 0 }
     }
 }
 
@@ -65,6 +114,7 @@ impl AsyncRead for Guarded {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.wire.check(&this.wire.reader, cx)?;
         // What arrives may be the beginning of a frame that is looked at as a whole: then nothing passes yet.
         while this.at == this.passed.len() {
             this.passed.clear();
@@ -94,6 +144,7 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.wire.check(&self.wire.writer, cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -102,10 +153,12 @@ impl AsyncWrite for Guarded {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.wire.check(&self.wire.writer, cx)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.check(&self.wire.writer, cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -167,6 +220,6 @@ impl Reactor for Guarding {
         addr: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let connecting = self.0.tcp_connect_addr(addr);
-        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?))) }
+        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), Arc::default())) }
     }
 }

@@ -22,7 +22,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{names::program, socket, told};
+use super::{
+    names::program,
+    socket::{self, Switch},
+    told,
+};
 use crate::{
     Failover, Login, RabbitOptions, TransportError, TransportErrorKind,
     options::Tls,
@@ -39,6 +43,7 @@ const STABLE: Duration = Duration::from_secs(10);
 /// One connection.
 pub(super) struct Generation {
     pub(super) connection: Connection,
+    switch: Switch,
     /// Set by whoever finds the connection stuck.
     broken: Notify,
 }
@@ -75,6 +80,9 @@ impl Generation {
         }
     }
 }
+
+/// A connection, and what ends it for sure.
+type Connected = (Connection, Switch);
 
 /// Where the current generation is found. `None` while there is no connection.
 pub(super) type Generations = watch::Receiver<Option<Arc<Generation>>>;
@@ -161,8 +169,8 @@ impl Supervisor {
     async fn supervise(&mut self, first: oneshot::Sender<Result<(), TransportError>>) {
         let (shortest, longest) = self.options.retry_interval;
         let mut backoff = Backoff::between(shortest, longest);
-        let mut connection = match self.connect_first(&mut backoff).await {
-            Ok(connection) => connection,
+        let mut connected = match self.connect_first(&mut backoff).await {
+            Ok(connected) => connected,
             Err(error) => {
                 let _ = first.send(Err(error));
                 return;
@@ -171,7 +179,8 @@ impl Supervisor {
         let mut first = Some(first);
         loop {
             let since = Instant::now();
-            let generation = Arc::new(Generation { connection, broken: Notify::new() });
+            let (connection, switch) = connected;
+            let generation = Arc::new(Generation { connection, switch, broken: Notify::new() });
             self.generations.send_replace(Some(Arc::clone(&generation)));
             if let Some(first) = first.take() {
                 let _ = first.send(Ok(()));
@@ -184,12 +193,12 @@ impl Supervisor {
             if since.elapsed() >= STABLE {
                 backoff.reset();
             }
-            connection = self.reconnect(&mut backoff).await;
+            connected = self.reconnect(&mut backoff).await;
             tracing::info!(role = self.role, "connected to the broker again");
         }
     }
 
-    async fn connect_first(&mut self, backoff: &mut Backoff) -> Result<Connection, TransportError> {
+    async fn connect_first(&mut self, backoff: &mut Backoff) -> Result<Connected, TransportError> {
         let until = self.patience.map(|patience| Instant::now() + patience);
         loop {
             backoff.pause().await;
@@ -207,7 +216,7 @@ impl Supervisor {
         }
     }
 
-    async fn reconnect(&mut self, backoff: &mut Backoff) -> Connection {
+    async fn reconnect(&mut self, backoff: &mut Backoff) -> Connected {
         let (delay, splay) = self.options.reconnect_delay;
         let longest = self.options.retry_interval.1;
         tokio::time::sleep(delay + splay.mul_f64(fraction())).await;
@@ -228,7 +237,7 @@ impl Supervisor {
     }
 
     /// Tries each host once, beginning with the one after the last.
-    async fn connect_any(&mut self) -> Result<Connection, TransportError> {
+    async fn connect_any(&mut self) -> Result<Connected, TransportError> {
         if self.options.failover == Failover::Shuffle {
             self.url.shuffle_hosts();
         }
@@ -251,14 +260,14 @@ impl Supervisor {
         Err(last)
     }
 
-    async fn connect(&self, host: &Host) -> Result<Connection, TransportError> {
+    async fn connect(&self, host: &Host) -> Result<Connected, TransportError> {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let tls = match self.url.scheme() {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
             _ => OwnedTLSConfig::default(),
         };
-        let connecting = socket::connect(self.uri(host), properties, tls);
+        let connecting = socket::connect(self.uri(host), properties, tls, CONNECT_LIMIT);
         match timeout(CONNECT_LIMIT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(refusal(&error, host)),
@@ -335,6 +344,7 @@ async fn close(generation: &Generation) {
     if generation.is_alive() {
         let _ = timeout(CLOSE_LIMIT, generation.connection.close(200, "bye".into())).await;
     }
+    generation.switch.turn_off();
 }
 
 /// Says why a host did not take the connection.
