@@ -24,18 +24,17 @@ const HEAD: usize = 7;
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     state: State,
-    /// How many messages had their properties taken away, or texts mended.
-    repaired: usize,
+    /// What is known of a frame that cannot pass yet. Its room is used again for the next.
+    frame: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 enum State {
-    /// At a frame's beginning, of which these bytes are known.
+    /// In a frame's head.
     #[default]
-    Between,
-    Head(Vec<u8>),
+    Head,
     /// Inside of a frame that is looked at as a whole; it ends after so many bytes more.
-    Whole(Vec<u8>, usize),
+    Whole(usize),
     /// Inside of a frame that passes as it is.
     Passing(usize),
     /// The peer speaks another protocol: lapin says so.
@@ -43,71 +42,64 @@ enum State {
 }
 
 impl Guard {
-    /// Takes what was received, and adds what lapin may see of it to `out`. Returns how many frames were repaired.
+    /// Takes what was received, and adds what lapin may see of it to `out`. Returns how many frames were repaired: had
+    /// properties taken away, or texts mended.
     pub(super) fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> usize {
-        let before = self.repaired;
+        let mut repairs = 0;
         while !bytes.is_empty() {
-            bytes = self.step(bytes, out);
+            self.state = match self.state {
+                State::Head => match moved(&mut bytes, HEAD - self.frame.len(), &mut self.frame) {
+                    0 => self.begin(out),
+                    _ => State::Head,
+                },
+                State::Whole(left) => match moved(&mut bytes, left, &mut self.frame) {
+                    0 => {
+                        repairs += usize::from(repaired(&mut self.frame));
+                        out.append(&mut self.frame);
+                        State::Head
+                    }
+                    left => State::Whole(left),
+                },
+                State::Passing(left) => match moved(&mut bytes, left, out) {
+                    0 => State::Head,
+                    left => State::Passing(left),
+                },
+                State::Foreign => {
+                    moved(&mut bytes, usize::MAX, out);
+                    State::Foreign
+                }
+            };
         }
-        self.repaired - before
+        repairs
     }
 
-    /// Goes on with some of the bytes. Returns the others.
-    fn step<'b>(&mut self, bytes: &'b [u8], out: &mut Vec<u8>) -> &'b [u8] {
-        match std::mem::take(&mut self.state) {
-            State::Between => {
-                self.state = State::Head(Vec::with_capacity(HEAD));
-                bytes
-            }
-            State::Head(mut head) => {
-                let (some, rest) = bytes.split_at(bytes.len().min(HEAD - head.len()));
-                head.extend_from_slice(some);
-                self.state = if head.len() < HEAD { State::Head(head) } else { begun(head, out) };
-                rest
-            }
-            State::Whole(mut frame, left) => {
-                let (some, rest) = bytes.split_at(bytes.len().min(left));
-                frame.extend_from_slice(some);
-                if some.len() < left {
-                    self.state = State::Whole(frame, left - some.len());
-                } else {
-                    self.repaired += usize::from(repaired(&mut frame));
-                    out.extend_from_slice(&frame);
-                }
-                rest
-            }
-            State::Passing(left) => {
-                let (some, rest) = bytes.split_at(bytes.len().min(left));
-                out.extend_from_slice(some);
-                if some.len() < left {
-                    self.state = State::Passing(left - some.len());
-                }
-                rest
-            }
-            State::Foreign => {
-                out.extend_from_slice(bytes);
-                self.state = State::Foreign;
-                &[]
-            }
+    /// Decides what becomes of a frame whose head is known.
+    fn begin(&mut self, out: &mut Vec<u8>) -> State {
+        let state = begun(&self.frame);
+        if !matches!(state, State::Whole(_)) {
+            out.append(&mut self.frame);
         }
+        state
     }
 }
 
-/// Decides what becomes of a frame whose head is known.
-fn begun(head: Vec<u8>, out: &mut Vec<u8>) -> State {
+/// Moves `wanted` of the bytes, or as many as there are. Returns how many are still wanted.
+fn moved(bytes: &mut &[u8], wanted: usize, to: &mut Vec<u8>) -> usize {
+    let (some, rest) = bytes.split_at(bytes.len().min(wanted));
+    to.extend_from_slice(some);
+    *bytes = rest;
+    wanted - some.len()
+}
+
+/// Says how a frame with this head is to be treated.
+fn begun(head: &[u8]) -> State {
     let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
     // With the byte that ends a frame.
     let left = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
     match head[0] {
-        METHOD | HEADER if left <= LARGEST => State::Whole(head, left),
-        1..=8 if left <= LARGEST => {
-            out.extend_from_slice(&head);
-            State::Passing(left)
-        }
-        _ => {
-            out.extend_from_slice(&head);
-            State::Foreign
-        }
+        METHOD | HEADER if left <= LARGEST => State::Whole(left),
+        1..=8 if left <= LARGEST => State::Passing(left),
+        _ => State::Foreign,
     }
 }
 
@@ -168,7 +160,7 @@ fn take_properties(frame: &mut Vec<u8>) {
 
 /// Whether lapin survives the properties of a message.
 fn is_readable(payload: &[u8]) -> bool {
-    properties(&mut Bytes(payload)).is_some_and(|()| true)
+    properties(&mut Bytes(payload)).is_some()
 }
 
 /// Reads properties (AMQP 0-9-1, 4.2.6.1). `None` if they are not what they should be.

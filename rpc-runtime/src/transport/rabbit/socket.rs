@@ -126,8 +126,8 @@ impl AsyncRead for Guarded {
             let repaired = this.guard.feed(&this.received[..count], &mut this.passed);
             if repaired > 0 {
                 tracing::warn!(
-                    messages = repaired,
-                    "messages came whose properties cannot be read: they are refused"
+                    frames = repaired,
+                    "frames came that cannot be read: texts are mended, and messages without properties refused"
                 );
             }
         }
