@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rpc_runtime::{Interface, Kind, Version};
 use serde_json::Value;
+use tests::comparable::sorted;
 
 use crate::{
     drive::{End, Returned, Sent, Step},
@@ -179,22 +180,4 @@ impl Run {
 fn hears(place: &Place, sent: &Sent) -> bool {
     let Place { topic, host, .. } = place;
     *topic == sent.to || !sent.fanout && format!("{topic}.{host}") == sent.to
-}
-
-/// Brings into an order what has none: the names of the fields that an object's holder has changed.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        Value::Object(entries) => {
-            entries.iter().map(|(key, value)| (key.clone(), changes(key, sorted(value)))).collect()
-        }
-        other => other.clone(),
-    }
-}
-
-fn changes(key: &str, mut value: Value) -> Value {
-    if let (true, Value::Array(names)) = (key.ends_with(".changes"), &mut value) {
-        names.sort_by_key(Value::to_string);
-    }
-    value
 }

@@ -6,14 +6,14 @@ use std::{collections::BTreeMap, process::Stdio, time::Duration};
 use rpc_runtime::{AnyHost, Api, Client, Context, Transport, Version};
 use serde::Deserialize;
 use serde_json::Value;
-use tests::{World, required, soon};
+use tests::{World, comparable::sorted, required, soon};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
 use crate::{
-    compare::{Calls, Ended, caps, sorted},
+    compare::{Calls, Ended, caps},
     recording::{Outcome, Sent, Step, read},
 };
 

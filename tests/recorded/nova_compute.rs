@@ -8,28 +8,26 @@ mod migrations;
 mod resizes;
 
 use examples::nova::{
-    compute_rpcapi::{ComputeClient, compute},
+    compute_rpcapi::compute,
     objects::{Instance, Limits, Migration, RequestSpec, SchedulerLimits, limits},
 };
-use rpc_runtime::{AnyHost, Context, Object, Unchecked, objects::ObjectOr};
+use rpc_runtime::{Context, Object, objects::ObjectOr};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    compare::{Calls, Difference, Ended, What, assert_equal},
+    compare::{Calls, Capped, Difference, Ended, What, assert_equal},
     recording::Inputs,
 };
+
+/// A client that takes every call, and judges it by its cap when it is made.
+type Client = Capped<compute::Api>;
 
 struct Compute;
 
 impl Calls for Compute {
     type Api = compute::Api;
 
-    async fn call(
-        client: &ComputeClient<Unchecked, AnyHost>,
-        ctx: &Context,
-        call: &str,
-        given: &Inputs,
-    ) -> Ended {
+    async fn call(client: &Client, ctx: &Context, call: &str, given: &Inputs) -> Ended {
         let given = Given(given);
         if let Some(ended) = instances::call(client, ctx, call, &given).await {
             return ended;

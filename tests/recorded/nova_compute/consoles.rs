@@ -1,13 +1,12 @@
 //! Consoles, and how an instance does.
 
-use examples::nova::compute_rpcapi::ComputeClient;
-use rpc_runtime::{AnyHost, Context, Unchecked};
+use rpc_runtime::Context;
 
-use super::Given;
+use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
 pub(super) async fn call(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,

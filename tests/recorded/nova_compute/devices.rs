@@ -1,16 +1,13 @@
 //! What an instance has: volumes, shares, networks.
 
-use examples::nova::{
-    compute_rpcapi::ComputeClient,
-    objects::{Dictionary, Json},
-};
-use rpc_runtime::{AnyHost, Context, Unchecked};
+use examples::nova::objects::{Dictionary, Json};
+use rpc_runtime::Context;
 
-use super::Given;
+use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
 pub(super) async fn call(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,

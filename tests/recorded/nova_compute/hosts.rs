@@ -1,16 +1,13 @@
 //! Hosts, and what they are told.
 
-use examples::nova::{
-    compute_rpcapi::ComputeClient,
-    objects::{ExternalEvent, Instance},
-};
-use rpc_runtime::{AnyHost, Context, Object, Unchecked};
+use examples::nova::objects::{ExternalEvent, Instance};
+use rpc_runtime::{Context, Object};
 
-use super::Given;
+use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
 pub(super) async fn call(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,

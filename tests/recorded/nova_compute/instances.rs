@@ -1,20 +1,17 @@
 //! Instances: made, started, stopped, copied, deleted.
 
-use examples::nova::{
-    compute_rpcapi::ComputeClient,
-    objects::{
-        BlockDeviceMapping, Dictionary, Image, InjectedFile, Json, Migration, NetworkRequestList,
-        RequestSpec, Selection,
-    },
+use examples::nova::objects::{
+    BlockDeviceMapping, Dictionary, Image, InjectedFile, Json, Migration, NetworkRequestList,
+    RequestSpec, Selection,
 };
-use rpc_runtime::{AnyHost, Context, Object, Unchecked};
+use rpc_runtime::{Context, Object};
 
-use super::Given;
+use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
 /// Changes what an instance does.
 pub(super) async fn call(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,
@@ -66,7 +63,7 @@ pub(super) async fn call(
 
 /// Makes an instance, or an image of one.
 pub(super) async fn make(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,
@@ -97,11 +94,7 @@ pub(super) async fn make(
     })
 }
 
-async fn unshelve(
-    client: &ComputeClient<Unchecked, AnyHost>,
-    ctx: &Context,
-    given: &Given<'_>,
-) -> Ended {
+async fn unshelve(client: &Client, ctx: &Context, given: &Given<'_>) -> Ended {
     let request = client.unshelve_instance(
         ctx,
         given.instance(),
@@ -115,11 +108,7 @@ async fn unshelve(
     ended(request.await)
 }
 
-async fn build(
-    client: &ComputeClient<Unchecked, AnyHost>,
-    ctx: &Context,
-    given: &Given<'_>,
-) -> Ended {
+async fn build(client: &Client, ctx: &Context, given: &Given<'_>) -> Ended {
     let request = client.build_and_run_instance(
         ctx,
         given.instance(),
@@ -140,11 +129,7 @@ async fn build(
     ended(request.await)
 }
 
-async fn rebuild(
-    client: &ComputeClient<Unchecked, AnyHost>,
-    ctx: &Context,
-    given: &Given<'_>,
-) -> Ended {
+async fn rebuild(client: &Client, ctx: &Context, given: &Given<'_>) -> Ended {
     let request = client.rebuild_instance(
         ctx,
         given.instance(),

@@ -1,16 +1,13 @@
 //! Instances that move while they run.
 
-use examples::nova::{
-    compute_rpcapi::ComputeClient,
-    objects::{Instance, Json, Migration, SchedulerLimits},
-};
-use rpc_runtime::{AnyHost, Context, Object, Unchecked, Version};
+use examples::nova::objects::{Instance, Json, Migration, SchedulerLimits};
+use rpc_runtime::{Context, Object, Version};
 
-use super::Given;
+use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
 pub(super) async fn call(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,
@@ -76,11 +73,7 @@ pub(super) async fn call(
     })
 }
 
-async fn check(
-    client: &ComputeClient<Unchecked, AnyHost>,
-    ctx: &Context,
-    given: &Given<'_>,
-) -> Ended {
+async fn check(client: &Client, ctx: &Context, given: &Given<'_>) -> Ended {
     let request = client.check_can_live_migrate_destination(
         ctx,
         given.instance(),

@@ -1,20 +1,17 @@
 //! Instances that move to be of another size, in a cell and across cells.
 
-use examples::nova::{
-    compute_rpcapi::ComputeClient,
-    objects::{
-        Dictionary, Flavor, Image, Json, Migration, RequestSpec, SchedulerLimits, Selection,
-        flat_dictionary,
-    },
+use examples::nova::objects::{
+    Dictionary, Flavor, Image, Json, Migration, RequestSpec, SchedulerLimits, Selection,
+    flat_dictionary,
 };
-use rpc_runtime::{AnyHost, Context, Object, Unchecked};
+use rpc_runtime::{Context, Object};
 
-use super::Given;
+use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
 /// In a cell.
 pub(super) async fn call(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,
@@ -52,11 +49,7 @@ pub(super) async fn call(
     })
 }
 
-async fn prepare(
-    client: &ComputeClient<Unchecked, AnyHost>,
-    ctx: &Context,
-    given: &Given<'_>,
-) -> Ended {
+async fn prepare(client: &Client, ctx: &Context, given: &Given<'_>) -> Ended {
     // Python's client flattens an image by itself, under every cap.
     let image: Image = flat_dictionary(&given.get::<Json>("image")).expect("an image");
     let request = client.prep_resize(
@@ -77,7 +70,7 @@ async fn prepare(
 
 /// Across cells: by way of an image.
 pub(super) async fn across_cells(
-    client: &ComputeClient<Unchecked, AnyHost>,
+    client: &Client,
     ctx: &Context,
     call: &str,
     given: &Given<'_>,
