@@ -159,3 +159,35 @@ async fn requests_carry_versions_of_the_caps_major() {
         ]
     );
 }
+
+/// Two majors, whose requests carry the lowest version that has what they use.
+#[rpc_api(topic = "depot", version = "2.3", previous(version = "1.4"))]
+trait Depot {
+    async fn fetch(&self, ctx: Context, #[arg(since = "1.2")] shelf: Option<String>) -> u32;
+    #[rpc(since = "2.1")]
+    async fn count(&self, ctx: Context) -> u32;
+}
+
+#[tokio::test]
+async fn where_no_version_is_fixed_requests_carry_the_lowest_of_the_caps_major() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let (client, ctx) = (world.client::<depot::Api>(&transport), Context::new());
+    let mut heard = Overheard::on(&transport);
+    for (cap, plain, on_a_shelf, counted) in [
+        ("1.4", "1.0", "1.2", None),
+        ("2.0", "2.0", "2.0", None),
+        ("2.3", "2.0", "2.0", Some("2.1")),
+    ] {
+        let capped = client.unchecked(cap.parse().expect("a version"));
+        // Nobody serves: all of them are published, and come back.
+        capped.fetch(&ctx).await.expect_err("unroutable");
+        capped.fetch(&ctx).shelf("a".to_owned()).await.expect_err("unroutable");
+        capped.count(&ctx).await.expect_err("unroutable, or refused");
+        let requests = heard.requests();
+        let versions: Vec<_> =
+            requests.iter().map(|request| request.version().expect("a version")).collect();
+        let wanted: Vec<_> = [plain, on_a_shelf].into_iter().chain(counted).collect();
+        assert_eq!(versions, wanted, "under {cap}");
+    }
+}
