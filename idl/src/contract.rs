@@ -137,7 +137,7 @@ impl Contract {
 
     /// Returns the first version of the oldest major that it has.
     pub(crate) fn first(&self) -> Version {
-        Version::new(self.previous.unwrap_or(self.version).major(), 0)
+        self.rules().first()
     }
 }
 

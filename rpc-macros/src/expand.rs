@@ -141,7 +141,7 @@ fn at_least(definition: &Definition, names: &Names, since: Since) -> Option<Toke
     let name = format_ident!("AtLeastV{major}_{minor}");
     let module = &names.module;
     let at_least = respan(quote!(#module::#name), since.span);
-    Some(quote_spanned!(since.span=> C: #at_least,))
+    Some(quote_spanned!(since.span=> C: #at_least))
 }
 
 /// In: a version. Out: it, as requests are told.

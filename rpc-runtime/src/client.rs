@@ -223,14 +223,13 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
         let (newest, old) =
             (before.iter().take_while(is_over).last(), before.iter().find(|one| !is_over(one)));
         let (name, sent_as) = old.map_or((method, None), |(_, name, sent_as)| (*name, *sent_as));
-        let first = Version::new(interface.previous.unwrap_or(interface.version).major(), 0);
         Request {
             transport: self.transport.clone(),
             options: Arc::clone(&self.options),
             cap,
             method,
             writer: RequestWriter::new(name),
-            needed: newest.map_or(first, |(ended, ..)| version(*ended)),
+            needed: newest.map_or_else(|| interface.first(), |(ended, ..)| version(*ended)),
             sent_as: sent_as.map(version),
             fanout: false,
             topic: None,

@@ -57,7 +57,7 @@ impl Contract {
     }
 
     /// Returns an interface that has nothing but these versions, whose rules hold here.
-    fn rules(&self) -> Interface<'static> {
+    pub(super) fn rules(&self) -> Interface<'static> {
         let rules = Interface::new("", (self.version.major(), self.version.minor()));
         match self.previous {
             Some(previous) => rules.previous((previous.major(), previous.minor())),

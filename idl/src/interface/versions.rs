@@ -36,6 +36,12 @@ impl Interface<'_> {
             || self.previous.is_some_and(|previous| previous.major() == major)
     }
 
+    /// Returns the first version of the oldest major that it speaks, with which everything came that says nothing else.
+    #[must_use]
+    pub fn first(&self) -> Version {
+        Version::new(self.previous.unwrap_or(self.version).major(), 0)
+    }
+
     /// Returns what a request carries as its version that uses what came with `needed`, to a server of version `cap`:
     /// the lowest that has it, of the cap's major.
     #[must_use]

@@ -9,7 +9,7 @@ use rpc_idl::{
         mentions,
     },
 };
-use syn::{FnArg, Ident, ext::IdentExt as _, spanned::Spanned as _};
+use syn::{FnArg, Ident, ext::IdentExt as _, parse_quote, spanned::Spanned as _};
 
 use super::{
     Names, allow_many,
@@ -93,12 +93,7 @@ fn manual(definition: &Definition, names: &Names) -> Option<TokenStream> {
 fn manual_method(definition: &Definition, names: &Names, manual: &ManualDefinition) -> TokenStream {
     let (vis, mut item) = (&definition.vis, manual.item.clone());
     if let Some(bound) = manual.since.and_then(|since| at_least(definition, names, since)) {
-        let clause = item.sig.generics.make_where_clause();
-        let bound = bound.into_iter().filter(|token| token.to_string() != ",");
-        let bound: TokenStream = bound.collect();
-        if let Ok(bound) = syn::parse2(bound) {
-            clause.predicates.push(bound);
-        }
+        item.sig.generics.make_where_clause().predicates.push(parse_quote!(#bound));
     }
     let (attrs, signature, body) = (&item.attrs, &item.sig, &item.default);
     let since = manual.since.map(|since| doc(format!("Since {}.", since.version)));
@@ -317,7 +312,7 @@ fn bounds(
     waits: bool,
 ) -> TokenStream {
     let runtime = &definition.runtime;
-    let cap = at_least(definition, names, method.since);
+    let cap = at_least(definition, names, method.since).map(|cap| quote!(#cap,));
     let target = match method.kind {
         Kind::Fanout => Some(quote!(NotOneHost)),
         _ if method.host => Some(quote!(NamesHost)),

@@ -82,7 +82,7 @@ fn setters(
     let vis = &definition.vis;
     let ArgumentDefinition { ident, wire_name, .. } = argument;
     let or_drop = format_ident!("{}_or_drop", ident.unraw(), span = ident.span());
-    let bound = at_least(definition, names, since).map(|bound| quote!(where #bound));
+    let bound = at_least(definition, names, since).map(|bound| quote!(where #bound,));
     let taken = taken(definition, argument, false);
     // What the compiler has not proven of the cap shows when the request is written.
     let write = written_later(definition, names, method, argument, since, argument.is_dropped);
