@@ -203,7 +203,10 @@ impl Waiting {
             Some(waited) if sent && Instant::now() < self.deadline => {
                 Err(CallError::HeartbeatLost { waited })
             }
-            _ => Err(CallError::DeadlineExceeded { waited: self.waited, sent }),
+            _ => match self.transport.obstacle().filter(|_| !sent) {
+                Some(obstacle) => Err(CallError::Unavailable(obstacle)),
+                None => Err(CallError::DeadlineExceeded { waited: self.waited, sent }),
+            },
         }
     }
 
@@ -218,6 +221,13 @@ impl Waiting {
     }
 
     fn end(&self, outcome: Outcome) -> Result<Option<Answered>, CallError> {
+        let counts = &self.transport.observer().counts;
+        match &outcome {
+            Outcome::Refused => counts.requests_refused.add_one(),
+            Outcome::Interrupted => counts.requests_interrupted.add_one(),
+            Outcome::Unroutable => counts.requests_returned.add_one(),
+            Outcome::Confirmed | Outcome::Answered(_) | Outcome::Unsent(_) => {}
+        }
         match outcome {
             Outcome::Confirmed => Ok(None),
             Outcome::Answered(reply) => self.answered(reply),

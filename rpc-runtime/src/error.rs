@@ -59,9 +59,9 @@ pub enum CallError<E = Infallible> {
         /// How long the server may be silent.
         waited: Duration,
     },
-    /// The connection was lost before the broker confirmed the request, and the request is not one to repeat. A
-    /// server may have run it.
-    #[error("the connection was lost before the broker confirmed the request")]
+    /// The connection was lost before the broker confirmed the request, and the request is not one to repeat; or the
+    /// transport was closed while a reply was waited for. A server may have run it.
+    #[error("the connection was lost while the request was under way")]
     Interrupted,
     /// The broker refused the request: its queue is full, or an internal error kept it from being stored.
     #[error("the broker refused the request")]
@@ -159,6 +159,12 @@ pub enum TransportErrorKind {
     Refused,
     /// An exchange or queue exists with other properties than the ones wanted.
     Mismatch,
+    /// A limit was reached: the broker's of connections or channels, or this machine's of threads or open files.
+    LimitReached,
+    /// The two ends do not agree on TLS: a certificate is not valid here, or the other end speaks no TLS.
+    Tls,
+    /// The broker takes no messages at the moment: it is short of memory or disk.
+    Blocked,
     /// It took longer than it may.
     TimedOut,
     /// The connection was lost meanwhile.

@@ -91,6 +91,7 @@ mod host;
 mod json;
 pub mod mock;
 pub mod objects;
+mod observe;
 mod options;
 mod pending;
 mod replies;
@@ -135,6 +136,7 @@ pub use error::{CallError, CallResult, TransportError, TransportErrorKind};
 pub use failure::{Failure, RemoteError};
 pub use host::Host;
 pub use objects::{Object, VersionedObject};
+pub use observe::{ConnectionState, Event, Events, Metrics, Role, TransportState};
 pub use options::{Failover, Login, RabbitOptions};
 pub use returns::{NotAResult, Returned, Returns};
 pub use rpc_idl::{

@@ -45,7 +45,7 @@ pub(crate) use names::{flag, knows};
 /// | `rabbit_login_method` | [`login`](Self::login) | `PLAIN` (original: `AMQPLAIN`) |
 /// | `ssl`, `ssl_ca_file`, `ssl_cert_file`, `ssl_key_file` | [`tls`](Self::tls), [`tls_authority`](Self::tls_authority), [`tls_identity`](Self::tls_identity) | no |
 /// | `kombu_reconnect_delay`, `kombu_reconnect_splay` | [`reconnect_delay`](Self::reconnect_delay) | none (original: 1 s) |
-/// | `rabbit_retry_interval`, `rabbit_interval_max` | [`retry_interval`](Self::retry_interval) | 0.1 s to 2 s (original: 1 s to 30 s) |
+/// | `rabbit_retry_interval`, `rabbit_interval_max` | [`retry_interval`](Self::retry_interval) | 0.1 s to 1.5 s (original: 1 s to 30 s) |
 /// | `kombu_failover_strategy` | [`failover`](Self::failover) | `round-robin` |
 /// | `kombu_missing_consumer_retry_timeout` | [`absent_caller_timeout`](Self::absent_caller_timeout) | 60 s |
 /// | `kombu_compression` | [`TransportBuilder::compression`](crate::TransportBuilder::compression) | none |
@@ -82,6 +82,8 @@ pub struct RabbitOptions {
     pub(crate) retry_interval: (Duration, Duration),
     pub(crate) failover: Failover,
     pub(crate) absent_caller_timeout: Duration,
+    /// Zero: never.
+    pub(crate) check_exchanges: Duration,
     /// The least and the most connections of the original's pool: they only have to fit each other.
     pub(crate) pool: (u32, u32),
 }
@@ -156,6 +158,7 @@ impl Default for RabbitOptions {
             retry_interval: Self::RETRY_INTERVAL,
             failover: Failover::default(),
             absent_caller_timeout: Self::ABSENT_CALLER_TIMEOUT,
+            check_exchanges: Self::CHECK_EXCHANGES,
             pool: (2, 30),
         }
     }
@@ -168,9 +171,11 @@ impl RabbitOptions {
     pub const HEARTBEAT: Duration = Duration::from_secs(10);
     /// The shortest and the longest pause between attempts to connect, by default.
     pub const RETRY_INTERVAL: (Duration, Duration) =
-        (Duration::from_millis(100), Duration::from_secs(2));
+        (Duration::from_millis(100), Duration::from_millis(1500));
     /// How long a reply is tried whose request does not say how long its caller waits, by default.
     pub const ABSENT_CALLER_TIMEOUT: Duration = Duration::from_secs(60);
+    /// How often a server looks whether its exchanges are still there, by default.
+    pub const CHECK_EXCHANGES: Duration = Duration::from_millis(500);
 
     /// Lets control exchanges and the queues of topics and hosts survive a restart of the broker
     /// (`amqp_durable_queues`). Default: no.
@@ -367,6 +372,16 @@ impl RabbitOptions {
     #[must_use]
     pub fn absent_caller_timeout(mut self, timeout: Duration) -> Self {
         self.absent_caller_timeout = timeout;
+        self
+    }
+
+    /// Sets how often a server looks whether its exchanges are still there, more or less. A broker tells nobody when one is
+    /// deleted, and then nothing arrives any more; the original's servers have to be started again. A look costs the broker
+    /// two questions that it answers from memory; every twentieth asks for the bindings, too. Zero: never. Default:
+    /// [`Self::CHECK_EXCHANGES`].
+    #[must_use]
+    pub fn check_exchanges(mut self, every: Duration) -> Self {
+        self.check_exchanges = every;
         self
     }
 

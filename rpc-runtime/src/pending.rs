@@ -116,6 +116,8 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 struct State {
     phase: Phase,
+    /// Whether it has been given back after it may have left.
+    is_repeated: bool,
     message: Option<Outgoing>,
     outcome: Option<Outcome>,
     /// The result of a server that sends it ahead of the end.
@@ -129,6 +131,7 @@ impl Pending {
     pub(crate) fn new(message: Outgoing, is_call: bool, retry: Retry) -> Self {
         let state = State {
             phase: Phase::Queued,
+            is_repeated: false,
             message: Some(message),
             outcome: None,
             early: None,
@@ -178,7 +181,8 @@ impl Pending {
         let mut state = self.lock();
         if state.outcome.is_none() {
             state.message = Some(message);
-            if !left {
+            state.is_repeated |= left;
+            if !state.is_repeated {
                 state.phase = Phase::Queued;
             }
         }
@@ -193,20 +197,27 @@ impl Pending {
         }
     }
 
-    /// Ends the request, unless it has ended already.
-    pub(crate) fn end(&self, outcome: Outcome) {
+    /// Ends the request. Returns whether it had not ended already.
+    pub(crate) fn end(&self, outcome: Outcome) -> bool {
         let waker = {
             let mut state = self.lock();
             if state.outcome.is_some() {
-                return;
+                return false;
             }
-            state.outcome = Some(outcome);
+            state.outcome = Some(match outcome {
+                // That is true of this copy. Another may have arrived before it.
+                Outcome::Unroutable | Outcome::Unsent(_) if state.is_repeated => {
+                    Outcome::Interrupted
+                }
+                outcome => outcome,
+            });
             state.message = None;
             state.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
         }
+        true
     }
 
     /// Takes a reply to this call.
@@ -228,6 +239,12 @@ impl Pending {
     /// Whether the message still waits to be sent.
     pub(crate) fn is_queued(&self) -> bool {
         self.lock().message.is_some()
+    }
+
+    /// Whether it is sent again, after it may have left.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.lock().is_repeated
     }
 
     /// Whether the request has left this process.
@@ -285,6 +302,20 @@ mod tests {
         let pending = Pending::new(message(), false, Retry::Unsent);
         pending.abandon();
         assert!(pending.take().is_none() && !pending.has_left());
+    }
+
+    #[test]
+    fn what_may_have_left_once_is_never_said_not_to_have() {
+        for last in [Outcome::Unroutable, Outcome::Unsent(TransportError::closed())] {
+            let pending = Pending::new(message(), true, Retry::Ambiguous);
+            let first = pending.take().expect("it waits");
+            pending.put_back(first, true);
+            let second = pending.take().expect("it waits again");
+            pending.put_back(second, false);
+            assert!(pending.has_left());
+            assert!(pending.end(last));
+            assert!(matches!(outcome(&pending), Some(Outcome::Interrupted)));
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use crate::{
     compression,
     envelope::{self, EnvelopeError, Reply},
-    pending::Pending,
+    observe::Observer,
+    pending::{Outcome, Pending},
 };
 
 /// See the module.
@@ -20,12 +21,13 @@ use crate::{
 pub(crate) struct Replies {
     /// Named once there is a connection.
     queue: OnceLock<String>,
+    observer: Arc<Observer>,
     waiting: Mutex<HashMap<Uuid, Arc<Pending>>>,
 }
 
 impl Replies {
-    pub(crate) fn new() -> Self {
-        Self { queue: OnceLock::new(), waiting: Mutex::default() }
+    pub(crate) fn new(observer: Arc<Observer>) -> Self {
+        Self { queue: OnceLock::new(), observer, waiting: Mutex::default() }
     }
 
     /// Names the queue. The first name stays.
@@ -57,30 +59,41 @@ impl Replies {
         self.lock().remove(&msg_id);
     }
 
+    /// Ends the calls that still wait: no reply comes any more.
+    pub(crate) fn close(&self) {
+        let waiting = std::mem::take(&mut *self.lock());
+        waiting.into_values().for_each(|call| _ = call.end(Outcome::Interrupted));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
 
     /// Hands a reply's body to the call that it answers. One that nobody waits for is dropped: it is late, or a
     /// repetition, or not ours.
-    ///
-    /// # Errors
-    /// If the body is not a reply.
-    pub(crate) fn deliver(
-        &self,
-        body: &[u8],
-        compression: Option<&str>,
-    ) -> Result<(), EnvelopeError> {
+    pub(crate) fn deliver(&self, body: &[u8], compression: Option<&str>) {
+        let counts = &self.observer.counts;
+        match self.hand_over(body, compression) {
+            Ok(true) => counts.replies_received.add_one(),
+            Ok(false) => counts.replies_late.add_one(),
+            Err(error) => {
+                counts.replies_malformed.add_one();
+                tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
+            }
+        }
+    }
+
+    /// Returns whether somebody waited for the reply.
+    fn hand_over(&self, body: &[u8], compression: Option<&str>) -> Result<bool, EnvelopeError> {
         let body = compression::unpack(body, compression)?;
         let reply = Reply::parse(envelope::open(&body)?.into_owned())?;
         let call =
             Uuid::try_parse(reply.msg_id()).ok().and_then(|id| self.lock().get(&id).cloned());
-        match call {
-            Some(call) => call.reply(reply),
-            None => {
-                tracing::debug!(msg_id = %reply.msg_id().escape_debug(), "nobody waits for this reply")
-            }
-        }
-        Ok(())
+        let Some(call) = call else {
+            tracing::debug!(msg_id = %reply.msg_id().escape_debug(), "nobody waits for this reply");
+            return Ok(false);
+        };
+        call.reply(reply);
+        Ok(true)
     }
 }

@@ -21,8 +21,10 @@ use uuid::Uuid;
 
 use self::in_process::Witness;
 use crate::{
-    Api, Compression, Dispatch, Login, RabbitOptions, Service, TransportError, TransportErrorKind,
+    Api, Compression, ConnectionState, Dispatch, Events, Login, Metrics, RabbitOptions, Service,
+    TransportError, TransportErrorKind, TransportState,
     dispatch::AnyService,
+    observe::Observer,
     options,
     pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
@@ -55,6 +57,7 @@ struct Inner {
     compression: Option<Compression>,
     typed_modules: Option<Arc<[String]>>,
     absent_caller_timeout: Duration,
+    observer: Arc<Observer>,
 }
 
 enum Driver {
@@ -105,7 +108,9 @@ impl Transport {
         service: Arc<dyn AnyService>,
         witness: Option<Arc<dyn Witness>>,
     ) -> Self {
-        let replies = Arc::new(Replies::new());
+        let observer = Arc::new(Observer::new());
+        observer.connected("in process");
+        let replies = Arc::new(Replies::new(Arc::clone(&observer)));
         let link = in_process::Link::new(service, witness, Arc::clone(&replies));
         Self(Arc::new(Inner {
             driver: Driver::InProcess(link),
@@ -116,6 +121,7 @@ impl Transport {
             compression: None,
             typed_modules: None,
             absent_caller_timeout: TransportBuilder::TIMEOUT,
+            observer,
         }))
     }
 
@@ -136,6 +142,58 @@ impl Transport {
     #[must_use]
     pub fn pending_calls(&self) -> usize {
         self.0.replies.len()
+    }
+
+    /// Returns what the transport's connections are doing. In process there is none, which counts as connected.
+    #[must_use]
+    pub fn state(&self) -> TransportState {
+        self.0.observer.state()
+    }
+
+    /// Returns what happens to the transport from now on: connections that come and go, a broker that takes no messages.
+    ///
+    /// ```
+    /// # use rpc_runtime::{Event, Transport};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
+    /// let transport = Transport::connect("memory://events-doc").await?;
+    /// let mut events = transport.events();
+    /// transport.memory().expect("it is embedded").disconnect();
+    /// assert!(matches!(events.next().await, Some(Event::Lost { .. })));
+    /// assert!(!transport.state().is_up());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.0.observer.events()
+    }
+
+    /// Returns what the transport has done so far, in numbers.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let queued = match &self.0.driver {
+            Driver::Memory(link) => link.queued(),
+            Driver::InProcess(_) => 0,
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(link) => link.queued(),
+        };
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        let (pending_calls, queued) = (count(self.pending_calls()), count(queued));
+        Metrics { pending_calls, queued, ..self.0.observer.metrics() }
+    }
+
+    /// Says why nothing leaves although there is a connection.
+    pub(crate) fn obstacle(&self) -> Option<TransportError> {
+        match self.0.observer.state().publishing {
+            ConnectionState::Blocked { reason, .. } => {
+                let what = format!("the broker takes no messages: {reason}");
+                Some(TransportError::new(TransportErrorKind::Blocked, what))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.0.observer
     }
 
     /// Returns the embedded broker behind a `memory://` transport, with its switches for tests.
@@ -367,10 +425,12 @@ impl TransportBuilder {
     pub async fn connect(self) -> Result<Transport, TransportError> {
         let (this, url) = self.resolve()?;
         let absent_caller_timeout = this.rabbit.absent_caller_timeout;
-        let replies = Arc::new(Replies::new());
+        let observer = Arc::new(Observer::new());
+        let replies = Arc::new(Replies::new(Arc::clone(&observer)));
         let driver = match url.scheme() {
             Scheme::Memory => {
-                Driver::Memory(memory::Link::new(url.virtual_host(), Arc::clone(&replies)))
+                let (name, observer) = (url.virtual_host(), Arc::clone(&observer));
+                Driver::Memory(memory::Link::new(name, Arc::clone(&replies), observer))
             }
             #[cfg(feature = "rabbit")]
             Scheme::Rabbit { .. } => Driver::Rabbit(
@@ -379,6 +439,7 @@ impl TransportBuilder {
                     Arc::clone(&replies),
                     this.wait_for_broker,
                     this.rabbit,
+                    Arc::clone(&observer),
                 )
                 .await?,
             ),
@@ -397,6 +458,7 @@ impl TransportBuilder {
             compression: this.compression,
             typed_modules: this.typed_modules,
             absent_caller_timeout,
+            observer,
         })))
     }
 }

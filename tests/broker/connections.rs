@@ -9,10 +9,18 @@ use std::{
     time::Duration,
 };
 
-use rpc_runtime::{CallError, Context, Transport, TransportErrorKind};
-use tests::{World, eventually, soon};
+use futures_util::StreamExt as _;
+use lapin::{
+    options::QueueDeclareOptions,
+    types::{AMQPValue, FieldTable},
+};
+use rpc_runtime::{CallError, Context, Event, Server, Transport, TransportErrorKind};
+use tests::{World, eventually, soon, unique};
 
-use crate::adder::{AdderClient, AdderServer, Slow, adder};
+use crate::{
+    adder::{AdderClient, AdderServer, Slow, adder},
+    stranger,
+};
 
 const CALLS: u64 = 6000;
 const AT_ONCE: u64 = 64;
@@ -176,4 +184,33 @@ async fn no_broker_is_unreachable_at_once_or_after_the_wait() {
     let error = soon("the end of the wait", patient.connect()).await.expect_err("nobody is there");
     assert_eq!(error.kind(), TransportErrorKind::Unreachable);
     assert!(begun.elapsed() >= Duration::from_millis(500));
+}
+
+// A number that the broker has closed with an error is never a channel's again, and there are 2047 of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_by_the_thousand_use_up_no_connection() {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.transport().await;
+    let server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
+    let client = world.client::<adder::Api>(&transport);
+    let mut events = transport.events();
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-expires".into(), AMQPValue::LongInt(100_000));
+    let (channel, limited) = (stranger(&world).await, unique("limited"));
+    let declare = QueueDeclareOptions::default();
+    channel.queue_declare(limited.as_str().into(), declare, arguments).await.expect("declared");
+    let refused = |_| {
+        let bound = Server::builder(&transport).topic(limited.as_str()).host("h");
+        let bound = bound.serve(AdderServer::new(Slow::default())).bind();
+        async move { bound.await.map(drop).expect_err("the queue is another").kind() }
+    };
+    let kinds = futures_util::stream::iter(0..2500).map(refused).buffer_unordered(16);
+    let kinds: Vec<_> = kinds.collect().await;
+    assert!(kinds.iter().all(|kind| *kind == TransportErrorKind::Mismatch), "{kinds:?}");
+    assert_eq!(client.add(&Context::new(), 1, 1).await.expect("an answer"), 2);
+    transport.close().await;
+    while let Some(event) = events.next().await {
+        assert!(!matches!(event, Event::Lost { .. }), "{event:?}");
+    }
+    drop(server);
 }

@@ -146,7 +146,7 @@ async fn bug_27_a_broker_that_nobody_vouches_for_or_of_another_name_is_refused()
     let url = secured(&world, &authority, "127.0.0.1", false).await;
     let options = RabbitOptions::default().tls_authority(other.file("ca.pem"));
     let (kind, text) = connect(&url, options).await.expect_err("nobody vouches for it");
-    assert_eq!(kind, TransportErrorKind::Unreachable, "{text}");
+    assert_eq!(kind, TransportErrorKind::Tls, "{text}");
     assert!(text.contains("certificate"), "{text}");
     // A machine need not trust anybody.
     let (_, text) = connect(&url, RabbitOptions::default()).await.expect_err("as above");

@@ -1,7 +1,7 @@
 //! What operators see: spans with names that their tools know, and no secret anywhere.
 
-use rpc_runtime::{Context, Transport};
-use tests::{World, eventually, heard::Heard};
+use rpc_runtime::{ConnectionState, Context, Event, Role, Transport};
+use tests::{World, eventually, heard::Heard, soon};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
@@ -52,4 +52,71 @@ async fn spans_tell_of_calls_and_nothing_tells_secrets_on_rabbit() {
     // A host that does not answer, with a password that nobody is to see.
     let url = world.url().replacen("://", "://user:canary-password@127.0.0.1:1,", 1);
     assert_observed(&observe(&world, &url).await);
+}
+
+tests::on_every_transport! {
+    async fn a_lost_connection_is_an_event_and_a_state_until_it_is_back(world: World) {
+        let Some(world) = world.alone().await else { return };
+        let transport = world.transport().await;
+        assert!(transport.state().is_up());
+        let mut events = transport.events();
+        world.cut_connections(&transport).await;
+        let mut seen = Vec::new();
+        let back = async {
+            while !transport.state().is_up() || seen.len() < 4 {
+                match events.next().await.expect("it goes on") {
+                    Event::Lost { role, reason } => {
+                        assert!(!reason.is_empty());
+                        seen.push((role, false));
+                    }
+                    Event::Connected { role, host } => {
+                        assert!(!host.contains("guest"), "{host}");
+                        seen.push((role, true));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        soon("both to be back", back).await;
+        for role in [Role::Publishing, Role::Consuming] {
+            let of_role: Vec<_> = seen.iter().filter(|(of, _)| *of == role).collect();
+            assert_eq!(of_role, [&(role, false), &(role, true)]);
+        }
+        let metrics = transport.metrics();
+        assert_eq!((metrics.connections, metrics.connections_lost), (4, 2));
+        transport.close().await;
+        assert!(matches!(transport.state().publishing, ConnectionState::Closed));
+        assert!(matches!(soon("the end", events.next()).await, Some(Event::Closed)));
+        assert!(soon("the end", events.next()).await.is_none());
+    }
+
+    async fn what_a_transport_does_is_counted(world: World) {
+        let transport = world.transport().await;
+        let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
+        client.echo(&ctx, "a").await.expect("an answer");
+        client.note(&ctx, "b").await.expect("confirmed");
+        client.prepare().server("nobody").echo(&ctx, "c").await.expect_err("nobody is there");
+        let metrics = transport.metrics();
+        assert_eq!((metrics.requests_sent, metrics.requests_returned), (3, 1));
+        assert_eq!((metrics.replies_received, metrics.replies_late), (1, 0));
+        assert_eq!((metrics.pending_calls, metrics.queued), (0, 0));
+        server.shutdown(std::time::Duration::from_secs(10)).await.expect("nothing runs");
+    }
+
+    async fn closing_the_transport_ends_the_calls_that_wait(world: World) {
+        let (transport, serving) = (world.transport().await, world.transport().await);
+        let recorder = Recorder::default();
+        let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
+        let client = world.client::<probe::Api>(&transport);
+        // Its server goes on looking for its queue for as long.
+        let client = client.prepare().timeout(std::time::Duration::from_secs(8)).client();
+        let waiting = tokio::spawn(client.hold(&Context::new(), "held"));
+        eventually("it to run", || !recorder.log.is_empty()).await;
+        transport.close().await;
+        let error = soon("its end", waiting).await.expect("no panic").expect_err("no reply comes");
+        assert!(error.may_have_run(), "{error:?}");
+        recorder.gate.notify_one();
+        server.shutdown(std::time::Duration::from_secs(20)).await.expect("nothing runs");
+    }
 }

@@ -50,7 +50,8 @@ impl Link {
     /// Runs a request on a task of its own, as a server would. Topic and host count for nothing.
     pub(crate) fn send(&self, pending: &Pending) {
         if self.closed.load(Ordering::Acquire) {
-            return pending.end(Outcome::Unsent(TransportError::closed()));
+            pending.end(Outcome::Unsent(TransportError::closed()));
+            return;
         }
         let Some(message) = pending.take() else { return };
         pending.confirm();
@@ -60,7 +61,7 @@ impl Link {
             match answer(&*service, witness.as_deref(), &message).await {
                 Ok(Some(reply)) => {
                     // We have written it ourselves.
-                    let _ = replies.deliver(&reply, None);
+                    replies.deliver(&reply, None);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "refused a message that is no request"),

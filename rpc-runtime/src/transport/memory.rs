@@ -19,8 +19,9 @@ use uuid::Uuid;
 
 use super::{Answer, Body, Delivery, ListenAddress};
 use crate::{
-    Compression, TransportError,
+    Compression, Event, TransportError,
     caps::Retry,
+    observe::Observer,
     pending::{Exchange, Outcome, Outgoing, Pending},
     replies::Replies,
 };
@@ -69,6 +70,8 @@ struct State {
     repeat: usize,
     delay: Option<Duration>,
     observers: Vec<mpsc::UnboundedSender<Published>>,
+    /// The transports that are connected.
+    connected: Vec<Weak<Observer>>,
 }
 
 #[derive(Default)]
@@ -127,7 +130,9 @@ impl Broker {
     /// sent meanwhile waits.
     pub fn disconnect(&self) {
         let mut state = self.0.lock();
-        state.cut = true;
+        if !std::mem::replace(&mut state.cut, true) {
+            state.tell(|transport| transport.lost("the embedded broker was cut off"));
+        }
         for (_, (queue, message)) in std::mem::take(&mut state.unacked) {
             state.requeue(&queue, message);
         }
@@ -137,7 +142,9 @@ impl Broker {
     pub fn reconnect(&self) {
         let backlog = {
             let mut state = self.0.lock();
-            state.cut = false;
+            if std::mem::take(&mut state.cut) {
+                state.tell(|transport| transport.connected("memory"));
+            }
             state.queues.values().for_each(Queue::wake);
             std::mem::take(&mut state.backlog)
         };
@@ -174,6 +181,11 @@ impl Queue {
 }
 
 impl State {
+    fn tell(&mut self, what: impl Fn(&Observer)) {
+        self.connected
+            .retain(|transport| transport.upgrade().inspect(|transport| what(transport)).is_some());
+    }
+
     fn bind(&mut self, exchange: &str, key: &str, queue: &Arc<str>) {
         let bound = self
             .bindings
@@ -282,11 +294,7 @@ impl Shared {
             Exchange::Fanout(_) => return self.lock().route(exchange.name(), "", message),
         };
         let Some(replies) = replies else { return false };
-        if let Err(error) =
-            replies.deliver(&message.body, message.compression.map(Compression::header))
-        {
-            tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
-        }
+        replies.deliver(&message.body, message.compression.map(Compression::header));
         true
     }
 
@@ -315,11 +323,12 @@ impl Shared {
 pub(crate) struct Link {
     shared: Arc<Shared>,
     replies: Arc<Replies>,
+    observer: Arc<Observer>,
     closed: Arc<AtomicBool>,
 }
 
 impl Link {
-    pub(crate) fn new(name: &str, replies: Arc<Replies>) -> Self {
+    pub(crate) fn new(name: &str, replies: Arc<Replies>, observer: Arc<Observer>) -> Self {
         let shared = {
             let mut brokers = lock(&BROKERS);
             brokers.retain(|_, broker| broker.strong_count() > 0);
@@ -331,8 +340,15 @@ impl Link {
             })
         };
         replies.set_queue(&format!("reply_{}", Uuid::new_v4().simple()));
-        shared.lock().reply_queues.insert(replies.queue().to_owned(), Arc::downgrade(&replies));
-        Self { shared, replies, closed: Arc::default() }
+        observer.connected("memory");
+        let mut state = shared.lock();
+        state.reply_queues.insert(replies.queue().to_owned(), Arc::downgrade(&replies));
+        state.connected.push(Arc::downgrade(&observer));
+        if state.cut {
+            observer.lost("the embedded broker was cut off");
+        }
+        drop(state);
+        Self { shared, replies, observer, closed: Arc::default() }
     }
 
     pub(crate) fn broker(&self) -> Broker {
@@ -344,27 +360,38 @@ impl Link {
     }
 
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            self.observer.note(Event::Closed);
+        }
         let mut state = self.shared.lock();
         state.reply_queues.remove(self.replies.queue());
+        self.replies.close();
         state.queues.values().for_each(Queue::wake);
     }
 
     pub(crate) fn send(&self, request: Arc<Pending>) {
         if self.is_closed() {
-            return request.end(Outcome::Unsent(TransportError::closed()));
+            request.end(Outcome::Unsent(TransportError::closed()));
+            return;
         }
         {
             let mut state = self.shared.lock();
             if state.cut {
                 if request.retry == Retry::Never {
                     drop(state);
-                    return request.end(Outcome::Unsent(super::disconnected()));
+                    request.end(Outcome::Unsent(super::disconnected()));
+                    return;
                 }
                 return state.backlog.push(Job::Request(request));
             }
         }
+        self.observer.counts.requests_sent.add_one();
         self.shared.request(&request);
+    }
+
+    /// How many requests and replies wait for the connection, of this transport and others.
+    pub(crate) fn queued(&self) -> usize {
+        self.shared.lock().backlog.len()
     }
 
     pub(crate) fn answer(&self, answer: Answer) {

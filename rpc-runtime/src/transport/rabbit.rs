@@ -4,14 +4,17 @@
 //! Only this module and those below it name lapin.
 
 mod absent;
+mod amqp;
 mod confirms;
 mod consumer;
 mod declare;
 mod guard;
+mod homeless;
 mod names;
 mod publisher;
 mod queue;
 mod reply_queue;
+mod runtime;
 mod session;
 mod socket;
 mod stream;
@@ -26,11 +29,8 @@ use std::{
     time::Duration,
 };
 
-use lapin::{
-    ErrorKind,
-    protocol::{AMQPErrorKind, AMQPSoftError},
-};
 use tokio::{
+    runtime::Handle,
     sync::{oneshot, watch},
     task::JoinHandle,
     time::timeout,
@@ -39,23 +39,24 @@ use tokio::{
 pub(crate) use consumer::{Acker, Listener};
 
 use self::{
+    consumer::Consuming,
     publisher::Publisher,
     queue::{Job, SendQueue},
     reply_queue::ReplyTask,
+    runtime::spawn,
     supervisor::{Generations, Supervisor},
     topology::Layout,
 };
 use super::{Answer, ListenAddress, Tracker};
 use crate::{
-    RabbitOptions, TransportError, TransportErrorKind,
+    Event, RabbitOptions, Role, TransportError,
     caps::Retry,
+    observe::Observer,
     pending::{Outcome, Pending},
     replies::Replies,
     url::TransportUrl,
 };
 
-/// How long the broker may take for one operation before the connection counts as stuck.
-const OPERATION_LIMIT: Duration = Duration::from_secs(10);
 /// How long what has been handed over may take to leave when the transport is closed.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
@@ -63,17 +64,14 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Link {
     queue: Arc<SendQueue>,
     publishing: Generations,
-    consuming: Generations,
     closed: AtomicBool,
     /// Told that nothing new comes.
     close: watch::Sender<bool>,
     /// Whether the connections are closed.
     ended: watch::Receiver<bool>,
-    /// What consumers end by.
-    closing: watch::Receiver<bool>,
     /// Counts the servers' consumers, whose farewell the connections wait for.
     listeners: Tracker,
-    layout: Arc<Layout>,
+    consuming: Consuming,
 }
 
 impl Link {
@@ -82,78 +80,76 @@ impl Link {
         replies: Arc<Replies>,
         patience: Option<Duration>,
         options: RabbitOptions,
+        observer: Arc<Observer>,
     ) -> Result<Self, TransportError> {
+        let runtime = runtime::handle()?;
         let (close, close_requested) = watch::channel(false);
         let (end, closing) = watch::channel(false);
         let (hang_up, hung_up) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
-        let (publishing, publish_supervisor) =
-            supervise(url, "publish", patience, &hung_up, &options).await?;
-        let (consuming, consume_supervisor) =
-            match supervise(url, "consume", patience, &hung_up, &options).await {
-                Ok(consuming) => consuming,
-                Err(error) => {
-                    hang_up.send_replace(true);
-                    return Err(error);
-                }
-            };
+        let guide =
+            Guide { url, patience, options: &options, observer: &observer, runtime: &runtime };
+        let (publishing, publish_supervisor) = guide.supervise(Role::Publishing, &hung_up).await?;
+        let (consuming, consume_supervisor) = guide.supervise(Role::Consuming, &hung_up).await?;
         let queue = Arc::new(SendQueue::default());
         let layout = Arc::new(Layout::new(options));
         let (answerable, is_answerable) = watch::channel(false);
         let consumer = ReplyTask::new(
-            replies,
+            Arc::clone(&replies),
             consuming.clone(),
             answerable,
             closing.clone(),
             Arc::clone(&layout),
         );
-        let consumer = match consumer.await {
-            Ok(consumer) => consumer,
-            Err(error) => {
-                hang_up.send_replace(true);
-                return Err(error);
-            }
-        };
+        let consumer = consumer.await?;
         let publisher = Publisher::new(
             Arc::clone(&queue),
             publishing.clone(),
             is_answerable,
             close_requested.clone(),
             Arc::clone(&layout),
+            Arc::clone(&observer),
         );
-        let publisher = tokio::spawn(publisher.run());
-        let consumer = tokio::spawn(consumer.run());
         let listeners = Tracker::default();
         let tasks = Tasks {
             queue: Arc::clone(&queue),
-            publisher,
-            consumer,
+            replies: Arc::clone(&replies),
+            publishing: publishing.clone(),
+            publisher: spawn(&runtime, publisher.run()),
+            consumer: spawn(&runtime, consumer.run()),
             listeners: listeners.clone(),
             supervisors: [publish_supervisor, consume_supervisor],
+            observer: Arc::clone(&observer),
         };
         let signals = Signals { end, hang_up, ended: ending };
-        tokio::spawn(tasks.end(close_requested, signals));
+        spawn(&runtime, tasks.end(close_requested, signals));
+        let consuming = Consuming { layout, generations: consuming, closing, observer, runtime };
         Ok(Self {
             queue,
             publishing,
-            consuming,
             closed: AtomicBool::new(false),
             close,
             ended,
-            closing,
             listeners,
-            layout,
+            consuming,
         })
     }
 
     pub(crate) fn send(&self, request: Arc<Pending>) {
         if self.closed.load(Ordering::Acquire) {
-            return request.end(Outcome::Unsent(TransportError::closed()));
+            request.end(Outcome::Unsent(TransportError::closed()));
+            return;
         }
         if request.retry == Retry::Never && self.publishing.borrow().is_none() {
-            return request.end(Outcome::Unsent(super::disconnected()));
+            request.end(Outcome::Unsent(super::disconnected()));
+            return;
         }
         self.queue.push(Job::Request(request));
+    }
+
+    /// How many requests and replies wait to be published.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     pub(crate) fn answer(&self, answer: Answer) {
@@ -164,13 +160,12 @@ impl Link {
         &self,
         mut address: ListenAddress,
     ) -> Result<Listener, TransportError> {
-        address.prefetch = self.layout.options.prefetch.unwrap_or(address.prefetch);
+        let options = &self.consuming.layout.options;
+        address.prefetch = options.prefetch.unwrap_or(address.prefetch);
         if self.closed.load(Ordering::Acquire) {
             return Err(TransportError::closed());
         }
-        let tracked = self.listeners.track();
-        let (consuming, closing) = (self.consuming.clone(), self.closing.clone());
-        Listener::bind(address, Arc::clone(&self.layout), consuming, closing, tracked).await
+        Listener::bind(address, self.consuming.clone(), self.listeners.track()).await
     }
 
     pub(crate) async fn close(&self) {
@@ -190,40 +185,54 @@ impl Drop for Link {
     }
 }
 
-/// Starts to keep a connection up. Returns once there is one.
-async fn supervise(
-    url: &TransportUrl,
-    role: &'static str,
+/// What both connections are made by.
+struct Guide<'a> {
+    url: &'a TransportUrl,
     patience: Option<Duration>,
-    closing: &watch::Receiver<bool>,
-    options: &RabbitOptions,
-) -> Result<(Generations, JoinHandle<()>), TransportError> {
-    let (generations, current) = watch::channel(None);
-    let (first, connected) = oneshot::channel();
-    let supervisor = Supervisor {
-        url: url.clone(),
-        role,
-        generations,
-        closing: closing.clone(),
-        patience,
-        options: options.clone(),
-        next: 0,
-    };
-    let task = tokio::spawn(supervisor.run(first));
-    match connected.await {
-        Ok(Ok(())) => Ok((current, task)),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(TransportError::closed()),
+    options: &'a RabbitOptions,
+    observer: &'a Arc<Observer>,
+    runtime: &'a Handle,
+}
+
+impl Guide<'_> {
+    /// Starts to keep a connection up, as long as somebody may say when to close it. Returns once there is one.
+    async fn supervise(
+        &self,
+        role: Role,
+        closing: &watch::Receiver<bool>,
+    ) -> Result<(Generations, JoinHandle<()>), TransportError> {
+        let (generations, current) = watch::channel(None);
+        let (first, connected) = oneshot::channel();
+        let supervisor = Supervisor {
+            url: self.url.clone(),
+            role,
+            generations,
+            closing: closing.clone(),
+            patience: self.patience,
+            options: self.options.clone(),
+            observer: Arc::clone(self.observer),
+            runtime: self.runtime.clone(),
+            next: 0,
+        };
+        let task = spawn(self.runtime, supervisor.run(first));
+        match connected.await {
+            Ok(Ok(())) => Ok((current, task)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(TransportError::closed()),
+        }
     }
 }
 
 /// What a transport runs.
 struct Tasks {
     queue: Arc<SendQueue>,
+    replies: Arc<Replies>,
+    publishing: Generations,
     publisher: JoinHandle<()>,
     consumer: JoinHandle<()>,
     listeners: Tracker,
     supervisors: [JoinHandle<()>; 2],
+    observer: Arc<Observer>,
 }
 
 /// What tells them to end, in this order.
@@ -241,15 +250,25 @@ impl Tasks {
     /// out, then the queues of this transport's own go, then the connections.
     async fn end(self, mut close: watch::Receiver<bool>, signals: Signals) {
         told(&mut close).await;
-        finish(self.publisher).await;
+        let mut publisher = self.publisher;
+        if timeout(FLUSH_LIMIT, &mut publisher).await.is_err() {
+            // What is on its way ends with its connection, and what waits with the queue.
+            self.queue.close();
+            if let Some(connection) = self.publishing.borrow().as_deref() {
+                connection.give_up("sending what was left");
+            }
+            finish(publisher).await;
+        }
         self.queue.close();
         signals.end.send_replace(true);
         finish(self.consumer).await;
+        self.replies.close();
         let _ = timeout(FLUSH_LIMIT, self.listeners.idle()).await;
         signals.hang_up.send_replace(true);
         for supervisor in self.supervisors {
             finish(supervisor).await;
         }
+        self.observer.note(Event::Closed);
         signals.ended.send_replace(true);
     }
 }
@@ -264,17 +283,4 @@ async fn finish(mut task: JoinHandle<()>) {
 /// Waits until a signal is set, or nobody can set it any more.
 async fn told(signal: &mut watch::Receiver<bool>) {
     let _ = signal.wait_for(|set| *set).await;
-}
-
-/// Says what the broker would not do. Its own text names what exists and what was wanted.
-fn broker_error(what: &str, error: &lapin::Error) -> TransportError {
-    let kind = match error.kind() {
-        ErrorKind::ProtocolError(error) => match error.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => TransportErrorKind::Mismatch,
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => TransportErrorKind::Refused,
-            _ => TransportErrorKind::Disconnected,
-        },
-        _ => TransportErrorKind::Disconnected,
-    };
-    TransportError::caused(kind, format!("cannot {what}"), error.clone())
 }

@@ -63,6 +63,11 @@ impl<J> Absent<J> {
         }
         self.queues.remove(queue).unwrap_or_default()
     }
+
+    /// Returns whatever waits.
+    pub(super) fn into_waiting(self) -> impl Iterator<Item = J> {
+        self.queues.into_values().flatten()
+    }
 }
 
 #[cfg(test)]

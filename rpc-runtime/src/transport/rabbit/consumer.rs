@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,32 +17,36 @@ use futures_util::{
     stream::{BoxStream, SelectAll, once},
 };
 use lapin::{
-    BasicProperties, Channel,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
-        BasicQosOptions, BasicRejectOptions, QueueDeleteOptions,
-    },
-    types::{AMQPValue, FieldTable, ShortString},
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
 };
 use tokio::{
+    runtime::Handle,
     sync::{Notify, oneshot, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
-    OPERATION_LIMIT, broker_error,
+    amqp::{Channel, Connection, Fault},
     declare::declare_all,
     names::OwnQueue,
+    runtime::spawn,
     stream::Reading,
-    supervisor::{Backoff, Generations, connected},
+    supervisor::{Backoff, Generations, connected, fraction, is_passing, replaced},
     told,
-    topology::{self, Layout},
+    topology::{self, Layout, Step},
 };
 use crate::{
-    RabbitOptions, TransportError, TransportErrorKind,
+    Event, RabbitOptions, TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
+    observe::Observer,
     transport::{Body, Delivery, ListenAddress, Tracked},
 };
+
+/// The consumers of a server: of its fanout queue, its host's, its topic's.
+const TAGS: [&str; 3] = ["3", "2", "1"];
+/// Of how many looks at the exchanges one is at the bindings, too: that costs the broker more.
+const BINDINGS_ROUND: u32 = 20;
 
 /// Tells the broker what became of a delivery, on the channel that it came by.
 pub(crate) struct Acker {
@@ -53,8 +58,7 @@ pub(crate) struct Acker {
 
 impl Acker {
     pub(crate) async fn ack(self) -> bool {
-        let acked = self.channel.basic_ack(self.tag, BasicAckOptions::default());
-        let acked = matches!(timeout(OPERATION_LIMIT, acked).await, Ok(Ok(())));
+        let acked = self.channel.ack(self.tag, false).await.is_ok();
         if let Some((reading, offset)) = self.place.filter(|_| acked) {
             reading.done(offset);
         }
@@ -62,20 +66,17 @@ impl Acker {
     }
 
     pub(crate) async fn reject(self) {
-        let rejected = self.channel.basic_reject(self.tag, BasicRejectOptions { requeue: false });
         // A channel that is gone gives the message back to the queue: it comes again, to be rejected then.
-        if let (Ok(Ok(())), Some((reading, offset))) =
-            (timeout(OPERATION_LIMIT, rejected).await, self.place)
-        {
+        let rejected = self.channel.reject(self.tag).await.is_ok();
+        if let Some((reading, offset)) = self.place.filter(|_| rejected) {
             reading.done(offset);
         }
     }
 }
 
-/// Gives a delivery back to its queue.
+/// Gives a delivery back to its queue. A channel that is gone has done so.
 async fn requeue(channel: &Channel, tag: u64) {
-    let requeued = channel.basic_nack(tag, BasicNackOptions { requeue: true, multiple: false });
-    let _ = timeout(OPERATION_LIMIT, requeued).await;
+    let _ = channel.requeue(tag).await;
 }
 
 impl fmt::Debug for Acker {
@@ -113,11 +114,10 @@ pub(crate) struct Listener {
 impl Listener {
     pub(super) async fn bind(
         address: ListenAddress,
-        layout: Arc<Layout>,
-        generations: Generations,
-        closing: watch::Receiver<bool>,
+        shared: Consuming,
         tracked: Tracked,
     ) -> Result<Self, TransportError> {
+        let Consuming { layout, generations, closing, observer, runtime } = shared;
         let inbox = Arc::new(Inbox::default());
         let (stop, stopped) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
@@ -131,8 +131,9 @@ impl Listener {
             inbox: Arc::clone(&inbox),
             stopped,
             closing,
+            observer,
         };
-        tokio::spawn(async move {
+        spawn(&runtime, async move {
             task.run(ready).await;
             drop(tracked);
             ending.send_replace(true);
@@ -174,6 +175,16 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// What all consumers of a transport share.
+#[derive(Clone)]
+pub(super) struct Consuming {
+    pub(super) layout: Arc<Layout>,
+    pub(super) generations: Generations,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) runtime: Handle,
+}
+
 /// What keeps a server's consumers up.
 struct ListenTask {
     address: ListenAddress,
@@ -184,6 +195,7 @@ struct ListenTask {
     /// Set, or dropped, when the server stops.
     stopped: watch::Receiver<bool>,
     closing: watch::Receiver<bool>,
+    observer: Arc<Observer>,
 }
 
 /// Where fanout casts come by.
@@ -228,12 +240,10 @@ impl FanoutQueue {
 }
 
 /// Three consumers on one channel.
-struct Consuming {
+struct Consumers {
     channel: Channel,
-    /// `None` is the end of one of the three: lapin gives an error when the channel goes, and nothing at all when the
-    /// broker cancels a consumer.
+    /// `None` is the end of one of the three.
     deliveries: SelectAll<BoxStream<'static, Option<lapin::message::Delivery>>>,
-    tags: [ShortString; 3],
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
 }
@@ -250,9 +260,9 @@ impl ListenTask {
             ))
         });
         match first {
-            Ok(Some(consuming)) => {
+            Ok(Some(consumers)) => {
                 if ready.send(Ok(())).is_ok() {
-                    self.serve(consuming).await;
+                    self.serve(consumers).await;
                 }
             }
             Ok(None) => drop(ready.send(Err(TransportError::closed()))),
@@ -263,44 +273,100 @@ impl ListenTask {
         self.inbox.woken.notify_one();
     }
 
-    async fn serve(&mut self, mut consuming: Consuming) {
-        let mut backoff = Backoff::new(Duration::from_secs(2));
+    async fn serve(&mut self, mut consumers: Consumers) {
+        let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
             let since = Instant::now();
-            let mut stopped = self.stopped.clone();
-            let mut closing = self.closing.clone();
+            let (mut stopped, mut closing) = (self.stopped.clone(), self.closing.clone());
+            let mut generations = self.generations.clone();
+            let current = Arc::clone(consumers.channel.connection());
+            self.observer.note(Event::Serving { topic: self.address.topic.to_string() });
             tokio::select! {
-                () = receive(&self.inbox, &mut consuming) => {}
-                () = told(&mut stopped) => return self.stop(consuming).await,
-                () = told(&mut closing) => return self.stop(consuming).await,
+                () = receive(&self.inbox, &mut consumers) => {}
+                () = self.look_after(&current) => {}
+                () = replaced(&mut generations, &current) => {}
+                () = told(&mut stopped) => return self.stop(consumers).await,
+                () = told(&mut closing) => return self.stop(consumers).await,
             }
-            // What has not begun comes again by the next channel.
-            self.inbox.lock().deliveries.clear();
-            if let Some(reading) = self.fanout.reading() {
-                let current = self.generations.borrow().clone();
-                match current.is_some_and(|generation| generation.is_alive()) {
-                    // A consumer that ends before its connection does has lost its queue.
-                    true => reading.moved(),
-                    false => reading.ended(),
-                }
-            }
+            self.observer.note(Event::ConsumersLost { topic: self.address.topic.to_string() });
+            self.leave(consumers).await;
             if since.elapsed() > Duration::from_secs(5) {
                 backoff.reset();
             }
-            consuming = loop {
+            let lost = Instant::now();
+            consumers = loop {
                 tokio::select! {
                     () = backoff.pause() => {}
                     () = told(&mut stopped) => return,
                     () = told(&mut closing) => return,
                 }
                 match self.connect().await {
-                    Ok(Some(consuming)) => break consuming,
+                    Ok(Some(consumers)) => break consumers,
                     Ok(None) => return,
                     Err(error) => {
-                        tracing::warn!(topic = %self.address.topic, %error, "cannot consume")
+                        backoff.refused_for(lost.elapsed());
+                        tracing::warn!(topic = %self.address.topic, %error, "cannot consume");
                     }
                 }
             };
+        }
+    }
+
+    /// Leaves consumers behind of which one is gone. What has not begun comes again, by the next channel; what runs is
+    /// acknowledged by this one, which lasts until then.
+    async fn leave(&mut self, mut consumers: Consumers) {
+        if let Some(reading) = self.fanout.reading() {
+            match consumers.channel.connection().is_alive() {
+                // A consumer that ends before its connection does has lost its queue.
+                true => reading.moved(),
+                false => reading.ended(),
+            }
+        }
+        if !self.give_back(&mut consumers).await {
+            self.inbox.lock().deliveries.clear();
+        }
+    }
+
+    /// Cancels the consumers, and gives back what has not begun. Returns whether the channel was there for it.
+    async fn give_back(&self, consumers: &mut Consumers) -> bool {
+        for tag in TAGS {
+            if consumers.channel.cancel(tag).await.is_err() {
+                return false;
+            }
+        }
+        while let Some(Some(delivery)) = consumers.deliveries.next().now_or_never() {
+            if let Some(delivery) = delivery {
+                requeue(&consumers.channel, delivery.delivery_tag).await;
+            }
+        }
+        let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
+        for (_, tag, channel) in waiting {
+            requeue(&channel, tag).await;
+        }
+        true
+    }
+
+    /// Makes exchanges and bindings again that somebody has deleted: the broker tells nobody. Returns when that fails.
+    async fn look_after(&self, connection: &Arc<Connection>) {
+        let every = self.layout.options.check_exchanges;
+        if every.is_zero() {
+            return pending().await;
+        }
+        let mut side = None;
+        for round in 1_u32.. {
+            sleep(every.mul_f64(0.75 + fraction() / 2.0)).await;
+            // Who publishes may have made an exchange again, without the bindings.
+            let whole = round % BINDINGS_ROUND == 0;
+            let steps = topology::server(&self.address, self.fanout.name(), &self.layout);
+            let missing = match still_there(connection, &mut side, &steps, whole).await {
+                Ok(()) => continue,
+                Err(fault) if fault.is_of_connection() => return pending().await,
+                Err(fault) => fault,
+            };
+            tracing::warn!(topic = %self.address.topic, fault = %missing, "an exchange is gone: making it again");
+            if declare_all(connection, steps, &self.layout).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -308,118 +374,115 @@ impl ListenTask {
     ///
     /// What may pass is tried again: a connection that goes meanwhile, or a fanout exchange that goes between its
     /// declaration and its binding because the last server before this one has just left.
-    async fn connect(&mut self) -> Result<Option<Consuming>, TransportError> {
+    async fn connect(&mut self) -> Result<Option<Consumers>, TransportError> {
         let mut backoff = Backoff::new(Duration::from_millis(500));
         loop {
             let mut stopped = self.stopped.clone();
-            let generation = tokio::select! {
-                generation = connected(&mut self.generations) => generation,
+            let connection = tokio::select! {
+                connection = connected(&mut self.generations) => connection,
                 () = told(&mut stopped) => None,
             };
-            let Some(generation) = generation else { return Ok(None) };
+            let Some(connection) = connection else { return Ok(None) };
             backoff.pause().await;
-            match timeout(OPERATION_LIMIT, self.consume(&generation.connection)).await {
-                Ok(Ok(consuming)) => return Ok(Some(consuming)),
-                Ok(Err(error)) if error.kind() != TransportErrorKind::Disconnected => {
-                    return Err(error);
-                }
-                Ok(Err(error)) => tracing::debug!(%error, "cannot bind yet"),
-                Err(_) => generation.give_up(),
+            match self.consume(&connection).await {
+                Ok(consumers) => return Ok(Some(consumers)),
+                Err(error) if !is_passing(&error) => return Err(error),
+                Err(error) => tracing::debug!(%error, "cannot bind yet"),
             }
         }
     }
 
     /// Declares and consumes the three queues. A fanout queue that somebody else consumes is left to them, for another.
-    async fn consume(
-        &mut self,
-        connection: &lapin::Connection,
-    ) -> Result<Consuming, TransportError> {
+    async fn consume(&mut self, connection: &Arc<Connection>) -> Result<Consumers, TransportError> {
         loop {
             let steps = topology::server(&self.address, self.fanout.name(), &self.layout);
             declare_all(connection, steps, &self.layout).await?;
-            let failed = |what: &'static str| move |error: lapin::Error| broker_error(what, &error);
-            let channel = connection.create_channel().await.map_err(failed("open a channel"))?;
-            let qos = channel.basic_qos(self.address.prefetch, BasicQosOptions::default());
-            qos.await.map_err(failed("limit the prefetch"))?;
+            let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
+            let channel = connection.channel().await.map_err(failed("open a channel"))?;
+            channel.qos(self.address.prefetch).await.map_err(failed("limit the prefetch"))?;
             match (self.consume_on(channel).await, &mut self.fanout) {
-                (Ok(consuming), FanoutQueue::Own(queue)) => {
+                (Ok(consumers), FanoutQueue::Own(queue)) => {
                     queue.claimed();
-                    return Ok(consuming);
+                    return Ok(consumers);
                 }
-                (Ok(consuming), FanoutQueue::Stream { reading, .. }) => {
+                (Ok(consumers), FanoutQueue::Stream { reading, .. }) => {
                     reading.began();
-                    return Ok(consuming);
+                    return Ok(consumers);
                 }
-                (Err((_, error)), FanoutQueue::Own(queue)) if is_taken(&error) => {
+                (Err((_, fault)), FanoutQueue::Own(queue)) if is_taken(&fault) => {
                     if !queue.refused() {
                         let what = format!("`{}` is still in use", queue.name());
                         return Err(TransportError::new(TransportErrorKind::Disconnected, what));
                     }
                 }
-                (Err((queue, error)), _) => {
-                    return Err(broker_error(&format!("consume the queue `{queue}`"), &error));
+                (Err((queue, fault)), _) => {
+                    return Err(fault.to_error(&format!("consume the queue `{queue}`")));
                 }
             }
         }
     }
 
     /// Consumes the three queues, the fanout queue first: it may be refused. An error comes with the queue's name.
-    async fn consume_on(&self, channel: Channel) -> Result<Consuming, (String, lapin::Error)> {
-        let tags = ["3", "2", "1"].map(ShortString::from);
+    async fn consume_on(&self, channel: Channel) -> Result<Consumers, (String, Fault)> {
         let mut deliveries = SelectAll::new();
         let queues = topology::queues(&self.address, self.fanout.name());
-        for (at, (queue, tag)) in queues.into_iter().rev().zip(&tags).enumerate() {
+        for (at, (queue, tag)) in queues.into_iter().rev().zip(TAGS).enumerate() {
             let exclusive = at == 0 && self.fanout.is_stable();
-            let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
             let arguments = match self.fanout.reading() {
                 Some(reading) if at == 0 => reading.resume(),
                 _ => consuming(&self.layout.options),
             };
-            let name = queue.clone().into();
-            match channel.basic_consume(name, tag.clone(), options, arguments).await {
+            match channel.consume(&queue, tag, exclusive, arguments).await {
                 Ok(consumer) => {
-                    let consumer = consumer.map(Result::ok).chain(once(ready(None)));
+                    let consumer = consumer.map(Some).chain(once(ready(None)));
                     deliveries.push(consumer.boxed());
                 }
-                Err(error) => return Err((queue, error)),
+                Err(fault) => return Err((queue, fault)),
             }
         }
-        Ok(Consuming { channel, deliveries, tags, reading: self.fanout.reading().cloned() })
+        Ok(Consumers { channel, deliveries, reading: self.fanout.reading().cloned() })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
     /// server's own queue. The channel stays open for the acknowledgements of what runs on.
-    async fn stop(&self, mut consuming: Consuming) {
-        let channel = consuming.channel.clone();
-        for tag in &consuming.tags {
-            let cancelled = channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
-            if !matches!(timeout(OPERATION_LIMIT, cancelled).await, Ok(Ok(()))) {
-                return;
-            }
-        }
-        while let Some(Some(delivery)) = consuming.deliveries.next().now_or_never() {
-            if let Some(delivery) = delivery {
-                requeue(&channel, delivery.delivery_tag).await;
-            }
-        }
-        let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
-        for (_, tag, channel) in waiting {
-            requeue(&channel, tag).await;
-        }
-        if self.fanout.is_temporary() {
-            let name = self.fanout.name().into();
-            let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
-            let _ = timeout(OPERATION_LIMIT, deleted).await;
+    async fn stop(&self, mut consumers: Consumers) {
+        if self.give_back(&mut consumers).await && self.fanout.is_temporary() {
+            // One that cannot be deleted goes by itself, later.
+            let _ = consumers.channel.delete_queue(self.fanout.name()).await;
         }
     }
 }
 
+/// Looks whether the exchanges of a server are there, and makes its bindings again if `whole` is asked for.
+async fn still_there(
+    connection: &Arc<Connection>,
+    side: &mut Option<Channel>,
+    steps: &[Step],
+    whole: bool,
+) -> Result<(), Fault> {
+    let channel = match side.take().filter(Channel::is_open) {
+        Some(channel) => channel,
+        None => connection.channel().await?,
+    };
+    for step in steps {
+        match step {
+            Step::Exchange(exchange) => channel.expect_exchange(&exchange.name).await?,
+            Step::Bind { queue, exchange, key } if whole => {
+                channel.bind(queue, exchange, key).await?;
+            }
+            _ => {}
+        }
+    }
+    *side = Some(channel);
+    Ok(())
+}
+
 /// Puts what comes into the inbox, until the channel or one of the consumers is gone.
-async fn receive(inbox: &Inbox, consuming: &mut Consuming) {
-    while let Some(Some(delivery)) = consuming.deliveries.next().await {
+async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
+    while let Some(Some(delivery)) = consumers.deliveries.next().await {
         let tag = delivery.delivery_tag;
-        let channel = consuming.channel.clone();
-        let place = consuming.reading.as_ref().and_then(|reading| {
+        let channel = consumers.channel.clone();
+        let place = consumers.reading.as_ref().and_then(|reading| {
             reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
         });
         let delivery = incoming(delivery, Acker { channel: channel.clone(), tag, place });
@@ -466,7 +529,6 @@ pub(super) fn consuming(options: &RabbitOptions) -> FieldTable {
 }
 
 /// Whether somebody else consumes a queue that we want for ourselves.
-pub(super) fn is_taken(error: &lapin::Error) -> bool {
-    broker_error("", error).kind() == TransportErrorKind::Refused
-        && error.to_string().contains("exclusive use")
+pub(super) fn is_taken(fault: &Fault) -> bool {
+    fault.kind() == TransportErrorKind::Refused && fault.says("exclusive use")
 }

@@ -1,14 +1,15 @@
 //! Declares what a layout asks for, and makes the best of what exists already.
 
+use std::{fmt, sync::Arc};
+
 use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use tokio::time::timeout;
 
 use super::{
-    OPERATION_LIMIT, broker_error,
+    amqp::{Channel, Connection, Fault},
     topology::{Argument, ExchangeDeclaration, Kind, Layout, QueueDeclaration, Step},
 };
 use crate::{TransportError, TransportErrorKind};
@@ -17,73 +18,71 @@ use crate::{TransportError, TransportErrorKind};
 ///
 /// What exists and only lasts longer or shorter than it should is used as it is.
 pub(super) async fn declare_all(
-    connection: &lapin::Connection,
+    connection: &Arc<Connection>,
     steps: Vec<Step>,
     layout: &Layout,
 ) -> Result<(), TransportError> {
-    let opened = || async {
-        let channel = connection.create_channel().await;
-        channel.map_err(|error| broker_error("open a channel", &error))
-    };
+    let opened =
+        || async { connection.channel().await.map_err(|fault| fault.to_error("open a channel")) };
     let mut channel = opened().await?;
     for step in steps {
-        let what = match &step {
-            Step::Exchange(exchange) => format!("declare the exchange `{}`", exchange.name),
-            Step::Queue(queue) => format!("declare the queue `{}`", queue.name),
-            Step::Bind { queue, exchange, .. } => {
-                format!("bind the queue `{queue}` to the exchange `{exchange}`")
-            }
-        };
-        match declare(&channel, step).await {
+        match declare(&channel, &step).await {
             Ok(()) => {}
-            Err(error) if is_usable(&error) => {
-                tracing::warn!(%error, "cannot {what}: using it as it is");
+            Err(fault) if is_usable(&fault) => {
+                tracing::warn!(%fault, "cannot {step}: using it as it is");
                 channel = opened().await?;
             }
-            Err(error) => {
-                if is_denied(&error) && layout.make_durable() {
+            Err(fault) => {
+                if is_denied(&fault) && layout.make_durable() {
                     tracing::warn!("the broker takes durable queues only: all are from now on");
                 }
-                return Err(broker_error(&what, &error));
+                return Err(fault.to_error(&step.to_string()));
             }
         }
     }
-    let closed = channel.close(200, "done".into());
-    let _ = timeout(OPERATION_LIMIT, closed).await;
+    channel.close().await;
     Ok(())
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exchange(exchange) => write!(f, "declare the exchange `{}`", exchange.name),
+            Self::Queue(queue) => write!(f, "declare the queue `{}`", queue.name),
+            Self::Bind { queue, exchange, .. } => {
+                write!(f, "bind the queue `{queue}` to the exchange `{exchange}`")
+            }
+        }
+    }
+}
+
 /// Whether a declaration was refused for a difference that does not matter to who uses the thing.
-fn is_usable(error: &lapin::Error) -> bool {
-    let text = error.to_string();
-    broker_error("", error).kind() == TransportErrorKind::Mismatch
+fn is_usable(fault: &Fault) -> bool {
+    fault.kind() == TransportErrorKind::Mismatch
         && ["inequivalent arg 'durable'", "inequivalent arg 'auto_delete'"]
             .iter()
-            .any(|difference| text.contains(difference))
+            .any(|difference| fault.says(difference))
 }
 
 /// Whether the broker takes no queue that is neither durable nor of one connection alone. RabbitMQ 4.3 takes none, and
 /// closes the connection over it.
-fn is_denied(error: &lapin::Error) -> bool {
-    error.to_string().contains("transient_nonexcl_queues")
+fn is_denied(fault: &Fault) -> bool {
+    fault.says("transient_nonexcl_queues")
 }
 
-async fn declare(channel: &Channel, step: Step) -> lapin::Result<()> {
+async fn declare(channel: &Channel, step: &Step) -> Result<(), Fault> {
     match step {
         Step::Exchange(exchange) => declare_exchange(channel, exchange).await,
         Step::Queue(queue) => declare_queue(channel, queue).await,
-        Step::Bind { queue, exchange, key } => {
-            let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-            channel.queue_bind(queue.into(), exchange.into(), key.into(), options, arguments).await
-        }
+        Step::Bind { queue, exchange, key } => channel.bind(queue, exchange, key).await,
     }
 }
 
 /// Declares an exchange.
 pub(super) async fn declare_exchange(
     channel: &Channel,
-    exchange: ExchangeDeclaration,
-) -> lapin::Result<()> {
+    exchange: &ExchangeDeclaration,
+) -> Result<(), Fault> {
     let options = ExchangeDeclareOptions {
         durable: exchange.durable,
         auto_delete: exchange.auto_delete,
@@ -93,22 +92,22 @@ pub(super) async fn declare_exchange(
         Kind::Topic => ExchangeKind::Topic,
         Kind::Fanout => ExchangeKind::Fanout,
     };
-    channel.exchange_declare(exchange.name.into(), kind, options, FieldTable::default()).await
+    channel.declare_exchange(&exchange.name, kind, options).await
 }
 
-async fn declare_queue(channel: &Channel, queue: QueueDeclaration) -> lapin::Result<()> {
+async fn declare_queue(channel: &Channel, queue: &QueueDeclaration) -> Result<(), Fault> {
     let mut arguments = FieldTable::default();
-    for (name, value) in queue.arguments {
+    for (name, value) in &queue.arguments {
         let value = match value {
-            Argument::Text(text) => AMQPValue::LongString(text.into_owned().into()),
-            Argument::Number(number) => AMQPValue::LongInt(number),
+            Argument::Text(text) => AMQPValue::LongString((&**text).into()),
+            Argument::Number(number) => AMQPValue::LongInt(*number),
         };
-        arguments.insert(name.into(), value);
+        arguments.insert((*name).into(), value);
     }
     let options = QueueDeclareOptions {
         durable: queue.durable,
         auto_delete: queue.auto_delete,
         ..QueueDeclareOptions::default()
     };
-    channel.queue_declare(queue.name.into(), options, arguments).await.map(drop)
+    channel.declare_queue(&queue.name, options, arguments).await
 }

@@ -12,28 +12,32 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::{
     absent::Absent,
     confirms::Verdict,
+    homeless::Homeless,
     queue::{Job, ReplyJob, SendQueue},
-    session::{Flight, Landing, Owner, Session, publish},
-    supervisor::{Backoff, Generations, connected},
+    session::{Flight, Landing, Owner, Provided, Session, probe, publish},
+    supervisor::{Backoff, Generations, connected, replaced},
     told,
     topology::Layout,
 };
 use crate::{
+    TransportErrorKind,
     caps::Retry,
+    observe::Observer,
     pending::{Outcome, Pending},
 };
 
-/// How many publishes may wait for their confirm.
-const WINDOW: usize = 256;
 /// How long a call whose request may have left waits for the reply that would show it, once its connection is lost.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(150);
 /// How long a reply that no queue took waits for its next try (wire: section 3.4).
 const RESEND: Duration = Duration::from_millis(250);
+/// How long requests wait for the servers to make an exchange again: somewhat longer than those take to notice.
+const REBUILT: Duration = Duration::from_millis(900);
+
 /// What happens later.
 struct Timer {
     at: Instant,
@@ -43,6 +47,8 @@ struct Timer {
 enum Event {
     /// See whether a reply queue is there again.
     Try(Arc<str>),
+    /// Publish again what went to an exchange that was not there.
+    Rehouse(String),
     GiveUp(Arc<Pending>),
 }
 
@@ -74,7 +80,11 @@ pub(super) struct Publisher {
     answerable: watch::Receiver<bool>,
     timers: BinaryHeap<Reverse<Timer>>,
     absent: Absent<ReplyJob>,
+    homeless: Homeless<Arc<Pending>>,
+    /// Whether it may be tried whether the broker takes messages.
+    may_probe: bool,
     layout: Arc<Layout>,
+    observer: Arc<Observer>,
     /// Set when nothing new comes any more: what is there is sent, and then the task ends.
     closing: watch::Receiver<bool>,
 }
@@ -93,9 +103,13 @@ impl Publisher {
         answerable: watch::Receiver<bool>,
         closing: watch::Receiver<bool>,
         layout: Arc<Layout>,
+        observer: Arc<Observer>,
     ) -> Self {
         Self {
             layout,
+            observer,
+            homeless: Homeless::new(),
+            may_probe: true,
             queue,
             generations,
             answerable,
@@ -106,6 +120,18 @@ impl Publisher {
     }
 
     pub(super) async fn run(mut self) {
+        self.publish().await;
+        // Nobody comes back to what was put aside.
+        for Reverse(timer) in std::mem::take(&mut self.timers) {
+            if let Event::GiveUp(call) = timer.event {
+                call.end(Outcome::Interrupted);
+            }
+        }
+        let homeless = self.homeless.into_waiting().map(Job::Request);
+        homeless.chain(self.absent.into_waiting().map(Job::Reply)).for_each(Job::fail);
+    }
+
+    async fn publish(&mut self) {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
             let mut generations = self.generations.clone();
@@ -113,7 +139,7 @@ impl Publisher {
             else {
                 return;
             };
-            match Session::open(generation, Arc::clone(&self.layout)).await {
+            match Session::open(&generation, Arc::clone(&self.layout)).await {
                 Ok(session) => {
                     let since = Instant::now();
                     if let End::Drained = self.session(session).await {
@@ -156,7 +182,11 @@ impl Publisher {
             let Some(Reverse(timer)) = self.timers.pop() else { return };
             match timer.event {
                 Event::Try(queue) => self.try_queue(&queue),
-                Event::GiveUp(call) => call.end(Outcome::Interrupted),
+                Event::Rehouse(exchange) => {
+                    let waiting = self.homeless.release(&exchange).into_iter();
+                    waiting.rev().for_each(|request| self.queue.push_front(Job::Request(request)));
+                }
+                Event::GiveUp(call) => _ = call.end(Outcome::Interrupted),
             }
         }
     }
@@ -170,9 +200,7 @@ impl Publisher {
         let answerable = *self.answerable.borrow();
         loop {
             let flight = match self.queue.pop(answerable)? {
-                Job::Request(request) => {
-                    request.take().map(|message| Flight { owner: Owner::Request(request), message })
-                }
+                Job::Request(request) => self.take(request),
                 Job::Reply(job) => self.unless_absent(job).map(|ReplyJob { message, rest }| {
                     Flight { owner: Owner::Reply(rest), message }
                 }),
@@ -186,6 +214,18 @@ impl Publisher {
                 _ => {}
             }
         }
+    }
+
+    /// Takes the message of a request, unless nobody waits any more or its exchange is not there.
+    fn take(&mut self, request: Arc<Pending>) -> Option<Flight> {
+        let message = request.take()?;
+        let exchange = message.route.exchange.name();
+        if !self.homeless.knows(exchange) {
+            return Some(Flight { owner: Owner::Request(request), message });
+        }
+        self.homeless.hold(exchange, Arc::clone(&request));
+        request.put_back(message, false);
+        None
     }
 
     /// Puts a reply aside whose queue is not there, unless it is the one that is to find that out.
@@ -216,14 +256,27 @@ impl Publisher {
     /// Publishes until the channel is lost or everything is sent.
     async fn session(&mut self, mut session: Session) -> End {
         let mut flying = FuturesUnordered::new();
+        let mut probe = std::pin::pin!(probe(session.channel.clone()));
+        let mut is_open = !self.may_probe;
         let mut closing = self.closing.clone();
+        let connection = Arc::clone(session.channel.connection());
+        let (mut health, mut generations) = (connection.health(), self.generations.clone());
         let end = loop {
-            while flying.len() < WINDOW {
+            while is_open && flying.len() < session.window() {
                 let Some(flight) = self.next() else { break };
-                if !session.declare(&flight.message.route.exchange).await {
-                    self.again(flight, false);
-                    break;
+                let make = self.homeless.is_rebuilt(flight.message.route.exchange.name());
+                match session.provide(&flight.message.route.exchange, make).await {
+                    Provided::Ready => {}
+                    Provided::Missing => {
+                        self.hold(flight);
+                        continue;
+                    }
+                    Provided::Disconnected => {
+                        self.again(flight, false);
+                        break;
+                    }
                 }
+                self.count(&flight);
                 let number = session.confirms.published();
                 flying.push(publish(session.channel.clone(), number, flight));
             }
@@ -232,6 +285,7 @@ impl Publisher {
                 break End::Drained;
             }
             let due = self.next_timer();
+            let has_room = is_open && flying.len() < session.window();
             tokio::select! {
                 biased;
                 Some((number, flight, landing)) = flying.next(), if !flying.is_empty() => {
@@ -239,15 +293,36 @@ impl Publisher {
                         break End::Lost;
                     }
                 }
-                () = self.queue.woken.notified(), if flying.len() < WINDOW => {}
+                taken = &mut probe, if !is_open => match taken {
+                    Ok(()) => is_open = true,
+                    Err(fault) => {
+                        // Who may not publish to the default exchange may still publish to others.
+                        self.may_probe = fault.kind() != TransportErrorKind::Refused;
+                        break End::Lost;
+                    }
+                },
+                () = self.queue.woken.notified(), if has_room => {}
                 Ok(()) = self.answerable.changed() => {}
                 Ok(()) = closing.changed() => {}
+                Ok(()) = health.changed() => {}
                 () = sleep_until(due) => self.fire(),
-                _ = self.generations.changed() => break End::Lost,
+                () = replaced(&mut generations, &connection) => break End::Lost,
             }
         };
         self.finish(session, flying).await;
         end
+    }
+
+    fn count(&self, flight: &Flight) {
+        let counts = &self.observer.counts;
+        match &flight.owner {
+            Owner::Request(request) if request.is_repeated() => {
+                counts.requests_sent.add_one();
+                counts.requests_repeated.add_one();
+            }
+            Owner::Request(_) => counts.requests_sent.add_one(),
+            Owner::Reply(_) => counts.replies_sent.add_one(),
+        }
     }
 
     /// Takes note of how a publish ended. Returns whether the channel is still good.
@@ -284,8 +359,8 @@ impl Publisher {
     fn settle(&mut self, flight: Flight, verdict: Verdict) {
         match (flight.owner, verdict) {
             (Owner::Request(request), Verdict::Taken) => request.confirm(),
-            (Owner::Request(request), Verdict::Returned) => request.end(Outcome::Unroutable),
-            (Owner::Request(request), Verdict::Refused) => request.end(Outcome::Refused),
+            (Owner::Request(request), Verdict::Returned) => _ = request.end(Outcome::Unroutable),
+            (Owner::Request(request), Verdict::Refused) => _ = request.end(Outcome::Refused),
             (Owner::Reply(rest), Verdict::Taken) => {
                 let waiting = self.absent.is_back(&flight.message.route.routing_key);
                 waiting.into_iter().for_each(|job| self.queue.push(Job::Reply(job)));
@@ -310,7 +385,8 @@ impl Publisher {
     fn again(&mut self, flight: Flight, left: bool) {
         let job = match flight.owner {
             Owner::Request(request) if request.retry == Retry::Never => {
-                return request.end(Outcome::Unsent(crate::transport::disconnected()));
+                request.end(Outcome::Unsent(crate::transport::disconnected()));
+                return;
             }
             Owner::Request(request) => {
                 request.put_back(flight.message, left);
@@ -333,11 +409,11 @@ impl Publisher {
             Owner::Request(call) if call.is_call => {
                 self.later(GRACE, Event::GiveUp(Arc::clone(call)))
             }
-            Owner::Request(cast) => cast.end(Outcome::Interrupted),
+            Owner::Request(cast) => _ = cast.end(Outcome::Interrupted),
         }
     }
 
-    /// Decides about messages to an exchange that was not there. The next session declares it.
+    /// Decides about messages to an exchange that was not there.
     ///
     /// The one that found it missing was not routed. If there are more, nobody knows which it was.
     fn rehouse(&mut self, mut homeless: Vec<Flight>) {
@@ -345,7 +421,20 @@ impl Publisher {
             return homeless.into_iter().for_each(|flight| self.lost(flight));
         }
         if let Some(flight) = homeless.pop() {
-            self.again(flight, false);
+            self.hold(flight);
+        }
+    }
+
+    /// Keeps a message until its exchange has been made again.
+    fn hold(&mut self, flight: Flight) {
+        let Flight { owner: Owner::Request(request), message } = flight else {
+            // The default exchange of replies cannot be missing.
+            return self.again(flight, false);
+        };
+        let exchange = message.route.exchange.name().to_owned();
+        request.put_back(message, false);
+        if self.homeless.hold(&exchange, request) {
+            self.later(REBUILT, Event::Rehouse(exchange));
         }
     }
 
@@ -355,25 +444,27 @@ impl Publisher {
         mut session: Session,
         mut flying: FuturesUnordered<F>,
     ) {
-        // lapin fails them all at once when the channel goes. A publish that stays silent drops with its future.
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
-        while let Ok(Some((number, flight, landing))) =
-            tokio::time::timeout_at(deadline, flying.next()).await
-        {
-            self.land(&mut session, number, flight, landing);
+        // They fail all at once when the channel goes. If it is only not to be used any more, they have a moment to land.
+        let connection = Arc::clone(session.channel.connection());
+        let mut deadline = std::pin::pin!(tokio::time::sleep(Duration::from_secs(1)));
+        while !flying.is_empty() {
+            tokio::select! {
+                Some((number, flight, landing)) = flying.next() => {
+                    self.land(&mut session, number, flight, landing);
+                }
+                () = &mut deadline, if connection.is_alive() => connection.give_up("publishing"),
+            }
         }
         self.rehouse(std::mem::take(&mut session.homeless));
         let mut settled = Vec::new();
         session.confirms.end(|flight, verdict| settled.push((flight, verdict)));
         settled.into_iter().for_each(|(flight, verdict)| self.settle(flight, verdict));
-        if !flying.is_empty() {
-            session.generation.give_up();
-        }
-        if session.generation.is_alive() {
-            let _ = timeout(Duration::from_secs(1), session.channel.close(200, "bye".into())).await;
+        if connection.is_alive() {
+            session.channel.close().await;
         }
     }
 }
+
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,

@@ -98,6 +98,10 @@ impl SendQueue {
     /// Puts back what could not be sent, ahead of everything else.
     pub(super) fn push_front(&self, job: Job) {
         let mut jobs = self.lock();
+        if jobs.closed {
+            drop(jobs);
+            return job.fail();
+        }
         match job {
             Job::Request(call) if call.is_call => jobs.calls.push_front(call),
             other => jobs.others.push_front(other),
@@ -121,7 +125,11 @@ impl SendQueue {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().len() == 0
+        self.len() == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// Fails what waits, and whatever comes later.
@@ -148,9 +156,11 @@ impl Jobs {
 }
 impl Job {
     /// Says that it is not sent any more.
-    fn fail(self) {
+    pub(super) fn fail(self) {
         match self {
-            Self::Request(request) => request.end(Outcome::Unsent(TransportError::closed())),
+            Self::Request(request) => {
+                request.end(Outcome::Unsent(TransportError::closed()));
+            }
             Self::Reply(job) => job.rest.settle(),
         }
     }

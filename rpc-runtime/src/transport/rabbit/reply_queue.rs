@@ -6,23 +6,18 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use lapin::{
-    Channel, Consumer,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeleteOptions},
-    types::ShortString,
-};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    OPERATION_LIMIT, broker_error,
+    amqp::{Channel, Connection, Consumer, Fault},
     consumer::{compression, consuming, is_taken},
     declare::declare_all,
     names::OwnQueue,
-    supervisor::{Backoff, Generation, Generations, connected},
+    supervisor::{Backoff, Generations, connected, is_passing, replaced},
     told,
     topology::{self, Layout, Step},
 };
-use crate::{TransportError, TransportErrorKind, replies::Replies};
+use crate::{TransportError, replies::Replies};
 
 /// How many replies may wait here, and how many are acknowledged in one go at the most.
 const REPLY_PREFETCH: u16 = 1000;
@@ -40,7 +35,7 @@ pub(super) struct ReplyTask {
     pub(super) layout: Arc<Layout>,
     queue: OwnQueue,
     /// The consumer that has claimed the queue's name.
-    first: Option<(Arc<Generation>, Channel, Consumer)>,
+    first: Option<(Channel, Consumer)>,
 }
 
 impl ReplyTask {
@@ -53,8 +48,8 @@ impl ReplyTask {
         layout: Arc<Layout>,
     ) -> Result<Self, TransportError> {
         let queue = OwnQueue::new("reply".to_owned(), &layout.options.names)?;
-        let mut task =
-            Self { replies, generations, answerable, closing, layout, queue, first: None };
+        let first = None;
+        let mut task = Self { replies, generations, answerable, closing, layout, queue, first };
         if task.queue.is_stable() {
             task.first = Some(task.claim().await?);
         }
@@ -62,31 +57,21 @@ impl ReplyTask {
         Ok(task)
     }
 
-    async fn claim(&mut self) -> Result<(Arc<Generation>, Channel, Consumer), TransportError> {
+    async fn claim(&mut self) -> Result<(Channel, Consumer), TransportError> {
         let mut attempts = 0;
         loop {
-            let generation = connected(&mut self.generations).await;
-            let generation = generation.ok_or_else(TransportError::closed)?;
-            let set_up = timeout(OPERATION_LIMIT, self.set_up(&generation.connection)).await;
-            let error = match set_up {
-                Ok(Ok((channel, consumer))) => return Ok((generation, channel, consumer)),
-                Ok(Err(error)) if error.kind() != TransportErrorKind::Disconnected => {
-                    return Err(error);
-                }
-                Ok(Err(error)) => error,
-                Err(_) => TransportError::new(
-                    TransportErrorKind::TimedOut,
-                    "the broker did not make the reply queue in time",
-                ),
+            let connection = connected(&mut self.generations).await;
+            let connection = connection.ok_or_else(TransportError::closed)?;
+            let error = match self.set_up(&connection).await {
+                Ok(claimed) => return Ok(claimed),
+                Err(error) => error,
             };
             attempts += 1;
-            if attempts == CLAIM_ATTEMPTS {
+            if attempts == CLAIM_ATTEMPTS || !is_passing(&error) {
                 return Err(error);
             }
-            generation.give_up();
-            drop(generation);
-            // The supervisor takes it away.
-            let _ = self.generations.changed().await;
+            connection.give_up("claiming a queue");
+            replaced(&mut self.generations, &connection).await;
         }
     }
 
@@ -94,65 +79,67 @@ impl ReplyTask {
     /// there is a name for good.
     async fn set_up(
         &mut self,
-        connection: &lapin::Connection,
+        connection: &Arc<Connection>,
     ) -> Result<(Channel, Consumer), TransportError> {
-        let failed = |what: &'static str| move |error: lapin::Error| broker_error(what, &error);
+        let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
         loop {
             let name = self.queue.name().to_owned();
             let declared = Step::Queue(topology::transient(name.clone(), &self.layout));
             declare_all(connection, vec![declared], &self.layout).await?;
-            let channel = connection.create_channel().await.map_err(failed("open a channel"))?;
-            let qos = channel.basic_qos(REPLY_PREFETCH, BasicQosOptions::default());
-            qos.await.map_err(failed("limit the prefetch"))?;
-            let exclusive = self.queue.is_stable();
-            let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
+            let channel = connection.channel().await.map_err(failed("open a channel"))?;
+            channel.qos(REPLY_PREFETCH).await.map_err(failed("limit the prefetch"))?;
             let arguments = consuming(&self.layout.options);
-            match channel.basic_consume(name.into(), "1".into(), options, arguments).await {
+            match channel.consume(&name, "1", self.queue.is_stable(), arguments).await {
                 Ok(consumer) => {
                     self.queue.claimed();
                     return Ok((channel, consumer));
                 }
-                Err(error) if is_taken(&error) && !self.replies.has_queue() => {
+                Err(fault) if is_taken(&fault) && !self.replies.has_queue() => {
                     self.queue.refused();
                 }
-                Err(error) => return Err(broker_error("consume the reply queue", &error)),
+                Err(fault) => return Err(fault.to_error("consume the reply queue")),
             }
         }
     }
 
+    /// Returns the consumer that has claimed the queue, or makes one, as soon as there is a connection.
+    async fn consumer(&mut self) -> Option<Result<(Channel, Consumer), TransportError>> {
+        if let Some(first) = self.first.take() {
+            return Some(Ok(first));
+        }
+        let connection = connected(&mut self.generations).await?;
+        Some(self.set_up(&connection).await)
+    }
+
     /// Keeps the queue consumed, until the transport closes.
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::new(Duration::from_secs(2));
-        let mut closing = self.closing.clone();
+        let mut backoff = Backoff::new(Duration::from_secs(1));
+        let (mut closing, mut lost) = (self.closing.clone(), Instant::now());
         loop {
             let since = Instant::now();
-            let generation = match &self.first {
-                Some((generation, ..)) => Some(Arc::clone(generation)),
-                None => tokio::select! {
-                    generation = connected(&mut self.generations) => generation,
-                    () = told(&mut closing) => None,
-                },
+            let consumer = tokio::select! {
+                consumer = self.consumer() => consumer,
+                () = told(&mut closing) => None,
             };
-            let Some(generation) = generation else { return };
-            let set_up = async {
-                match self.first.take() {
-                    Some((_, channel, consumer)) => Ok((channel, consumer)),
-                    None => self.set_up(&generation.connection).await,
-                }
-            };
-            match timeout(OPERATION_LIMIT, set_up).await {
-                Ok(Ok((channel, mut consumer))) => {
+            match consumer {
+                None => return,
+                Some(Ok((channel, consumer))) => {
                     self.answerable.send_replace(true);
-                    tokio::select! {
-                        () = receive(&channel, &mut consumer, &self.replies) => {}
-                        () = told(&mut closing) => return self.leave(&channel).await,
+                    let closed = self.receive(&channel, consumer).await;
+                    if closed {
+                        return self.leave(&channel).await;
                     }
                     self.answerable.send_replace(false);
+                    channel.close().await;
+                    lost = Instant::now();
                 }
-                Ok(Err(error)) => tracing::warn!(%error, "cannot consume replies"),
-                Err(_) => generation.give_up(),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "cannot consume replies");
+                    if !is_passing(&error) {
+                        backoff.refused_for(lost.elapsed());
+                    }
+                }
             }
-            drop(generation);
             if since.elapsed() > Duration::from_secs(5) {
                 backoff.reset();
             }
@@ -163,37 +150,43 @@ impl ReplyTask {
         }
     }
 
+    /// Hands replies to their calls, until the consumer is gone or there is another connection to use. Returns whether
+    /// the transport closes.
+    async fn receive(&mut self, channel: &Channel, mut consumer: Consumer) -> bool {
+        let mut closing = self.closing.clone();
+        tokio::select! {
+            () = receive(channel, &mut consumer, &self.replies) => false,
+            () = replaced(&mut self.generations, channel.connection()) => false,
+            () = told(&mut closing) => true,
+        }
+    }
+
     /// Nobody can answer any more: a queue that only this process knows goes at once instead of after half an hour.
     async fn leave(&self, channel: &Channel) {
-        if self.queue.is_stable() {
-            return;
+        if !self.queue.is_stable() {
+            // One that cannot be deleted goes by itself, later.
+            let _ = timeout(Duration::from_secs(1), channel.delete_queue(self.queue.name())).await;
         }
-        let name = ShortString::from(self.queue.name());
-        let deleted = channel.queue_delete(name, QueueDeleteOptions::default());
-        let _ = timeout(Duration::from_secs(1), deleted).await;
     }
 }
 
 /// Hands replies to their calls, until the channel or the consumer is gone. Replies are acknowledged in batches: one
 /// that comes again finds nobody waiting.
 async fn receive(channel: &Channel, consumer: &mut Consumer, replies: &Replies) {
-    while let Some(Ok(first)) = consumer.next().await {
+    while let Some(first) = consumer.next().await {
         let mut last = first.delivery_tag;
         deliver(replies, &first);
         for _ in 1..REPLY_BATCH {
-            let Some(Some(Ok(next))) = consumer.next().now_or_never() else { break };
+            let Some(Some(next)) = consumer.next().now_or_never() else { break };
             last = next.delivery_tag;
             deliver(replies, &next);
         }
-        let acked = channel.basic_ack(last, BasicAckOptions { multiple: true });
-        if !matches!(timeout(OPERATION_LIMIT, acked).await, Ok(Ok(()))) {
+        if channel.ack(last, true).await.is_err() {
             return;
         }
     }
 }
 
 fn deliver(replies: &Replies, reply: &lapin::message::Delivery) {
-    if let Err(error) = replies.deliver(&reply.data, compression(&reply.properties)) {
-        tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
-    }
+    replies.deliver(&reply.data, compression(&reply.properties));
 }

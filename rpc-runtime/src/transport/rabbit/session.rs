@@ -3,25 +3,22 @@
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use lapin::{
-    BasicProperties, Channel, Confirmation, ErrorKind,
+    BasicProperties, Confirmation,
     message::BasicReturnMessage,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    OPERATION_LIMIT, broker_error,
+    amqp::{Channel, Connection, Fault, Unpublished},
     confirms::Confirms,
     consumer::compression,
     declare::declare_exchange,
     queue::ReplyRest,
-    supervisor::Generation,
     topology::{self, Layout},
 };
 use crate::{
-    TransportError, TransportErrorKind,
+    TransportError,
     compression::unpack,
     envelope,
     pending::{Exchange, Outgoing, Pending},
@@ -52,9 +49,9 @@ pub(super) enum Landing {
     /// It may have left.
     Lost,
 }
+
 /// One channel in confirm mode, and one on the side for declarations, whose failure costs nobody a publish.
 pub(super) struct Session {
-    pub(super) generation: Arc<Generation>,
     pub(super) channel: Channel,
     /// For declarations: opened when first needed, and again after a failure.
     side: Option<Channel>,
@@ -77,27 +74,17 @@ impl Flight {
 }
 
 impl Session {
+    /// How many publishes may wait for their confirm.
+    const WINDOW: usize = 256;
+
     pub(super) async fn open(
-        generation: Arc<Generation>,
+        connection: &Arc<Connection>,
         layout: Arc<Layout>,
     ) -> Result<Self, TransportError> {
-        let opened = async {
-            let channel = generation.connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            Ok(channel)
-        };
-        let channel = match timeout(OPERATION_LIMIT, opened).await {
-            Ok(opened) => opened.map_err(|error| broker_error("open a channel", &error))?,
-            Err(_) => {
-                generation.give_up();
-                return Err(TransportError::new(
-                    TransportErrorKind::TimedOut,
-                    "the broker does not open a channel",
-                ));
-            }
-        };
+        let failed = |fault: Fault| fault.to_error("open a channel to publish on");
+        let channel = connection.channel().await.map_err(failed)?;
+        channel.confirm_select().await.map_err(failed)?;
         Ok(Self {
-            generation,
             channel,
             side: None,
             declared: HashSet::new(),
@@ -107,40 +94,65 @@ impl Session {
         })
     }
 
-    /// Declares an exchange, on the side channel. One that exists with other properties is used as it is.
+    /// How many messages may be on their way now: none while the broker takes none.
+    pub(super) fn window(&self) -> usize {
+        if self.channel.connection().is_blocked() { 0 } else { Self::WINDOW }
+    }
+
+    /// Sees to it that an exchange is there, on the side channel. One that exists with other properties is used as it is.
     ///
-    /// A fanout exchange goes when its last server goes, so it is declared each time. Returns whether the connection
-    /// is still good.
-    pub(super) async fn declare(&mut self, exchange: &Exchange) -> bool {
+    /// A fanout exchange goes when its last server goes, so it is looked for each time. It is made only if `make` says so:
+    /// its servers may be about to do that, with their bindings.
+    pub(super) async fn provide(&mut self, exchange: &Exchange, make: bool) -> Provided {
         let Some(declaration) = topology::publishing(exchange, &self.layout.options) else {
-            return true;
+            return Provided::Ready;
         };
         if self.declared.contains(&declaration.name) {
-            return true;
+            return Provided::Ready;
         }
-        let side = self.side.take().filter(|side| side.status().connected());
-        let connection = &self.generation.connection;
-        let declared = async {
+        let is_fanout = matches!(exchange, Exchange::Fanout(_));
+        let side = self.side.take().filter(Channel::is_open);
+        let provided = async {
             let side = match side {
                 Some(side) => side,
-                None => connection.create_channel().await?,
+                None => self.channel.connection().channel().await?,
             };
-            declare_exchange(&side, declaration.clone()).await.map(|()| side)
-        };
-        match timeout(OPERATION_LIMIT, declared).await {
-            Ok(Err(error)) => {
-                tracing::warn!(exchange = declaration.name, %error, "cannot declare an exchange")
+            match is_fanout && !make {
+                true => side.expect_exchange(&declaration.name).await?,
+                false => declare_exchange(&side, &declaration).await?,
             }
-            Ok(Ok(side)) => self.side = Some(side),
-            Err(_) => {
-                self.generation.give_up();
-                return false;
+            Ok(side)
+        };
+        match provided.await {
+            Ok(side) => self.side = Some(side),
+            Err(fault) if Fault::is_of_connection(&fault) => return Provided::Disconnected,
+            Err(fault) if fault.is_missing() => return Provided::Missing,
+            Err(fault) => {
+                tracing::warn!(exchange = declaration.name, %fault, "cannot declare an exchange");
             }
         }
-        if let Exchange::Topic(_) = exchange {
+        if !is_fanout {
             self.declared.insert(declaration.name);
         }
-        true
+        Provided::Ready
+    }
+}
+
+/// What [`Session::provide`] found.
+pub(super) enum Provided {
+    Ready,
+    Missing,
+    /// The connection is not good any more.
+    Disconnected,
+}
+
+/// Finds out whether the broker takes messages, by one that goes nowhere: a broker that takes none says so only when it
+/// gets one, and keeps what is behind it for whenever it pleases. Returns once it has taken it.
+pub(super) async fn probe(channel: Channel) -> Result<(), Fault> {
+    let properties = BasicProperties::default().with_delivery_mode(1);
+    match channel.publish("", "", false, &[], properties, None).await {
+        Ok(_) => Ok(()),
+        Err(Unpublished { fault, .. }) => Err(fault),
     }
 }
 
@@ -150,39 +162,22 @@ pub(super) async fn publish(
     number: u64,
     flight: Flight,
 ) -> (u64, Flight, Landing) {
-    let landing = match send(&channel, &flight.message).await {
-        Ok(confirmation) => confirmation,
-        Err(error) => match error.kind() {
-            ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
-                Landing::Unsent
-            }
-            _ => lost(&error, &flight.message),
-        },
-    };
+    let landing = send(&channel, &flight).await;
     (number, flight, landing)
 }
 
-/// Says what an error that closed the channel means for a message that had left.
-fn lost(error: &lapin::Error, message: &Outgoing) -> Landing {
-    let missing = format!("no exchange '{}'", message.route.exchange.name());
-    match error.kind() {
-        ErrorKind::ProtocolError(error) if error.get_message().as_str().contains(&missing) => {
-            Landing::NoExchange
-        }
-        _ => Landing::Lost,
-    }
-}
-
-async fn send(channel: &Channel, message: &Outgoing) -> Result<Landing, lapin::Error> {
+async fn send(channel: &Channel, flight: &Flight) -> Landing {
+    let message = &flight.message;
     let route = &message.route;
-    let options = BasicPublishOptions { mandatory: route.mandatory, immediate: false };
-    let exchange = ShortString::from(route.exchange.name());
-    let routing_key = ShortString::from(&*route.routing_key);
-    let confirm = channel
-        .basic_publish(exchange, routing_key, options, &message.body, properties(message))
-        .await?;
-    // From here on the message may have left, whatever the error says.
-    Ok(match confirm.await {
+    let published = channel.publish(
+        route.exchange.name(),
+        &route.routing_key,
+        route.mandatory,
+        &message.body,
+        properties(message),
+        message.expires.map(|expires| expires.deadline),
+    );
+    match published.await {
         Ok(Confirmation::Ack(returned)) => Landing::Confirmed {
             acked: true,
             carried: returned.and_then(|returned| id_of(&returned)),
@@ -192,8 +187,15 @@ async fn send(channel: &Channel, message: &Outgoing) -> Result<Landing, lapin::E
             carried: returned.and_then(|returned| id_of(&returned)),
         },
         Ok(Confirmation::NotRequested) => Landing::Lost,
-        Err(error) => lost(&error, message),
-    })
+        Err(Unpublished { may_have_left: false, .. }) => Landing::Unsent,
+        // An error that closed the channel.
+        Err(Unpublished { fault, .. })
+            if fault.says(&format!("no exchange '{}'", route.exchange.name())) =>
+        {
+            Landing::NoExchange
+        }
+        Err(_) => Landing::Lost,
+    }
 }
 
 /// Returns the id of a message that the broker gave back.

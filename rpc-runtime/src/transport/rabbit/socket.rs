@@ -6,13 +6,14 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
+use async_compat::{Compat, CompatExt as _};
 use async_rs::{
     Runtime, Tokio,
     traits::{Executor, Reactor, RuntimeKit},
@@ -21,47 +22,103 @@ use async_rs::{
 use futures_util::{AsyncRead, AsyncWrite, Stream, task::AtomicWaker};
 use lapin::{
     Connection, ConnectionProperties,
-    tcp::{AMQPUriTcpExt as _, AsyncTcpStream, OwnedTLSConfig},
-    uri::AMQPUri,
+    tcp::{AsyncTcpStream, OwnedTLSConfig},
+    uri::{AMQPScheme, AMQPUri},
 };
-use tokio::time::timeout;
+use socket2::{SockRef, Socket, TcpKeepalive};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    runtime::Handle,
+    time::timeout,
+};
 
 use super::guard::Guard;
 
 /// How much is read from a socket at a time.
 const PORTION: usize = 64 * 1024;
+/// How long one address of a host may take to answer.
+const DIAL_LIMIT: Duration = Duration::from_secs(5);
+/// How long a host may take until there is a stream of bytes, with all of its addresses, and TLS.
+const SECURE_LIMIT: Duration = Duration::from_secs(10);
+/// How often the system asks a silent peer whether it is there; the least that it waits for what it has sent.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// Connects, with TLS if the URI says so. Dropping the future ends the connection.
+/// Connects, with TLS if the URI says so. Turning `switch` off ends the attempt.
 pub(super) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
     tls: OwnedTLSConfig,
-    limit: Duration,
-) -> lapin::Result<(Connection, Switch)> {
-    let switch = Switch::default();
+    switch: &Switch,
+    runtime: &Handle,
+) -> lapin::Result<Connection> {
     let wire = Arc::clone(&switch.0);
     let connect = async move |uri: AMQPUri, _: Runtime<Guarding>| {
-        let plain = Runtime::tokio_current();
-        // Who waits for the whole may have gone by then, and leave nobody to end this.
-        let connecting = timeout(limit, uri.connect_with_config_async(tls.as_ref(), &plain));
+        let connecting = timeout(SECURE_LIMIT, secured(&uri, &tls, &wire));
         let stream = connecting.await.map_err(io::Error::from)??;
         Ok(AsyncTcpStream::Plain(Guarded::new(stream, Arc::clone(&wire))))
     };
-    let runtime = Runtime::new(Guarding(Tokio::current()));
-    let connection = Connection::connector(uri, runtime, connect, properties).await?;
-    Ok((connection, switch))
+    let kit = Guarding(Tokio::default().with_handle(runtime.clone()));
+    Connection::connector(uri, Runtime::new(kit), connect, properties).await
+}
+
+async fn secured(uri: &AMQPUri, tls: &OwnedTLSConfig, wire: &Wire) -> io::Result<Secured> {
+    let host = &uri.authority.host;
+    let heartbeat = Duration::from_secs(uri.query.heartbeat.unwrap_or(0).into());
+    let stream = dial(host, uri.authority.port, heartbeat).await?;
+    wire.hold(&stream)?;
+    let stream = AsyncTcpStream::Plain(stream.compat());
+    match uri.scheme {
+        AMQPScheme::AMQP => Ok(stream),
+        AMQPScheme::AMQPS => stream.into_tls(host, tls.as_ref()).await,
+    }
+}
+
+/// Connects to the first address of a host that answers. Names are looked up anew each time.
+async fn dial(host: &str, port: u16, heartbeat: Duration) -> io::Result<TcpStream> {
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in lookup_host((host, port)).await? {
+        match timeout(DIAL_LIMIT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return tuned(stream, heartbeat),
+            Ok(Err(error)) => failed = error,
+            Err(late) => failed = late.into(),
+        }
+    }
+    Err(failed)
+}
+
+/// Lets the system notice a peer that is gone, also where AMQP has nothing to say.
+fn tuned(stream: TcpStream, heartbeat: Duration) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some((2 * heartbeat).max(KEEPALIVE)))?;
+    Ok(stream)
 }
 
 /// Ends a connection for sure, when it is turned off or dropped: lapin's own way waits for the peer, and its thread with
 /// it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Switch(Arc<Wire>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Wire {
     is_off: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
+    /// The socket, to decide how it ends.
+    socket: Mutex<Option<Socket>>,
+    /// When something was last received, in milliseconds since [`START`].
+    heard: AtomicU64,
+}
+
+/// What times are counted from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn millis(time: Instant) -> u64 {
+    let since = time.saturating_duration_since(*START);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Switch {
@@ -69,6 +126,21 @@ impl Switch {
         self.0.is_off.store(true, Ordering::Release);
         self.0.reader.wake();
         self.0.writer.wake();
+        drop(self.0.socket().take());
+    }
+
+    /// Turns off, and throws away what the system has not sent yet.
+    pub(super) fn reset(&self) {
+        if let Some(socket) = &*self.0.socket() {
+            // A socket that is gone already has nothing to throw away.
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
+        self.turn_off();
+    }
+
+    /// Whether the peer has sent nothing since then.
+    pub(super) fn is_silent_since(&self, time: Instant) -> bool {
+        self.0.heard.load(Ordering::Relaxed) <= millis(time)
     }
 }
 
@@ -79,6 +151,20 @@ impl Drop for Switch {
 }
 
 impl Wire {
+    fn socket(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps hold of a stream's socket.
+    fn hold(&self, stream: &TcpStream) -> io::Result<()> {
+        let mut held = self.socket();
+        if self.is_off.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        *held = Some(SockRef::from(stream).try_clone()?);
+        Ok(())
+    }
+
     /// Fails once it is off; until then `waker` is woken when it is turned off.
     fn check(&self, waker: &AtomicWaker, cx: &Context<'_>) -> io::Result<()> {
         waker.register(cx.waker());
@@ -89,9 +175,12 @@ impl Wire {
     }
 }
 
+/// A connection's bytes, as they come out of TLS if there is any.
+type Secured = AsyncTcpStream<Compat<TcpStream>>;
+
 /// A stream to a broker, of which lapin reads what the guard lets through.
 pub(super) struct Guarded {
-    stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>,
+    stream: Secured,
     wire: Arc<Wire>,
     guard: Guard,
     received: Box<[u8]>,
@@ -101,7 +190,7 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    fn new(stream: AsyncTcpStream<<Tokio as Reactor>::TcpStream>, wire: Arc<Wire>) -> Self {
+    fn new(stream: Secured, wire: Arc<Wire>) -> Self {
         let received = vec![0; PORTION].into_boxed_slice();
         Self { stream, wire, guard: Guard::default(), received, passed: Vec::new(), at: 0 }
     }
@@ -123,6 +212,7 @@ impl AsyncRead for Guarded {
             if count == 0 {
                 return Poll::Ready(Ok(0));
             }
+            this.wire.heard.store(millis(Instant::now()), Ordering::Relaxed);
             let repaired = this.guard.feed(&this.received[..count], &mut this.passed);
             if repaired > 0 {
                 tracing::warn!(

@@ -10,86 +10,45 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt as _;
 use lapin::{
-    Connection, ConnectionProperties, ErrorKind, Event,
-    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
     tcp::{OwnedIdentity, OwnedTLSConfig},
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism},
 };
 use tokio::{
-    sync::{Notify, oneshot, watch},
-    time::timeout,
+    runtime::Handle,
+    sync::{oneshot, watch},
 };
 
 use super::{
+    amqp::{Connection, Ended, Fault, Health},
     names::program,
-    socket::{self, Switch},
     told,
 };
 use crate::{
-    Failover, Login, RabbitOptions, TransportError, TransportErrorKind,
+    Event, Failover, Login, RabbitOptions, Role, TransportError, TransportErrorKind,
+    observe::Observer,
     options::Tls,
     url::{Host, Scheme, TransportUrl},
 };
 
-/// How long one host may take to answer, from the first packet to an open connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long closing may take: a connection that is stuck is dropped.
-const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// A connection that lived this long was a healthy one: the next loss starts with short pauses again.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// One connection.
-pub(super) struct Generation {
-    pub(super) connection: Connection,
-    switch: Switch,
-    /// Set by whoever finds the connection stuck.
-    broken: Notify,
-}
-
-impl Generation {
-    pub(super) fn is_alive(&self) -> bool {
-        self.connection.status().connected()
-    }
-
-    /// Gives the connection up: the supervisor makes another.
-    pub(super) fn give_up(&self) {
-        self.broken.notify_one();
-    }
-
-    /// Waits until the connection has died, or was given up.
-    async fn ended(&self) {
-        let mut events = std::pin::pin!(self.connection.events_listener());
-        let died = async {
-            // An error of a channel comes here, too, and leaves the connection alive.
-            while let Some(event) = events.next().await {
-                match event {
-                    Event::ConnectionBlocked(reason) => {
-                        tracing::warn!(%reason, "the broker takes no messages")
-                    }
-                    Event::ConnectionUnblocked => tracing::info!("the broker takes messages again"),
-                    _ if !self.is_alive() => return,
-                    _ => {}
-                }
-            }
-        };
-        tokio::select! {
-            () = died => {}
-            () = self.broken.notified() => {}
-        }
-    }
-}
-
-/// A connection, and what ends it for sure.
-type Connected = (Connection, Switch);
-
 /// Where the current generation is found. `None` while there is no connection.
-pub(super) type Generations = watch::Receiver<Option<Arc<Generation>>>;
+pub(super) type Generations = watch::Receiver<Option<Arc<Connection>>>;
 
 /// Waits for a connection. `None` once the supervisor has ended.
-pub(super) async fn connected(generations: &mut Generations) -> Option<Arc<Generation>> {
+pub(super) async fn connected(generations: &mut Generations) -> Option<Arc<Connection>> {
     generations.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+/// Waits until `current` is not the connection to use any more: it is gone, or there is another in its place.
+pub(super) async fn replaced(generations: &mut Generations, current: &Arc<Connection>) {
+    let differs = |generation: &Option<Arc<Connection>>| {
+        !generation.as_ref().is_some_and(|generation| Arc::ptr_eq(generation, current))
+    };
+    // Who publishes it has ended: there will be none.
+    let _ = generations.wait_for(differs).await;
 }
 
 /// Pauses between attempts: none before the first, then doubling up to a cap, each anywhere between nothing and that,
@@ -97,20 +56,36 @@ pub(super) async fn connected(generations: &mut Generations) -> Option<Arc<Gener
 pub(super) struct Backoff {
     attempt: u32,
     first: Duration,
+    /// The longest pause, and what it is now.
+    longest: Duration,
     cap: Duration,
 }
 
 impl Backoff {
+    /// The longest pause while the broker refuses: neither side gains by more.
+    const REFUSED: Duration = Duration::from_secs(15);
+
     pub(super) fn new(cap: Duration) -> Self {
         Self::between(Duration::from_millis(100), cap)
     }
 
     fn between(first: Duration, cap: Duration) -> Self {
-        Self { attempt: 0, first, cap }
+        Self { attempt: 0, first, longest: cap, cap }
     }
 
     pub(super) fn reset(&mut self) {
-        self.attempt = 0;
+        (self.attempt, self.cap) = (0, self.longest);
+    }
+
+    /// Lets pauses grow with the time for which attempts have been refused: what was allowed a moment ago may be allowed
+    /// again soon, and less and less so.
+    pub(super) fn refused_for(&mut self, time: Duration) {
+        self.cap = (time / 8).clamp(self.longest, Self::REFUSED.max(self.longest));
+    }
+
+    /// Lets pauses be as long as they were meant to be.
+    pub(super) fn unrefused(&mut self) {
+        self.cap = self.longest;
     }
 
     /// Returns the longest that the next pause may be.
@@ -129,7 +104,7 @@ impl Backoff {
 }
 
 /// Returns a number between 0 and 1 that differs from process to process and from call to call.
-fn fraction() -> f64 {
+pub(super) fn fraction() -> f64 {
     let bits = u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or_default();
     f64::from(bits) / f64::from(u32::MAX)
 }
@@ -137,21 +112,22 @@ fn fraction() -> f64 {
 /// Keeps one connection up, and publishes it as the current generation.
 pub(super) struct Supervisor {
     pub(super) url: TransportUrl,
-    /// What the connection is for, as operators see it in the broker's list.
-    pub(super) role: &'static str,
-    pub(super) generations: watch::Sender<Option<Arc<Generation>>>,
+    pub(super) role: Role,
+    pub(super) generations: watch::Sender<Option<Arc<Connection>>>,
     pub(super) closing: watch::Receiver<bool>,
     /// How long the first connection may be waited for. `None`: each host is tried once.
     pub(super) patience: Option<Duration>,
     pub(super) options: RabbitOptions,
+    pub(super) observer: Arc<Observer>,
+    pub(super) runtime: Handle,
     /// The host to try next.
     pub(super) next: usize,
 }
 
-impl Supervisor {
-    /// The cap where the broker refuses the login: neither side gains by more.
-    const REFUSED_CAP: Duration = Duration::from_secs(15);
+/// A connection, and whose it is.
+type Connected = (Arc<Connection>, String);
 
+impl Supervisor {
     /// Runs until told to close. `first` learns how the first attempt went; after a failed one there is no second.
     pub(super) async fn run(mut self, first: oneshot::Sender<Result<(), TransportError>>) {
         self.url.shuffle_hosts();
@@ -162,7 +138,7 @@ impl Supervisor {
             () = closed => {}
         }
         if let Some(last) = self.generations.send_replace(None) {
-            close(&last).await;
+            last.close().await;
         }
     }
 
@@ -179,34 +155,70 @@ impl Supervisor {
         let mut first = Some(first);
         loop {
             let since = Instant::now();
-            let (connection, switch) = connected;
-            let generation = Arc::new(Generation { connection, switch, broken: Notify::new() });
-            self.generations.send_replace(Some(Arc::clone(&generation)));
+            let (connection, host) = connected;
+            self.observer.note(Event::Connected { role: self.role, host });
+            self.generations.send_replace(Some(Arc::clone(&connection)));
             if let Some(first) = first.take() {
                 let _ = first.send(Ok(()));
             }
-            generation.ended().await;
-            tracing::warn!(role = self.role, "lost the connection to the broker");
-            self.generations.send_replace(None);
-            close(&generation).await;
-            drop(generation);
-            if since.elapsed() >= STABLE {
-                backoff.reset();
+            let ended = self.watch(&connection).await;
+            if let Ended::Lost(reason) = ended {
+                tracing::warn!(role = %self.role, %reason, "lost the connection to the broker");
+                self.observer.note(Event::Lost { role: self.role, reason });
+                self.generations.send_replace(None);
+                connection.close().await;
+                drop(connection);
+                if since.elapsed() >= STABLE {
+                    backoff.reset();
+                }
+                let (delay, splay) = self.options.reconnect_delay;
+                tokio::time::sleep(delay + splay.mul_f64(fraction())).await;
+            } else {
+                tracing::info!(role = %self.role, "replacing a connection that runs out of channels");
             }
             connected = self.reconnect(&mut backoff).await;
-            tracing::info!(role = self.role, "connected to the broker again");
+            tracing::info!(role = %self.role, "connected to the broker again");
+        }
+    }
+
+    /// Watches a connection, and tells everyone when the broker takes no messages by it.
+    async fn watch(&self, connection: &Connection) -> Ended {
+        let mut health = connection.health();
+        let mut ended = std::pin::pin!(connection.watch());
+        let mut is_blocked = false;
+        loop {
+            tokio::select! {
+                ended = &mut ended => return ended,
+                Ok(()) = health.changed() => {}
+            }
+            let health = health.borrow_and_update().clone();
+            match health {
+                Health::Blocked(reason) if !is_blocked => {
+                    is_blocked = true;
+                    tracing::warn!(%reason, "the broker takes no messages");
+                    self.observer.note(Event::Blocked { reason: reason.to_string() });
+                }
+                Health::Open if is_blocked => {
+                    is_blocked = false;
+                    tracing::info!("the broker takes messages again");
+                    self.observer.note(Event::Unblocked);
+                }
+                _ => {}
+            }
         }
     }
 
     async fn connect_first(&mut self, backoff: &mut Backoff) -> Result<Connected, TransportError> {
         let until = self.patience.map(|patience| Instant::now() + patience);
+        let mut failed = 0;
         loop {
             backoff.pause().await;
             match self.connect_any().await {
-                Err(error) if error.kind() == TransportErrorKind::Unreachable => {
+                Err(error) if is_passing(&error) => {
                     if until.is_none_or(|until| Instant::now() >= until) {
                         return Err(error);
                     }
+                    self.failed(&mut failed, error);
                 }
                 ended => {
                     backoff.reset();
@@ -217,23 +229,30 @@ impl Supervisor {
     }
 
     async fn reconnect(&mut self, backoff: &mut Backoff) -> Connected {
-        let (delay, splay) = self.options.reconnect_delay;
-        let longest = self.options.retry_interval.1;
-        tokio::time::sleep(delay + splay.mul_f64(fraction())).await;
+        let (since, mut failed) = (Instant::now(), 0);
         loop {
             backoff.pause().await;
             match self.connect_any().await {
-                Ok(connection) => {
-                    backoff.cap = longest;
-                    return connection;
+                Ok(connected) => {
+                    backoff.unrefused();
+                    return connected;
                 }
                 Err(error) => {
-                    let refused = error.kind() == TransportErrorKind::Refused;
-                    backoff.cap = if refused { longest.max(Self::REFUSED_CAP) } else { longest };
-                    tracing::warn!(role = self.role, %error, "cannot connect to the broker");
+                    if is_passing(&error) {
+                        backoff.unrefused();
+                    } else {
+                        backoff.refused_for(since.elapsed());
+                    }
+                    tracing::warn!(role = %self.role, %error, "cannot connect to the broker");
+                    self.failed(&mut failed, error);
                 }
             }
         }
+    }
+
+    fn failed(&self, failed: &mut u32, error: TransportError) {
+        *failed = failed.saturating_add(1);
+        self.observer.note(Event::ConnectFailed { role: self.role, failed: *failed, error });
     }
 
     /// Tries each host once, beginning with the one after the last.
@@ -248,8 +267,9 @@ impl Supervisor {
             let host = &hosts[at % hosts.len()];
             match self.connect(host).await {
                 Ok(connection) => {
+                    let host = host.to_string();
                     self.next = (at + 1) % hosts.len();
-                    return Ok(connection);
+                    return Ok((connection, host));
                 }
                 Err(error) => {
                     tracing::debug!(%host, %error, "a host did not take the connection");
@@ -260,22 +280,14 @@ impl Supervisor {
         Err(last)
     }
 
-    async fn connect(&self, host: &Host) -> Result<Connected, TransportError> {
+    async fn connect(&self, host: &Host) -> Result<Arc<Connection>, TransportError> {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
         let tls = match self.url.scheme() {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
             _ => OwnedTLSConfig::default(),
         };
-        let connecting = socket::connect(self.uri(host), properties, tls, CONNECT_LIMIT);
-        match timeout(CONNECT_LIMIT, connecting).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(refusal(&error, host)),
-            Err(_) => {
-                let what = format!("no answer from {host} within {CONNECT_LIMIT:?}");
-                Err(TransportError::new(TransportErrorKind::Unreachable, what))
-            }
-        }
+        let opened = Connection::open(self.uri(host), name, tls, self.runtime.clone()).await;
+        opened.map_err(|fault| refusal(&fault, host))
     }
 
     fn uri(&self, host: &Host) -> AMQPUri {
@@ -340,32 +352,27 @@ fn authorities() -> Option<PathBuf> {
     None
 }
 
-async fn close(generation: &Generation) {
-    if generation.is_alive() {
-        let _ = timeout(CLOSE_LIMIT, generation.connection.close(200, "bye".into())).await;
-    }
-    generation.switch.turn_off();
+/// Whether an attempt that failed may succeed by itself: nobody refused it.
+pub(super) fn is_passing(error: &TransportError) -> bool {
+    use TransportErrorKind::{Blocked, Disconnected, LimitReached, TimedOut, Unreachable};
+    matches!(error.kind(), Blocked | Disconnected | LimitReached | TimedOut | Unreachable)
 }
 
 /// Says why a host did not take the connection.
-fn refusal(error: &lapin::Error, host: &Host) -> TransportError {
-    let refused = match error.kind() {
-        ErrorKind::ProtocolError(error) => matches!(
-            error.kind(),
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
-                | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
-        ),
-        _ => false,
+fn refusal(fault: &Fault, host: &Host) -> TransportError {
+    let (kind, what) = match fault.kind() {
+        TransportErrorKind::Refused => {
+            (TransportErrorKind::Refused, format!("{host} refused the login or the virtual host"))
+        }
+        TransportErrorKind::LimitReached => {
+            (TransportErrorKind::LimitReached, format!("{host} takes no more connections"))
+        }
+        _ if fault.is_tls() => {
+            (TransportErrorKind::Tls, format!("cannot secure the connection to {host}"))
+        }
+        _ => (TransportErrorKind::Unreachable, format!("cannot connect to {host}")),
     };
-    if refused {
-        let what = format!("{host} refused the login or the virtual host");
-        return TransportError::caused(TransportErrorKind::Refused, what, error.clone());
-    }
-    TransportError::caused(
-        TransportErrorKind::Unreachable,
-        format!("cannot connect to {host}"),
-        error.clone(),
-    )
+    fault.caused(kind, what)
 }
 
 #[cfg(test)]

@@ -1,0 +1,348 @@
+//! What a transport does, for whoever watches it: states, events, and counts.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::sync::broadcast;
+
+use crate::TransportError;
+
+/// Which of a transport's two connections.
+///
+/// There are two so that a broker which takes no messages for a while still takes acknowledgements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The connection that requests and replies leave by.
+    Publishing,
+    /// The connection that they come by.
+    Consuming,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publishing => "publish",
+            Self::Consuming => "consume",
+        })
+    }
+}
+
+/// What one of a transport's connections is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// There is none, and one is looked for.
+    Connecting {
+        /// How many attempts have failed since there was one.
+        failed: u32,
+        /// Why the last one did. `None` before the first.
+        error: Option<TransportError>,
+    },
+    /// It is up.
+    Connected {
+        /// Host and port of the broker.
+        host: String,
+    },
+    /// It is up, and the broker takes no messages: it is short of memory or disk.
+    Blocked {
+        /// Host and port of the broker.
+        host: String,
+        /// What the broker says.
+        reason: String,
+    },
+    /// The transport has been closed.
+    Closed,
+}
+
+impl ConnectionState {
+    /// Whether messages can pass.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+}
+
+/// What both of a transport's connections are doing: [`Transport::state`](crate::Transport::state).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransportState {
+    /// See [`Role::Publishing`].
+    pub publishing: ConnectionState,
+    /// See [`Role::Consuming`].
+    pub consuming: ConnectionState,
+}
+
+impl TransportState {
+    /// Whether requests can leave and replies can come.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.publishing.is_up() && self.consuming.is_up()
+    }
+}
+
+/// Something that happened to a transport: from [`Transport::events`](crate::Transport::events).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection is up.
+    Connected {
+        /// Which one.
+        role: Role,
+        /// Host and port of the broker.
+        host: String,
+    },
+    /// An attempt to connect failed at every host. There will be another.
+    ConnectFailed {
+        /// Which connection.
+        role: Role,
+        /// How many attempts have failed since there was one.
+        failed: u32,
+        /// Why.
+        error: TransportError,
+    },
+    /// A connection was lost, or given up because it was stuck.
+    Lost {
+        /// Which one.
+        role: Role,
+        /// Why, as far as it is known.
+        reason: String,
+    },
+    /// The broker takes no messages: it is short of memory or disk.
+    Blocked {
+        /// What the broker says.
+        reason: String,
+    },
+    /// The broker takes messages again.
+    Unblocked,
+    /// A server consumes its queues, for the first time or again.
+    Serving {
+        /// Its topic.
+        topic: String,
+    },
+    /// A server's consumers are gone: with their connection, or because a queue was deleted. It looks for them again.
+    ConsumersLost {
+        /// Its topic.
+        topic: String,
+    },
+    /// The transport is closed.
+    Closed,
+    /// So many events were missed, because nobody took them in time.
+    Missed(u64),
+}
+
+/// The events of a transport, from the moment on when this was made.
+#[derive(Debug)]
+pub struct Events(Option<broadcast::Receiver<Event>>);
+
+impl Events {
+    /// Returns the next event. `None` after [`Event::Closed`], and for a transport that has no broker.
+    ///
+    /// # Cancel safety
+    /// No event is lost by dropping the future.
+    pub async fn next(&mut self) -> Option<Event> {
+        match self.0.as_mut()?.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Event::Missed(missed)),
+            Err(broadcast::error::RecvError::Closed) => {
+                self.0 = None;
+                None
+            }
+        }
+    }
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a transport has done so far: [`Transport::metrics`](crate::Transport::metrics). All are totals since it
+        /// was made, but for the last two.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Metrics {
+            $($(#[$doc])* pub $name: u64,)*
+            /// How many calls wait for their reply now.
+            pub pending_calls: u64,
+            /// How many requests and replies wait to be published now.
+            pub queued: u64,
+        }
+
+        #[derive(Debug, Default)]
+        pub(crate) struct Counts {
+            $(pub(crate) $name: Count,)*
+        }
+
+        impl Counts {
+            fn read(&self) -> Metrics {
+                Metrics { $($name: self.$name.0.load(Ordering::Relaxed),)* ..Metrics::default() }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Connections that came up.
+    connections,
+    /// Connections that were lost.
+    connections_lost,
+    /// Attempts to connect that failed.
+    connects_failed,
+    /// Times that the broker took no messages.
+    blocked,
+    /// Requests that were handed to the broker, repetitions counted.
+    requests_sent,
+    /// Requests that were handed to the broker again after a lost connection.
+    requests_repeated,
+    /// Requests that no queue took.
+    requests_returned,
+    /// Requests that the broker refused.
+    requests_refused,
+    /// Requests whose connection was lost before their confirm.
+    requests_interrupted,
+    /// Replies that were handed to the calls that waited for them, signs of life counted.
+    replies_received,
+    /// Replies that nobody waited for any more.
+    replies_late,
+    /// Messages on the reply queue that are no replies.
+    replies_malformed,
+    /// Requests that came to this transport's servers.
+    requests_received,
+    /// Messages to servers that are no requests.
+    requests_malformed,
+    /// Requests that were not run because their caller had stopped waiting.
+    requests_expired,
+    /// Second copies of requests, which were not run.
+    requests_duplicate,
+    /// Replies that were handed to the broker, repetitions counted.
+    replies_sent,
+    /// Replies that were dropped because their caller's queue did not come back in time.
+    replies_dropped,
+}
+
+/// One total.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a transport notes what it does.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    pub(crate) counts: Counts,
+    states: Mutex<TransportState>,
+    /// `None` once the transport is closed.
+    events: Mutex<Option<broadcast::Sender<Event>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Observer {
+    /// How many events are kept for who is slow.
+    const KEPT: usize = 256;
+
+    pub(crate) fn new() -> Self {
+        let none = ConnectionState::Connecting { failed: 0, error: None };
+        Self {
+            counts: Counts::default(),
+            states: Mutex::new(TransportState { publishing: none.clone(), consuming: none }),
+            events: Mutex::new(Some(broadcast::Sender::new(Self::KEPT))),
+        }
+    }
+
+    pub(crate) fn state(&self) -> TransportState {
+        lock(&self.states).clone()
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        Events(lock(&self.events).as_ref().map(broadcast::Sender::subscribe))
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.counts.read()
+    }
+
+    /// Notes that both connections are up.
+    pub(crate) fn connected(&self, host: &str) {
+        for role in [Role::Publishing, Role::Consuming] {
+            self.note(Event::Connected { role, host: host.to_owned() });
+        }
+    }
+
+    /// Notes that both connections are lost.
+    pub(crate) fn lost(&self, reason: &str) {
+        for role in [Role::Publishing, Role::Consuming] {
+            self.note(Event::Lost { role, reason: reason.to_owned() });
+        }
+    }
+
+    /// Notes an event, and what it says of the connections.
+    pub(crate) fn note(&self, event: Event) {
+        match &event {
+            Event::Connected { .. } => self.counts.connections.add_one(),
+            Event::ConnectFailed { .. } => self.counts.connects_failed.add_one(),
+            Event::Lost { .. } => self.counts.connections_lost.add_one(),
+            Event::Blocked { .. } => self.counts.blocked.add_one(),
+            _ => {}
+        }
+        self.enter(&event);
+        let mut events = lock(&self.events);
+        if let Some(events) = &*events {
+            // Nobody has to listen.
+            let _ = events.send(event.clone());
+        }
+        if let Event::Closed = event {
+            *events = None;
+        }
+    }
+
+    fn enter(&self, event: &Event) {
+        let mut states = lock(&self.states);
+        let states = &mut *states;
+        match event {
+            Event::Connected { role, host } => {
+                *states.of(*role) = ConnectionState::Connected { host: host.clone() };
+            }
+            Event::ConnectFailed { role, failed, error } => {
+                let (failed, error) = (*failed, Some(error.clone()));
+                *states.of(*role) = ConnectionState::Connecting { failed, error };
+            }
+            Event::Lost { role, .. } => {
+                *states.of(*role) = ConnectionState::Connecting { failed: 0, error: None };
+            }
+            Event::Blocked { reason } => {
+                if let ConnectionState::Connected { host } = &mut states.publishing {
+                    let (host, reason) = (std::mem::take(host), reason.clone());
+                    states.publishing = ConnectionState::Blocked { host, reason };
+                }
+            }
+            Event::Unblocked => {
+                if let ConnectionState::Blocked { host, .. } = &mut states.publishing {
+                    states.publishing = ConnectionState::Connected { host: std::mem::take(host) };
+                }
+            }
+            Event::Closed => {
+                states.publishing = ConnectionState::Closed;
+                states.consuming = ConnectionState::Closed;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl TransportState {
+    fn of(&mut self, role: Role) -> &mut ConnectionState {
+        match role {
+            Role::Publishing => &mut self.publishing,
+            Role::Consuming => &mut self.consuming,
+        }
+    }
+}

@@ -1,0 +1,634 @@
+//! AMQP as lapin speaks it, with a limit to everything that is waited for.
+//!
+//! lapin waits without end: for a broker that has stopped, for a frame that was lost, for a connection that is blocked to
+//! be so no more. So whatever is asked of it is asked here: no other module can name its connections and channels, and
+//! here they are awaited by [`Connection::within`] and [`Connection::until_landed`] alone. What does not come in time means
+//! that the connection is stuck, and then it is given up.
+
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_util::{Stream, StreamExt as _, stream::BoxStream};
+use lapin::{
+    BasicProperties, ConnectionProperties, ErrorKind, ExchangeKind,
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions,
+        BasicPublishOptions, BasicQosOptions, BasicRejectOptions, ConfirmSelectOptions,
+        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    },
+    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
+    tcp::OwnedTLSConfig,
+    types::{FieldTable, ShortString},
+    uri::AMQPUri,
+};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{timeout, timeout_at},
+};
+
+use super::{
+    runtime::spawn,
+    socket::{self, Switch},
+};
+use crate::{TransportError, TransportErrorKind};
+
+/// How long one host may take to answer, from the first packet to an open connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long the broker may take for one operation before the connection counts as stuck.
+const OPERATION_LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take to confirm a message: a queue that is replicated may have to elect a leader first.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(15);
+/// How long closing may take: a connection that is stuck is dropped.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// How long a connection has to be silent for a message that nobody wants any more to end it.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Why the broker did not do what it was asked for.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// It refused, or the connection went.
+    #[error(transparent)]
+    Broker(lapin::Error),
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// It takes nothing at the moment, and the operation is not one to wait with.
+    #[error("the broker takes no messages at the moment")]
+    Blocked,
+    #[error("the connection was stuck, and has been given up")]
+    GivenUp,
+    #[error("a name of {0} bytes: AMQP has room for 255")]
+    Name(usize),
+}
+
+impl Fault {
+    fn protocol(&self) -> Option<&lapin::protocol::AMQPError> {
+        match self {
+            Self::Broker(error) => match error.kind() {
+                ErrorKind::ProtocolError(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether what the broker says contains `words`.
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.protocol().is_some_and(|error| error.get_message().as_str().contains(words))
+    }
+
+    /// Whether what it was about is not there.
+    pub(super) fn is_missing(&self) -> bool {
+        let not_found = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+        self.protocol().is_some_and(|error| *error.kind() == not_found)
+    }
+
+    /// Whether it is the connection's, so that whatever else is asked of it would fail, too.
+    pub(super) fn is_of_connection(&self) -> bool {
+        match self {
+            Self::TimedOut(_) | Self::Blocked | Self::GivenUp => true,
+            Self::Broker(error) => !error.is_amqp_soft_error(),
+            Self::Name(_) => false,
+        }
+    }
+
+    /// What sort of error it is for a user.
+    pub(super) fn kind(&self) -> TransportErrorKind {
+        match self {
+            Self::Name(_) => TransportErrorKind::Configuration,
+            Self::TimedOut(_) => TransportErrorKind::TimedOut,
+            Self::Blocked => TransportErrorKind::Blocked,
+            Self::GivenUp => TransportErrorKind::Disconnected,
+            Self::Broker(error) => match error.kind() {
+                ErrorKind::ChannelsLimitReached => TransportErrorKind::LimitReached,
+                _ => self.protocol().map_or(TransportErrorKind::Disconnected, protocol_kind),
+            },
+        }
+    }
+
+    /// Says what the broker would not do. Its own text names what exists and what was wanted.
+    pub(super) fn to_error(&self, what: &str) -> TransportError {
+        self.caused(self.kind(), format!("cannot {what}"))
+    }
+
+    /// Makes an error for a user that this has caused.
+    pub(super) fn caused(&self, kind: TransportErrorKind, what: String) -> TransportError {
+        match self {
+            Self::Broker(error) => TransportError::caused(kind, what, error.clone()),
+            other => TransportError::caused(kind, what, other.clone()),
+        }
+    }
+
+    /// Whether it is TLS that failed: rustls says so as a mistake in what came.
+    pub(super) fn is_tls(&self) -> bool {
+        let Self::Broker(error) = self else { return false };
+        matches!(error.kind(), ErrorKind::IOError(error) if error.kind() == io::ErrorKind::InvalidData)
+    }
+}
+
+fn protocol_kind(error: &lapin::protocol::AMQPError) -> TransportErrorKind {
+    match error.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => TransportErrorKind::Mismatch,
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::RESOURCELOCKED) => {
+            TransportErrorKind::Refused
+        }
+        AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+            if error.get_message().as_str().contains("limit") =>
+        {
+            TransportErrorKind::LimitReached
+        }
+        AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => TransportErrorKind::Refused,
+        _ => TransportErrorKind::Disconnected,
+    }
+}
+
+/// Makes a name or a key of a text.
+fn short(text: &str) -> Result<ShortString, Fault> {
+    ShortString::try_new(text).map_err(|_| Fault::Name(text.len()))
+}
+
+/// How a connection is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    Open,
+    /// The broker takes no messages, and says why.
+    Blocked(Arc<str>),
+    /// Given up, by whoever found it stuck at something.
+    Stuck(&'static str),
+}
+
+/// How watching a connection ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// It is gone.
+    Lost(String),
+    /// It works, but channels that the broker has closed have used up many of its numbers, which never come back.
+    Spent,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    lapin: Arc<lapin::Connection>,
+    switch: Switch,
+    runtime: Handle,
+    health: watch::Sender<Health>,
+    /// lapin gives each event to one listener only.
+    events: Mutex<Option<Events>>,
+    /// How many channels the broker has closed.
+    spent: AtomicUsize,
+}
+
+struct Events(BoxStream<'static, lapin::Event>);
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+impl Connection {
+    /// Connects, with TLS if the URI says so.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the attempt, whatever the peer does.
+    pub(super) async fn open(
+        uri: AMQPUri,
+        name: String,
+        tls: OwnedTLSConfig,
+        runtime: Handle,
+    ) -> Result<Arc<Self>, Fault> {
+        let switch = Switch::default();
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connecting = socket::connect(uri, properties, tls, &switch, &runtime);
+        let lapin = match timeout(CONNECT_LIMIT, connecting).await {
+            Ok(connected) => connected.map_err(Fault::Broker)?,
+            // With the switch goes the attempt.
+            Err(_) => return Err(Fault::TimedOut(CONNECT_LIMIT)),
+        };
+        let events = Some(Events(lapin.events_listener().boxed()));
+        Ok(Arc::new(Self {
+            lapin: Arc::new(lapin),
+            switch,
+            runtime,
+            health: watch::Sender::new(Health::Open),
+            events: Mutex::new(events),
+            spent: AtomicUsize::new(0),
+        }))
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.lapin.status().connected() && !matches!(&*self.health.borrow(), Health::Stuck(_))
+    }
+
+    /// Whether the broker takes no messages by this connection.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.lapin.status().blocked()
+    }
+
+    /// Follows what becomes of the connection.
+    pub(super) fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    /// Gives the connection up: it is stuck at something. Whatever waits for it fails at once, and what the system holds of
+    /// messages is thrown away.
+    pub(super) fn give_up(&self, at: &'static str) {
+        self.health.send_if_modified(|health| {
+            let news = !matches!(health, Health::Stuck(_));
+            if news {
+                *health = Health::Stuck(at);
+            }
+            news
+        });
+        self.switch.reset();
+    }
+
+    /// Follows what lapin and others say of the connection, until it is gone or has to be replaced. One may do so.
+    pub(super) async fn watch(&self) -> Ended {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Events(mut events)) = events else { return std::future::pending().await };
+        let limit = usize::from(self.lapin.configuration().channel_max()) / 4;
+        let mut health = self.health();
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                _ = health.wait_for(|health| matches!(health, Health::Stuck(_))) => {
+                    let Health::Stuck(at) = *self.health.borrow() else { continue };
+                    return Ended::Lost(format!("it was stuck: {at}"));
+                }
+            };
+            match event {
+                Some(lapin::Event::ConnectionBlocked(reason)) => {
+                    self.become_unless_stuck(Health::Blocked(reason.into()));
+                }
+                Some(lapin::Event::ConnectionUnblocked) => self.become_unless_stuck(Health::Open),
+                None => return Ended::Lost("lapin ended it".to_owned()),
+                Some(lapin::Event::Error(error)) if !self.lapin.status().connected() => {
+                    return Ended::Lost(error.to_string());
+                }
+                Some(lapin::Event::Error(error)) if error.is_amqp_soft_error() => {
+                    let spent = self.spent.fetch_add(1, Ordering::Relaxed) + 1;
+                    if spent == limit {
+                        return Ended::Spent;
+                    }
+                }
+                Some(_) if !self.lapin.status().connected() => {
+                    return Ended::Lost("it is gone".to_owned());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn become_unless_stuck(&self, now: Health) {
+        self.health.send_if_modified(|health| {
+            let may = !matches!(health, Health::Stuck(_));
+            if may {
+                *health = now;
+            }
+            may
+        });
+    }
+
+    /// Opens a channel.
+    pub(super) async fn channel(self: &Arc<Self>) -> Result<Channel, Fault> {
+        let lapin = self.within("opening a channel", self.lapin.create_channel()).await?;
+        Ok(Channel(Arc::new(Open { lapin, connection: Arc::clone(self) })))
+    }
+
+    /// Says goodbye, and ends the connection whether the broker answers or not.
+    pub(super) async fn close(&self) {
+        if self.is_alive() {
+            let closed = self.lapin.close(200, "bye".into());
+            if timeout(CLOSE_LIMIT, closed).await.is_err() {
+                return self.switch.reset();
+            }
+        }
+        match &*self.health.borrow() {
+            Health::Open => self.switch.turn_off(),
+            Health::Blocked(_) | Health::Stuck(_) => self.switch.reset(),
+        }
+    }
+
+    /// Waits for an operation. One that takes too long gives the connection up. While the broker takes no messages
+    /// lapin writes nothing at all, so that operations fail at once.
+    async fn within<T>(
+        &self,
+        what: &'static str,
+        operation: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, Fault> {
+        let mut health = self.health();
+        tokio::select! {
+            biased;
+            done = timeout(OPERATION_LIMIT, operation) => match done {
+                Ok(done) => done.map_err(Fault::Broker),
+                Err(_) => {
+                    self.give_up(what);
+                    Err(Fault::TimedOut(OPERATION_LIMIT))
+                }
+            },
+            Ok(health) = health.wait_for(|health| *health != Health::Open) => Err(match *health {
+                Health::Stuck(_) => Fault::GivenUp,
+                _ => Fault::Blocked,
+            }),
+        }
+    }
+
+    /// Waits for a message's confirm: as long as the broker takes no messages, and not much longer than it may take
+    /// where it does. `wanted` is when nobody wants the message any more. What is then still held up on the way has to go, or
+    /// it would arrive whenever the way is free again.
+    async fn until_landed<T>(
+        &self,
+        wanted: Option<Instant>,
+        publishing: impl Future<Output = Result<T, Unpublished>>,
+    ) -> Result<T, Unpublished> {
+        let mut publishing = pin!(publishing);
+        let begun = Instant::now();
+        let mut limit = begun + CONFIRM_LIMIT;
+        let mut wanted = wanted.filter(|wanted| *wanted < limit);
+        loop {
+            let until = wanted.unwrap_or(limit);
+            if let Ok(landed) = timeout_at(until.into(), &mut publishing).await {
+                return landed;
+            }
+            let now = Instant::now();
+            let is_held_up =
+                self.is_blocked() || self.switch.is_silent_since(begun) && now >= begun + SILENCE;
+            if wanted.is_some() && !is_held_up {
+                // It may be that there was no time to see a silence.
+                wanted = (now < begun + SILENCE).then_some(begun + SILENCE);
+            } else if wanted.is_none() && self.is_blocked() {
+                limit = now + CONFIRM_LIMIT;
+            } else {
+                self.give_up("publishing");
+                // With the connection goes what lapin still holds of the message, and then it is known whether it left.
+                return timeout(CLOSE_LIMIT, publishing).await.unwrap_or_else(|_| {
+                    let fault = Fault::TimedOut(begun.elapsed());
+                    Err(Unpublished { fault, may_have_left: true })
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// The last who used it has gone: it is closed behind their back.
+    fn drop(&mut self) {
+        if self.lapin.status().connected() {
+            let (lapin, switch) = (Arc::clone(&self.lapin), std::mem::take(&mut self.switch));
+            spawn(&self.runtime, async move {
+                let _ = timeout(CLOSE_LIMIT, lapin.close(200, "bye".into())).await;
+                switch.turn_off();
+            });
+        }
+    }
+}
+
+/// Why a message is not known to have arrived.
+#[derive(Debug)]
+pub(super) struct Unpublished {
+    pub(super) fault: Fault,
+    /// `false`: it surely has not.
+    pub(super) may_have_left: bool,
+}
+
+/// A channel. Cheap to clone; it keeps its connection.
+#[derive(Clone, Debug)]
+pub(super) struct Channel(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
+    lapin: lapin::Channel,
+    connection: Arc<Connection>,
+}
+
+impl Channel {
+    pub(super) fn is_open(&self) -> bool {
+        self.0.lapin.status().connected()
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.0.connection
+    }
+
+    async fn within<T>(
+        &self,
+        what: &'static str,
+        operation: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, Fault> {
+        self.0.connection.within(what, operation).await
+    }
+
+    pub(super) async fn confirm_select(&self) -> Result<(), Fault> {
+        let selected = self.0.lapin.confirm_select(ConfirmSelectOptions::default());
+        self.within("asking for confirms", selected).await
+    }
+
+    pub(super) async fn qos(&self, prefetch: u16) -> Result<(), Fault> {
+        let limited = self.0.lapin.basic_qos(prefetch, BasicQosOptions::default());
+        self.within("limiting the prefetch", limited).await
+    }
+
+    pub(super) async fn declare_exchange(
+        &self,
+        name: &str,
+        kind: ExchangeKind,
+        options: ExchangeDeclareOptions,
+    ) -> Result<(), Fault> {
+        let declared =
+            self.0.lapin.exchange_declare(short(name)?, kind, options, FieldTable::default());
+        self.within("declaring an exchange", declared).await
+    }
+
+    /// Asks whether an exchange is there. If not, that is an error, and closes the channel.
+    pub(super) async fn expect_exchange(&self, name: &str) -> Result<(), Fault> {
+        let options = ExchangeDeclareOptions { passive: true, ..Default::default() };
+        // Its kind does not matter to the broker.
+        self.declare_exchange(name, ExchangeKind::Topic, options).await
+    }
+
+    pub(super) async fn declare_queue(
+        &self,
+        name: &str,
+        options: QueueDeclareOptions,
+        arguments: FieldTable,
+    ) -> Result<(), Fault> {
+        let declared = self.0.lapin.queue_declare(short(name)?, options, arguments);
+        self.within("declaring a queue", declared).await.map(drop)
+    }
+
+    pub(super) async fn bind(&self, queue: &str, exchange: &str, key: &str) -> Result<(), Fault> {
+        let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+        let (queue, exchange, key) = (short(queue)?, short(exchange)?, short(key)?);
+        let bound = self.0.lapin.queue_bind(queue, exchange, key, options, arguments);
+        self.within("binding a queue", bound).await
+    }
+
+    pub(super) async fn consume(
+        &self,
+        queue: &str,
+        tag: &str,
+        exclusive: bool,
+        arguments: FieldTable,
+    ) -> Result<Consumer, Fault> {
+        let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
+        let consuming = self.0.lapin.basic_consume(short(queue)?, short(tag)?, options, arguments);
+        self.within("consuming a queue", consuming).await.map(Consumer)
+    }
+
+    pub(super) async fn cancel(&self, tag: &str) -> Result<(), Fault> {
+        let cancelled = self.0.lapin.basic_cancel(short(tag)?, BasicCancelOptions::default());
+        self.within("cancelling a consumer", cancelled).await
+    }
+
+    pub(super) async fn delete_queue(&self, name: &str) -> Result<(), Fault> {
+        let deleted = self.0.lapin.queue_delete(short(name)?, QueueDeleteOptions::default());
+        self.within("deleting a queue", deleted).await.map(drop)
+    }
+
+    /// Acknowledges one delivery, or all up to it.
+    pub(super) async fn ack(&self, tag: u64, multiple: bool) -> Result<(), Fault> {
+        let acked = self.0.lapin.basic_ack(tag, BasicAckOptions { multiple });
+        self.within("acknowledging", acked).await
+    }
+
+    /// Refuses a delivery for good.
+    pub(super) async fn reject(&self, tag: u64) -> Result<(), Fault> {
+        let rejected = self.0.lapin.basic_reject(tag, BasicRejectOptions { requeue: false });
+        self.within("rejecting", rejected).await
+    }
+
+    /// Gives a delivery back to its queue.
+    pub(super) async fn requeue(&self, tag: u64) -> Result<(), Fault> {
+        let options = BasicNackOptions { requeue: true, multiple: false };
+        self.within("giving back a request", self.0.lapin.basic_nack(tag, options)).await
+    }
+
+    /// Publishes a message, and waits for its confirm. `wanted` is when nobody wants it any more.
+    pub(super) async fn publish(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        mandatory: bool,
+        body: &[u8],
+        properties: BasicProperties,
+        wanted: Option<Instant>,
+    ) -> Result<lapin::Confirmation, Unpublished> {
+        let unsent = |fault| Unpublished { fault, may_have_left: false };
+        let exchange = short(exchange).map_err(unsent)?;
+        let routing_key = short(routing_key).map_err(unsent)?;
+        let options = BasicPublishOptions { mandatory, immediate: false };
+        let lapin = &self.0.lapin;
+        let publishing = async {
+            let confirm =
+                match lapin.basic_publish(exchange, routing_key, options, body, properties).await {
+                    Ok(confirm) => confirm,
+                    // It was not written to its end, so that nobody can have read it.
+                    Err(error) => return Err(unsent(Fault::Broker(error))),
+                };
+            // From here on it may have arrived, whatever the error says.
+            let left = |error| Unpublished { fault: Fault::Broker(error), may_have_left: true };
+            confirm.await.map_err(left)
+        };
+        self.0.connection.until_landed(wanted, publishing).await
+    }
+
+    pub(super) async fn close(&self) {
+        if self.is_open() {
+            // Whatever it says, the channel is not used any more.
+            let closed = self.0.lapin.close(200, "done".into());
+            let _ = self.within("closing a channel", closed).await;
+        }
+    }
+}
+
+/// What comes from a queue. `None` is its end: the channel is gone, or the broker has cancelled the consumer.
+#[derive(Debug)]
+pub(super) struct Consumer(lapin::Consumer);
+
+impl Stream for Consumer {
+    type Item = lapin::message::Delivery;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next_unpin(cx).map(|next| next?.ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// Returns the driver's files by name, without their tests.
+    fn sources() -> Vec<(String, String)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/transport/rabbit");
+        let mut sources = Vec::new();
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a file");
+                let code = text.split("#[cfg(test)]").next().expect("a part").to_owned();
+                sources.push((path.file_name().expect("a name").to_string_lossy().into(), code));
+            }
+        }
+        sources
+    }
+
+    #[test]
+    fn no_other_file_can_await_lapin() {
+        for (file, code) in sources() {
+            // What opens a connection is awaited here, under a limit.
+            if file == "amqp.rs" || file == "socket.rs" {
+                continue;
+            }
+            for name in ["Connection", "Channel", "Consumer", "PublisherConfirm"] {
+                assert!(!code.contains(&format!("lapin::{name}")), "{file} names lapin's {name}");
+            }
+            let imports = code.split("use lapin::").skip(1);
+            for import in imports.filter_map(|rest| rest.split(';').next()) {
+                let mut words = import.split(|letter: char| !letter.is_alphanumeric());
+                let forbidden = ["Connection", "Channel", "Consumer", "PublisherConfirm"];
+                assert!(!words.any(|word| forbidden.contains(&word)), "{file} imports {import}");
+            }
+        }
+    }
+
+    #[test]
+    fn lapin_is_awaited_under_a_limit_alone() {
+        let (_, code) = sources().into_iter().find(|(file, _)| file == "amqp.rs").expect("this");
+        let code: String = code.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut operations = 0;
+        for (at, what) in code.match_indices("lapin.").chain(code.match_indices("lapin .")) {
+            let after = &code[at + what.len()..];
+            let name: String = after
+                .trim_start()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            if ["status", "configuration", "events_listener"].contains(&name.as_str()) {
+                continue;
+            }
+            operations += 1;
+            // A future is made and given to what limits it, before anything else ends a statement twice.
+            let rest: String = after.split_inclusive(';').take(2).collect();
+            let before = &code[at.saturating_sub(120)..at];
+            let is_limited = |text: &str| {
+                ["within(", "timeout(", "until_landed("].iter().any(|limit| text.contains(limit))
+            };
+            assert!(is_limited(&rest) || is_limited(before) || name == "basic_publish", "{name}");
+        }
+        assert!(operations >= 16, "{operations} were found");
+        let publishing = code.split("let publishing = async {").nth(1).expect("a block");
+        assert!(publishing.contains("until_landed(wanted, publishing)"));
+        assert_eq!(code.matches("basic_publish(").count(), 1);
+    }
+}
