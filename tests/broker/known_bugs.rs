@@ -8,11 +8,15 @@ use lapin::{
     options::{BasicPublishOptions, ExchangeDeleteOptions, QueueDeleteOptions},
 };
 use rpc_runtime::{CallError, Context, Transport};
-use tests::{World, eventually, heard::Heard, rabbitmqctl, soon};
+use tests::{
+    World, eventually,
+    heard::Heard,
+    proxy::{Proxy, Way},
+    rabbitmqctl, soon,
+};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
-    proxy::Proxy,
     queues, stranger,
 };
 
@@ -44,16 +48,16 @@ async fn bug_03_a_call_runs_once_though_its_confirm_is_lost_and_there_are_two_se
     let slow = Slow::default();
     let _first = world.serve(&serving[0], "h", AdderServer::new(slow.clone())).await;
     let _second = world.serve(&serving[1], "i", AdderServer::new(slow.clone())).await;
-    let proxy = Proxy::start(&world, false).await;
+    let proxy = Proxy::start(&world).await;
     let transport = through(&proxy, &world).await;
     let client = world.client::<adder::Api>(&transport);
     client.add(&Context::new(), 1000, 1).await.expect("an answer, before anything happens");
 
-    proxy.silence();
+    proxy.all().keep(Way::Down);
     let calls: Vec<_> = (0..20).map(|a| tokio::spawn(client.add(&Context::new(), a, 1))).collect();
     eventually("all to have run", || slow.ran.len() == 21).await;
     proxy.cut();
-    proxy.mend();
+    proxy.mend().await;
     for (a, call) in calls.into_iter().enumerate() {
         match soon("the end of a call", call).await.expect("no panic") {
             Ok(sum) => assert_eq!(sum, u64::try_from(a).expect("small") + 1),
@@ -113,7 +117,7 @@ async fn bug_06_a_first_cast_waits_for_the_broker_as_any_other_does() {
     let serving = world.transport().await;
     let slow = Slow::default();
     let _server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
-    let proxy = Proxy::start(&world, false).await;
+    let proxy = Proxy::start(&world).await;
     let transport = through(&proxy, &world).await;
     let client = world.client::<adder::Api>(&transport);
     proxy.cut();
@@ -122,7 +126,7 @@ async fn bug_06_a_first_cast_waits_for_the_broker_as_any_other_does() {
     let error = soon("the deadline", hasty).await.expect_err("there is no broker");
     assert!(!error.may_have_run(), "{error:?}");
     assert!(!patient.is_finished(), "it has time left");
-    proxy.mend();
+    proxy.mend().await;
     soon("the confirm", patient).await.expect("no panic").expect("confirmed");
     eventually("the cast to run", || !slow.ran.is_empty()).await;
     assert_eq!(slow.ran.events(), [1]);
@@ -199,7 +203,7 @@ async fn bug_13_replies_to_callers_that_are_gone_hold_up_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_14_and_15_servers_come_back_at_once_and_take_up_what_waits() {
     let Some(world) = World::rabbit() else { return };
-    let (proxy, caller) = (Proxy::start(&world, false).await, world.transport().await);
+    let (proxy, caller) = (Proxy::start(&world).await, world.transport().await);
     let transport = through(&proxy, &world).await;
     let slow = Slow::default();
     let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
@@ -210,7 +214,7 @@ async fn bug_14_and_15_servers_come_back_at_once_and_take_up_what_waits() {
             for n in 0..50 {
                 client.note(&Context::new(), round * 50 + n).await.expect("confirmed");
             }
-            proxy.mend();
+            proxy.mend().await;
             let sent = usize::try_from((round + 1) * 50).expect("few");
             eventually("what waited to run", || slow.ran.len() == sent).await;
         }

@@ -5,7 +5,6 @@ mod hostile;
 mod known_bugs;
 mod layout;
 mod own_queues;
-mod proxy;
 mod raw;
 mod strangers;
 mod tls;

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use rpc_runtime::{Context, RabbitOptions, Transport};
-use tests::{World, eventually, rabbitmqctl, soon};
+use tests::{
+    World, eventually,
+    proxy::{Action, Frames, Proxy, method},
+    rabbitmqctl, soon,
+};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
-    proxy::Proxy,
     queues,
 };
 
@@ -59,7 +62,7 @@ async fn a_stream_loses_and_repeats_nothing_while_its_reader_is_cut_off() {
     let Some(world) = World::rabbit() else { return };
     let caller = with(&world, stream()).await;
     let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
-    let proxy = Proxy::start(&world, false).await;
+    let proxy = Proxy::start(&world).await;
     let transport = Transport::builder(&proxy.url(&world)).rabbit(stream()).connect().await;
     let (transport, slow) = (transport.expect("connected"), Slow::default());
     let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
@@ -69,7 +72,7 @@ async fn a_stream_loses_and_repeats_nothing_while_its_reader_is_cut_off() {
         for n in 0..10 {
             client.prepare().fanout().note(&ctx, round * 10 + n).await.expect("confirmed");
         }
-        proxy.mend();
+        proxy.mend().await;
         let sent = usize::try_from((round + 1) * 10).expect("few");
         eventually("all casts have run", || slow.ran.len() >= sent).await;
         assert_eq!(slow.ran.len(), sent);
@@ -173,11 +176,33 @@ async fn stable_names_survive_cut_connections() {
     assert_eq!(found.len(), 2, "one for replies, one for fanout casts: {found:?}");
 }
 
+/// What RabbitMQ 4.3 does by default with a queue that is neither durable nor exclusive: it closes the connection, in
+/// these words.
+fn refuse_transient() -> (Frames, Action) {
+    const REFUSAL: &str = "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.";
+    const DURABLE: u8 = 2;
+    const EXCLUSIVE: u8 = 4;
+    let is_transient = |frame: &[u8]| {
+        // Head, class, method, a reserved short, the name with its length, flags.
+        let flags = frame[14 + usize::from(frame[13])];
+        flags & (DURABLE | EXCLUSIVE) == 0
+    };
+    // Code, text, and the class and method that it is about.
+    let mut close = 541_u16.to_be_bytes().to_vec();
+    close.push(REFUSAL.len().try_into().expect("short"));
+    close.extend(REFUSAL.as_bytes());
+    close.extend([0, 50, 0, 10]);
+    let close = method(0, "connection.close", &close);
+    (Frames::up("queue.declare").that(is_transient).always(), Action::Answer(close))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_ones() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
-    let proxy = Proxy::start(&world, true).await;
+    let proxy = Proxy::start(&world).await;
+    let (frames, action) = refuse_transient();
+    let refusing = proxy.rule(frames, action);
     let connected = Transport::builder(&proxy.url(&world)).connect().await;
     let transport = connected.expect("connected");
     let slow = Slow::default();
@@ -186,7 +211,7 @@ async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_on
     assert_eq!(client.add(&ctx, 1, 2).await.expect("an answer"), 3);
     client.prepare().fanout().note(&ctx, 7).await.expect("confirmed");
     eventually("the cast has run", || slow.ran.events() == [1, 7]).await;
-    assert!(proxy.refused() > 0, "the broker was asked for what it refuses");
+    assert!(refusing.fired() > 0, "the broker was asked for what it refuses");
 
     let list = [
         "--quiet",

@@ -4,6 +4,7 @@ pub mod comparable;
 pub mod expansions;
 pub mod heard;
 pub mod overheard;
+pub mod proxy;
 
 use std::{
     fmt::Debug,
