@@ -9,7 +9,7 @@ mod rabbitmq;
 mod record;
 mod test;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +33,11 @@ enum Task {
     },
     /// Runs all tests: finds or starts a RabbitMQ, and installs the Python library that they talk to.
     Test {
+        /// Runs only one suite of them.
+        suite: Option<test::Suite>,
+        /// Runs the long form of the fault suite.
+        #[arg(long, requires = "suite")]
+        long: bool,
         /// Skips what needs a broker.
         #[arg(long)]
         no_broker: bool,
@@ -53,6 +58,15 @@ enum Task {
         #[command(subcommand)]
         task: bench::Task,
     },
+    /// Controls a node of the fault suite: its tests call this.
+    #[command(hide = true)]
+    Node {
+        /// Where the node lives.
+        folder: PathBuf,
+        /// What to do with it.
+        #[command(subcommand)]
+        order: rabbitmq::controlled::Order,
+    },
     /// Rewrites the files that tests compare with. Review the difference.
     Bless,
     /// Records anew what the clients of Cinder and Nova send. Review the difference.
@@ -62,8 +76,12 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Options::parse().task {
         Task::Rabbitmq { task } => rabbitmq::run(task),
-        Task::Test { no_broker, args } => test::all(no_broker, &args),
+        Task::Test { suite: Some(test::Suite::Faults), long, args, .. } => {
+            test::faults(long, &args)
+        }
+        Task::Test { no_broker, args, .. } => test::all(no_broker, &args),
         Task::Interop { args } => test::interop(&args),
+        Task::Node { folder, order } => rabbitmq::controlled::obey(&folder, order),
         Task::Ci => ci::run(),
         Task::Bench { task } => bench::run(task),
         Task::Bless => bless::run_all(),

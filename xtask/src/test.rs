@@ -2,15 +2,30 @@
 
 use std::{process::Command, time::Instant};
 
+use clap::ValueEnum;
+
 use crate::{
     Error,
     process::{cargo, run},
-    python, rabbitmq,
+    python,
+    rabbitmq::{self, controlled::Nodes},
 };
 
 /// What tells the tests where things are.
-const SETTINGS: [&str; 3] =
-    ["RPC_TEST_RABBIT_URL", "RPC_TEST_RABBITMQCTL", "RPC_TEST_REQUIRE_BROKER"];
+const SETTINGS: [&str; 5] = [
+    "RPC_TEST_RABBIT_URL",
+    "RPC_TEST_RABBITMQCTL",
+    "RPC_TEST_REQUIRE_BROKER",
+    "RPC_TEST_NODE",
+    "RPC_TEST_CLUSTER",
+];
+
+/// A part of the tests.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Suite {
+    /// What a broker, a network and a peer can do, on nodes of its own.
+    Faults,
+}
 
 /// Runs every test of the workspace.
 pub(crate) fn all(no_broker: bool, args: &[String]) -> Result<(), Error> {
@@ -34,10 +49,29 @@ pub(crate) fn interop(args: &[String]) -> Result<(), Error> {
     )
 }
 
+/// Runs the fault suite, on nodes that it starts itself.
+pub(crate) fn faults(long: bool, args: &[String]) -> Result<(), Error> {
+    let begun = Instant::now();
+    let nodes = Nodes::prepare()?;
+    let mut command = cargo();
+    command.args(["test", "--package", "tests", "--test", "faults", "--"]).args(args);
+    command.env("RPC_TEST_REQUIRE_BROKER", "1");
+    nodes.tell(&mut command);
+    if long {
+        // Its figures are what it is run for.
+        command.env("RPC_FAULT_LONG", "1").arg("--nocapture");
+    }
+    let done = run(&mut command);
+    eprintln!("the fault suite ran for {:.0} s", begun.elapsed().as_secs_f64());
+    done
+}
+
 fn with_everything(command: &mut Command) -> Result<(), Error> {
     let begun = Instant::now();
     let pythons = python::interpreters()?;
     let lease = rabbitmq::lease()?;
+    let nodes = Nodes::prepare()?;
+    nodes.tell(command);
     command.env("RPC_TEST_RABBIT_URL", &lease.broker.url).envs(pythons);
     command.env("RPC_TEST_REQUIRE_BROKER", "1");
     match &lease.broker.control {

@@ -26,7 +26,7 @@ const RABBITMQ: Packages = Packages {
 const PLACES: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin"];
 
 /// Returns the folder of `rabbitmq-server` and `rabbitmqctl`, installing them if need be.
-fn programs() -> Result<PathBuf, Error> {
+pub(super) fn programs() -> Result<PathBuf, Error> {
     let look = || {
         let on_path =
             find("rabbitmq-server").and_then(|program| program.parent().map(Path::to_owned));
@@ -55,7 +55,7 @@ pub(super) fn start(
     let programs = programs()?;
     let [port, distribution, epmd_port] = free_ports()?;
     let environment = environment(name, folder, port, distribution, epmd_port);
-    write_files(folder, port)?;
+    write_files(folder, port, "")?;
     let control = folder.join("rabbitmqctl");
     let exports: String =
         environment.iter().map(|(key, value)| format!("export {key}='{value}'\n")).collect();
@@ -102,10 +102,10 @@ fn end(groups: &[u32], folder: &Path) -> String {
 }
 
 /// Finds ports that are free now, on loopback.
-fn free_ports() -> Result<[u16; 3], Error> {
+pub(super) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
     let no_port = |error: std::io::Error| format!("no free port on loopback: {error}");
     let mut listeners = Vec::new();
-    let mut ports = [0; 3];
+    let mut ports = [0; N];
     for port in &mut ports {
         // Held until all are found, so that none comes twice.
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(no_port)?;
@@ -115,7 +115,8 @@ fn free_ports() -> Result<[u16; 3], Error> {
     Ok(ports)
 }
 
-fn environment(
+/// Returns what keeps a node apart from all others.
+pub(super) fn environment(
     name: &str,
     folder: &Path,
     port: u16,
@@ -143,9 +144,10 @@ fn environment(
     ]
 }
 
-fn write_files(folder: &Path, port: u16) -> Result<(), Error> {
+/// Writes what a node reads at its start. `settings` are more lines of its configuration.
+pub(super) fn write_files(folder: &Path, port: u16, settings: &str) -> Result<(), Error> {
     let config = format!(
-        "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n"
+        "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n{settings}"
     );
     let written = fs::create_dir_all(folder.join("home"))
         .and_then(|()| fs::write(folder.join("rabbitmq.conf"), config))
@@ -154,7 +156,7 @@ fn write_files(folder: &Path, port: u16) -> Result<(), Error> {
 }
 
 /// Starts a program in a process group of its own, which Ctrl-C does not reach.
-fn spawn(
+pub(super) fn spawn(
     command: &mut Command,
     environment: &[(&str, String)],
     log: &Path,

@@ -1,0 +1,265 @@
+//! Nodes that tests kill, stop and start again: one alone, and three of a cluster.
+//!
+//! They are only prepared here. A test starts them by a script that calls this program, so a run which needs none pays for
+//! none. Each node's process group is in a file of its folder before it runs, where the watchdog finds it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use clap::Subcommand;
+
+use super::{answers, docker::script, last_lines, node, watchdog::Watchdog};
+use crate::{
+    Error,
+    process::{find, output, run, succeeds_within, wait_for},
+};
+
+/// How long a node may take to come up or go down.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What a test does with a node.
+#[derive(Clone, Subcommand)]
+pub(crate) enum Order {
+    /// Starts it, unless it runs. Does not wait for it.
+    Start,
+    /// Waits until clients can connect.
+    Wait,
+    /// Stops it in order, and waits for that.
+    Stop,
+    /// Kills it, and waits until nothing of it is left.
+    Kill,
+    /// Stops its clock: it holds its connections and does nothing.
+    Pause,
+    /// Lets it go on.
+    Resume,
+    /// Says where clients connect.
+    Url,
+    /// Says its name among nodes.
+    Name,
+    /// Says where its log is.
+    Log,
+    /// Runs `rabbitmqctl`.
+    Ctl {
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+/// The prepared nodes, as long as this lives. Whatever runs of them ends with it, or with this process.
+pub(crate) struct Nodes {
+    /// The control script of the one alone.
+    pub(crate) single: PathBuf,
+    /// Those of the three of a cluster.
+    pub(crate) cluster: [PathBuf; 3],
+    _watchdog: Watchdog,
+}
+
+impl Nodes {
+    /// Writes what four nodes need. Nothing is started.
+    pub(crate) fn prepare() -> Result<Self, Error> {
+        let name = format!("faults-{}", std::process::id());
+        let folder = super::folder(&name);
+        let mut watchdog = Watchdog::start(&folder)?;
+        watchdog.arm(&end(&folder))?;
+        let [epmd] = node::free_ports()?;
+        let home = folder.join("home");
+        let cookie = format!("{name}-{epmd}");
+        fs::create_dir_all(&home)
+            .and_then(|()| fs::write(folder.join("epmd"), epmd.to_string()))
+            .and_then(|()| write_secret(&home.join(".erlang.cookie"), &cookie))
+            .map_err(|error| format!("cannot write below {}: {error}", folder.display()))?;
+        let node = |part: &str, settings: &str, arguments: &str| {
+            prepare(&folder.join(part), &format!("{name}-{part}"), epmd, settings, arguments)
+        };
+        let single = node("single", "", "")?;
+        // A cluster's nodes are to notice soon that one of them is silent.
+        let member = |part| {
+            node(part, "cluster_partition_handling = pause_minority\n", " -kernel net_ticktime 5")
+        };
+        let cluster = [member("one")?, member("two")?, member("three")?];
+        Ok(Self { single, cluster, _watchdog: watchdog })
+    }
+
+    /// Tells a test program where they are.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        let cluster: Vec<_> = self.cluster.iter().map(|path| path.display().to_string()).collect();
+        command.env("RPC_TEST_NODE", &self.single).env("RPC_TEST_CLUSTER", cluster.join(":"));
+    }
+}
+
+/// Prepares one node, and returns its control script.
+fn prepare(
+    folder: &Path,
+    name: &str,
+    epmd: u16,
+    settings: &str,
+    arguments: &str,
+) -> Result<PathBuf, Error> {
+    let [port, distribution] = node::free_ports()?;
+    fs::create_dir_all(folder)
+        .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    node::write_files(folder, port, settings)?;
+    let home = folder.with_file_name("home");
+    let mut environment = node::environment(name, folder, port, distribution, epmd);
+    for (key, value) in &mut environment {
+        match *key {
+            "HOME" => *value = home.display().to_string(),
+            // Nodes beside each other leave a processor alone that they have nothing to do for.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS" => {
+                *value = format!("{value}{arguments} +sbwt none +sbwtdcpu none +sbwtdio none");
+            }
+            _ => {}
+        }
+    }
+    let exports: String =
+        environment.iter().map(|(key, value)| format!("export {key}='{value}'\n")).collect();
+    let programs = node::programs()?;
+    let here = folder.display();
+    // The group is known before there is anything to end. Where the folder is gone, nothing starts.
+    let server = programs.join("rabbitmq-server");
+    let start = format!("echo $$ >'{here}/group' && {exports}exec '{}'", server.display());
+    script(&folder.join("start"), &start)?;
+    let ctl = programs.join("rabbitmqctl");
+    script(&folder.join("rabbitmqctl"), &format!("{exports}exec '{}' \"$@\"", ctl.display()))?;
+    let facts = format!("{port}\nrpc-{name}@localhost");
+    fs::write(folder.join("facts"), facts)
+        .map_err(|error| format!("cannot write below {here}: {error}"))?;
+    let control = folder.join("control");
+    let this = std::env::current_exe()
+        .map_err(|error| format!("cannot tell which program this is: {error}"))?;
+    script(&control, &format!("exec '{}' node '{here}' \"$@\"", this.display()))?;
+    Ok(control)
+}
+
+/// Writes a file that only its owner may read, as Erlang demands it of its cookie.
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o400))
+}
+
+/// What ends every node. The folder is taken away first, so that nothing starts meanwhile.
+fn end(folder: &Path) -> String {
+    let here = folder.display();
+    format!(
+        "mv '{here}' '{here}.gone'\n\
+         for round in 1 2 3; do\n\
+         for group in '{here}.gone'/group '{here}.gone'/*/group; do\n\
+         [ -f \"$group\" ] && kill -s KILL -- \"-$(cat \"$group\")\" 2>/dev/null\n\
+         done\n\
+         sleep 0.2\n\
+         done\n\
+         rm -rf '{here}.gone' '{here}'\n"
+    )
+}
+
+/// Does with the node of a folder what a test wants.
+pub(crate) fn obey(folder: &Path, order: Order) -> Result<(), Error> {
+    let facts = fs::read_to_string(folder.join("facts"))
+        .map_err(|error| format!("there is no node in {}: {error}", folder.display()))?;
+    let (port, name) = facts.split_once('\n').unwrap_or((&facts, ""));
+    match order {
+        Order::Start => start(folder),
+        Order::Wait => await_connections(folder, port),
+        Order::Stop => {
+            output(Command::new(folder.join("rabbitmqctl")).arg("shutdown"))?;
+            gone(folder)
+        }
+        Order::Kill => {
+            signal(folder, "KILL")?;
+            gone(folder)
+        }
+        Order::Pause => signal(folder, "STOP"),
+        Order::Resume => signal(folder, "CONT"),
+        Order::Ctl { args } => run(Command::new(folder.join("rabbitmqctl")).args(args)),
+        Order::Url => {
+            println!("amqp://guest:guest@127.0.0.1:{port}/");
+            Ok(())
+        }
+        Order::Name => {
+            println!("{name}");
+            Ok(())
+        }
+        Order::Log => {
+            println!("{}", folder.join("log").display());
+            Ok(())
+        }
+    }
+}
+
+fn start(folder: &Path) -> Result<(), Error> {
+    if group(folder).is_some_and(|group| runs(&group)) {
+        return Ok(());
+    }
+    epmd(&folder.with_file_name(""))?;
+    // A group that has ended is not to be mistaken for the one to come.
+    let _ = fs::remove_file(folder.join("group"));
+    node::spawn(&mut Command::new(folder.join("start")), &[], &folder.join("log"))?;
+    let known = wait_for(LIMIT, || group(folder));
+    known.map(drop).ok_or_else(|| "the node's shell does not start".to_owned())
+}
+
+/// Starts the port mapper of all nodes, unless it runs. Nodes would start one that is nobody's to end.
+fn epmd(folder: &Path) -> Result<(), Error> {
+    let port = fs::read_to_string(folder.join("epmd"))
+        .map_err(|error| format!("no port for epmd: {error}"))?;
+    let address = format!("127.0.0.1:{port}");
+    if answers(&address) {
+        return Ok(());
+    }
+    let epmd = find("epmd").ok_or("`epmd` is not on the path: it comes with Erlang")?;
+    let here = folder.display();
+    let start = format!(
+        "echo $$ >'{here}/group' && exec '{}' -port {port} -address 127.0.0.1",
+        epmd.display()
+    );
+    let mut command = Command::new("sh");
+    node::spawn(command.args(["-c", &start]), &[], &folder.join("epmd-log"))?;
+    let up = wait_for(LIMIT, || answers(&address).then_some(()));
+    up.ok_or_else(|| "epmd does not come up".to_owned())
+}
+
+fn group(folder: &Path) -> Option<String> {
+    let group = fs::read_to_string(folder.join("group")).ok()?.trim().to_owned();
+    (!group.is_empty()).then_some(group)
+}
+
+/// Whether anything of a process group runs.
+fn runs(group: &str) -> bool {
+    let mut kill = Command::new("kill");
+    kill.args(["-s", "0", "--", &format!("-{group}")]);
+    succeeds_within(&mut kill, Duration::from_secs(5))
+}
+
+fn signal(folder: &Path, name: &str) -> Result<(), Error> {
+    let group = group(folder).ok_or("the node does not run")?;
+    output(Command::new("kill").args(["-s", name, "--", &format!("-{group}")])).map(drop)
+}
+
+/// Waits until nothing of a node is left.
+fn gone(folder: &Path) -> Result<(), Error> {
+    let Some(group) = group(folder) else { return Ok(()) };
+    wait_for(LIMIT, || (!runs(&group)).then_some(()))
+        .ok_or_else(|| format!("process group {group} does not end"))?;
+    fs::remove_file(folder.join("group")).map_err(|error| format!("cannot forget it: {error}"))
+}
+
+fn await_connections(folder: &Path, port: &str) -> Result<(), Error> {
+    let address = format!("127.0.0.1:{port}");
+    let up = wait_for(LIMIT, || {
+        if !group(folder).is_some_and(|group| runs(&group)) {
+            return Some(false);
+        }
+        answers(&address).then_some(true)
+    });
+    if up == Some(true) {
+        return Ok(());
+    }
+    let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+    Err(format!("the node does not come up; the end of its log:\n{}", last_lines(&log, 30)))
+}
