@@ -3,6 +3,7 @@
 pub mod comparable;
 pub mod expansions;
 pub mod heard;
+pub mod node;
 pub mod overheard;
 pub mod proxy;
 
