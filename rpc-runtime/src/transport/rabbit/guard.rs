@@ -15,6 +15,8 @@ const DEEPEST: usize = 32;
 /// The largest frame that is looked at as a whole. Brokers agree on 128 KiB.
 const LARGEST: usize = 16 * 1024 * 1024;
 
+/// A type that no frame has, so that lapin ends the connection.
+const NO_FRAME: u8 = 0xff;
 const METHOD: u8 = 1;
 const HEADER: u8 = 2;
 /// Type, channel and size of a frame.
@@ -76,6 +78,10 @@ impl Guard {
     /// Decides what becomes of a frame whose head is known.
     fn begin(&mut self, out: &mut Vec<u8>) -> State {
         let state = begun(&self.frame);
+        if matches!(state, State::Foreign) && matches!(self.frame[0], METHOD..=8) {
+            // lapin would wait for the end of such a frame for ever, and take heartbeats for a part of it.
+            self.frame[0] = NO_FRAME;
+        }
         if !matches!(state, State::Whole(_)) {
             out.append(&mut self.frame);
         }
