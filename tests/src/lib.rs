@@ -35,7 +35,13 @@ impl World {
     /// An embedded broker of its own.
     #[must_use]
     pub fn memory() -> Self {
-        Self { url: format!("memory://{}", Uuid::new_v4()), topic: unique("t") }
+        Self::at(&format!("memory://{}", Uuid::new_v4()))
+    }
+
+    /// A topic of its own on the broker at `url`.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), topic: unique("t") }
     }
 
     /// RabbitMQ, or `None` after saying so where none is given.
@@ -45,7 +51,7 @@ impl World {
     #[must_use]
     pub fn rabbit() -> Option<Self> {
         let url = required("RPC_TEST_RABBIT_URL")?;
-        Some(Self { url, topic: unique("t") })
+        Some(Self::at(&url))
     }
 
     /// The transport's URL.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Stdio};
 
 use tokio::{
     process::Command,
-    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use crate::{World, required, unique};
@@ -13,6 +13,9 @@ use crate::{World, required, unique};
 static USE: RwLock<()> = RwLock::const_new(());
 /// The same for the cluster.
 static CLUSTER: RwLock<()> = RwLock::const_new(());
+
+/// Held while a node is started, so that it is not started twice.
+static STARTING: Mutex<()> = Mutex::const_new(());
 
 /// A node, by its control script.
 #[derive(Clone, Debug)]
@@ -74,7 +77,10 @@ impl Node {
     async fn running(script: impl Into<PathBuf>) -> Self {
         let mut node = Self { script: script.into(), url: String::new() };
         node.url = node.order(&["url"]).await.trim().to_owned();
-        node.start().await;
+        {
+            let _starting = STARTING.lock().await;
+            node.start().await;
+        }
         node.resume().await;
         node.wait().await;
         node
@@ -89,7 +95,7 @@ impl Node {
     /// A place on this node, with a topic of its own.
     #[must_use]
     pub fn world(&self) -> World {
-        World { url: self.url.clone(), topic: unique("t") }
+        World::at(&self.url)
     }
 
     async fn order(&self, order: &[&str]) -> String {
@@ -147,7 +153,7 @@ impl Node {
         let name = unique("vhost");
         self.ctl(&["add_vhost", &name]).await;
         self.ctl(&["set_permissions", "--vhost", &name, "guest", ".*", ".*", ".*"]).await;
-        World { url: format!("{}{name}", self.url), topic: unique("t") }
+        World::at(&format!("{}{name}", self.url))
     }
 }
 
@@ -183,6 +189,6 @@ impl Cluster {
             let rest = node.url.split_once("://").map_or("", |(_, rest)| rest);
             rest.trim_end_matches('/').to_owned()
         });
-        World { url: format!("amqp://{}/", hosts.join(",")), topic: unique("t") }
+        World::at(&format!("amqp://{}/", hosts.join(",")))
     }
 }

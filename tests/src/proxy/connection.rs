@@ -87,9 +87,14 @@ impl Link {
         let _ = conditions.wait_for(|both| is_so(&both[side])).await;
     }
 
-    /// Says nothing to a client, until told how to end.
-    pub(super) async fn hang(&self, client: TcpStream) {
-        if self.fate().await != Fate::Close {
+    /// Says nothing to a client, until that goes or this is told how to end.
+    pub(super) async fn hang(&self, mut client: TcpStream) {
+        let mut sink = tokio::io::sink();
+        let fate = tokio::select! {
+            fate = self.fate() => fate,
+            _ = tokio::io::copy(&mut client, &mut sink) => Fate::Close,
+        };
+        if fate != Fate::Close {
             let _ = client.set_zero_linger();
         }
     }
