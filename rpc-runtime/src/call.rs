@@ -213,10 +213,20 @@ impl Waiting {
     fn answered(&self, reply: Reply) -> Result<Option<Answered>, CallError> {
         match reply.failure().map_err(CallError::Decode)? {
             None => Ok(Some(Ok(reply))),
+            Some(failure) if failure.overloaded_host().is_some() => Err(self.overloaded(failure)),
             Some(failure) if self.transport.types_module(failure.module()) => {
                 Ok(Some(Err(failure)))
             }
             Some(failure) => Err(CallError::Failure(failure)),
+        }
+    }
+
+    /// Says that a server had no room. If a copy of the request may be with another one, that is not the end of it, but
+    /// its caller is not kept waiting.
+    fn overloaded(&self, failure: Failure) -> CallError {
+        match failure.overloaded_host() {
+            Some(host) if !self.pending.is_repeated() => CallError::Overloaded { host },
+            _ => CallError::Failure(failure),
         }
     }
 

@@ -83,6 +83,11 @@ impl<C> Duplicates<C> {
         }
     }
 
+    /// Whether the request `id` is known. It is not remembered for that.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.known.contains_key(&self.key(id))
+    }
+
     /// Notes that a request has ended, and how it was answered. Returns who waited for that.
     pub(crate) fn end(&mut self, key: u128, reply: Option<ReplyMessage>) -> Vec<C> {
         // One that ran longer than the window is wide is not known any more.

@@ -44,6 +44,14 @@ pub enum CallError<E = Infallible> {
         /// Its routing key: the topic, or the topic, a dot and the host.
         routing_key: String,
     },
+    /// The server has no room for the call, and refuses what it has no room for: see
+    /// [`ServerBuilder::refuse_when_full`](crate::ServerBuilder::refuse_when_full). The method has not begun. Another server may
+    /// have room, or this one later.
+    #[error("the server on `{host}` has no room for the call")]
+    Overloaded {
+        /// The server's host.
+        host: String,
+    },
     /// The deadline passed. `sent` says whether the request had left this process by then.
     #[error("no {} within {waited:?}", if *sent { "answer" } else { "connection to the broker" })]
     DeadlineExceeded {
@@ -105,6 +113,7 @@ impl<E> CallError<E> {
             Self::Refused | Self::HeartbeatLost { .. } => true,
             Self::DeadlineExceeded { sent, .. } => *sent,
             Self::Unroutable { .. }
+            | Self::Overloaded { .. }
             | Self::Unavailable(_)
             | Self::VersionCap { .. }
             | Self::MissingHost { .. }
@@ -122,6 +131,7 @@ impl CallError {
             Self::Unroutable { exchange, routing_key } => {
                 CallError::Unroutable { exchange, routing_key }
             }
+            Self::Overloaded { host } => CallError::Overloaded { host },
             Self::DeadlineExceeded { waited, sent } => CallError::DeadlineExceeded { waited, sent },
             Self::HeartbeatLost { waited } => CallError::HeartbeatLost { waited },
             Self::Interrupted => CallError::Interrupted,

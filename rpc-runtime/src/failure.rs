@@ -14,6 +14,9 @@ use crate::json;
 /// The module of failures that are this library's own.
 const INTERNAL: &str = "rpc_runtime";
 
+/// The class of a server that has no room for a call.
+const OVERLOADED: &str = "Overloaded";
+
 /// The module whose classes the original's dispatcher raises (wire: section 3.1).
 const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 
@@ -146,6 +149,28 @@ impl Failure {
     /// A failure of this library's own making, which no Python class can stand for.
     pub(crate) fn internal(class: &str, message: &str) -> Self {
         Self::of(message, INTERNAL, class)
+    }
+
+    /// The failure of a call that a server has no room for. It has surely not begun.
+    pub(crate) fn overloaded(host: &str) -> Self {
+        let message = format!(
+            "the server `{host}` runs as much as it may, and as much as may wait there does"
+        );
+        Self::internal(OVERLOADED, &message).kwarg("host", host)
+    }
+
+    /// Returns the host of the server that had no room, if that is why the call failed.
+    pub(crate) fn overloaded_host(&self) -> Option<String> {
+        let is_overloaded = self.is_internal() && self.0.class == OVERLOADED;
+        is_overloaded.then(|| self.kwarg_value("host").unwrap_or_default())
+    }
+
+    /// What a method failed with. One that passes on what a server of its own had no room for has begun all the same.
+    pub(crate) fn of_a_method(mut self) -> Self {
+        if self.is_internal() && self.0.class == OVERLOADED {
+            self.0.class = "NestedOverloaded".to_owned();
+        }
+        self
     }
 
     /// Returns the JSON text that goes into the reply's `failure` (wire: section 3.1).

@@ -116,7 +116,7 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Whether it has been given back after it may have left.
+    /// Whether it has been given back after it may have left, so that what one server says of it is not all.
     is_repeated: bool,
     message: Option<Outgoing>,
     outcome: Option<Outcome>,
@@ -241,15 +241,14 @@ impl Pending {
         self.lock().message.is_some()
     }
 
-    /// Whether it is sent again, after it may have left.
-    #[cfg(feature = "rabbit")]
-    pub(crate) fn is_repeated(&self) -> bool {
-        self.lock().is_repeated
-    }
-
     /// Whether the request has left this process.
     pub(crate) fn has_left(&self) -> bool {
         self.lock().phase != Phase::Queued
+    }
+
+    /// Whether the request may have reached more than one server.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.lock().is_repeated
     }
 
     /// Nobody waits any more. A message that has not been taken is dropped.

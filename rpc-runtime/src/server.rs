@@ -1,5 +1,6 @@
 //! The server's side: bind the queues, run the methods, stop without losing anything.
 
+mod admission;
 mod builder;
 mod heartbeat;
 mod request;
@@ -7,15 +8,13 @@ mod running;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, atomic::AtomicBool},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 
+use self::admission::Admission;
 pub use self::{
     builder::ServerBuilder,
     running::{Running, ShutdownError},
@@ -69,7 +68,8 @@ type Services = Arc<[Arc<dyn AnyService>]>;
 /// What all requests of one server share.
 struct Shared {
     transport: Transport,
-    slots: Arc<Semaphore>,
+    host: Arc<str>,
+    admission: Admission,
     tracker: Tracker,
     /// One window for all queues: a request may come by one and its copy by another.
     duplicates: Mutex<Duplicates<Acker>>,
@@ -77,6 +77,17 @@ struct Shared {
     abort: watch::Sender<bool>,
     /// Whether it has been said that fanout casts of others come.
     crossed: AtomicBool,
+}
+
+impl Shared {
+    fn duplicates(&self) -> MutexGuard<'_, Duplicates<Acker>> {
+        self.duplicates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how long a reply is tried, to a caller that waits until `expires` if that is known.
+    fn answerable_until(&self, expires: Option<Instant>) -> Instant {
+        expires.unwrap_or_else(|| Instant::now() + self.transport.absent_caller_timeout())
+    }
 }
 
 impl Server {
@@ -104,25 +115,26 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Takes requests one by one while there is a free slot for each, until told to stop.
+/// Takes requests one by one as they are admitted, until told to stop.
 async fn serve(
     shared: Arc<Shared>,
     mut listener: Listener,
     services: Services,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
-    let mut stop = std::pin::pin!(async move {
-        if stopped.wait_for(|stop| *stop).await.is_err() {
-            // The handle was dropped: nobody can stop this server any more.
-            std::future::pending::<()>().await;
-        }
-    });
+    let mut stop = std::pin::pin!(told(stopped.clone()));
     loop {
         let next = async {
-            let slot = Arc::clone(&shared.slots).acquire_owned().await.ok()?;
-            Some((listener.next().await?, slot))
+            // What it is taken with is not held for a request that may never come: other topics need it.
+            while listener.ready().await {
+                let entry = shared.admission.enter().await?;
+                if let Some(delivery) = listener.take() {
+                    return Some((delivery, entry));
+                }
+            }
+            None
         };
-        let (delivery, slot) = tokio::select! {
+        let (delivery, entry) = tokio::select! {
             biased;
             () = &mut stop => break,
             next = next => match next {
@@ -135,9 +147,16 @@ async fn serve(
             services: Arc::clone(&services),
             tracked: shared.tracker.track(),
         };
-        tokio::spawn(incoming.handle(delivery, slot));
+        tokio::spawn(incoming.handle(delivery, entry, stopped.clone()));
     }
     listener.cancel().await;
+}
+
+/// Waits until a listener is told to stop. One whose handle was dropped never is.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    if stopped.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 #[expect(

@@ -482,7 +482,7 @@ pub(crate) struct ListenAddress {
     pub(crate) exchange: Arc<str>,
     pub(crate) topic: Arc<str>,
     pub(crate) host: Arc<str>,
-    /// How many requests of one queue may wait here, acknowledged by nobody.
+    /// How many requests of one queue may be here, acknowledged by nobody.
     pub(crate) prefetch: u16,
 }
 
@@ -495,19 +495,25 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// Returns the next request. `None` once the transport is closed.
-    ///
-    /// # Cancel safety
-    /// A request that is not returned stays queued.
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+    /// Waits until a request is there to be taken. `false` once the transport is closed.
+    pub(crate) async fn ready(&mut self) -> bool {
         match self {
-            Self::Memory(listener) => listener.next().await,
+            Self::Memory(listener) => listener.ready().await,
             #[cfg(feature = "rabbit")]
-            Self::Rabbit(listener) => listener.next().await,
+            Self::Rabbit(listener) => listener.ready().await,
         }
     }
 
-    /// Stops consuming, and gives back to the broker what [`next`](Self::next) has not returned.
+    /// Takes the next request, if it is still there.
+    pub(crate) fn take(&mut self) -> Option<Delivery> {
+        match self {
+            Self::Memory(listener) => listener.take(),
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(listener) => listener.take(),
+        }
+    }
+
+    /// Stops consuming, and gives back to the broker what [`take`](Self::take) has not returned.
     pub(crate) async fn cancel(&mut self) {
         match self {
             Self::Memory(listener) => listener.cancel(),
@@ -529,6 +535,8 @@ pub(crate) struct Delivery {
     pub(crate) compression: Option<String>,
     /// When its caller stops waiting, as far as can be told: the time in the queue is not known.
     pub(crate) expires: Option<Instant>,
+    /// Whether it was delivered before, and may have begun there.
+    pub(crate) redelivered: bool,
     pub(crate) acker: Acker,
 }
 
@@ -568,6 +576,15 @@ impl Acker {
             Self::Memory(acker) => acker.ack(),
             #[cfg(feature = "rabbit")]
             Self::Rabbit(acker) => acker.ack().await,
+        }
+    }
+
+    /// The request has not been run here: the broker delivers it again, to whoever is free.
+    pub(crate) async fn give_back(self) {
+        match self {
+            Self::Memory(acker) => drop(acker),
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(acker) => acker.give_back().await,
         }
     }
 

@@ -13,6 +13,7 @@ mod majors;
 mod mocks;
 mod objects;
 mod observed;
+mod overload;
 mod pasted;
 mod peers;
 mod places;

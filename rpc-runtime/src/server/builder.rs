@@ -1,13 +1,14 @@
 //! The options of a server, and how it binds its queues.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{Bound, Server, Shared};
+use super::{Bound, Server, Shared, admission::Admission};
 use crate::{
     Api, Dispatch, Service, Transport, TransportError, TransportErrorKind,
     dispatch::{AnyService, Ping},
@@ -23,6 +24,10 @@ pub struct ServerBuilder {
     exchange: Option<Arc<str>>,
     topic: Option<Arc<str>>,
     concurrency: usize,
+    /// How many of a method's requests run at once.
+    limits: Vec<(String, usize)>,
+    waiting: Option<usize>,
+    refuses: bool,
     services: Vec<Arc<dyn AnyService>>,
     /// Further topics and hosts.
     places: Vec<(Arc<str>, Arc<str>)>,
@@ -32,6 +37,8 @@ pub struct ServerBuilder {
 impl ServerBuilder {
     /// How many requests run at once by default, as in oslo.messaging (`executor_thread_pool_size`).
     pub const CONCURRENCY: usize = 64;
+    /// How many requests are there at once to be refused.
+    const REFUSED_AHEAD: usize = 16;
 
     pub(super) fn new(transport: &Transport) -> Self {
         Self {
@@ -40,6 +47,9 @@ impl ServerBuilder {
             exchange: None,
             topic: None,
             concurrency: Self::CONCURRENCY,
+            limits: Vec::new(),
+            waiting: None,
+            refuses: false,
             services: Vec::new(),
             places: Vec::new(),
             ping: false,
@@ -75,6 +85,58 @@ impl ServerBuilder {
     /// [`Self::CONCURRENCY`].
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how many requests of `method` run at once, in all interfaces that have it. At least 1. Default: as many as there
+    /// are slots. A name that no interface has makes [`bind`](Self::bind) fail.
+    ///
+    /// A request of a method that is at its limit waits without a slot, so that a stuck method stops no other. It has not
+    /// begun: it is not acknowledged, its deadline is watched, and a server that stops gives it back. How many may wait is
+    /// said by [`waiting`](Self::waiting).
+    ///
+    /// ```
+    /// # use rpc_runtime::{Context, Server, Transport, rpc_api};
+    /// # #[rpc_api(topic = "volumes", version = "1.0")]
+    /// # trait Volumes { async fn clone_volume(&self, ctx: Context); }
+    /// # struct Lvm;
+    /// # impl Volumes for Lvm { async fn clone_volume(&self, _: Context) {} }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
+    /// # let transport = Transport::connect("memory://limit-doc").await?;
+    /// let server = Server::builder(&transport)
+    ///     .host("node-1")
+    ///     .limit("clone_volume", 4) // copies are hard on the disks
+    ///     .refuse_when_full(true)
+    ///     .serve(VolumesServer::new(Lvm))
+    ///     .bind()
+    ///     .await?;
+    /// # drop(server); Ok(()) }
+    /// ```
+    pub fn limit(mut self, method: impl Into<String>, requests: usize) -> Self {
+        self.limits.push((method.into(), requests.clamp(1, Semaphore::MAX_PERMITS)));
+        self
+    }
+
+    /// Sets how many requests may wait here for a slot or for their method's limit, where there is a limit or
+    /// [refusal](Self::refuse_when_full); else the broker keeps them all. Default: as many as there are slots.
+    ///
+    /// While so many wait, the server takes no more, and whatever is behind them waits at the broker: a method that is stuck
+    /// for longer than that needs refusal, or fewer callers. The broker is asked for `concurrency` plus so many requests of each queue
+    /// in advance, unless [`RabbitOptions::prefetch`](crate::RabbitOptions::prefetch) says otherwise; fewer than that let
+    /// fewer wait.
+    pub fn waiting(mut self, requests: usize) -> Self {
+        self.waiting = Some(requests.min(Semaphore::MAX_PERMITS));
+        self
+    }
+
+    /// Refuses calls at once that could not begin and find no place to wait in, see [`waiting`](Self::waiting). Default: no.
+    ///
+    /// Their callers get [`CallError::Overloaded`](crate::CallError::Overloaded), those in Python a `RemoteError` of type
+    /// `Overloaded`. A refused call has surely not begun. What may have begun before is not refused but waits: a
+    /// request that is delivered again, and a copy of one that is here. Casts are never refused: the broker keeps them, and
+    /// what is behind one that finds no place waits with it.
+    pub fn refuse_when_full(mut self, refuse: bool) -> Self {
+        self.refuses = refuse;
         self
     }
 
@@ -129,11 +191,36 @@ impl ServerBuilder {
         Ok(groups)
     }
 
+    /// Says what begins, what waits and what is refused, and how much of a queue may be here for that.
+    fn admission(&self) -> Result<(Admission, u16), TransportError> {
+        let prefetch = |requests: usize| u16::try_from(requests).unwrap_or(u16::MAX);
+        if self.limits.is_empty() && !self.refuses {
+            return Ok((Admission::slots(self.concurrency), prefetch(self.concurrency)));
+        }
+        let mut limits = HashMap::new();
+        for (name, limit) in &self.limits {
+            let limit = Arc::new(Semaphore::new(*limit));
+            let methods = self.services.iter().filter_map(|s| s.interface().method(name));
+            let mut limited = methods.map(|method| limits.insert(method.name, Arc::clone(&limit)));
+            if limited.by_ref().count() == 0 {
+                return Err(misconfigured(format!(
+                    "no interface has the method `{}` that is to be limited",
+                    name.escape_debug()
+                )));
+            }
+        }
+        let waiting = self.waiting.unwrap_or(self.concurrency);
+        // One more is looked at. Where calls are refused, several should be there for that.
+        let looked_at = if self.refuses { Self::REFUSED_AHEAD } else { 1 };
+        let prefetch = prefetch(self.concurrency.saturating_add(waiting).saturating_add(looked_at));
+        Ok((Admission::limited(self.concurrency, limits, waiting, self.refuses), prefetch))
+    }
+
     /// Binds the queues: for each topic, the one that its servers share, the one of this host, and this server's own
     /// for fanout casts.
     ///
     /// # Errors
-    /// If the host or a topic is missing or a name cannot be a queue's, if an exchange or queue exists with other properties, or
+    /// If the host or a topic is missing, a name cannot be a queue's, or a limited method is not there; if an exchange or queue exists with other properties, or
     /// if the broker does not answer.
     ///
     /// # Cancel safety
@@ -148,7 +235,7 @@ impl ServerBuilder {
                 "a server needs an interface: `Server::builder(…).serve(…)`",
             ));
         }
-        let prefetch = u16::try_from(self.concurrency).unwrap_or(u16::MAX);
+        let (admission, prefetch) = self.admission()?;
         let mut listeners = Vec::new();
         for Group { exchange, topic, host, mut services } in self.groups(&host)? {
             check_names(&topic, &host)?;
@@ -161,7 +248,8 @@ impl ServerBuilder {
         }
         let shared = Shared {
             transport: self.transport,
-            slots: Arc::new(Semaphore::new(self.concurrency)),
+            host,
+            admission,
             tracker: Tracker::default(),
             duplicates: Mutex::new(Duplicates::new()),
             abort: watch::Sender::new(false),

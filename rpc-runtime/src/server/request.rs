@@ -1,16 +1,21 @@
 //! One request on a server: read it, acknowledge it, run its method, answer it.
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
 use rpc_idl::{Ack, Method};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
-use super::{Services, Shared, heartbeat::Heartbeat};
+use super::{
+    Services, Shared,
+    admission::{Admitted, Entry, Permits, Presence},
+    heartbeat::Heartbeat,
+    told,
+};
 use crate::{
     Args, Failure,
     compression::unpack,
@@ -20,7 +25,7 @@ use crate::{
     transport::{Acker, Answer, Delivery, ReplyMessage, Tracked},
 };
 
-/// A request that has been given a slot.
+/// A request that has been taken.
 pub(super) struct Incoming {
     pub(super) shared: Arc<Shared>,
     pub(super) services: Services,
@@ -33,6 +38,20 @@ struct Held {
     tracked: Tracked,
     /// When nobody waits for the answer any more.
     until: Instant,
+}
+
+/// A request as far as it has come, and what tells the broker of it.
+struct Arrival<'a> {
+    request: &'a Request<'a>,
+    found: Result<Found, Failure>,
+    /// When its caller stops waiting.
+    expires: Option<Instant>,
+    redelivered: bool,
+    acker: Acker,
+    /// Kept until the request is in the window of known ones.
+    presence: Option<Presence>,
+    /// Its caller learns that the server lives, also while it waits.
+    heartbeat: Option<Heartbeat>,
 }
 
 /// What a request is for.
@@ -52,8 +71,14 @@ enum Turn {
 }
 
 impl Incoming {
-    pub(super) async fn handle(self, delivery: Delivery, slot: OwnedSemaphorePermit) {
-        let Delivery { body, is_fanout, is_json, compression, expires, acker } = delivery;
+    pub(super) async fn handle(
+        self,
+        delivery: Delivery,
+        entry: Entry,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let Delivery { body, is_fanout, is_json, compression, expires, redelivered, acker } =
+            delivery;
         if !is_json {
             return refuse(acker, &"its content type is not `application/json`").await;
         }
@@ -69,26 +94,66 @@ impl Incoming {
             Ok(request) => request,
             Err(error) => return refuse(acker, &error).await,
         };
-        if expires.is_some_and(|expires| expires <= Instant::now()) {
-            tracing::debug!("dropped a request whose caller has stopped waiting");
-            acker.ack().await;
-            return;
+        if is_over(expires) {
+            return drop_late(acker).await;
         }
         let found = self.find(&request);
         if is_fanout && found.is_err() {
             warn_of_neighbours(&self.shared, &request);
         }
-        self.serve(&request, found, expires, acker, slot).await;
+        let presence = self.shared.admission.note(request.unique_id().as_deref());
+        let heartbeat = Heartbeat::of(&request, &self.shared.transport);
+        let request = &request;
+        let arrival = Arrival { request, found, expires, redelivered, acker, presence, heartbeat };
+        let admitted = tokio::select! {
+            biased;
+            admitted = self.admit(&arrival, entry) => admitted,
+            () = until(expires) => return drop_late(arrival.acker).await,
+            () = told(stopped) => return arrival.acker.give_back().await,
+        };
+        match admitted {
+            // It may have waited until its deadline.
+            Some(Admitted::Begins(_)) if is_over(expires) => drop_late(arrival.acker).await,
+            Some(Admitted::Begins(permits)) => self.serve(arrival, permits).await,
+            Some(Admitted::Full(permit)) => self.refuse(arrival, permit).await,
+            None => {}
+        }
     }
 
-    async fn serve(
-        self,
-        request: &Request<'_>,
-        found: Result<Found, Failure>,
-        expires: Option<Instant>,
-        acker: Acker,
-        slot: OwnedSemaphorePermit,
-    ) {
+    /// Waits until a request may begin, unless there is no place to wait and it has surely not begun anywhere.
+    async fn admit(&self, arrival: &Arrival<'_>, entry: Entry) -> Option<Admitted> {
+        let method = arrival.found.as_ref().ok().map(|found| found.method.name);
+        let may_be_refused = || {
+            let is_first = arrival.presence.as_ref().is_none_or(|presence| presence.is_first);
+            let id = arrival.request.unique_id();
+            is_first
+                && !arrival.redelivered
+                && arrival.request.caller().is_some()
+                && !id.is_some_and(|id| self.shared.duplicates().knows(&id))
+        };
+        self.shared.admission.admit(entry, method, may_be_refused).await
+    }
+
+    /// Tells a call that there is no room for it.
+    async fn refuse(self, arrival: Arrival<'_>, permit: OwnedSemaphorePermit) {
+        let Arrival { request, expires, acker, heartbeat, .. } = arrival;
+        // No sign of life comes behind the refusal.
+        drop(heartbeat);
+        if !acker.ack().await {
+            return;
+        }
+        let method = request.method();
+        tracing::debug!(method = %method.unwrap_or_default().escape_debug(), "refused a call: there is no room");
+        let Self { shared, services: _, tracked } = self;
+        let until = shared.answerable_until(expires);
+        if let Some(reply) = reply(&shared, request, Err(Failure::overloaded(&shared.host))) {
+            send(&shared, reply, Held { slot: permit, tracked, until });
+        }
+    }
+
+    async fn serve(self, arrival: Arrival<'_>, permits: Permits) {
+        let Arrival { request, found, expires, acker, presence, heartbeat, .. } = arrival;
+        let Permits { slot, limit } = permits;
         let name = request.method();
         let name = name.as_deref().unwrap_or("");
         let method = found.as_ref().ok().map(|found| found.method);
@@ -99,9 +164,10 @@ impl Incoming {
             return;
         }
         let turn = self.turn(request, &mut acker);
+        drop(presence);
+        let heartbeat = heartbeat.filter(|_| matches!(turn, Turn::Run(_)));
         let Self { shared, services: _, tracked } = self;
-        let until =
-            expires.unwrap_or_else(|| Instant::now() + shared.transport.absent_caller_timeout());
+        let until = shared.answerable_until(expires);
         let held = Held { slot, tracked, until };
         let (key, settled) = match turn {
             Turn::Over => {
@@ -117,6 +183,7 @@ impl Incoming {
                     }
                     Err(failure) => Err(failure),
                 };
+                drop((heartbeat, limit));
                 report(name, method, &result);
                 let reply = reply(&shared, request, result);
                 if let (Some(key), false) = (key, late) {
@@ -155,7 +222,7 @@ impl Incoming {
     /// leaves its `acker` there.
     fn turn(&self, request: &Request<'_>, acker: &mut Option<Acker>) -> Turn {
         let Some(id) = request.unique_id() else { return Turn::Run(None) };
-        let mut known = self.shared.duplicates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.shared.duplicates();
         let seen = known.begin(&id, Instant::now());
         if !matches!(seen, Seen::First(_)) {
             tracing::debug!(unique_id = %id.escape_debug(), "a second copy of a request");
@@ -170,6 +237,23 @@ impl Incoming {
             Seen::Ended(None) => Turn::Over,
         }
     }
+}
+
+/// Whether nobody waits for a request any more.
+fn is_over(expires: Option<Instant>) -> bool {
+    expires.is_some_and(|expires| expires <= Instant::now())
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn drop_late(acker: Acker) {
+    tracing::debug!("dropped a request whose caller has stopped waiting");
+    acker.ack().await;
 }
 
 /// Says once that fanout casts come which this server does not know. Its exchange has only the topic in its name, so
@@ -217,11 +301,11 @@ async fn run(
     })?;
     let args = Args::new(method, args, &request.context, expires);
     let mut abort = shared.abort.subscribe();
-    let _heartbeat = Heartbeat::of(request, &shared.transport);
     tokio::select! {
-        result = Caught(service.run(args)) => result.unwrap_or_else(|Panicked| {
-            Err(Failure::internal("MethodPanicked", "the method panicked"))
-        }),
+        result = Caught(service.run(args)) => match result {
+            Ok(result) => result.map_err(Failure::of_a_method),
+            Err(Panicked) => Err(Failure::internal("MethodPanicked", "the method panicked")),
+        },
         _ = abort.wait_for(|abort| *abort) => {
             Err(Failure::internal("ServerStopped", "the server stopped before the method ended"))
         }
@@ -276,7 +360,7 @@ fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<(
 
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
 fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
-    shared.duplicates.lock().unwrap_or_else(PoisonError::into_inner).end(key, reply)
+    shared.duplicates().end(key, reply)
 }
 
 async fn refuse(acker: Acker, why: &(dyn std::fmt::Display + Sync)) {

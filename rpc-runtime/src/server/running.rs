@@ -36,7 +36,14 @@ impl Running {
     /// Returns how many requests have begun and are not answered yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.shared.tracker.running()
+        self.shared.tracker.running().saturating_sub(self.waiting())
+    }
+
+    /// Returns how many requests have been read and wait for a slot or for the limit of their method. Where there are no
+    /// limits and no refusals, none does: the broker has them.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.admission.waiting()
     }
 
     /// Takes no more requests of `topic`, and gives back to the broker what has not begun. What has begun goes on, and so

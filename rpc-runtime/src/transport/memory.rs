@@ -85,6 +85,8 @@ struct Message {
     body: Arc<Vec<u8>>,
     compression: Option<Compression>,
     expires: Option<Instant>,
+    /// How often it was delivered, and not acknowledged.
+    redeliveries: u32,
 }
 
 enum Job {
@@ -198,7 +200,8 @@ impl State {
         }
     }
 
-    fn requeue(&mut self, queue: &str, message: Message) {
+    fn requeue(&mut self, queue: &str, mut message: Message) {
+        message.redeliveries = message.redeliveries.saturating_add(1);
         if let Some(queue) = self.queues.get_mut(queue) {
             queue.messages.push_front(message);
             queue.wake();
@@ -256,7 +259,7 @@ impl Shared {
         self.show(&message);
         let Outgoing { route, body, compression, expires, .. } = message;
         let expires = expires.map(|expires| expires.deadline);
-        let message = Message { body, compression, expires };
+        let message = Message { body, compression, expires, redeliveries: 0 };
         match self.fate() {
             Fate::Lost => true,
             Fate::Delivered(copies) => (0..copies).fold(false, |taken, _| {
@@ -454,21 +457,31 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+    pub(crate) async fn ready(&mut self) -> bool {
         loop {
-            if self.cancelled || self.closed.load(Ordering::Acquire) {
-                return None;
+            if self.is_over() {
+                return false;
             }
-            if let Some(delivery) = self.take() {
-                return Some(delivery);
+            if self.has_some() {
+                return true;
             }
             self.woken.notified().await;
         }
     }
 
-    fn take(&mut self) -> Option<Delivery> {
+    fn is_over(&self) -> bool {
+        self.cancelled || self.closed.load(Ordering::Acquire)
+    }
+
+    fn has_some(&self) -> bool {
+        let state = self.shared.lock();
+        let mut queues = self.queues.iter().filter_map(|name| state.queues.get(name));
+        !state.cut && queues.any(|queue| !queue.messages.is_empty())
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Delivery> {
         let mut state = self.shared.lock();
-        if state.cut {
+        if state.cut || self.is_over() {
             return None;
         }
         let now = Instant::now();
@@ -483,7 +496,7 @@ impl Listener {
                 let tag = state.next_tag;
                 state.next_tag += 1;
                 let body = Body::Shared(Arc::clone(&message.body));
-                let expires = message.expires;
+                let (expires, redelivered) = (message.expires, message.redeliveries > 0);
                 let compression =
                     message.compression.map(|compression| compression.header().to_owned());
                 state.unacked.insert(tag, (Arc::clone(name), message));
@@ -495,6 +508,7 @@ impl Listener {
                     is_json: true,
                     compression,
                     expires,
+                    redelivered,
                     acker: super::Acker::Memory(acker),
                 });
             }

@@ -65,6 +65,10 @@ impl Acker {
         acked
     }
 
+    pub(crate) async fn give_back(self) {
+        requeue(&self.channel, self.tag).await;
+    }
+
     pub(crate) async fn reject(self) {
         // A channel that is gone gives the message back to the queue: it comes again, to be rejected then.
         let rejected = self.channel.reject(self.tag).await.is_ok();
@@ -145,20 +149,24 @@ impl Listener {
         }
     }
 
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+    pub(crate) async fn ready(&mut self) -> bool {
         loop {
             let woken = self.inbox.woken.notified();
             {
-                let mut state = self.inbox.lock();
-                if let Some((delivery, ..)) = state.deliveries.pop_front() {
-                    return Some(delivery);
+                let state = self.inbox.lock();
+                if !state.deliveries.is_empty() {
+                    return true;
                 }
                 if state.ended {
-                    return None;
+                    return false;
                 }
             }
             woken.await;
         }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Delivery> {
+        self.inbox.lock().deliveries.pop_front().map(|(delivery, ..)| delivery)
     }
 
     pub(crate) async fn cancel(&mut self) {
@@ -505,6 +513,7 @@ fn incoming(delivery: lapin::message::Delivery, acker: Acker) -> Delivery {
         is_json,
         compression,
         expires,
+        redelivered: delivery.redelivered,
         acker: crate::transport::Acker::Rabbit(acker),
     }
 }
