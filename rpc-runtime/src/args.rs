@@ -1,6 +1,6 @@
 //! Arguments: what a caller may give for a parameter, and how a server reads them.
 
-use std::{any::Any, borrow::Cow, time::Instant};
+use std::{any::Any, borrow::Cow};
 
 use serde::{
     Serialize,
@@ -10,7 +10,11 @@ use serde::{
     },
 };
 
-use crate::{Answer, Failure, context, json, objects};
+use crate::{
+    Answer, Failure,
+    context::{self, Standing},
+    json, objects,
+};
 
 /// A type that can cross the wire as an argument or a result: serde can write it, and read it back.
 ///
@@ -64,7 +68,7 @@ pub struct Args<'a> {
     method: &'a str,
     values: Vec<(Cow<'a, str>, &'a str)>,
     context: &'a [(Cow<'a, str>, &'a str)],
-    deadline: Option<Instant>,
+    standing: Standing,
 }
 
 impl<'a> Args<'a> {
@@ -72,9 +76,9 @@ impl<'a> Args<'a> {
         method: &'a str,
         values: Vec<(Cow<'a, str>, &'a str)>,
         context: &'a [(Cow<'a, str>, &'a str)],
-        deadline: Option<Instant>,
+        standing: Standing,
     ) -> Self {
-        Self { method, values, context, deadline }
+        Self { method, values, context, standing }
     }
 
     /// Returns the name of the method that the request is for.
@@ -104,7 +108,7 @@ impl<'a> Args<'a> {
                 self.method
             ))
         })?;
-        context::set_deadline(&mut read, self.deadline);
+        context::set_standing(&mut read, &self.standing);
         Ok(read)
     }
 
@@ -230,7 +234,7 @@ mod tests {
 
     fn args<'a>(values: &[(&'a str, &'a str)]) -> Args<'a> {
         let values = values.iter().map(|&(name, value)| (Cow::Borrowed(name), value)).collect();
-        Args::new("m", values, &[], None)
+        Args::new("m", values, &[], Standing::default())
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The context of a request: who asks, for which project, under which request id, and until when.
 
-use std::{any::Any, fmt, sync::Arc, time::Instant};
+use std::{any::Any, fmt, future::pending, sync::Arc, time::Instant};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 
 use crate::{Failure, json};
 
@@ -19,7 +20,8 @@ const SECRETS: [&str; 2] = ["auth_token", "service_catalog"];
 /// loses nothing. Values are decoded only when asked for. Cloning is cheap.
 ///
 /// A context that a server hands to a method also knows the request's deadline: calls made with it end by then.
-/// The deadline itself is not sent; a call carries the remaining time as its message's expiration.
+/// The deadline itself is not sent; a call carries the remaining time as its message's expiration. It knows, too, when the
+/// request is [cancelled](Self::cancelled), and whether it was [delivered before](Self::redeliveries).
 ///
 /// An interface may use any serde struct in its place.
 ///
@@ -33,7 +35,27 @@ const SECRETS: [&str; 2] = ["auth_token", "service_catalog"];
 #[derive(Clone, Default)]
 pub struct Context {
     entries: Arc<Vec<(String, Box<RawValue>)>>,
-    deadline: Option<Instant>,
+    standing: Standing,
+}
+
+/// What a server knows of a request, beside what its caller sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    /// When its caller stops waiting.
+    pub(crate) deadline: Option<Instant>,
+    /// When the server gives it up.
+    pub(crate) limit: Option<Instant>,
+    /// Set when the server gives up whatever it runs.
+    pub(crate) given_up: Option<watch::Receiver<bool>>,
+    /// How often it was delivered before, as far as is known.
+    pub(crate) redeliveries: u32,
+}
+
+impl Standing {
+    /// Returns when the request is cancelled at the latest.
+    fn end(&self) -> Option<Instant> {
+        self.deadline.into_iter().chain(self.limit).min()
+    }
 }
 
 impl Context {
@@ -185,26 +207,84 @@ impl Context {
     /// Returns when calls made with this context end at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.standing.deadline
     }
 
     /// Lets calls made with this context end no later than `deadline`.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        let earlier = self.standing.deadline.unwrap_or(deadline);
+        self.standing.deadline = Some(earlier.min(deadline));
         self
+    }
+
+    /// Returns how often the request was delivered before, as far as is known. Whoever had it then may have begun to run it, or
+    /// run all of it: what the method does may be half done or done already. Only a request that is acknowledged late is
+    /// [counted](crate::ServerBuilder::delivery_limit); of others this is 0 or 1.
+    #[must_use]
+    pub fn redeliveries(&self) -> u32 {
+        self.standing.redeliveries
+    }
+
+    /// Waits until nobody waits for the result any more: the deadline has passed, or the server gives the request up,
+    /// for its [time limit](crate::ServerBuilder::time_limit) or because it stops. Else it never ends. That a caller has gone
+    /// away before its deadline is not known on this wire.
+    ///
+    /// A deadline that passes ends nothing by itself: what a method has begun is often worth finishing. A method that
+    /// wants to stop then selects over this. One that is given up is dropped, so this is for tasks of its own, which live on.
+    ///
+    /// ```
+    /// # use rpc_runtime::Context;
+    /// # async fn copied() {}
+    /// # async fn copy(ctx: Context) {
+    /// tokio::select! {
+    ///     () = copied() => {}
+    ///     () = ctx.cancelled() => { /* clean up */ }
+    /// }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() { copy(Context::new()).await }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// It only looks.
+    pub async fn cancelled(&self) {
+        let end = async {
+            match self.standing.end() {
+                Some(end) => tokio::time::sleep_until(end.into()).await,
+                None => pending().await,
+            }
+        };
+        let given_up = async {
+            let Some(mut given_up) = self.standing.given_up.clone() else { return pending().await };
+            if given_up.wait_for(|given_up| *given_up).await.is_err() {
+                // The server is gone, and had not given anything up.
+                pending().await
+            }
+        };
+        tokio::select! {
+            () = end => {}
+            () = given_up => {}
+        }
+    }
+
+    /// Whether [`cancelled`](Self::cancelled) would end at once. This is for threads: nobody can end a thread that computes or
+    /// waits for a disk, so it has to look by itself.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.standing.end().is_some_and(|end| end <= Instant::now())
+            || self.standing.given_up.as_ref().is_some_and(|given_up| *given_up.borrow())
     }
 }
 
 /// Returns the deadline that `context` brings along, if it is a [`Context`] that has one.
 pub(crate) fn deadline_of<C: Any>(context: &C) -> Option<Instant> {
-    (context as &dyn Any).downcast_ref::<Context>()?.deadline
+    (context as &dyn Any).downcast_ref::<Context>()?.deadline()
 }
 
-/// Gives `context` the request's deadline, if it is a [`Context`].
-pub(crate) fn set_deadline<C: Any>(context: &mut C, deadline: Option<Instant>) {
+/// Tells `context` what the server knows of the request, if it is a [`Context`].
+pub(crate) fn set_standing<C: Any>(context: &mut C, standing: &Standing) {
     if let Some(context) = (context as &mut dyn Any).downcast_mut::<Context>() {
-        context.deadline = deadline;
+        context.standing = standing.clone();
     }
 }
 
@@ -241,7 +321,7 @@ impl<'de> Deserialize<'de> for Context {
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
-                Ok(Context { entries: Arc::new(entries), deadline: None })
+                Ok(Context { entries: Arc::new(entries), standing: Standing::default() })
             }
         }
 
@@ -273,5 +353,21 @@ mod tests {
         let now = Instant::now();
         let later = now + std::time::Duration::from_secs(5);
         assert_eq!(Context::new().with_deadline(now).with_deadline(later).deadline(), Some(now));
+    }
+
+    #[test]
+    fn whichever_end_comes_first_cancels() {
+        let (past, future) =
+            (Instant::now(), Instant::now() + std::time::Duration::from_secs(3600));
+        let is_cancelled = |deadline, limit, given_up| {
+            let given_up = Some(watch::Sender::new(given_up).subscribe());
+            let standing = Standing { deadline, limit, given_up, redeliveries: 0 };
+            Context { standing, ..Context::new() }.is_cancelled()
+        };
+        assert!(!Context::new().is_cancelled());
+        assert!(!is_cancelled(Some(future), Some(future), false));
+        assert!(is_cancelled(Some(past), Some(future), false));
+        assert!(is_cancelled(Some(future), Some(past), false));
+        assert!(is_cancelled(None, None, true));
     }
 }

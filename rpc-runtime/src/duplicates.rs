@@ -106,6 +106,14 @@ impl<C> Duplicates<C> {
         }
     }
 
+    /// Forgets a request that has not come to an end, so that its next copy is run. Returns who waited for the end.
+    pub(crate) fn forget(&mut self, key: u128) -> Vec<C> {
+        match self.known.remove(&key) {
+            Some(State::Running(waiting)) => waiting,
+            _ => Vec::new(),
+        }
+    }
+
     /// Lets the oldest replies go, and forgets about those that went with their requests.
     fn make_room(&mut self) {
         while let Some(&oldest) = self.kept.front() {

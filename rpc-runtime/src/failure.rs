@@ -24,6 +24,10 @@ const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 ///
 /// This is what a caller gets when a method fails with an error that its interface does not declare; declared ones
 /// arrive as the type that derives [`RemoteError`]. Nothing of it is ever executed: a class is a name here.
+///
+/// What this library's servers say for themselves has the module `rpc_runtime`. The classes are `MethodPanicked`,
+/// `ResultNotSerializable`, `ServerStopped` and `TimeLimitExceeded`, for methods that have begun, and `Overloaded`, which callers get as
+/// [`CallError::Overloaded`](crate::CallError::Overloaded).
 #[derive(Clone)]
 pub struct Failure(Box<Parts>);
 
@@ -157,6 +161,11 @@ impl Failure {
             "the server `{host}` runs as much as it may, and as much as may wait there does"
         );
         Self::internal(OVERLOADED, &message).kwarg("host", host)
+    }
+
+    /// The failure of a method that its server gave up because it stops.
+    pub(crate) fn server_stopped() -> Self {
+        Self::internal("ServerStopped", "the server stopped before the method ended")
     }
 
     /// Returns the host of the server that had no room, if that is why the call failed.

@@ -4,6 +4,7 @@ mod admission;
 mod builder;
 mod heartbeat;
 mod request;
+mod run;
 mod running;
 
 use std::{
@@ -70,6 +71,8 @@ struct Shared {
     transport: Transport,
     host: Arc<str>,
     admission: Admission,
+    /// How long a method may run.
+    time_limit: Option<Duration>,
     tracker: Tracker,
     /// One window for all queues: a request may come by one and its copy by another.
     duplicates: Mutex<Duplicates<Acker>>,
@@ -150,6 +153,14 @@ async fn serve(
         tokio::spawn(incoming.handle(delivery, entry, stopped.clone()));
     }
     listener.cancel().await;
+}
+
+/// Waits until then, or for ever.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until a listener is told to stop. One whose handle was dropped never is.

@@ -1,6 +1,7 @@
 //! Behaviour that every transport has, one file per promise.
 
 mod basics;
+mod cancellation;
 mod caps;
 mod context;
 mod deadlines;

@@ -240,8 +240,7 @@ mod switches {
         let world = World::memory();
         let transport = world.transport().await;
         let recorder = Recorder::default();
-        let server =
-            world.server(&transport, "h").concurrency(1).waiting(1).refuse_when_full(true);
+        let server = world.server(&transport, "h").concurrency(1).waiting(1).refuse_when_full(true);
         let server = server.serve(ProbeServer::new(recorder.clone()));
         let server = server.bind().await.expect("bound").run();
         let client = world.client::<probe::Api>(&transport);

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, atomic::AtomicBool},
+    time::Duration,
 };
 
 use tokio::sync::{Semaphore, watch};
@@ -28,6 +29,7 @@ pub struct ServerBuilder {
     limits: Vec<(String, usize)>,
     waiting: Option<usize>,
     refuses: bool,
+    time_limit: Option<Duration>,
     services: Vec<Arc<dyn AnyService>>,
     /// Further topics and hosts.
     places: Vec<(Arc<str>, Arc<str>)>,
@@ -50,6 +52,7 @@ impl ServerBuilder {
             limits: Vec::new(),
             waiting: None,
             refuses: false,
+            time_limit: None,
             services: Vec::new(),
             places: Vec::new(),
             ping: false,
@@ -137,6 +140,21 @@ impl ServerBuilder {
     /// what is behind one that finds no place waits with it.
     pub fn refuse_when_full(mut self, refuse: bool) -> Self {
         self.refuses = refuse;
+        self
+    }
+
+    /// Gives methods up that run for longer than `limit`, or beyond their caller's deadline, whichever comes first. Default: none
+    /// is given up while the server runs. A deadline that passes is only told, see
+    /// [`Context::cancelled`](crate::Context::cancelled): a piece of a control plane that stops half way does more harm
+    /// than one that comes late.
+    ///
+    /// A method that is given up is dropped at its next `await`, its slot is free, and its caller gets a
+    /// [`CallError::Failure`](crate::CallError::Failure) of module `rpc_runtime` and class `TimeLimitExceeded`. That is its end, also
+    /// if it is acknowledged late. One that blocks its thread meets no `await`, and cannot be given up: it holds slot and
+    /// thread until it returns. What blocks belongs on a thread of its own (`tokio::task::spawn_blocking`), which is not ended
+    /// either, but can look at [`Context::is_cancelled`](crate::Context::is_cancelled).
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
         self
     }
 
@@ -250,6 +268,7 @@ impl ServerBuilder {
             transport: self.transport,
             host,
             admission,
+            time_limit: self.time_limit,
             tracker: Tracker::default(),
             duplicates: Mutex::new(Duplicates::new()),
             abort: watch::Sender::new(false),

@@ -27,7 +27,7 @@ impl Heartbeat {
     const SHORTEST: Duration = Duration::from_millis(100);
 
     /// Begins to send, if the request's caller asks for it.
-    pub(super) fn of(request: &Request<'_>, transport: &Transport) -> Option<Self> {
+    pub(super) async fn of(request: &Request<'_>, transport: &Transport) -> Option<Self> {
         let pause = pause(request.monitor()?)?;
         let (msg_id, queue) = request.caller()?;
         if !is_reply_queue(&queue) {
@@ -51,7 +51,10 @@ impl Heartbeat {
                 transport.answer(answer);
             }
         };
-        Some(Self { ended, task: tokio::spawn(beat).abort_handle() })
+        let heartbeat = Self { ended, task: tokio::spawn(beat).abort_handle() };
+        // What was spawned last is polled by this thread and no other, which the method may soon keep busy.
+        tokio::task::yield_now().await;
+        Some(heartbeat)
     }
 }
 

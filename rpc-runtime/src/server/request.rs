@@ -7,19 +7,19 @@ use std::{
 
 use rpc_idl::{Ack, Method};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
-use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::{
     Services, Shared,
     admission::{Admitted, Entry, Permits, Presence},
     heartbeat::Heartbeat,
-    told,
+    run::{report, run, standing},
+    told, until,
 };
 use crate::{
-    Args, Failure,
+    Failure,
     compression::unpack,
-    dispatch::{self, AnyService, Caught, Panicked, Reply},
+    dispatch::{self, AnyService, Reply},
     duplicates::Seen,
     envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
     transport::{Acker, Answer, Delivery, ReplyMessage, Tracked},
@@ -102,7 +102,7 @@ impl Incoming {
             warn_of_neighbours(&self.shared, &request);
         }
         let presence = self.shared.admission.note(request.unique_id().as_deref());
-        let heartbeat = Heartbeat::of(&request, &self.shared.transport);
+        let heartbeat = Heartbeat::of(&request, &self.shared.transport).await;
         let request = &request;
         let arrival = Arrival { request, found, expires, redelivered, acker, presence, heartbeat };
         let admitted = tokio::select! {
@@ -152,7 +152,7 @@ impl Incoming {
     }
 
     async fn serve(self, arrival: Arrival<'_>, permits: Permits) {
-        let Arrival { request, found, expires, acker, presence, heartbeat, .. } = arrival;
+        let Arrival { request, found, expires, redelivered, acker, presence, heartbeat } = arrival;
         let Permits { slot, limit } = permits;
         let name = request.method();
         let name = name.as_deref().unwrap_or("");
@@ -178,12 +178,16 @@ impl Incoming {
             Turn::Run(key) => {
                 let result = match found {
                     Ok(Found { service, .. }) => {
-                        let run = run(&shared, &*service, name, request, expires);
-                        run.instrument(span(name, request)).await
+                        let standing = standing(&shared, expires, redelivered.into());
+                        run(&shared, &*service, request, standing).await
                     }
-                    Err(failure) => Err(failure),
+                    Err(failure) => Some(Err(failure)),
                 };
                 drop((heartbeat, limit));
+                if result.is_none() && late {
+                    return give_back(&shared, key, acker).await;
+                }
+                let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
                 report(name, method, &result);
                 let reply = reply(&shared, request, result);
                 if let (Some(key), false) = (key, late) {
@@ -244,13 +248,6 @@ fn is_over(expires: Option<Instant>) -> bool {
     expires.is_some_and(|expires| expires <= Instant::now())
 }
 
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn drop_late(acker: Acker) {
     tracing::debug!("dropped a request whose caller has stopped waiting");
     acker.ack().await;
@@ -274,56 +271,6 @@ async fn acknowledged(acker: &mut Option<Acker>) -> bool {
     match acker.take() {
         Some(acker) => acker.ack().await,
         None => true,
-    }
-}
-
-/// Returns the span of a request, named as OpenTelemetry names such things.
-fn span(method: &str, request: &Request<'_>) -> Span {
-    tracing::info_span!(
-        "rpc.server",
-        otel.kind = if request.caller().is_some() { "server" } else { "consumer" },
-        rpc.system = "oslo.messaging",
-        rpc.method = method,
-        messaging.message.id = request.unique_id().as_deref(),
-        traceparent = request.traceparent().as_deref(),
-    )
-}
-
-async fn run(
-    shared: &Shared,
-    service: &dyn AnyService,
-    method: &str,
-    request: &Request<'_>,
-    expires: Option<Instant>,
-) -> Result<Reply, Failure> {
-    let args = request.args().map_err(|error| {
-        Failure::bad_arguments(&format!("{method}() got arguments that are not an object: {error}"))
-    })?;
-    let args = Args::new(method, args, &request.context, expires);
-    let mut abort = shared.abort.subscribe();
-    tokio::select! {
-        result = Caught(service.run(args)) => match result {
-            Ok(result) => result.map_err(Failure::of_a_method),
-            Err(Panicked) => Err(Failure::internal("MethodPanicked", "the method panicked")),
-        },
-        _ = abort.wait_for(|abort| *abort) => {
-            Err(Failure::internal("ServerStopped", "the server stopped before the method ended"))
-        }
-    }
-}
-
-/// Logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller is told of. Where a
-/// method says which errors it expects, others of its own are loud, too.
-fn report(name: &str, method: Option<&Method<'_>>, result: &Result<Reply, Failure>) {
-    let Err(failure) = result else { return };
-    let expected = method.map_or(&[][..], |method| method.expected);
-    let is_expected =
-        expected.is_empty() || expected.contains(&failure.class()) || failure.is_refusal();
-    let method = name.escape_debug();
-    if failure.is_internal() || !is_expected {
-        tracing::error!(%method, %failure, "a request failed");
-    } else {
-        tracing::debug!(%method, %failure, "a request failed");
     }
 }
 
@@ -361,6 +308,14 @@ fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<(
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
 fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
     shared.duplicates().end(key, reply)
+}
+
+/// Gives back a request that has not come to its end, and its copies: whoever gets them next runs them again.
+async fn give_back(shared: &Shared, key: Option<u128>, acker: Option<Acker>) {
+    let copies = key.map(|key| shared.duplicates().forget(key)).unwrap_or_default();
+    for acker in acker.into_iter().chain(copies) {
+        acker.give_back().await;
+    }
 }
 
 async fn refuse(acker: Acker, why: &(dyn std::fmt::Display + Sync)) {

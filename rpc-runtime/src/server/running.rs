@@ -16,7 +16,7 @@ pub struct Running {
 
 /// What [`Running::shutdown`] could not wait for.
 #[derive(Debug, thiserror::Error)]
-#[error("{unfinished} requests were not finished within {limit:?}; their callers were told")]
+#[error("{unfinished} requests were not finished within {limit:?}, and were given up")]
 pub struct ShutdownError {
     /// How many methods were given up, or replies not confirmed.
     pub unfinished: usize,
@@ -67,8 +67,8 @@ impl Running {
     /// and waits until the replies are confirmed.
     ///
     /// # Errors
-    /// If that took longer than `limit`. Methods that still run are then given up, and their callers get a failure.
-    /// It returns shortly after `limit` in any case, also without a broker.
+    /// If that took longer than `limit`. Methods that still run are then given up: their callers get a failure, or, where a
+    /// method is acknowledged late, another server gets the request, and runs it from the beginning. It returns shortly after `limit` in any case, also without a broker.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server stopping: it takes no new requests.

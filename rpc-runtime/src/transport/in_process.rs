@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Args, Failure, TransportError,
+    context::Standing,
     dispatch::{self, AnyService, Caught, Panicked, Reply},
     envelope::{self, EnvelopeError, ReplyWriter, Request},
     pending::{Outcome, Outgoing, Pending, Route},
@@ -99,7 +100,8 @@ async fn run(
     let interfaces = std::iter::once(service.interface());
     dispatch::find(interfaces, namespace.as_deref(), request.version(), &method)?;
     let args = request.args().map_err(|error| Failure::bad_arguments(&error.to_string()))?;
-    let args = Args::new(&method, args, &request.context, deadline);
+    let standing = Standing { deadline, ..Standing::default() };
+    let args = Args::new(&method, args, &request.context, standing);
     Caught(service.run(args))
         .await
         .unwrap_or_else(|Panicked| Err(Failure::internal("MethodPanicked", "the method panicked")))
