@@ -165,7 +165,14 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
     }
     let expires = msg_id.map(|_| Expiry { deadline, timeout: waited });
     let (body, compression) = transport.pack(body);
-    let message = Outgoing { route: route.clone(), body, compression, expires, unique_id };
+    let message = Outgoing {
+        route: route.clone(),
+        body,
+        compression,
+        expires,
+        headers: Vec::new(),
+        unique_id,
+    };
     let mut pending = Pending::new(message, msg_id.is_some(), retry);
     pending.is_monitored = monitor.is_some();
     let pending = Arc::new(pending);

@@ -26,7 +26,8 @@ const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 /// arrive as the type that derives [`RemoteError`]. Nothing of it is ever executed: a class is a name here.
 ///
 /// What this library's servers say for themselves has the module `rpc_runtime`. The classes are `MethodPanicked`,
-/// `ResultNotSerializable`, `ServerStopped` and `TimeLimitExceeded`, for methods that have begun, and `Overloaded`, which callers get as
+/// `ResultNotSerializable`, `ServerStopped` and `TimeLimitExceeded`, for methods that have begun, `DeliveryLimitExceeded` for one that may have, again and
+/// again, and `Overloaded`, which callers get as
 /// [`CallError::Overloaded`](crate::CallError::Overloaded).
 #[derive(Clone)]
 pub struct Failure(Box<Parts>);

@@ -11,7 +11,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{Compression, TransportError, caps::Retry, envelope::Reply};
+use crate::{Compression, TransportError, caps::Retry, envelope::Reply, transport::kept::Header};
 
 /// A message on its way to the broker: its body, and where it goes.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Outgoing {
     pub(crate) compression: Option<Compression>,
     /// A call's deadline, from which its expiration is made.
     pub(crate) expires: Option<Expiry>,
+    /// Headers beside the one for compression.
+    pub(crate) headers: Vec<(&'static str, Header)>,
     pub(crate) unique_id: Uuid,
 }
 
@@ -281,6 +283,7 @@ mod tests {
             body: Arc::default(),
             compression: None,
             expires: None,
+            headers: Vec::new(),
             unique_id: Uuid::from_u128(1),
         }
     }

@@ -3,6 +3,7 @@
 mod admission;
 mod builder;
 mod heartbeat;
+mod poison;
 mod request;
 mod run;
 mod running;
@@ -15,7 +16,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use self::admission::Admission;
+use self::{admission::Admission, poison::Counting};
 pub use self::{
     builder::ServerBuilder,
     running::{Running, ShutdownError},
@@ -58,13 +59,16 @@ pub struct Server {
 
 /// A place where a server listens.
 struct Bound {
-    topic: Arc<str>,
+    place: Arc<Place>,
     listener: Listener,
-    services: Services,
 }
 
-/// The interfaces of one topic, in the order in which they are asked.
-type Services = Arc<[Arc<dyn AnyService>]>;
+/// What all requests of one place share.
+struct Place {
+    topic: Arc<str>,
+    /// The interfaces, in the order in which they are asked.
+    services: Vec<Arc<dyn AnyService>>,
+}
 
 /// What all requests of one server share.
 struct Shared {
@@ -73,6 +77,11 @@ struct Shared {
     admission: Admission,
     /// How long a method may run.
     time_limit: Option<Duration>,
+    /// How often a request is delivered before it becomes a dead letter. 0 is as often as it takes.
+    delivery_limit: u32,
+    counting: Counting,
+    /// Where dead letters of all topics go, if not to a queue of each topic's own.
+    dead_letter_queue: Option<Arc<str>>,
     tracker: Tracker,
     /// One window for all queues: a request may come by one and its copy by another.
     duplicates: Mutex<Duplicates<Acker>>,
@@ -85,6 +94,11 @@ struct Shared {
 impl Shared {
     fn duplicates(&self) -> MutexGuard<'_, Duplicates<Acker>> {
         self.duplicates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dead_letter_queue(&self, topic: &str) -> Arc<str> {
+        let own = || format!("{topic}{}", ServerBuilder::DEAD_LETTERS).into();
+        self.dead_letter_queue.clone().unwrap_or_else(own)
     }
 
     /// Returns how long a reply is tried, to a caller that waits until `expires` if that is known.
@@ -103,10 +117,10 @@ impl Server {
     #[must_use = "keep it to shut the server down"]
     pub fn run(self) -> Running {
         let (mut tasks, mut stops) = (JoinSet::new(), Vec::new());
-        for Bound { topic, listener, services } in self.listeners {
+        for Bound { place, listener } in self.listeners {
             let (stop, stopped) = watch::channel(false);
-            stops.push((topic, stop));
-            tasks.spawn(serve(Arc::clone(&self.shared), listener, services, stopped));
+            stops.push((Arc::clone(&place.topic), stop));
+            tasks.spawn(serve(Arc::clone(&self.shared), listener, place, stopped));
         }
         Running::new(self.shared, stops, tasks)
     }
@@ -122,7 +136,7 @@ impl fmt::Debug for Server {
 async fn serve(
     shared: Arc<Shared>,
     mut listener: Listener,
-    services: Services,
+    place: Arc<Place>,
     stopped: watch::Receiver<bool>,
 ) {
     let mut stop = std::pin::pin!(told(stopped.clone()));
@@ -147,7 +161,7 @@ async fn serve(
         };
         let incoming = Incoming {
             shared: Arc::clone(&shared),
-            services: Arc::clone(&services),
+            place: Arc::clone(&place),
             tracked: shared.tracker.track(),
         };
         tokio::spawn(incoming.handle(delivery, entry, stopped.clone()));

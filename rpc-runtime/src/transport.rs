@@ -3,6 +3,7 @@
 //! A driver knows envelopes as bytes, exchanges, topics and hosts; it knows nothing of methods or types.
 
 pub(crate) mod in_process;
+pub(crate) mod kept;
 pub mod memory;
 #[cfg(feature = "rabbit")]
 mod rabbit;
@@ -19,7 +20,7 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
-use self::in_process::Witness;
+use self::{in_process::Witness, kept::Redelivery};
 use crate::{
     Api, Compression, ConnectionState, Dispatch, Events, Login, Metrics, RabbitOptions, Service,
     TransportError, TransportErrorKind, TransportState,
@@ -535,8 +536,8 @@ pub(crate) struct Delivery {
     pub(crate) compression: Option<String>,
     /// When its caller stops waiting, as far as can be told: the time in the queue is not known.
     pub(crate) expires: Option<Instant>,
-    /// Whether it was delivered before, and may have begun there.
-    pub(crate) redelivered: bool,
+    /// What is known of its deliveries before this one.
+    pub(crate) redelivery: Option<Redelivery>,
     pub(crate) acker: Acker,
 }
 
@@ -576,6 +577,15 @@ impl Acker {
             Self::Memory(acker) => acker.ack(),
             #[cfg(feature = "rabbit")]
             Self::Rabbit(acker) => acker.ack().await,
+        }
+    }
+
+    /// As [`ack`](Self::ack), but waits until the broker has taken note of it: a process that ends afterwards takes nothing back.
+    pub(crate) async fn ack_surely(self) -> bool {
+        match self {
+            Self::Memory(acker) => acker.ack(),
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(acker) => acker.ack_surely().await,
         }
     }
 
@@ -637,7 +647,8 @@ impl Answer {
     pub(crate) fn new(reply: ReplyMessage, until: Instant) -> Self {
         let ReplyMessage { queue, body, compression, unique_id } = reply;
         let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
-        let message = Outgoing { route, body, compression, expires: None, unique_id };
+        let headers = Vec::new();
+        let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
         Self { message, until, slot: None, settled: None, tracked: None, once: false }
     }
 }

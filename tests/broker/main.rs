@@ -5,6 +5,7 @@ mod hostile;
 mod known_bugs;
 mod layout;
 mod own_queues;
+mod poison;
 mod raw;
 mod strangers;
 mod tls;

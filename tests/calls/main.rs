@@ -18,6 +18,7 @@ mod overload;
 mod pasted;
 mod peers;
 mod places;
+mod redelivery;
 mod shutdown;
 mod versions;
 

@@ -5,6 +5,7 @@ pub mod expansions;
 pub mod heard;
 pub mod node;
 pub mod overheard;
+pub mod poison;
 pub mod proxy;
 
 use std::{
@@ -19,13 +20,14 @@ use rpc_runtime::{
     AnyHost, Api, Client, Dispatch, Running, Server, ServerBuilder, Service, Transport,
     TransportBuilder,
 };
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 /// How long anything may take that should happen soon. Generous: machines are shared.
 pub const SOON: Duration = Duration::from_secs(30);
 
 /// A broker, and a topic on it that no other test uses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     url: String,
     topic: String,
@@ -229,6 +231,55 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(SOON, future).await {
         Ok(output) => output,
         Err(_) => panic!("not within {SOON:?}: {what}"),
+    }
+}
+
+/// A runtime of its own, which may end in the middle of anything, as a process would that crashes.
+#[derive(Debug)]
+pub struct Doomed(Option<Runtime>);
+
+impl Doomed {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If there are no threads for it.
+    #[must_use]
+    pub fn start() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).enable_all().build();
+        Self(Some(runtime.unwrap_or_else(|error| panic!("no runtime: {error}"))))
+    }
+
+    /// Runs something on it, to its end.
+    ///
+    /// # Panics
+    /// If that panics, or does not end soon.
+    pub async fn run<F>(&self, future: F) -> F::Output
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let Some(runtime) = &self.0 else { panic!("it has crashed") };
+        match soon("what runs on the doomed runtime", runtime.spawn(future)).await {
+            Ok(output) => output,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Ends it: nothing that runs on it gets any further than its next `await`.
+    pub fn crash(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{Bound, Server, Shared, admission::Admission};
+use super::{Bound, Place, Server, Shared, admission::Admission, poison::Counting};
 use crate::{
     Api, Dispatch, Service, Transport, TransportError, TransportErrorKind,
     dispatch::{AnyService, Ping},
@@ -30,6 +30,8 @@ pub struct ServerBuilder {
     waiting: Option<usize>,
     refuses: bool,
     time_limit: Option<Duration>,
+    delivery_limit: u32,
+    dead_letter_queue: Option<Arc<str>>,
     services: Vec<Arc<dyn AnyService>>,
     /// Further topics and hosts.
     places: Vec<(Arc<str>, Arc<str>)>,
@@ -39,6 +41,10 @@ pub struct ServerBuilder {
 impl ServerBuilder {
     /// How many requests run at once by default, as in oslo.messaging (`executor_thread_pool_size`).
     pub const CONCURRENCY: usize = 64;
+    /// How often a request is delivered by default, as RabbitMQ 4 has it for its quorum queues.
+    pub const DELIVERY_LIMIT: u32 = 20;
+    /// What is appended to a topic for the queue of its dead letters.
+    pub const DEAD_LETTERS: &'static str = ".dead_letter";
     /// How many requests are there at once to be refused.
     const REFUSED_AHEAD: usize = 16;
 
@@ -53,6 +59,8 @@ impl ServerBuilder {
             waiting: None,
             refuses: false,
             time_limit: None,
+            delivery_limit: Self::DELIVERY_LIMIT,
+            dead_letter_queue: None,
             services: Vec::new(),
             places: Vec::new(),
             ping: false,
@@ -158,6 +166,30 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets how often a request that is acknowledged late, `#[rpc(ack = "late")]`, is delivered at most. Default:
+    /// [`Self::DELIVERY_LIMIT`]; 0 is without end.
+    ///
+    /// A request that ends its server's process comes to the next one, and ends that. One that was delivered so often is not run
+    /// any more but published to the [dead-letter queue](Self::dead_letter_queue), its message as it came, with headers that say
+    /// why, when and from where: `x-rpc-dead-reason`, `-time`, `-queue`, `-host`, `-method` and `-deliveries`. That is logged as an
+    /// error, and its caller gets a [`CallError::Failure`](crate::CallError::Failure) of module `rpc_runtime` and class
+    /// `DeliveryLimitExceeded`. Published to its topic again, it starts anew.
+    ///
+    /// Quorum queues count by themselves, also what was never begun, such as requests that a server gave back. Other queues only
+    /// tell that there was a delivery before: there a server publishes the request to its queue's end with a header that
+    /// counts, and acknowledges the first once that is confirmed, before it is run again. With 0 it is run at once.
+    pub fn delivery_limit(mut self, deliveries: u32) -> Self {
+        self.delivery_limit = deliveries;
+        self
+    }
+
+    /// Sets the queue of dead letters, for all topics. It is declared, durable, when there is a first one; a queue that
+    /// exists is used as it is. Default: for each topic a queue of its own, its name with [`Self::DEAD_LETTERS`].
+    pub fn dead_letter_queue(mut self, queue: impl Into<Arc<str>>) -> Self {
+        self.dead_letter_queue = Some(queue.into());
+        self
+    }
+
     /// Answers `oslo_rpc_server_ping` with `pong` on every topic (`rpc_ping_enabled`). Default: no, it is a method
     /// that no server has.
     pub fn ping(mut self, enabled: bool) -> Self {
@@ -257,18 +289,22 @@ impl ServerBuilder {
         let mut listeners = Vec::new();
         for Group { exchange, topic, host, mut services } in self.groups(&host)? {
             check_names(&topic, &host)?;
+            check_dead_letters(self.dead_letter_queue.as_deref(), &topic, &host)?;
             if self.ping {
                 services.push(Arc::new(Ping));
             }
             let address = ListenAddress { exchange, topic: Arc::clone(&topic), host, prefetch };
             let listener = self.transport.listen(address).await?;
-            listeners.push(Bound { topic, listener, services: services.into() });
+            listeners.push(Bound { place: Arc::new(Place { topic, services }), listener });
         }
         let shared = Shared {
             transport: self.transport,
             host,
             admission,
             time_limit: self.time_limit,
+            delivery_limit: self.delivery_limit,
+            counting: Counting::default(),
+            dead_letter_queue: self.dead_letter_queue,
             tracker: Tracker::default(),
             duplicates: Mutex::new(Duplicates::new()),
             abort: watch::Sender::new(false),
@@ -301,6 +337,20 @@ fn check_names(topic: &str, host: &str) -> Result<(), TransportError> {
     if longest > 255 {
         return Err(misconfigured(format!(
             "topic and host make a queue name of {longest} bytes; AMQP has room for 255"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a queue for dead letters that would bring them back, or that cannot be one.
+fn check_dead_letters(queue: Option<&str>, topic: &str, host: &str) -> Result<(), TransportError> {
+    let own = || format!("{topic}{}", ServerBuilder::DEAD_LETTERS);
+    let name = queue.map_or_else(own, str::to_owned);
+    let is_served = name == topic || name == format!("{topic}.{host}");
+    if name.is_empty() || name.len() > 255 || name.starts_with("amq.") || is_served {
+        let name = name.escape_debug();
+        return Err(misconfigured(format!(
+            "`{name}` cannot be the queue of `{topic}`'s dead letters"
         )));
     }
     Ok(())

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    Services, Shared,
+    Place, Shared,
     admission::{Admitted, Entry, Permits, Presence},
     heartbeat::Heartbeat,
     run::{report, run, standing},
@@ -22,13 +22,13 @@ use crate::{
     dispatch::{self, AnyService, Reply},
     duplicates::Seen,
     envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
-    transport::{Acker, Answer, Delivery, ReplyMessage, Tracked},
+    transport::{Acker, Answer, Delivery, ReplyMessage, Tracked, kept::Redelivery},
 };
 
 /// A request that has been taken.
 pub(super) struct Incoming {
     pub(super) shared: Arc<Shared>,
-    pub(super) services: Services,
+    pub(super) place: Arc<Place>,
     pub(super) tracked: Tracked,
 }
 
@@ -41,13 +41,17 @@ struct Held {
 }
 
 /// A request as far as it has come, and what tells the broker of it.
-struct Arrival<'a> {
-    request: &'a Request<'a>,
+pub(super) struct Arrival<'a> {
+    pub(super) request: &'a Request<'a>,
     found: Result<Found, Failure>,
+    /// Its message as it came, and how that is compressed.
+    pub(super) body: &'a [u8],
+    pub(super) compression: Option<&'a str>,
     /// When its caller stops waiting.
-    expires: Option<Instant>,
-    redelivered: bool,
-    acker: Acker,
+    pub(super) expires: Option<Instant>,
+    /// What is known of its deliveries before this one.
+    pub(super) redelivery: Option<Redelivery>,
+    pub(super) acker: Acker,
     /// Kept until the request is in the window of known ones.
     presence: Option<Presence>,
     /// Its caller learns that the server lives, also while it waits.
@@ -77,12 +81,12 @@ impl Incoming {
         entry: Entry,
         stopped: watch::Receiver<bool>,
     ) {
-        let Delivery { body, is_fanout, is_json, compression, expires, redelivered, acker } =
+        let Delivery { body: raw, is_fanout, is_json, compression, expires, redelivery, acker } =
             delivery;
         if !is_json {
             return refuse(acker, &"its content type is not `application/json`").await;
         }
-        let body = match unpack(&body, compression.as_deref()) {
+        let body = match unpack(&raw, compression.as_deref()) {
             Ok(body) => body,
             Err(error) => return refuse(acker, &EnvelopeError::from(error)).await,
         };
@@ -103,8 +107,18 @@ impl Incoming {
         }
         let presence = self.shared.admission.note(request.unique_id().as_deref());
         let heartbeat = Heartbeat::of(&request, &self.shared.transport).await;
-        let request = &request;
-        let arrival = Arrival { request, found, expires, redelivered, acker, presence, heartbeat };
+        let (request, compression, body) = (&request, compression.as_deref(), &*raw);
+        let arrival = Arrival {
+            request,
+            found,
+            body,
+            compression,
+            expires,
+            redelivery,
+            acker,
+            presence,
+            heartbeat,
+        };
         let admitted = tokio::select! {
             biased;
             admitted = self.admit(&arrival, entry) => admitted,
@@ -114,8 +128,15 @@ impl Incoming {
         match admitted {
             // It may have waited until its deadline.
             Some(Admitted::Begins(_)) if is_over(expires) => drop_late(arrival.acker).await,
-            Some(Admitted::Begins(permits)) => self.serve(arrival, permits).await,
-            Some(Admitted::Full(permit)) => self.refuse(arrival, permit).await,
+            Some(Admitted::Begins(permits)) => {
+                if let Some((arrival, permits)) = self.unless_poison(arrival, permits).await {
+                    self.serve(arrival, permits).await;
+                }
+            }
+            Some(Admitted::Full(permit)) => {
+                tracing::debug!("refused a call: there is no room");
+                self.refuse(arrival, permit, Failure::overloaded(&self.shared.host)).await;
+            }
             None => {}
         }
     }
@@ -127,37 +148,41 @@ impl Incoming {
             let is_first = arrival.presence.as_ref().is_none_or(|presence| presence.is_first);
             let id = arrival.request.unique_id();
             is_first
-                && !arrival.redelivered
+                && arrival.redelivery.is_none()
                 && arrival.request.caller().is_some()
                 && !id.is_some_and(|id| self.shared.duplicates().knows(&id))
         };
         self.shared.admission.admit(entry, method, may_be_refused).await
     }
 
-    /// Tells a call that there is no room for it.
-    async fn refuse(self, arrival: Arrival<'_>, permit: OwnedSemaphorePermit) {
+    /// Answers a request that is not run here. The permit is free once the broker has had the reply.
+    pub(super) async fn refuse(
+        &self,
+        arrival: Arrival<'_>,
+        permit: OwnedSemaphorePermit,
+        why: Failure,
+    ) {
         let Arrival { request, expires, acker, heartbeat, .. } = arrival;
         // No sign of life comes behind the refusal.
         drop(heartbeat);
         if !acker.ack().await {
             return;
         }
-        let method = request.method();
-        tracing::debug!(method = %method.unwrap_or_default().escape_debug(), "refused a call: there is no room");
-        let Self { shared, services: _, tracked } = self;
-        let until = shared.answerable_until(expires);
-        if let Some(reply) = reply(&shared, request, Err(Failure::overloaded(&shared.host))) {
-            send(&shared, reply, Held { slot: permit, tracked, until });
+        let until = self.shared.answerable_until(expires);
+        if let Some(reply) = reply(&self.shared, request, Err(why)) {
+            let tracked = self.shared.tracker.track();
+            send(&self.shared, reply, Held { slot: permit, tracked, until });
         }
     }
 
     async fn serve(self, arrival: Arrival<'_>, permits: Permits) {
-        let Arrival { request, found, expires, redelivered, acker, presence, heartbeat } = arrival;
+        let late = arrival.is_late();
+        let Arrival { request, found, expires, redelivery, acker, presence, heartbeat, .. } =
+            arrival;
         let Permits { slot, limit } = permits;
         let name = request.method();
         let name = name.as_deref().unwrap_or("");
         let method = found.as_ref().ok().map(|found| found.method);
-        let late = method.is_some_and(|method| method.ack == Ack::Late);
         let mut acker = Some(acker);
         if !late && !acknowledged(&mut acker).await {
             // A second copy comes: that one is run.
@@ -166,7 +191,7 @@ impl Incoming {
         let turn = self.turn(request, &mut acker);
         drop(presence);
         let heartbeat = heartbeat.filter(|_| matches!(turn, Turn::Run(_)));
-        let Self { shared, services: _, tracked } = self;
+        let Self { shared, place: _, tracked } = self;
         let until = shared.answerable_until(expires);
         let held = Held { slot, tracked, until };
         let (key, settled) = match turn {
@@ -178,7 +203,8 @@ impl Incoming {
             Turn::Run(key) => {
                 let result = match found {
                     Ok(Found { service, .. }) => {
-                        let standing = standing(&shared, expires, redelivered.into());
+                        let redeliveries = redelivery.map_or(0, |redelivery| redelivery.count);
+                        let standing = standing(&shared, expires, redeliveries);
                         run(&shared, &*service, request, standing).await
                     }
                     Err(failure) => Some(Err(failure)),
@@ -215,11 +241,11 @@ impl Incoming {
         let Some(method) = request.method() else {
             return Err(Failure::bad_arguments("attribute name must be string"));
         };
-        let interfaces = self.services.iter().map(|service| service.interface());
+        let interfaces = self.place.services.iter().map(|service| service.interface());
         let namespace = request.namespace();
         let (at, method) =
             dispatch::find(interfaces, namespace.as_deref(), request.version(), &method)?;
-        Ok(Found { service: Arc::clone(&self.services[at]), method })
+        Ok(Found { service: Arc::clone(&self.place.services[at]), method })
     }
 
     /// Asks the window of known requests. A copy of one that still runs, and that is to be acknowledged after it,
@@ -243,12 +269,19 @@ impl Incoming {
     }
 }
 
+impl Arrival<'_> {
+    /// Whether it is acknowledged after it has run.
+    pub(super) fn is_late(&self) -> bool {
+        self.found.as_ref().is_ok_and(|found| found.method.ack == Ack::Late)
+    }
+}
+
 /// Whether nobody waits for a request any more.
 fn is_over(expires: Option<Instant>) -> bool {
     expires.is_some_and(|expires| expires <= Instant::now())
 }
 
-async fn drop_late(acker: Acker) {
+pub(super) async fn drop_late(acker: Acker) {
     tracing::debug!("dropped a request whose caller has stopped waiting");
     acker.ack().await;
 }

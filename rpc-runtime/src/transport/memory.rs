@@ -17,7 +17,10 @@ use std::{
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use super::{Answer, Body, Delivery, ListenAddress};
+use super::{
+    Answer, Body, Delivery, ListenAddress,
+    kept::{Header, Redelivery},
+};
 use crate::{
     Compression, Event, TransportError,
     caps::Retry,
@@ -108,6 +111,8 @@ pub struct Published {
     pub expiration: Option<String>,
     /// The header `compression`.
     pub compression: Option<&'static str>,
+    /// The other headers, numbers as text.
+    pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -291,7 +296,15 @@ impl Shared {
 
     fn deliver(&self, exchange: &Exchange, key: &str, message: &Message) -> bool {
         let replies = match exchange {
-            Exchange::Default => self.lock().reply_queues.get(key).and_then(Weak::upgrade),
+            Exchange::Default => {
+                let mut state = self.lock();
+                if let Some(queue) = state.queues.get_mut(key) {
+                    queue.messages.push_back(message.clone());
+                    queue.wake();
+                    return true;
+                }
+                state.reply_queues.get(key).and_then(Weak::upgrade)
+            }
             Exchange::Topic(_) => return self.lock().route(exchange.name(), key, message),
             // A fanout exchange does not look at routing keys; ours binds with the empty one that senders use.
             Exchange::Fanout(_) => return self.lock().route(exchange.name(), "", message),
@@ -316,9 +329,17 @@ impl Shared {
                 .and_then(|expires| expires.millis(now))
                 .map(|millis| millis.to_string()),
             compression: message.compression.map(Compression::header),
+            headers: message.headers.iter().map(shown).collect(),
             body: message.body.to_vec(),
         };
         state.observers.retain(|observer| observer.send(published.clone()).is_ok());
+    }
+}
+
+fn shown((name, value): &(&'static str, Header)) -> (&'static str, String) {
+    match value {
+        Header::Text(text) => (name, text.clone()),
+        Header::Number(number) => (name, number.to_string()),
     }
 }
 
@@ -405,6 +426,11 @@ impl Link {
             }
         }
         self.shared.work(Job::Answer(answer));
+    }
+
+    /// Makes a queue that nobody consumes, unless it is there.
+    pub(crate) fn keep_queue(&self, queue: &str) {
+        self.shared.lock().queues.entry(queue.into()).or_default();
     }
 
     pub(crate) fn listen(&self, address: &ListenAddress) -> Result<Listener, TransportError> {
@@ -496,7 +522,12 @@ impl Listener {
                 let tag = state.next_tag;
                 state.next_tag += 1;
                 let body = Body::Shared(Arc::clone(&message.body));
-                let (expires, redelivered) = (message.expires, message.redeliveries > 0);
+                let expires = message.expires;
+                let redelivery = (message.redeliveries > 0).then(|| Redelivery {
+                    count: message.redeliveries,
+                    queue: Arc::clone(name),
+                    is_counted: true,
+                });
                 let compression =
                     message.compression.map(|compression| compression.header().to_owned());
                 state.unacked.insert(tag, (Arc::clone(name), message));
@@ -508,7 +539,7 @@ impl Listener {
                     is_json: true,
                     compression,
                     expires,
-                    redelivered,
+                    redelivery,
                     acker: super::Acker::Memory(acker),
                 });
             }

@@ -13,6 +13,7 @@ mod homeless;
 mod names;
 mod publisher;
 mod queue;
+mod redelivery;
 mod reply_queue;
 mod runtime;
 mod session;
@@ -40,6 +41,7 @@ pub(crate) use consumer::{Acker, Listener};
 
 use self::{
     consumer::Consuming,
+    declare::declare_all,
     publisher::Publisher,
     queue::{Job, SendQueue},
     reply_queue::ReplyTask,
@@ -49,7 +51,7 @@ use self::{
 };
 use super::{Answer, ListenAddress, Tracker};
 use crate::{
-    Event, RabbitOptions, Role, TransportError,
+    Event, RabbitOptions, Role, TransportError, TransportErrorKind,
     caps::Retry,
     observe::Observer,
     pending::{Outcome, Pending},
@@ -166,6 +168,20 @@ impl Link {
             return Err(TransportError::closed());
         }
         Listener::bind(address, self.consuming.clone(), self.listeners.track()).await
+    }
+
+    /// Declares a durable queue that nobody consumes, on the connection that a broker which takes no messages leaves alone.
+    /// One that exists is good as it is.
+    pub(crate) async fn keep_queue(&self, queue: &str) -> Result<(), TransportError> {
+        let Consuming { layout, generations, .. } = &self.consuming;
+        let Some(connection) = generations.borrow().clone() else {
+            return Err(super::disconnected());
+        };
+        let steps = vec![topology::Step::Queue(topology::kept(queue.to_owned(), layout))];
+        match declare_all(&connection, steps, layout).await {
+            Err(error) if error.kind() == TransportErrorKind::Mismatch => Ok(()),
+            declared => declared,
+        }
     }
 
     pub(crate) async fn close(&self) {

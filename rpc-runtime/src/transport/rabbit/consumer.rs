@@ -30,6 +30,7 @@ use super::{
     amqp::{Channel, Connection, Fault},
     declare::declare_all,
     names::OwnQueue,
+    redelivery::redelivery,
     runtime::spawn,
     stream::Reading,
     supervisor::{Backoff, Generations, connected, fraction, is_passing, replaced},
@@ -63,6 +64,15 @@ impl Acker {
             reading.done(offset);
         }
         acked
+    }
+
+    pub(crate) async fn ack_surely(self) -> bool {
+        let channel = self.channel.clone();
+        if !self.ack().await {
+            return false;
+        }
+        // The broker does one thing after the other: this answer comes after the acknowledgement, and changes nothing.
+        channel.confirm_select().await.is_ok()
     }
 
     pub(crate) async fn give_back(self) {
@@ -252,6 +262,8 @@ struct Consumers {
     channel: Channel,
     /// `None` is the end of one of the three.
     deliveries: SelectAll<BoxStream<'static, Option<lapin::message::Delivery>>>,
+    /// The queues, in the order of [`topology::queues`].
+    queues: [Arc<str>; 3],
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
 }
@@ -434,6 +446,7 @@ impl ListenTask {
     async fn consume_on(&self, channel: Channel) -> Result<Consumers, (String, Fault)> {
         let mut deliveries = SelectAll::new();
         let queues = topology::queues(&self.address, self.fanout.name());
+        let names = queues.each_ref().map(|name| Arc::from(name.as_str()));
         for (at, (queue, tag)) in queues.into_iter().rev().zip(TAGS).enumerate() {
             let exclusive = at == 0 && self.fanout.is_stable();
             let arguments = match self.fanout.reading() {
@@ -448,7 +461,8 @@ impl ListenTask {
                 Err(fault) => return Err((queue, fault)),
             }
         }
-        Ok(Consumers { channel, deliveries, reading: self.fanout.reading().cloned() })
+        let reading = self.fanout.reading().cloned();
+        Ok(Consumers { channel, deliveries, queues: names, reading })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
@@ -493,13 +507,14 @@ async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
         let place = consumers.reading.as_ref().and_then(|reading| {
             reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
         });
-        let delivery = incoming(delivery, Acker { channel: channel.clone(), tag, place });
+        let acker = Acker { channel: channel.clone(), tag, place };
+        let delivery = incoming(delivery, consumers, acker);
         inbox.lock().deliveries.push_back((delivery, tag, channel));
         inbox.woken.notify_one();
     }
 }
 
-fn incoming(delivery: lapin::message::Delivery, acker: Acker) -> Delivery {
+fn incoming(delivery: lapin::message::Delivery, consumers: &Consumers, acker: Acker) -> Delivery {
     let properties = &delivery.properties;
     let is_json =
         properties.content_type().as_ref().is_some_and(|kind| kind.as_str() == CONTENT_TYPE);
@@ -507,13 +522,20 @@ fn incoming(delivery: lapin::message::Delivery, acker: Acker) -> Delivery {
     let lifetime = properties.expiration().as_ref().and_then(|millis| millis.as_str().parse().ok());
     let expires =
         lifetime.and_then(|millis| Instant::now().checked_add(Duration::from_millis(millis)));
+    let is_fanout = delivery.exchange.as_str().ends_with("_fanout");
+    let [topic, host, fanout] = &consumers.queues;
+    let queue = match is_fanout {
+        true => Some(fanout).filter(|_| consumers.reading.is_none()),
+        // What came by neither of the two was sent by a stranger, who chose its key.
+        false => Some(if *delivery.routing_key.as_str() == **host { host } else { topic }),
+    };
     Delivery {
-        is_fanout: delivery.exchange.as_str().ends_with("_fanout"),
+        is_fanout,
+        redelivery: redelivery(&delivery, queue),
         body: Body::Owned(delivery.data),
         is_json,
         compression,
         expires,
-        redelivered: delivery.redelivered,
         acker: crate::transport::Acker::Rabbit(acker),
     }
 }

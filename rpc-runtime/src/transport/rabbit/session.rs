@@ -22,6 +22,7 @@ use crate::{
     compression::unpack,
     envelope,
     pending::{Exchange, Outgoing, Pending},
+    transport::kept::{self, Header},
 };
 
 /// Whose message is on its way.
@@ -200,6 +201,10 @@ async fn send(channel: &Channel, flight: &Flight) -> Landing {
 
 /// Returns the id of a message that the broker gave back.
 fn id_of(returned: &BasicReturnMessage) -> Option<Uuid> {
+    let headers = returned.properties.headers().as_ref().map(FieldTable::inner);
+    if let Some(AMQPValue::LongString(id)) = headers.and_then(|headers| headers.get(kept::ID)) {
+        return Uuid::try_parse_ascii(id.as_bytes()).ok();
+    }
     let body = unpack(&returned.data, compression(&returned.properties)).ok()?;
     let text = envelope::open(&body).ok()?;
     let id = envelope::Request::parse(&text).ok()?.unique_id()?;
@@ -210,6 +215,15 @@ fn headers(message: &Outgoing) -> FieldTable {
     let mut headers = FieldTable::default();
     if let Some(compression) = message.compression {
         headers.insert("compression".into(), AMQPValue::LongString(compression.header().into()));
+    }
+    for (name, value) in &message.headers {
+        let value = match value {
+            Header::Text(text) => AMQPValue::LongString(text.as_str().into()),
+            Header::Number(number) => {
+                AMQPValue::LongLongInt(i64::try_from(*number).unwrap_or(i64::MAX))
+            }
+        };
+        headers.insert((*name).into(), value);
     }
     headers
 }

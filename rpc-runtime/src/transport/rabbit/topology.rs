@@ -121,6 +121,16 @@ pub(super) fn transient(name: String, layout: &Layout) -> QueueDeclaration {
     QueueDeclaration { name, durable, auto_delete: false, arguments }
 }
 
+/// A queue for what has to be looked at by somebody, some day.
+pub(super) fn kept(name: String, layout: &Layout) -> QueueDeclaration {
+    let quorum = layout.options.quorum;
+    let arguments = match quorum {
+        true => vec![("x-queue-type", Argument::Text("quorum".into()))],
+        false => Vec::new(),
+    };
+    QueueDeclaration { name, durable: true, auto_delete: false, arguments }
+}
+
 /// The queue that fanout casts of a topic come by, for all of its servers.
 fn stream(name: String, options: &RabbitOptions) -> QueueDeclaration {
     let mut arguments = vec![("x-queue-type", Argument::Text("stream".into()))];

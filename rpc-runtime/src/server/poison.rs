@@ -1,0 +1,220 @@
+//! Requests that come again and again: what ends its server each time it runs has to stop at some point.
+//!
+//! Only requests that are acknowledged late are looked at: the others have been acknowledged before they run, so running
+//! them cannot bring them back. A quorum queue counts deliveries. For a classic queue the request is published anew, to the
+//! end of its queue, with a header that counts, and the delivery at hand is acknowledged once the broker has confirmed the copy.
+//! The copy is the same request, with the same ids and the same caller, who is answered when it runs. What is left of its
+//! time goes along. That time began anew when the broker delivered the request, since no header tells how long it had waited.
+//! After a crash between confirm and acknowledgement there are two copies, which both count. The copy itself could be what
+//! crashes us there, so none is run while another is being made.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    admission::Permits,
+    request::{Arrival, Incoming, drop_late},
+    until,
+};
+use crate::{
+    Compression, Failure,
+    pending::{Expiry, Outcome, Outgoing},
+    transport::kept::{
+        DEAD_DELIVERIES, DEAD_HOST, DEAD_METHOD, DEAD_QUEUE, DEAD_REASON, DEAD_TIME, Header,
+        REDELIVERIES, Redelivery,
+    },
+};
+
+/// How long a request is kept that could not be put aside, before it goes back to its queue.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How many copies are being made.
+#[derive(Debug, Default)]
+pub(super) struct Counting {
+    copies: AtomicUsize,
+    done: Notify,
+}
+
+/// A copy that is being made, until it is dropped.
+struct Copying<'a>(&'a Counting);
+
+impl Counting {
+    fn begin(&self) -> Copying<'_> {
+        self.copies.fetch_add(1, Ordering::AcqRel);
+        Copying(self)
+    }
+
+    /// Waits until none is being made.
+    async fn idle(&self) {
+        loop {
+            let done = self.done.notified();
+            if self.copies.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            done.await;
+        }
+    }
+}
+
+impl Drop for Copying<'_> {
+    fn drop(&mut self) {
+        if self.0.copies.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.done.notify_waiters();
+        }
+    }
+}
+
+/// What becomes of a request that was delivered before.
+enum Fate {
+    Runs,
+    /// It is on its way to be run later, or given up.
+    Taken,
+    /// It goes back to its queue.
+    Back,
+    /// Nobody waits for it any more.
+    Late,
+}
+
+impl Incoming {
+    /// Counts a request that was delivered before, and puts it aside if that was too often. Returns what is to be run now.
+    pub(super) async fn unless_poison<'a>(
+        &self,
+        arrival: Arrival<'a>,
+        permits: Permits,
+    ) -> Option<(Arrival<'a>, Permits)> {
+        let limit = self.shared.delivery_limit;
+        let known = |id: &str| self.shared.duplicates().knows(id);
+        let redelivery = match &arrival.redelivery {
+            // What is known runs here, or has: its connection was lost, and not its server.
+            Some(redelivery)
+                if limit > 0
+                    && arrival.is_late()
+                    && !arrival.request.unique_id().is_some_and(|id| known(&id)) =>
+            {
+                redelivery.clone()
+            }
+            _ => return Some((arrival, permits)),
+        };
+        let mut stopped = self.shared.abort.subscribe();
+        let is_dead = redelivery.count >= limit;
+        let counting = (!is_dead && !redelivery.is_counted).then(|| self.shared.counting.begin());
+        let fate = tokio::select! {
+            fate = self.decide(&arrival, &redelivery, is_dead) => fate,
+            () = until(arrival.expires) => Fate::Late,
+            _ = stopped.wait_for(|stopped| *stopped) => Fate::Back,
+        };
+        match fate {
+            Fate::Runs => return Some((arrival, permits)),
+            Fate::Back => arrival.acker.give_back().await,
+            Fate::Late => drop_late(arrival.acker).await,
+            Fate::Taken if is_dead => self.refuse(arrival, permits.slot, dead(limit)).await,
+            Fate::Taken => _ = arrival.acker.ack_surely().await,
+        }
+        drop(counting);
+        None
+    }
+
+    async fn decide(&self, arrival: &Arrival<'_>, redelivery: &Redelivery, is_dead: bool) -> Fate {
+        match (is_dead, redelivery.is_counted) {
+            (true, _) => self.bury(arrival, redelivery).await,
+            (false, true) => {
+                self.shared.counting.idle().await;
+                Fate::Runs
+            }
+            (false, false) => self.count(arrival, redelivery).await,
+        }
+    }
+
+    /// Publishes the request anew, with the count.
+    async fn count(&self, arrival: &Arrival<'_>, redelivery: &Redelivery) -> Fate {
+        let headers = vec![(REDELIVERIES, Header::Number(redelivery.count.into()))];
+        let mut copy = arrival.copy(Arc::clone(&redelivery.queue), headers);
+        copy.expires = arrival.expires.map(|deadline| Expiry {
+            deadline,
+            timeout: deadline.saturating_duration_since(Instant::now()),
+        });
+        match self.shared.transport.publish(copy).await {
+            Outcome::Confirmed => Fate::Taken,
+            Outcome::Interrupted | Outcome::Unsent(_) => {
+                tokio::time::sleep(PAUSE).await;
+                Fate::Back
+            }
+            outcome => {
+                tracing::warn!(?outcome, queue = %redelivery.queue, "cannot count the deliveries of a request");
+                Fate::Runs
+            }
+        }
+    }
+
+    /// Puts the request aside for good.
+    async fn bury(&self, arrival: &Arrival<'_>, redelivery: &Redelivery) -> Fate {
+        let queue = self.shared.dead_letter_queue(&self.place.topic);
+        let buried = match self.shared.transport.keep_queue(&queue).await {
+            Ok(()) => {
+                let letter = arrival.copy(Arc::clone(&queue), self.letter(arrival, redelivery));
+                match self.shared.transport.publish(letter).await {
+                    Outcome::Confirmed => Ok(()),
+                    outcome => Err(format!("{outcome:?}")),
+                }
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let method = arrival.request.method().unwrap_or_default();
+        let (method, id) = (method.escape_debug(), arrival.request.unique_id().unwrap_or_default());
+        let (id, deliveries) = (id.escape_debug(), redelivery.count);
+        match buried {
+            Ok(()) => {
+                tracing::error!(%method, unique_id = %id, deliveries, %queue, "a request was delivered too often, and is a dead letter now");
+                Fate::Taken
+            }
+            Err(why) => {
+                tracing::warn!(%method, unique_id = %id, deliveries, %queue, %why, "cannot put aside a request that was delivered too often");
+                tokio::time::sleep(PAUSE).await;
+                Fate::Back
+            }
+        }
+    }
+
+    /// Returns what a dead letter says of itself. The count of copies is not there: moved back to its queue, it starts anew.
+    fn letter(
+        &self,
+        arrival: &Arrival<'_>,
+        redelivery: &Redelivery,
+    ) -> Vec<(&'static str, Header)> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let text = |text: &str| Header::Text(text.to_owned());
+        vec![
+            (DEAD_REASON, text("delivery_limit")),
+            (DEAD_DELIVERIES, Header::Number(redelivery.count.into())),
+            (DEAD_QUEUE, text(&redelivery.queue)),
+            (DEAD_HOST, text(&self.shared.host)),
+            (DEAD_METHOD, text(&arrival.request.method().unwrap_or_default())),
+            (DEAD_TIME, Header::Number(now.as_secs())),
+        ]
+    }
+}
+
+impl Arrival<'_> {
+    /// Returns the request's message as it came, for another queue.
+    fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
+        let mut copy = Outgoing::to_queue(queue, self.body.to_vec(), headers);
+        // It was unpacked by this very name.
+        copy.compression = self.compression.and_then(Compression::of_option);
+        copy
+    }
+}
+
+/// Says that a request was delivered too often.
+fn dead(limit: u32) -> Failure {
+    let what = format!(
+        "the request was delivered {limit} times, and no server came to its end: it is a dead letter"
+    );
+    Failure::internal("DeliveryLimitExceeded", &what)
+}

@@ -1,0 +1,97 @@
+//! What a server publishes to keep a request: copies that count how often it was delivered, and dead letters.
+//!
+//! A request is acknowledged only after the broker has confirmed what was published for it. A crash between the two leaves
+//! both: a request may be there twice, and is never lost.
+
+use std::{future::poll_fn, sync::Arc};
+
+use super::{Driver, Transport};
+use crate::{
+    TransportError,
+    caps::Retry,
+    pending::{Exchange, Outcome, Outgoing, Pending, Route},
+};
+
+/// The header of a copy: how often the request was delivered before. A classic queue tells only that it was.
+pub(crate) const REDELIVERIES: &str = "x-rpc-redeliveries";
+/// The header by which a message is known that comes back. Its body's id is the request's, which others may carry too.
+pub(crate) const ID: &str = "x-rpc-id";
+/// Why a request is a dead letter.
+pub(crate) const DEAD_REASON: &str = "x-rpc-dead-reason";
+/// How often it was delivered.
+pub(crate) const DEAD_DELIVERIES: &str = "x-rpc-dead-deliveries";
+/// The queue that it came by.
+pub(crate) const DEAD_QUEUE: &str = "x-rpc-dead-queue";
+/// The host of the server that gave it up.
+pub(crate) const DEAD_HOST: &str = "x-rpc-dead-host";
+/// The method that it is for.
+pub(crate) const DEAD_METHOD: &str = "x-rpc-dead-method";
+/// When it was given up, in seconds since 1970.
+pub(crate) const DEAD_TIME: &str = "x-rpc-dead-time";
+
+/// The value of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Header {
+    Text(String),
+    Number(u64),
+}
+
+/// What is known of a request that was delivered before.
+#[derive(Clone, Debug)]
+pub(crate) struct Redelivery {
+    /// How often it was, as far as is known, at least once. Whoever had it may have begun to run it.
+    pub(crate) count: u32,
+    /// The queue that it came by.
+    pub(crate) queue: Arc<str>,
+    /// Whether the next delivery will be counted as well. A classic queue counts only what a copy tells it.
+    pub(crate) is_counted: bool,
+}
+
+impl Outgoing {
+    /// A message to one queue.
+    pub(crate) fn to_queue(
+        queue: Arc<str>,
+        body: Vec<u8>,
+        headers: Vec<(&'static str, Header)>,
+    ) -> Self {
+        let unique_id = uuid::Uuid::new_v4();
+        let mut headers = headers;
+        headers.push((ID, Header::Text(unique_id.simple().to_string())));
+        let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
+        Self { route, body: Arc::new(body), compression: None, expires: None, headers, unique_id }
+    }
+}
+
+impl Transport {
+    /// Publishes a message, and waits until the broker has it or does not take it. It is not sent twice.
+    ///
+    /// # Cancel safety
+    /// A message that has not left when the future is dropped is not sent.
+    pub(crate) async fn publish(&self, message: Outgoing) -> Outcome {
+        let pending = Abandoned(Arc::new(Pending::new(message, false, Retry::Unsent)));
+        self.send(Arc::clone(&pending.0));
+        poll_fn(|cx| pending.0.poll(cx)).await
+    }
+
+    /// Declares a durable queue that nobody consumes. One that exists is good as it is.
+    pub(crate) async fn keep_queue(&self, queue: &str) -> Result<(), TransportError> {
+        match &self.0.driver {
+            Driver::Memory(link) => {
+                link.keep_queue(queue);
+                Ok(())
+            }
+            Driver::InProcess(_) => Ok(()),
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(link) => link.keep_queue(queue).await,
+        }
+    }
+}
+
+/// A message that is not sent any more once nobody waits for it.
+struct Abandoned(Arc<Pending>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}

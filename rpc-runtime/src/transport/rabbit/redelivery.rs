@@ -1,0 +1,83 @@
+//! How often a message was delivered, as far as RabbitMQ tells.
+//!
+//! A quorum queue counts in a header. A classic queue says only that there was a delivery before, so our servers publish
+//! such a request anew, with a header of their own that counts.
+
+use std::sync::Arc;
+
+use lapin::{message::Delivery, types::AMQPValue};
+
+use crate::transport::kept::{REDELIVERIES, Redelivery};
+
+/// Returns what is known of a message that was delivered before. `queue` is the one that it came by, `None` for a stream,
+/// from which nobody takes anything.
+pub(super) fn redelivery(delivery: &Delivery, queue: Option<&Arc<str>>) -> Option<Redelivery> {
+    let queue = queue?;
+    let by_copies = number(delivery, REDELIVERIES);
+    let by_queue = number(delivery, "x-delivery-count");
+    let count = by_copies.unwrap_or(0).saturating_add(match by_queue {
+        Some(count) => count,
+        None => u32::from(delivery.redelivered),
+    });
+    let is_counted = by_queue.is_some() || !delivery.redelivered;
+    (count > 0).then(|| Redelivery { count, queue: Arc::clone(queue), is_counted })
+}
+
+fn number(delivery: &Delivery, header: &str) -> Option<u32> {
+    let number = match *delivery.properties.headers().as_ref()?.inner().get(header)? {
+        AMQPValue::ShortShortInt(number) => number.into(),
+        AMQPValue::ShortShortUInt(number) => number.into(),
+        AMQPValue::ShortInt(number) => number.into(),
+        AMQPValue::ShortUInt(number) => number.into(),
+        AMQPValue::LongInt(number) => number.into(),
+        AMQPValue::LongUInt(number) => number.into(),
+        AMQPValue::LongLongInt(number) => number,
+        _ => return None,
+    };
+    // What no queue would say was said by a stranger, about a message of its own.
+    Some(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::{
+        BasicProperties,
+        types::{FieldTable, ShortString},
+    };
+
+    use super::*;
+
+    fn count(redelivered: bool, headers: &[(&str, AMQPValue)]) -> Option<(u32, bool)> {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert(ShortString::from(*name), value.clone());
+        }
+        let name = ShortString::from("q");
+        let mut delivery = Delivery::mock(1, "".into(), name, redelivered, Vec::new());
+        delivery.properties = BasicProperties::default().with_headers(table);
+        let known = redelivery(&delivery, Some(&"q".into()))?;
+        Some((known.count, known.is_counted))
+    }
+
+    #[test]
+    fn deliveries_are_counted_by_the_queue_or_by_copies() {
+        let long = AMQPValue::LongLongInt;
+        assert_eq!(count(false, &[]), None);
+        assert_eq!(count(false, &[("x-delivery-count", long(0))]), None);
+        assert_eq!(count(true, &[]), Some((1, false)));
+        assert_eq!(count(false, &[(REDELIVERIES, long(3))]), Some((3, true)));
+        assert_eq!(count(true, &[(REDELIVERIES, long(3))]), Some((4, false)));
+        assert_eq!(count(true, &[("x-delivery-count", long(2))]), Some((2, true)));
+        assert_eq!(count(true, &[("x-delivery-count", AMQPValue::LongInt(2))]), Some((2, true)));
+        let both = [("x-delivery-count", long(2)), (REDELIVERIES, long(3))];
+        assert_eq!(count(true, &both), Some((5, true)));
+    }
+
+    #[test]
+    fn what_no_queue_would_say_is_not_believed_too_much() {
+        assert_eq!(count(true, &[(REDELIVERIES, AMQPValue::Boolean(true))]), Some((1, false)));
+        assert_eq!(count(true, &[(REDELIVERIES, AMQPValue::LongLongInt(-5))]), Some((1, false)));
+        let many = AMQPValue::LongLongInt(i64::MAX);
+        assert_eq!(count(true, &[(REDELIVERIES, many)]), Some((u32::MAX, false)));
+    }
+}

@@ -1,0 +1,139 @@
+//! A request that ends the process of whoever runs it, on a real broker.
+
+use std::process::Stdio;
+
+use lapin::{
+    BasicProperties,
+    options::{BasicGetOptions, QueuePurgeOptions},
+    types::{AMQPValue, FieldTable},
+};
+use rpc_runtime::{CallError, Context, RabbitOptions};
+use tests::{World, poison::poison, soon};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+use crate::stranger;
+
+/// A process that some requests end.
+struct Bomb {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Bomb {
+    async fn start(url: &str, topic: &str, limit: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_poisoned"));
+        command.args([url, topic, limit]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = command.kill_on_drop(true).spawn().expect("a process");
+        let out = process.stdout.take().expect("it is piped");
+        let mut bomb = Self { process, lines: BufReader::new(out).lines() };
+        assert_eq!(bomb.says().await.as_deref(), Some("bound"));
+        bomb
+    }
+
+    /// Returns the next line. `None` once it has ended.
+    async fn says(&mut self) -> Option<String> {
+        soon("a line", self.lines.next_line()).await.expect("text")
+    }
+}
+
+/// Restarts a server until nothing ends it any more. Returns what its processes said.
+async fn restart_until_it_stays(
+    world: &World,
+    url: &str,
+    limit: &str,
+    mut is_over: impl AsyncFnMut() -> bool,
+) -> (Vec<String>, Bomb) {
+    let mut said = Vec::new();
+    loop {
+        let mut bomb = Bomb::start(url, world.topic(), limit).await;
+        let line = tokio::select! {
+            line = bomb.says() => line,
+            () = async { while !is_over().await { tokio::task::yield_now().await } } => return (said, bomb),
+        };
+        said.extend(line);
+        assert!(!soon("its end", bomb.process.wait()).await.expect("a status").success());
+        assert!(said.len() < 50, "it goes on for ever: {said:?}");
+    }
+}
+
+async fn a_poison_request_stops(options: RabbitOptions, query: &str, is_call: bool) {
+    let Some(world) = World::rabbit() else { return };
+    let url = format!("{}{query}", world.url());
+    let transport = world.connect(|builder| builder.rabbit(options)).await;
+    let client = world.client::<poison::Api>(&transport);
+    let channel = stranger(&world).await;
+    let dead = format!("{}.dead_letter", world.topic());
+    // The first process binds the queue.
+    let mut first = Bomb::start(&url, world.topic(), "3").await;
+    let call = is_call.then(|| tokio::spawn(client.explode(&Context::new())));
+    if !is_call {
+        client.explode_alone(&Context::new()).await.expect("the broker has it");
+    }
+    let mut said = vec![first.says().await.expect("it explodes")];
+    soon("its end", first.process.wait()).await.expect("a status");
+    let mut letter = None;
+    let (rest, mut last) = restart_until_it_stays(&world, &url, "3", async || {
+        // The queue is there with the first letter. Asking for it before costs the channel.
+        let own = stranger(&world).await;
+        let got = own.basic_get(dead.as_str().into(), BasicGetOptions { no_ack: true }).await;
+        letter = got.ok().flatten();
+        letter.is_some()
+    })
+    .await;
+    said.extend(rest);
+    assert_eq!(said, ["boom 0", "boom 1", "boom 2"]);
+    let letter = letter.expect("a dead letter");
+    assert_headers(&letter.properties, &world);
+    if let Some(call) = call {
+        match soon("the answer", call).await.expect("no panic") {
+            Err(CallError::Failure(failure)) => {
+                assert_eq!(failure.class(), "DeliveryLimitExceeded")
+            }
+            other => panic!("expected a failure, not {other:?}"),
+        }
+    }
+    // The server lives, and nothing of the request is left.
+    assert_eq!(soon("an answer", client.survive(&Context::new())).await.expect("an answer"), 0);
+    assert!(last.process.try_wait().expect("a status").is_none());
+    let left = channel.queue_purge(world.topic().into(), QueuePurgeOptions::default()).await;
+    assert_eq!(left.expect("the queue is there"), 0);
+}
+
+fn assert_headers(properties: &BasicProperties, world: &World) {
+    let headers: &FieldTable = properties.headers().as_ref().expect("headers");
+    let text = |name: &str| match headers.inner().get(name) {
+        Some(AMQPValue::LongString(text)) => text.to_string(),
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(text("x-rpc-dead-reason"), "delivery_limit");
+    assert_eq!(text("x-rpc-dead-queue"), world.topic());
+    assert_eq!(text("x-rpc-dead-host"), "bomb");
+    assert!(text("x-rpc-dead-method").starts_with("explode"));
+    assert_eq!(headers.inner().get("x-rpc-dead-deliveries"), Some(&AMQPValue::LongLongInt(3)));
+    assert!(matches!(headers.inner().get("x-rpc-dead-time"), Some(AMQPValue::LongLongInt(1..))));
+    assert!(!headers.contains_key("x-rpc-redeliveries"), "moved back, it would die at once");
+    assert_eq!(
+        properties.content_type().as_ref().map(|kind| kind.as_str()),
+        Some("application/json")
+    );
+    assert!(properties.expiration().is_none(), "it waits for somebody to look at it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_ends_its_server_each_time_stops_on_classic_queues() {
+    a_poison_request_stops(RabbitOptions::default(), "", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cast_that_ends_its_server_each_time_stops_on_classic_queues() {
+    a_poison_request_stops(RabbitOptions::default(), "", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_ends_its_server_each_time_stops_on_quorum_queues() {
+    let options = RabbitOptions::default().quorum_queues(true);
+    a_poison_request_stops(options, "?rabbit_quorum_queue=true", true).await;
+}

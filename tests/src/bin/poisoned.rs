@@ -1,0 +1,51 @@
+//! A server that some requests end, for tests that start it again and again.
+//!
+//! Arguments: a URL, a topic, and how often a request may be delivered. It says `bound` once requests may come, and `boom N` before
+//! it ends, where N is how often the request was delivered before.
+
+use std::io::Write as _;
+
+use rpc_runtime::{Context, Server, Transport};
+use tests::poison::{Poison, PoisonServer};
+
+struct Bomb;
+
+impl Bomb {
+    fn explode(ctx: &Context) -> ! {
+        say(&format!("boom {}", ctx.redeliveries()));
+        std::process::abort()
+    }
+}
+
+impl Poison for Bomb {
+    async fn explode(&self, ctx: Context) {
+        Self::explode(&ctx)
+    }
+
+    async fn explode_alone(&self, ctx: Context) {
+        Self::explode(&ctx)
+    }
+
+    async fn survive(&self, ctx: Context) -> u32 {
+        ctx.redeliveries()
+    }
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout();
+    // Whoever does not listen has gone.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut argument = || arguments.next().ok_or("URL, topic and limit are missing");
+    let transport = Transport::connect(&argument()?).await?;
+    let server = Server::builder(&transport).topic(argument()?).host("bomb");
+    let server = server.delivery_limit(argument()?.parse()?).serve(PoisonServer::new(Bomb));
+    let mut running = server.bind().await?.run();
+    say("bound");
+    running.wait().await;
+    Ok(())
+}
