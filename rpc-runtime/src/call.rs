@@ -21,6 +21,7 @@ use crate::{
     caps::Retry,
     envelope::Reply,
     json,
+    limits::TooLarge,
     pending::{Expiry, Outcome, Outgoing, Pending, Route},
     returns::Returns,
 };
@@ -156,6 +157,7 @@ fn span(ready: &Ready) -> Span {
 fn start(ready: Ready) -> Result<Waiting, CallError> {
     let Ready { transport, route, body, unique_id, msg_id, .. } = ready;
     let Ready { timeout, inherited, retry, monitor, .. } = ready;
+    route.check().map_err(CallError::Unavailable)?;
     let now = Instant::now();
     let own = now.checked_add(timeout.min(FOREVER)).unwrap_or(now);
     let deadline = inherited.map_or(own, |inherited| inherited.min(own));
@@ -164,7 +166,9 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
         return Err(CallError::DeadlineExceeded { waited, sent: false });
     }
     let expires = msg_id.map(|_| Expiry { deadline, timeout: waited });
-    let (body, compression) = transport.pack(body);
+    let packed = transport.pack(body);
+    let (body, compression) =
+        packed.map_err(|TooLarge { size, limit }| CallError::TooLarge { size, limit })?;
     let message = Outgoing {
         route: route.clone(),
         body,

@@ -8,6 +8,8 @@ use std::{
 use bzip2::{read::BzDecoder, write::BzEncoder};
 use flate2::{read::MultiGzDecoder, read::ZlibDecoder, write::ZlibEncoder};
 
+use crate::excerpt::Excerpt;
+
 /// How the messages that a transport sends are compressed. It reads both kinds, whatever it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -21,17 +23,13 @@ pub enum Compression {
 /// Why a compressed body cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompressionError {
-    #[error("its compression `{}` is not known here", .0.escape_debug())]
+    #[error("its compression `{}` is not known here", Excerpt(.0))]
     Unknown(String),
     #[error("its compressed body is corrupt")]
     Corrupt(#[source] std::io::Error),
-    #[error("its body would unpack to more than {} MiB", LARGEST >> 20)]
-    TooLarge,
+    #[error("its body would unpack to more than the {0} bytes that are allowed")]
+    TooLarge(usize),
 }
-
-/// The largest body that is unpacked, four times the largest message that RabbitMQ 4 takes by default. A few bytes can
-/// claim to be any size.
-const LARGEST: u64 = 64 << 20;
 
 impl Compression {
     /// Reads the value of `kombu_compression`: `gzip` and `bzip2`, the names that work in the original, and `bz2`, which
@@ -77,35 +75,37 @@ impl Compression {
     }
 }
 
-/// Returns `body` as it was before it was compressed, if `header` says that it was.
+/// Returns `body` as it was before it was compressed, if `header` says that it was: `limit` bytes at most, since a few can
+/// claim to be any size.
 pub(crate) fn unpack<'a>(
     body: &'a [u8],
     header: Option<&str>,
+    limit: usize,
 ) -> Result<Cow<'a, [u8]>, CompressionError> {
     let Some(header) = header else { return Ok(Cow::Borrowed(body)) };
     match Compression::of_header(header)? {
         // Peers that take the header at its word send gzip's own format. It begins with other bytes than zlib's.
-        Compression::Gzip if body.starts_with(&[0x1f, 0x8b]) => read(MultiGzDecoder::new(body)),
-        Compression::Gzip => read(ZlibDecoder::new(body)),
-        Compression::Bzip2 => read(BzDecoder::new(body)),
+        Compression::Gzip if body.starts_with(&[0x1f, 0x8b]) => {
+            read(MultiGzDecoder::new(body), limit)
+        }
+        Compression::Gzip => read(ZlibDecoder::new(body), limit),
+        Compression::Bzip2 => read(BzDecoder::new(body), limit),
     }
     .map(Cow::Owned)
 }
 
-fn read(packed: impl Read) -> Result<Vec<u8>, CompressionError> {
+fn read(packed: impl Read, limit: usize) -> Result<Vec<u8>, CompressionError> {
     let mut body = Vec::new();
-    let read =
-        packed.take(LARGEST + 1).read_to_end(&mut body).map_err(CompressionError::Corrupt)?;
-    if u64::try_from(read).is_ok_and(|read| read <= LARGEST) {
-        Ok(body)
-    } else {
-        Err(CompressionError::TooLarge)
-    }
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let read = packed.take(most).read_to_end(&mut body).map_err(CompressionError::Corrupt)?;
+    if read > limit { Err(CompressionError::TooLarge(limit)) } else { Ok(body) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MOST: usize = 64 << 20;
 
     #[test]
     fn a_packed_body_unpacks_under_every_name_of_its_kind() {
@@ -117,10 +117,10 @@ mod tests {
             let packed = compression.pack(&body);
             assert!(packed.len() < body.len() / 4);
             for header in headers {
-                assert_eq!(unpack(&packed, Some(header)).expect(header), body);
+                assert_eq!(unpack(&packed, Some(header), MOST).expect(header), body);
             }
         }
-        assert_eq!(unpack(&body, None).expect("it is not packed"), body);
+        assert_eq!(unpack(&body, None, MOST).expect("it is not packed"), body);
     }
 
     #[test]
@@ -129,23 +129,23 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(b"body").expect("a Vec takes everything");
         let gzip = encoder.finish().expect("a Vec takes everything");
-        assert_eq!(&*unpack(&gzip, Some("application/x-gzip")).expect("gzip"), b"body");
+        assert_eq!(&*unpack(&gzip, Some("application/x-gzip"), MOST).expect("gzip"), b"body");
     }
 
     #[test]
     fn corrupt_unknown_and_endless_bodies_are_refused() {
         assert!(matches!(
-            unpack(b"zzzz", Some("application/zstd")),
+            unpack(b"zzzz", Some("application/zstd"), MOST),
             Err(CompressionError::Unknown(_))
         ));
-        assert!(matches!(unpack(b"zzzz", Some("gzip")), Err(CompressionError::Corrupt(_))));
-        assert!(matches!(unpack(b"zzzz", Some("bzip2")), Err(CompressionError::Corrupt(_))));
+        assert!(matches!(unpack(b"zzzz", Some("gzip"), MOST), Err(CompressionError::Corrupt(_))));
+        assert!(matches!(unpack(b"zzzz", Some("bzip2"), MOST), Err(CompressionError::Corrupt(_))));
         let mut encoder = ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         for _ in 0..129 {
             encoder.write_all(&vec![0; 1 << 20]).expect("a Vec takes everything");
         }
         let bomb = encoder.finish().expect("a Vec takes everything");
         assert!(bomb.len() < 1 << 20);
-        assert!(matches!(unpack(&bomb, Some("zlib")), Err(CompressionError::TooLarge)));
+        assert!(matches!(unpack(&bomb, Some("zlib"), MOST), Err(CompressionError::TooLarge(MOST))));
     }
 }

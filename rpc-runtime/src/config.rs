@@ -199,7 +199,7 @@ fn rabbit(files: &Files) -> Result<TransportBuilder, TransportError> {
     const SECTION: &str = "oslo_messaging_rabbit";
     let mut builder = Transport::builder(Config::TRANSPORT_URL);
     for name in files.names(SECTION) {
-        if name != "kombu_compression" && !options::knows(name) {
+        if !TransportBuilder::knows(name) && !options::knows(name) {
             tracing::debug!(name, "no option of this library in [{SECTION}]");
             continue;
         }

@@ -74,7 +74,8 @@ pub enum CallError<E = Infallible> {
     /// The broker refused the request: its queue is full, or an internal error kept it from being stored.
     #[error("the broker refused the request")]
     Refused,
-    /// The request never left this process: the transport is closed, or the broker is out of reach for good.
+    /// The request never left this process: the transport is closed, the broker is out of reach for good, or a topic or
+    /// host makes a name that AMQP has no room for.
     #[error("the transport cannot send the request")]
     Unavailable(#[source] TransportError),
     /// The request needs a newer version than the client's cap allows. It was not sent.
@@ -92,6 +93,15 @@ pub enum CallError<E = Infallible> {
     MissingHost {
         /// The method.
         method: &'static str,
+    },
+    /// The request is larger than it may be ([`message_limit`](crate::TransportBuilder::message_limit),
+    /// [`unpacked_limit`](crate::TransportBuilder::unpacked_limit)). It was not sent.
+    #[error("the request has {size} bytes, where {limit} are allowed")]
+    TooLarge {
+        /// How many bytes it has.
+        size: usize,
+        /// How many it may have.
+        limit: usize,
     },
     /// An argument or the context has no form in JSON. The request was not sent.
     #[error("the request cannot be written as JSON")]
@@ -117,6 +127,7 @@ impl<E> CallError<E> {
             | Self::Unavailable(_)
             | Self::VersionCap { .. }
             | Self::MissingHost { .. }
+            | Self::TooLarge { .. }
             | Self::Encode(_) => false,
         }
     }
@@ -139,6 +150,7 @@ impl CallError {
             Self::Unavailable(error) => CallError::Unavailable(error),
             Self::VersionCap { what, needed, cap } => CallError::VersionCap { what, needed, cap },
             Self::MissingHost { method } => CallError::MissingHost { method },
+            Self::TooLarge { size, limit } => CallError::TooLarge { size, limit },
             Self::Encode(error) => CallError::Encode(error),
             Self::Decode(error) => CallError::Decode(error),
         }

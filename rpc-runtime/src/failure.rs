@@ -9,13 +9,15 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::json;
+use crate::{excerpt::cut, json, limits::TooLarge};
 
 /// The module of failures that are this library's own.
 const INTERNAL: &str = "rpc_runtime";
 
 /// The class of a server that has no room for a call.
 const OVERLOADED: &str = "Overloaded";
+/// How much of what a caller wrote comes back to it in a refusal, in bytes.
+const LONGEST: usize = 1000;
 
 /// The module whose classes the original's dispatcher raises (wire: section 3.1).
 const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
@@ -130,17 +132,20 @@ impl Failure {
     /// Whether this is what a request is refused with: arguments that do not fit, an unknown method or version.
     pub(crate) fn is_refusal(&self) -> bool {
         let Parts { module, class, .. } = &*self.0;
-        module == DISPATCHER || (&**module, &**class) == ("builtins", "TypeError")
+        module == DISPATCHER
+            || (&**module, &**class) == ("builtins", "TypeError")
+            || (&**module, &**class) == (INTERNAL, "RequestTooLarge")
     }
 
     /// The failure of a server that has the version, but not the method.
     pub(crate) fn no_such_method(method: &str) -> Self {
-        let message = format!("Endpoint does not support RPC method {method}");
+        let message = format!("Endpoint does not support RPC method {}", cut(method, LONGEST));
         Self::of(&message, DISPATCHER, "NoSuchMethod")
     }
 
     /// The failure of a server that serves no interface of this version and namespace.
     pub(crate) fn unsupported_version(version: &str, method: &str) -> Self {
+        let (version, method) = (cut(version, LONGEST), cut(method, LONGEST));
         let message =
             format!("Endpoint does not support RPC version {version}. Attempted method: {method}");
         Self::of(&message, DISPATCHER, "UnsupportedVersion")
@@ -148,7 +153,19 @@ impl Failure {
 
     /// The failure of a request whose arguments do not fit the method; Python raises the same class.
     pub(crate) fn bad_arguments(message: &str) -> Self {
-        Self::of(message, "builtins", "TypeError")
+        Self::of(&*cut(message, LONGEST), "builtins", "TypeError")
+    }
+
+    /// The failure of a request that would take too much memory to read.
+    pub(crate) fn too_many_values(values: usize, most: usize) -> Self {
+        let message = format!("the request is made of {values} values, where {most} are allowed");
+        Self::of(&message, INTERNAL, "RequestTooLarge")
+    }
+
+    /// The failure of a request whose answer may not be sent.
+    pub(crate) fn reply_too_large(size: TooLarge) -> Self {
+        let message = format!("the method ran, but its reply is larger than it may be: {size}");
+        Self::of(&message, INTERNAL, "ReplyTooLarge")
     }
 
     /// A failure of this library's own making, which no Python class can stand for.

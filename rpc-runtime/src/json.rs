@@ -13,7 +13,7 @@ mod read;
 mod typed;
 mod write;
 
-pub(crate) use read::{Reader, from_str, object, raw};
+pub(crate) use read::{Reader, count, from_str, object, raw};
 pub(crate) use typed::untyped;
 pub(crate) use write::{Nested, nested, nested_text, refuse, refuse_compounds, text};
 
@@ -193,6 +193,18 @@ mod tests {
         let mixed = "{\"a\": [".repeat(300) + &"]}".repeat(300);
         assert_eq!(read::<Box<RawValue>>(&mixed).get(), mixed);
         assert!(raw(&mixed.replacen("]}", "}]", 1)).is_err());
+    }
+
+    #[test]
+    fn values_are_counted_at_every_depth() {
+        for (text, values) in
+            [("5", 1), ("[]", 1), ("[1, [2, {}]]", 5), (r#"{"a": {"b": "c"}}"#, 3)]
+        {
+            assert_eq!(count(text).expect(text), values, "{text}");
+        }
+        assert_eq!(object(r#"{"a": [1, 2], "b": null}"#, |_, _| ()).expect("an object"), 4);
+        assert_eq!(object(r#"[["a", [1, 2]], ["b", null]]"#, |_, _| ()).expect("pairs"), 4);
+        assert!(count("[1").is_err() && count("1 2").is_err());
     }
 
     #[test]

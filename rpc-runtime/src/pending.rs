@@ -11,7 +11,10 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{Compression, TransportError, caps::Retry, envelope::Reply, transport::kept::Header};
+use crate::{
+    Compression, TransportError, TransportErrorKind, caps::Retry, envelope::Reply,
+    excerpt::Excerpt, transport::kept::Header,
+};
 
 /// A message on its way to the broker: its body, and where it goes.
 #[derive(Debug)]
@@ -34,6 +37,21 @@ pub(crate) struct Route {
     pub(crate) routing_key: Arc<str>,
     /// Whether the broker gives the message back if no queue takes it.
     pub(crate) mandatory: bool,
+}
+
+impl Route {
+    /// Whether AMQP has room for the names.
+    pub(crate) fn check(&self) -> Result<(), TransportError> {
+        const LONGEST: usize = 255;
+        for (what, name) in [("exchange", self.exchange.name()), ("routing key", &self.routing_key)]
+        {
+            if name.len() > LONGEST {
+                let what = format!("the {what} `{}` is too long for AMQP", Excerpt(name));
+                return Err(TransportError::new(TransportErrorKind::Configuration, what));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// An exchange, and who declares it how.

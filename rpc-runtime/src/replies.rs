@@ -12,6 +12,8 @@ use uuid::Uuid;
 use crate::{
     compression,
     envelope::{self, EnvelopeError, Reply},
+    excerpt::Excerpt,
+    limits::{Limits, TooLarge},
     observe::Observer,
     pending::{Outcome, Pending},
 };
@@ -23,16 +25,24 @@ pub(crate) struct Replies {
     queue: OnceLock<String>,
     observer: Arc<Observer>,
     waiting: Mutex<HashMap<Uuid, Arc<Pending>>>,
+    limits: Limits,
 }
 
 impl Replies {
-    pub(crate) fn new(observer: Arc<Observer>) -> Self {
-        Self { queue: OnceLock::new(), observer, waiting: Mutex::default() }
+    /// Makes a table that takes replies of these sizes.
+    pub(crate) fn new(observer: Arc<Observer>, limits: Limits) -> Self {
+        Self { queue: OnceLock::new(), observer, waiting: Mutex::default(), limits }
     }
 
     /// Names the queue. The first name stays.
     pub(crate) fn set_queue(&self, name: &str) {
         let _ = self.queue.set(name.to_owned());
+    }
+
+    /// The sizes of replies that are taken.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Whether the queue has its name.
@@ -85,12 +95,17 @@ impl Replies {
 
     /// Returns whether somebody waited for the reply.
     fn hand_over(&self, body: &[u8], compression: Option<&str>) -> Result<bool, EnvelopeError> {
-        let body = compression::unpack(body, compression)?;
-        let reply = Reply::parse(envelope::open(&body)?.into_owned())?;
+        if body.len() > self.limits.message {
+            let size = TooLarge { size: body.len(), limit: self.limits.message };
+            return Err(EnvelopeError::TooLarge(size));
+        }
+        let body = compression::unpack(body, compression, self.limits.unpacked)?;
+        let text = envelope::open(&body)?.into_owned();
+        let reply = Reply::parse_within(text, self.limits.values)?;
         let call =
             Uuid::try_parse(reply.msg_id()).ok().and_then(|id| self.lock().get(&id).cloned());
         let Some(call) = call else {
-            tracing::debug!(msg_id = %reply.msg_id().escape_debug(), "nobody waits for this reply");
+            tracing::debug!(msg_id = %Excerpt(reply.msg_id()), "nobody waits for this reply");
             return Ok(false);
         };
         call.reply(reply);

@@ -25,6 +25,7 @@ use crate::{
     Api, Compression, ConnectionState, Dispatch, Events, Login, Metrics, RabbitOptions, Service,
     TransportError, TransportErrorKind, TransportState,
     dispatch::AnyService,
+    limits::{Limits, TooLarge},
     observe::Observer,
     options,
     pending::{Exchange, Outgoing, Pending, Route},
@@ -59,6 +60,7 @@ struct Inner {
     typed_modules: Option<Arc<[String]>>,
     absent_caller_timeout: Duration,
     observer: Arc<Observer>,
+    limits: Limits,
 }
 
 enum Driver {
@@ -111,7 +113,7 @@ impl Transport {
     ) -> Self {
         let observer = Arc::new(Observer::new());
         observer.connected("in process");
-        let replies = Arc::new(Replies::new(Arc::clone(&observer)));
+        let replies = Arc::new(Replies::new(Arc::clone(&observer), Limits::default()));
         let link = in_process::Link::new(service, witness, Arc::clone(&replies));
         Self(Arc::new(Inner {
             driver: Driver::InProcess(link),
@@ -123,6 +125,7 @@ impl Transport {
             typed_modules: None,
             absent_caller_timeout: TransportBuilder::TIMEOUT,
             observer,
+            limits: Limits::default(),
         }))
     }
 
@@ -135,6 +138,7 @@ impl Transport {
             wait_for_broker: None,
             compression: None,
             typed_modules: None,
+            limits: Limits::default(),
             rabbit: RabbitOptions::default(),
         }
     }
@@ -247,20 +251,41 @@ impl Transport {
             || self.0.typed_modules.as_ref().is_none_or(|known| known.iter().any(|m| m == module))
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
     /// Compresses a body, if this transport does.
-    pub(crate) fn pack(&self, body: Vec<u8>) -> (Arc<Vec<u8>>, Option<Compression>) {
+    ///
+    /// # Errors
+    /// If it is larger than it may be.
+    pub(crate) fn pack(
+        &self,
+        body: Vec<u8>,
+    ) -> Result<(Arc<Vec<u8>>, Option<Compression>), TooLarge> {
         let compression = self.0.compression;
+        let written = body.len();
+        self.0.limits.check(written, 0)?;
         let body = match compression {
             Some(compression) => compression.pack(&body),
             None => body,
         };
-        (Arc::new(body), compression)
+        self.0.limits.check(written, body.len())?;
+        Ok((Arc::new(body), compression))
     }
 
     /// Makes the message of a reply.
-    pub(crate) fn reply(&self, queue: Arc<str>, body: Vec<u8>, unique_id: Uuid) -> ReplyMessage {
-        let (body, compression) = self.pack(body);
-        ReplyMessage { queue, body, compression, unique_id }
+    ///
+    /// # Errors
+    /// If it is larger than it may be.
+    pub(crate) fn reply(
+        &self,
+        queue: Arc<str>,
+        body: Vec<u8>,
+        unique_id: Uuid,
+    ) -> Result<ReplyMessage, TooLarge> {
+        let (body, compression) = self.pack(body)?;
+        Ok(ReplyMessage { queue, body, compression, unique_id })
     }
 
     /// Sends a request, as soon as there is a connection.
@@ -314,6 +339,7 @@ pub struct TransportBuilder {
     wait_for_broker: Option<Duration>,
     compression: Option<Compression>,
     typed_modules: Option<Arc<[String]>>,
+    limits: Limits,
     rabbit: RabbitOptions,
 }
 
@@ -322,6 +348,12 @@ impl TransportBuilder {
     pub const CONTROL_EXCHANGE: &'static str = "openstack";
     /// The default of oslo.messaging's `rpc_response_timeout`.
     pub const TIMEOUT: Duration = Duration::from_secs(60);
+    /// The largest message that is sent or taken by default, in bytes: 16 MiB, what RabbitMQ 4 takes by default.
+    pub const MESSAGE_LIMIT: usize = Limits::MESSAGE;
+    /// The largest body that a compressed message may have by default, in bytes: 64 MiB.
+    pub const UNPACKED_LIMIT: usize = Limits::UNPACKED;
+    /// How many JSON values a message may be made of by default: a million.
+    pub const VALUE_LIMIT: usize = Limits::VALUES;
 
     /// Sets the exchange that topics are bound to; OpenStack's services use their own name. Default:
     /// [`Self::CONTROL_EXCHANGE`].
@@ -362,6 +394,33 @@ impl TransportBuilder {
         self
     }
 
+    /// Limits how many bytes a message has, as it goes over the wire. A request that is larger is not sent
+    /// ([`CallError::TooLarge`](crate::CallError::TooLarge)); instead of a reply that is larger, its caller gets a failure
+    /// `ReplyTooLarge`. What comes and is larger is refused, without ever being held in memory: a request is rejected,
+    /// and a reply's call ends by its deadline. Options: `message_limit`. Default: [`Self::MESSAGE_LIMIT`].
+    ///
+    /// Where the two ends of a call have different limits, the smaller one counts.
+    pub fn message_limit(mut self, bytes: usize) -> Self {
+        self.limits.message = bytes;
+        self
+    }
+
+    /// Limits how many bytes a compressed message unpacks to, and how many there are to compress. What comes and is
+    /// larger is refused once it has unpacked to that much. Option: `unpacked_limit`. Default: [`Self::UNPACKED_LIMIT`].
+    pub fn unpacked_limit(mut self, bytes: usize) -> Self {
+        self.limits.unpacked = bytes;
+        self
+    }
+
+    /// Limits how many JSON values a message that comes is made of, those inside of lists and objects included: a few
+    /// bytes of text become many of memory. A request with more is answered with a failure `RequestTooLarge`; a call
+    /// whose reply has more ends with [`CallError::Decode`](crate::CallError::Decode). Option: `value_limit`. Default:
+    /// [`Self::VALUE_LIMIT`].
+    pub fn value_limit(mut self, values: usize) -> Self {
+        self.limits.values = values;
+        self
+    }
+
     /// Sets an option by the original's name, as a URL's query or a configuration file has it.
     pub(crate) fn option(mut self, name: &str, value: &str) -> Result<Self, TransportError> {
         if name == "kombu_compression" {
@@ -374,8 +433,20 @@ impl TransportBuilder {
             };
             return Ok(self);
         }
+        if let Some(limit) = self.limits.named(name) {
+            let given = value.trim().parse().ok().filter(|given| *given > 0);
+            *limit =
+                given.ok_or_else(|| options::misspelt(name, value, "a whole number from 1"))?;
+            return Ok(self);
+        }
         self.rabbit = self.rabbit.set(name, value)?;
         Ok(self)
+    }
+
+    /// Whether this is an option that does not depend on the broker.
+    #[cfg(feature = "config")]
+    pub(crate) fn knows(option: &str) -> bool {
+        option == "kombu_compression" || Limits::default().named(option).is_some()
     }
 
     /// Moves the options to another URL.
@@ -427,11 +498,12 @@ impl TransportBuilder {
         let (this, url) = self.resolve()?;
         let absent_caller_timeout = this.rabbit.absent_caller_timeout;
         let observer = Arc::new(Observer::new());
-        let replies = Arc::new(Replies::new(Arc::clone(&observer)));
+        let replies = Arc::new(Replies::new(Arc::clone(&observer), this.limits));
         let driver = match url.scheme() {
             Scheme::Memory => {
-                let (name, observer) = (url.virtual_host(), Arc::clone(&observer));
-                Driver::Memory(memory::Link::new(name, Arc::clone(&replies), observer))
+                let (replies, observer) = (Arc::clone(&replies), Arc::clone(&observer));
+                let name = url.virtual_host();
+                Driver::Memory(memory::Link::new(name, replies, observer, this.limits))
             }
             #[cfg(feature = "rabbit")]
             Scheme::Rabbit { .. } => Driver::Rabbit(
@@ -460,6 +532,7 @@ impl TransportBuilder {
             typed_modules: this.typed_modules,
             absent_caller_timeout,
             observer,
+            limits: this.limits,
         })))
     }
 }
@@ -472,6 +545,7 @@ impl fmt::Debug for TransportBuilder {
             .field("timeout", &self.timeout)
             .field("wait_for_broker", &self.wait_for_broker)
             .field("compression", &self.compression)
+            .field("limits", &self.limits)
             .field("rabbit", &self.rabbit)
             .finish_non_exhaustive()
     }
@@ -530,8 +604,8 @@ pub(crate) struct Delivery {
     pub(crate) body: Body,
     /// Whether it went to every server of the topic, of whichever control exchange.
     pub(crate) is_fanout: bool,
-    /// Whether the message says that it holds JSON; the original refuses what does not (wire: section 10.1).
-    pub(crate) is_json: bool,
+    /// What the message says that it holds.
+    pub(crate) content: Content,
     /// The header that says how the body is compressed.
     pub(crate) compression: Option<String>,
     /// When its caller stops waiting, as far as can be told: the time in the queue is not known.
@@ -539,6 +613,32 @@ pub(crate) struct Delivery {
     /// What is known of its deliveries before this one.
     pub(crate) redelivery: Option<Redelivery>,
     pub(crate) acker: Acker,
+}
+
+/// What a message holds, as far as can be told without its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Json,
+    /// Something else; the original refuses it, too (wire: section 10.1).
+    Other,
+    /// Its properties could not be read, and are gone.
+    #[cfg(feature = "rabbit")]
+    Unreadable,
+    /// It is larger than it may be, and its body is gone.
+    TooLarge,
+}
+
+impl Content {
+    /// Says why it is refused, if it is.
+    pub(crate) fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Json => None,
+            Self::Other => Some("its content type is not `application/json`"),
+            #[cfg(feature = "rabbit")]
+            Self::Unreadable => Some("its properties cannot be read"),
+            Self::TooLarge => Some("it is larger than it may be"),
+        }
+    }
 }
 
 /// A message's bytes: owned, or shared with the embedded broker, which may have to deliver them again.

@@ -164,6 +164,9 @@ impl FromStr for TransportUrl {
         }
         // Absent, `/` and `//` all mean the virtual host `/`; any other path is a name without its first slash.
         let virtual_host = if path.is_empty() { "/".to_owned() } else { decode(path)? };
+        if virtual_host.len() > 255 {
+            return Err(malformed("its virtual host has more than 255 bytes"));
+        }
         Ok(Self { scheme, hosts, virtual_host, query })
     }
 }

@@ -10,6 +10,7 @@ mod failures;
 mod forms;
 mod known_bugs;
 mod language;
+mod limits;
 mod majors;
 mod mocks;
 mod objects;

@@ -2,15 +2,17 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::Error as _};
 
-use crate::{Failure, compression::CompressionError, json};
+use crate::{Failure, compression::CompressionError, json, limits::TooLarge};
 
 /// Why a message is not one of this protocol. It is refused without an answer: there is nobody to answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EnvelopeError {
     #[error(transparent)]
     Compression(#[from] CompressionError),
+    #[error("it is larger than it may be: {0}")]
+    TooLarge(TooLarge),
     #[error("the body is not UTF-8")]
     Encoding,
     #[error("the body is not a JSON object")]
@@ -20,6 +22,9 @@ pub(crate) enum EnvelopeError {
     #[error("`oslo.message` is not a string")]
     Message,
 }
+
+/// The longest text that is a call's id. Ours have 34 bytes, with their quotes.
+const LONGEST_ID: usize = 1024;
 
 /// Returns the message inside an envelope: JSON text. A body without both envelope keys is itself the message, as
 /// peers from before envelopes send it (wire: section 10.1).
@@ -61,6 +66,8 @@ pub(crate) struct Request<'a> {
     reply_queue: Option<&'a str>,
     unique_id: Option<&'a str>,
     timeout: Option<&'a str>,
+    /// How many values it is made of.
+    pub(crate) values: usize,
     /// The context's keys without their prefix.
     pub(crate) context: Vec<(Cow<'a, str>, &'a str)>,
 }
@@ -75,8 +82,14 @@ fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
 impl<'a> Request<'a> {
     /// Reads the text that [`open`] returned. A repeated key overwrites: Python keeps the last, too.
     pub(crate) fn parse(text: &'a str) -> Result<Self, EnvelopeError> {
+        Self::parse_within(text, usize::MAX)
+    }
+
+    /// Reads the same, and of the context no more entries than `most`. Whoever sends more is refused by the number of
+    /// [values](Self::values) that it sends.
+    pub(crate) fn parse_within(text: &'a str, most: usize) -> Result<Self, EnvelopeError> {
         let mut request = Self::default();
-        json::object(text, |key, value| match &*key {
+        let values = json::object(text, |key, value| match &*key {
             "method" => request.method = Some(value),
             "args" => request.args = Some(value),
             "namespace" => request.namespace = Some(value),
@@ -85,13 +98,12 @@ impl<'a> Request<'a> {
             "_reply_q" => request.reply_queue = Some(value),
             "_unique_id" => request.unique_id = Some(value),
             "_timeout" => request.timeout = Some(value),
-            _ => {
-                if let Some(name) = strip_context(key) {
-                    request.context.push((name, value));
-                }
+            _ if request.context.len() < most => {
+                request.context.extend(strip_context(key).map(|name| (name, value)));
             }
-        })
-        .map_err(EnvelopeError::Json)?;
+            _ => {}
+        });
+        request.values = values.map_err(EnvelopeError::Json)?;
         Ok(request)
     }
 
@@ -100,13 +112,13 @@ impl<'a> Request<'a> {
         string(self.method?)
     }
 
-    /// The version, `1.0` if there is none. `None` if it is no string: nothing serves that.
     /// The W3C trace context that the request belongs to.
     pub(crate) fn traceparent(&self) -> Option<Cow<'a, str>> {
         let (_, text) = self.context.iter().find(|(key, _)| key == "traceparent")?;
         string(text)
     }
 
+    /// The version, `1.0` if there is none. `None` if it is no string: nothing serves that.
     pub(crate) fn version(&self) -> Option<Cow<'a, str>> {
         self.version.map_or(Some(Cow::Borrowed("1.0")), string)
     }
@@ -116,9 +128,10 @@ impl<'a> Request<'a> {
     }
 
     /// Who waits for a reply: the call's id as it stands in the message, to be echoed, and its queue. Both are there,
-    /// or nobody waits.
+    /// or nobody waits. What would be an id of more than a thousand bytes is none: it would come back with every heartbeat.
     pub(crate) fn caller(&self) -> Option<(&'a str, Cow<'a, str>)> {
-        let (id, queue) = (self.msg_id.filter(|id| *id != "null")?, string(self.reply_queue?)?);
+        let id = self.msg_id.filter(|id| *id != "null" && id.len() <= LONGEST_ID)?;
+        let queue = string(self.reply_queue?)?;
         (!queue.is_empty()).then_some((id, queue))
     }
 
@@ -163,13 +176,23 @@ pub(crate) struct Reply {
     failure: Option<Range<usize>>,
     /// `None` if the peer does not say.
     ending: Option<bool>,
+    /// How many values it is made of, and how many it may be.
+    values: usize,
+    most: usize,
 }
 
 impl Reply {
-    /// Reads the text that [`open`] returned.
+    /// Reads the text that [`open`] returned, however much it is.
+    #[cfg(test)]
     pub(crate) fn parse(text: String) -> Result<Self, EnvelopeError> {
+        Self::parse_within(text, usize::MAX)
+    }
+
+    /// Reads the text that [`open`] returned. What is made of more values than `most` is a [failure](Self::failure) to read it, so that the call
+    /// which it is for ends.
+    pub(crate) fn parse_within(text: String, most: usize) -> Result<Self, EnvelopeError> {
         let mut parts = ReplyParts::default();
-        json::object(&text, |key, value| match &*key {
+        let values = json::object(&text, |key, value| match &*key {
             "_msg_id" => parts.msg_id = Some(value),
             "result" => parts.result = Some(value),
             "failure" => parts.failure = Some(value),
@@ -185,7 +208,7 @@ impl Reply {
         let result = parts.result.filter(|value| *value != "null").map(place);
         let failure = parts.failure.filter(|value| is_true(value)).map(place);
         let ending = parts.ending.filter(|ending| *ending != "null").map(is_true);
-        Ok(Self { msg_id, result, failure, ending, text })
+        Ok(Self { msg_id, result, failure, ending, text, values, most })
     }
 
     /// The id of the call that this answers.
@@ -217,6 +240,7 @@ impl Reply {
     /// It is a string that holds JSON; the object itself is taken, too, where the original would give its caller a
     /// `JSONDecodeError`.
     pub(crate) fn failure(&self) -> Result<Option<Failure>, serde_json::Error> {
+        self.check(self.values)?;
         let Some(text) = self.failure.clone().and_then(|place| self.text.get(place)) else {
             return Ok(None);
         };
@@ -224,7 +248,17 @@ impl Reply {
             return Failure::decode(text).map(Some);
         }
         let Text(text) = json::from_str(text)?;
+        self.check(json::count(&text)?)?;
         Failure::decode(&text).map(Some)
+    }
+
+    fn check(&self, values: usize) -> Result<(), serde_json::Error> {
+        if values > self.most {
+            let what =
+                format_args!("it is made of {values} values, where {} are allowed", self.most);
+            return Err(serde_json::Error::custom(what));
+        }
+        Ok(())
     }
 }
 
@@ -282,6 +316,32 @@ mod tests {
         assert!(!caller(r#"{"_msg_id": "1", "_reply_q": ""}"#));
         assert!(!caller(r#"{"_msg_id": "1"}"#));
         assert!(caller(r#"{"_msg_id": ["1"], "_reply_q": "q"}"#));
+    }
+
+    #[test]
+    fn an_id_that_is_none_is_nobodys() {
+        let caller = |id: &str| {
+            let text = format!(r#"{{"_msg_id": "{id}", "_reply_q": "q"}}"#);
+            Request::parse(&text).expect("an object").caller().is_some()
+        };
+        assert!(caller(&"1".repeat(LONGEST_ID - 2)) && !caller(&"1".repeat(LONGEST_ID - 1)));
+    }
+
+    #[test]
+    fn what_is_made_of_many_values_is_known_by_their_number() {
+        let context: Vec<_> = (0..50).map(|at| format!(r#""_context_{at}": 0"#)).collect();
+        let text = format!("{{{}}}", context.join(", "));
+        let request = Request::parse_within(&text, 20).expect("an object");
+        assert_eq!((request.values, request.context.len()), (50, 20));
+
+        let reply = |text: &str| Reply::parse_within(text.to_owned(), 10).expect("a reply");
+        let well = reply(r#"{"_msg_id": "1", "failure": null, "result": [1, 2, 3, 4, 5, 6, 7]}"#);
+        assert!(well.failure().expect("ten values").is_none());
+        let many =
+            reply(r#"{"_msg_id": "1", "failure": null, "result": [1, 2, 3, 4, 5, 6, 7, 8]}"#);
+        assert!(many.failure().is_err());
+        let hidden = r#"{"_msg_id": "1", "failure": "{\"tb\": [0, 1, 2, 3, 4, 5, 6, 7, 8]}"}"#;
+        assert!(reply(hidden).failure().is_err(), "also inside of a failure's text");
     }
 
     #[test]

@@ -29,13 +29,22 @@ pub(crate) fn raw(text: &str) -> Result<Box<RawValue>> {
     from_str(text)
 }
 
-/// Hands each member of the object `text` to `take`: its key, and its value as text.
+/// Returns how many values `text` is made of: itself, and those in its lists and objects.
+pub(crate) fn count(text: &str) -> Result<usize> {
+    let mut reader = Reader::new(text);
+    reader.skip()?;
+    reader.end()?;
+    Ok(reader.values)
+}
+
+/// Hands each member of the object `text` to `take`: its key, and its value as text. Returns how many values the members
+/// are made of.
 ///
 /// A list of pairs is taken for an object, as Python's `dict` takes it.
 pub(crate) fn object<'de>(
     text: &'de str,
     mut take: impl FnMut(Cow<'de, str>, &'de str),
-) -> Result<()> {
+) -> Result<usize> {
     let mut reader = Reader::new(text);
     if reader.peek() == Some(b'[') {
         return pairs(reader, take);
@@ -46,13 +55,14 @@ pub(crate) fn object<'de>(
         take(key, reader.skip()?);
         Ok(())
     })?;
-    reader.end()
+    reader.end()?;
+    Ok(reader.values)
 }
 
 fn pairs<'de>(
     mut reader: Reader<'de>,
     mut take: impl FnMut(Cow<'de, str>, &'de str),
-) -> Result<()> {
+) -> Result<usize> {
     reader.at += 1;
     reader.list(b']', |reader| {
         reader.expect(b'[', "expected an object")?;
@@ -66,7 +76,8 @@ fn pairs<'de>(
         take(key, value);
         Ok(())
     })?;
-    reader.end()
+    reader.end()?;
+    Ok(reader.values)
 }
 
 /// Reads one text from left to right.
@@ -74,6 +85,8 @@ pub(crate) struct Reader<'de> {
     text: &'de str,
     at: usize,
     depth: usize,
+    /// How many values were passed over.
+    values: usize,
 }
 
 /// A number as it stands in the text.
@@ -84,7 +97,7 @@ enum Number<'de> {
 
 impl<'de> Reader<'de> {
     pub(crate) fn new(text: &'de str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, values: 0 }
     }
 
     fn error(&self, what: &str) -> Error {
@@ -322,6 +335,7 @@ impl<'de> Reader<'de> {
         let start = self.at;
         let mut open = Brackets::default();
         loop {
+            self.values += 1;
             match self.peek() {
                 Some(b'"') => self.skip_string()?,
                 Some(byte @ (b'[' | b'{')) => {

@@ -8,6 +8,7 @@ use serde_json::Error;
 use uuid::Uuid;
 
 use super::{from_str, read::Reader, write};
+use crate::excerpt::Excerpt;
 
 /// Replaces the typed values in `text`.
 ///
@@ -90,7 +91,7 @@ fn plain(type_name: &str, value: &str) -> Result<String, Error> {
             write::text(&uuid.hyphenated().to_string())
         }
         other => {
-            let what = format_args!("a value of the unknown type `{}`", other.escape_debug());
+            let what = format_args!("a value of the unknown type `{}`", Excerpt(other));
             Err(serde::de::Error::custom(what))
         }
     }

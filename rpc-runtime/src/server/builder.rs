@@ -14,6 +14,7 @@ use crate::{
     Api, Dispatch, Service, Transport, TransportError, TransportErrorKind,
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
+    excerpt::Excerpt,
     transport::{ListenAddress, Tracker},
 };
 
@@ -255,7 +256,7 @@ impl ServerBuilder {
             if limited.by_ref().count() == 0 {
                 return Err(misconfigured(format!(
                     "no interface has the method `{}` that is to be limited",
-                    name.escape_debug()
+                    Excerpt(name)
                 )));
             }
         }
@@ -288,7 +289,7 @@ impl ServerBuilder {
         let (admission, prefetch) = self.admission()?;
         let mut listeners = Vec::new();
         for Group { exchange, topic, host, mut services } in self.groups(&host)? {
-            check_names(&topic, &host)?;
+            check_names(&exchange, &topic, &host)?;
             check_dead_letters(self.dead_letter_queue.as_deref(), &topic, &host)?;
             if self.ping {
                 services.push(Arc::new(Ping));
@@ -327,10 +328,14 @@ fn misconfigured(what: impl Into<String>) -> TransportError {
 }
 
 /// Refuses what would not name the queues it should: too long for AMQP with what is appended, or a pattern.
-fn check_names(topic: &str, host: &str) -> Result<(), TransportError> {
+fn check_names(exchange: &str, topic: &str, host: &str) -> Result<(), TransportError> {
+    if exchange.len() > 255 {
+        let what = format!("`{}` is too long for an exchange", Excerpt(exchange));
+        return Err(misconfigured(what));
+    }
     for (what, name) in [("topic", topic), ("host", host)] {
         if name.is_empty() || name.contains(['*', '#']) && what == "topic" {
-            return Err(misconfigured(format!("`{}` cannot be a {what}", name.escape_debug())));
+            return Err(misconfigured(format!("`{}` cannot be a {what}", Excerpt(name))));
         }
     }
     let longest = topic.len() + host.len().max("_fanout_".len() + 32) + 1;
@@ -348,7 +353,7 @@ fn check_dead_letters(queue: Option<&str>, topic: &str, host: &str) -> Result<()
     let name = queue.map_or_else(own, str::to_owned);
     let is_served = name == topic || name == format!("{topic}.{host}");
     if name.is_empty() || name.len() > 255 || name.starts_with("amq.") || is_served {
-        let name = name.escape_debug();
+        let name = Excerpt(&name);
         return Err(misconfigured(format!(
             "`{name}` cannot be the queue of `{topic}`'s dead letters"
         )));

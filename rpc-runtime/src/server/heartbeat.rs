@@ -41,7 +41,9 @@ impl Heartbeat {
                 tokio::time::sleep(pause).await;
                 let unique_id = Uuid::new_v4();
                 let body = heartbeat(&msg_id, unique_id);
-                let reply = transport.reply(Arc::clone(&queue), body, unique_id);
+                let Ok(reply) = transport.reply(Arc::clone(&queue), body, unique_id) else {
+                    return;
+                };
                 let mut answer = Answer::new(reply, Instant::now() + pause);
                 answer.once = true;
                 let ended = flag.lock().unwrap_or_else(PoisonError::into_inner);

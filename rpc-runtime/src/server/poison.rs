@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Compression, Failure,
+    excerpt::Excerpt,
     pending::{Expiry, Outcome, Outgoing},
     transport::kept::{
         DEAD_DELIVERIES, DEAD_HOST, DEAD_METHOD, DEAD_QUEUE, DEAD_REASON, DEAD_TIME, Header,
@@ -167,8 +168,8 @@ impl Incoming {
             Err(error) => Err(error.to_string()),
         };
         let method = arrival.request.method().unwrap_or_default();
-        let (method, id) = (method.escape_debug(), arrival.request.unique_id().unwrap_or_default());
-        let (id, deliveries) = (id.escape_debug(), redelivery.count);
+        let id = arrival.request.unique_id().unwrap_or_default();
+        let (method, id, deliveries) = (Excerpt(&method), Excerpt(&id), redelivery.count);
         match buried {
             Ok(()) => {
                 tracing::error!(%method, unique_id = %id, deliveries, %queue, "a request was delivered too often, and is a dead letter now");

@@ -22,6 +22,7 @@ use crate::{
     dispatch::{self, AnyService, Reply},
     duplicates::Seen,
     envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
+    excerpt::Excerpt,
     transport::{Acker, Answer, Delivery, ReplyMessage, Tracked, kept::Redelivery},
 };
 
@@ -81,12 +82,13 @@ impl Incoming {
         entry: Entry,
         stopped: watch::Receiver<bool>,
     ) {
-        let Delivery { body: raw, is_fanout, is_json, compression, expires, redelivery, acker } =
+        let Delivery { body: raw, is_fanout, content, compression, expires, redelivery, acker } =
             delivery;
-        if !is_json {
-            return refuse(acker, &"its content type is not `application/json`").await;
+        if let Some(why) = content.refusal() {
+            return refuse(acker, &why).await;
         }
-        let body = match unpack(&raw, compression.as_deref()) {
+        let limits = self.shared.transport.limits();
+        let body = match unpack(&raw, compression.as_deref(), limits.unpacked) {
             Ok(body) => body,
             Err(error) => return refuse(acker, &EnvelopeError::from(error)).await,
         };
@@ -94,14 +96,17 @@ impl Incoming {
             Ok(text) => text,
             Err(error) => return refuse(acker, &error).await,
         };
-        let request = match Request::parse(&text) {
+        let request = match Request::parse_within(&text, limits.values) {
             Ok(request) => request,
             Err(error) => return refuse(acker, &error).await,
         };
         if is_over(expires) {
             return drop_late(acker).await;
         }
-        let found = self.find(&request);
+        let found = match request.values > limits.values {
+            true => Err(Failure::too_many_values(request.values, limits.values)),
+            false => self.find(&request),
+        };
         if is_fanout && found.is_err() {
             warn_of_neighbours(&self.shared, &request);
         }
@@ -255,7 +260,7 @@ impl Incoming {
         let mut known = self.shared.duplicates();
         let seen = known.begin(&id, Instant::now());
         if !matches!(seen, Seen::First(_)) {
-            tracing::debug!(unique_id = %id.escape_debug(), "a second copy of a request");
+            tracing::debug!(unique_id = %Excerpt(&id), "a second copy of a request");
         }
         match seen {
             Seen::First(key) => Turn::Run(Some(key)),
@@ -292,7 +297,7 @@ fn warn_of_neighbours(shared: &Shared, request: &Request<'_>) {
     if !shared.crossed.swap(true, Ordering::Relaxed) {
         let method = request.method().unwrap_or_default();
         tracing::warn!(
-            method = %method.escape_debug(),
+            method = %Excerpt(&method),
             "a fanout cast came that this server does not know: if its caller is no newer version, another service has \
              the same topic, and needs a virtual host of its own"
         );
@@ -315,16 +320,24 @@ fn reply(
 ) -> Option<ReplyMessage> {
     let (msg_id, queue) = request.caller()?;
     if !is_reply_queue(&queue) {
-        tracing::warn!(queue = %queue.escape_debug(), "dropped a reply to what cannot be a reply queue");
+        tracing::warn!(queue = %Excerpt(&queue), "dropped a reply to what cannot be a reply queue");
         return None;
     }
+    let (queue, unique_id): (Arc<str>, _) = (queue.into(), Uuid::new_v4());
+    let message = |writer: ReplyWriter| {
+        let body = writer.finish(msg_id, unique_id);
+        shared.transport.reply(Arc::clone(&queue), body, unique_id)
+    };
     let writer = match result {
         Ok(Reply(writer)) => writer,
         Err(failure) => ReplyWriter::failure(&failure),
     };
-    let unique_id = Uuid::new_v4();
-    let body = writer.finish(msg_id, unique_id);
-    Some(shared.transport.reply(queue.into(), body, unique_id))
+    message(writer)
+        .or_else(|size| {
+            tracing::error!(%size, "a reply is larger than it may be: its caller is told");
+            message(ReplyWriter::failure(&Failure::reply_too_large(size)))
+        })
+        .ok()
 }
 
 /// Sends a reply. Returns what tells when that is settled.

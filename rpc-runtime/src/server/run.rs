@@ -11,6 +11,7 @@ use crate::{
     context::Standing,
     dispatch::{AnyService, Caught, Panicked, Reply},
     envelope::Request,
+    excerpt::Excerpt,
 };
 
 /// Runs a method. `None` if the server stops before the method ends.
@@ -75,8 +76,8 @@ pub(super) fn report(name: &str, method: Option<&Method<'_>>, result: &Result<Re
     let expected = method.map_or(&[][..], |method| method.expected);
     let is_expected =
         expected.is_empty() || expected.contains(&failure.class()) || failure.is_refusal();
-    let method = name.escape_debug();
-    if failure.is_internal() || !is_expected {
+    let method = Excerpt(name);
+    if failure.is_internal() && !failure.is_refusal() || !is_expected {
         tracing::error!(%method, %failure, "a request failed");
     } else {
         tracing::debug!(%method, %failure, "a request failed");

@@ -18,12 +18,13 @@ use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::{
-    Answer, Body, Delivery, ListenAddress,
+    Answer, Body, Content, Delivery, ListenAddress,
     kept::{Header, Redelivery},
 };
 use crate::{
     Compression, Event, TransportError,
     caps::Retry,
+    limits::Limits,
     observe::Observer,
     pending::{Exchange, Outcome, Outgoing, Pending},
     replies::Replies,
@@ -348,11 +349,17 @@ pub(crate) struct Link {
     shared: Arc<Shared>,
     replies: Arc<Replies>,
     observer: Arc<Observer>,
+    limits: Limits,
     closed: Arc<AtomicBool>,
 }
 
 impl Link {
-    pub(crate) fn new(name: &str, replies: Arc<Replies>, observer: Arc<Observer>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        replies: Arc<Replies>,
+        observer: Arc<Observer>,
+        limits: Limits,
+    ) -> Self {
         let shared = {
             let mut brokers = lock(&BROKERS);
             brokers.retain(|_, broker| broker.strong_count() > 0);
@@ -372,7 +379,7 @@ impl Link {
             observer.lost("the embedded broker was cut off");
         }
         drop(state);
-        Self { shared, replies, observer, closed: Arc::default() }
+        Self { shared, replies, observer, limits, closed: Arc::default() }
     }
 
     pub(crate) fn broker(&self) -> Broker {
@@ -456,6 +463,7 @@ impl Link {
             fanout_exchange,
             queues,
             woken,
+            largest: self.limits.message,
             turn: 0,
             cancelled: false,
             closed: Arc::clone(&self.closed),
@@ -476,6 +484,8 @@ pub(crate) struct Listener {
     /// The topic's, the host's, and this server's own of the fanout exchange.
     queues: [Arc<str>; 3],
     woken: Arc<Notify>,
+    /// What is larger is refused.
+    largest: usize,
     /// Which queue is asked first, so that none starves.
     turn: usize,
     cancelled: bool,
@@ -521,6 +531,10 @@ impl Listener {
                 }
                 let tag = state.next_tag;
                 state.next_tag += 1;
+                let content = match message.body.len() > self.largest {
+                    true => Content::TooLarge,
+                    false => Content::Json,
+                };
                 let body = Body::Shared(Arc::clone(&message.body));
                 let expires = message.expires;
                 let redelivery = (message.redeliveries > 0).then(|| Redelivery {
@@ -536,7 +550,7 @@ impl Listener {
                 return Some(Delivery {
                     body,
                     is_fanout: at + 1 == self.queues.len(),
-                    is_json: true,
+                    content,
                     compression,
                     expires,
                     redelivery,

@@ -84,13 +84,19 @@ impl Link {
         options: RabbitOptions,
         observer: Arc<Observer>,
     ) -> Result<Self, TransportError> {
-        let runtime = runtime::handle()?;
+        let (runtime, largest) = (runtime::handle()?, replies.limits().message);
         let (close, close_requested) = watch::channel(false);
         let (end, closing) = watch::channel(false);
         let (hang_up, hung_up) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
-        let guide =
-            Guide { url, patience, options: &options, observer: &observer, runtime: &runtime };
+        let guide = Guide {
+            url,
+            patience,
+            options: &options,
+            observer: &observer,
+            runtime: &runtime,
+            largest,
+        };
         let (publishing, publish_supervisor) = guide.supervise(Role::Publishing, &hung_up).await?;
         let (consuming, consume_supervisor) = guide.supervise(Role::Consuming, &hung_up).await?;
         let queue = Arc::new(SendQueue::default());
@@ -208,6 +214,8 @@ struct Guide<'a> {
     options: &'a RabbitOptions,
     observer: &'a Arc<Observer>,
     runtime: &'a Handle,
+    /// The largest message that is let through, in bytes.
+    largest: usize,
 }
 
 impl Guide<'_> {
@@ -228,6 +236,7 @@ impl Guide<'_> {
             options: self.options.clone(),
             observer: Arc::clone(self.observer),
             runtime: self.runtime.clone(),
+            largest: self.largest,
             next: 0,
         };
         let task = spawn(self.runtime, supervisor.run(first));

@@ -197,7 +197,7 @@ impl std::fmt::Debug for Events {
 }
 
 impl Connection {
-    /// Connects, with TLS if the URI says so.
+    /// Connects, with TLS if the URI says so. Messages of more than `largest` bytes are not let through.
     ///
     /// # Cancel safety
     /// Dropping the future ends the attempt, whatever the peer does.
@@ -206,10 +206,11 @@ impl Connection {
         name: String,
         tls: OwnedTLSConfig,
         runtime: Handle,
+        largest: usize,
     ) -> Result<Arc<Self>, Fault> {
         let switch = Switch::default();
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = socket::connect(uri, properties, tls, &switch, &runtime);
+        let connecting = socket::connect(uri, properties, tls, &switch, &runtime, largest);
         let lapin = match timeout(CONNECT_LIMIT, connecting).await {
             Ok(connected) => connected.map_err(Fault::Broker)?,
             // With the switch goes the attempt.

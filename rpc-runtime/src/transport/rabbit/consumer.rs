@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     amqp::{Channel, Connection, Fault},
     declare::declare_all,
+    guard,
     names::OwnQueue,
     redelivery::redelivery,
     runtime::spawn,
@@ -41,7 +42,7 @@ use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
     observe::Observer,
-    transport::{Body, Delivery, ListenAddress, Tracked},
+    transport::{Body, Content, Delivery, ListenAddress, Tracked},
 };
 
 /// The consumers of a server: of its fanout queue, its host's, its topic's.
@@ -516,8 +517,12 @@ async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
 
 fn incoming(delivery: lapin::message::Delivery, consumers: &Consumers, acker: Acker) -> Delivery {
     let properties = &delivery.properties;
-    let is_json =
-        properties.content_type().as_ref().is_some_and(|kind| kind.as_str() == CONTENT_TYPE);
+    let content = match properties.content_type().as_ref().map(|kind| kind.as_str()) {
+        Some(CONTENT_TYPE) => Content::Json,
+        Some(guard::TAKEN) => Content::Unreadable,
+        Some(guard::TOO_LARGE) => Content::TooLarge,
+        _ => Content::Other,
+    };
     let compression = compression(properties).map(str::to_owned);
     let lifetime = properties.expiration().as_ref().and_then(|millis| millis.as_str().parse().ok());
     let expires =
@@ -533,7 +538,7 @@ fn incoming(delivery: lapin::message::Delivery, consumers: &Consumers, acker: Ac
         is_fanout,
         redelivery: redelivery(&delivery, queue),
         body: Body::Owned(delivery.data),
-        is_json,
+        content,
         compression,
         expires,
         acker: crate::transport::Acker::Rabbit(acker),

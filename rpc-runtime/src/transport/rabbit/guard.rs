@@ -1,14 +1,19 @@
 //! What stands between the socket and lapin's parser: it lets no bytes through that would kill the connection, or the
-//! process.
+//! process, and no body that is larger than it may be.
 //!
 //! lapin's parser calls itself for each level of a table, and a message of 14 KiB is enough to run out of stack. It refuses
 //! short strings that are not UTF-8, and with them the connection; the message stays in its queue and kills the next
-//! one. Whoever may publish can send both. So the properties of each message are walked here before lapin sees them. What
-//! it would not survive is replaced by properties that say nothing but what has happened, and the message is refused like
-//! any other that is no request or reply. Texts in methods, such as a routing key, are mended in place.
+//! one. It makes room for a whole body as soon as it has read how large that will be. Whoever may publish can send all of
+//! it. So the properties of each message are walked here before lapin sees them. What it would not survive is replaced by
+//! properties that say nothing but what has happened, a body that is too large is left out, and the message is refused
+//! like any other that is no request or reply. Texts in methods, such as a routing key, are mended in place.
+
+use crate::limits::Limits;
 
 /// The content type that stands in place of properties that were taken away. Nobody accepts it.
 pub(super) const TAKEN: &str = "application/x-unreadable-properties";
+/// The content type that stands in place of a body that was left out, and of its properties.
+pub(super) const TOO_LARGE: &str = "application/x-too-large";
 
 /// How deep tables and lists in headers may be nested. RabbitMQ's own are three deep.
 const DEEPEST: usize = 32;
@@ -19,15 +24,22 @@ const LARGEST: usize = 16 * 1024 * 1024;
 const NO_FRAME: u8 = 0xff;
 const METHOD: u8 = 1;
 const HEADER: u8 = 2;
+const BODY: u8 = 3;
 /// Type, channel and size of a frame.
 const HEAD: usize = 7;
 
 /// Walks the bytes of one connection, frame by frame.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Guard {
     state: State,
     /// What is known of a frame that cannot pass yet. Its room is used again for the next.
     frame: Vec<u8>,
+    /// The largest body that passes, in bytes.
+    largest: u64,
+    /// The channels on which a body is left out, and how much of it still comes.
+    left_out: Vec<(u16, u64)>,
+    /// How many bodies were left out since it was asked.
+    refused: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,24 +51,45 @@ enum State {
     Whole(usize),
     /// Inside of a frame that passes as it is.
     Passing(usize),
+    /// Inside of a frame that does not pass.
+    Dropping(usize),
     /// The peer speaks another protocol: lapin says so.
     Foreign,
 }
 
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new(Limits::MESSAGE)
+    }
+}
+
 impl Guard {
+    /// Makes a guard that lets no body pass which has more bytes than `largest`.
+    pub(super) fn new(largest: usize) -> Self {
+        let largest = u64::try_from(largest).unwrap_or(u64::MAX);
+        let (state, frame) = (State::default(), Vec::new());
+        Self { state, frame, largest, left_out: Vec::new(), refused: 0 }
+    }
+
+    /// Returns how many messages have lost a body that was too large, since this was asked for the last time.
+    pub(super) fn refused(&mut self) -> usize {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Takes what was received, and adds what lapin may see of it to `out`. Returns how many frames were repaired: had
     /// properties taken away, or texts mended.
     pub(super) fn feed(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> usize {
         let mut repairs = 0;
         while !bytes.is_empty() {
             self.state = match self.state {
+                State::Head if self.frame.is_empty() && self.pass(&mut bytes, out) => State::Head,
                 State::Head => match moved(&mut bytes, HEAD - self.frame.len(), &mut self.frame) {
                     0 => self.begin(out),
                     _ => State::Head,
                 },
                 State::Whole(left) => match moved(&mut bytes, left, &mut self.frame) {
                     0 => {
-                        repairs += usize::from(repaired(&mut self.frame));
+                        repairs += usize::from(self.repair());
                         out.append(&mut self.frame);
                         State::Head
                     }
@@ -66,6 +99,12 @@ impl Guard {
                     0 => State::Head,
                     left => State::Passing(left),
                 },
+                State::Dropping(left) => {
+                    let (_, rest) = bytes.split_at(bytes.len().min(left));
+                    let dropped = bytes.len() - rest.len();
+                    bytes = rest;
+                    if dropped == left { State::Head } else { State::Dropping(left - dropped) }
+                }
                 State::Foreign => {
                     moved(&mut bytes, usize::MAX, out);
                     State::Foreign
@@ -75,17 +114,85 @@ impl Guard {
         repairs
     }
 
+    /// Lets the frames pass at once that are there as a whole and have nothing wrong with them: nearly all, nearly
+    /// always. Returns whether that was everything.
+    fn pass(&self, bytes: &mut &[u8], out: &mut Vec<u8>) -> bool {
+        let mut end = 0;
+        while let Some(size) = self.well(&bytes[end..]) {
+            end += size;
+        }
+        moved(bytes, end, out);
+        bytes.is_empty()
+    }
+
+    /// Returns the size of the first frame, if it is there as a whole and lapin may have it as it is.
+    fn well(&self, bytes: &[u8]) -> Option<usize> {
+        let (head, rest) = bytes.split_at_checked(HEAD)?;
+        let (State::Whole(size) | State::Passing(size)) = begun(head) else { return None };
+        let payload = rest.get(..size)?.split_last()?.1;
+        let is_well = self.left_out.is_empty()
+            && match head[0] {
+                METHOD => texts(payload).all(|text| is_text(payload, text)),
+                HEADER => size_of_body(payload) <= self.largest && is_readable(payload),
+                _ => true,
+            };
+        is_well.then_some(HEAD + size)
+    }
+
     /// Decides what becomes of a frame whose head is known.
     fn begin(&mut self, out: &mut Vec<u8>) -> State {
         let state = begun(&self.frame);
-        if matches!(state, State::Foreign) && matches!(self.frame[0], METHOD..=8) {
-            // lapin would wait for the end of such a frame for ever, and take heartbeats for a part of it.
-            self.frame[0] = NO_FRAME;
-        }
-        if !matches!(state, State::Whole(_)) {
-            out.append(&mut self.frame);
+        match state {
+            State::Passing(size) if self.frame[0] == BODY && self.drop_body(size - 1) => {
+                self.frame.clear();
+                return State::Dropping(size);
+            }
+            State::Whole(_) => {}
+            State::Foreign if matches!(self.frame[0], METHOD..=8) => {
+                // lapin would wait for the end of such a frame for ever, and take heartbeats for a part of it.
+                self.frame[0] = NO_FRAME;
+                out.append(&mut self.frame);
+            }
+            _ => out.append(&mut self.frame),
         }
         state
+    }
+
+    /// Whether a part of a body belongs to one that is left out.
+    fn drop_body(&mut self, size: usize) -> bool {
+        let channel = channel(&self.frame);
+        let Some(at) = self.left_out.iter().position(|(of, _)| *of == channel) else {
+            return false;
+        };
+        let left = &mut self.left_out[at].1;
+        *left = left.saturating_sub(u64::try_from(size).unwrap_or(u64::MAX));
+        if *left == 0 {
+            self.left_out.swap_remove(at);
+        }
+        true
+    }
+
+    /// Repairs a whole frame. Returns whether it had to be.
+    fn repair(&mut self) -> bool {
+        let channel = channel(&self.frame);
+        // Whatever else comes on a channel ends the body that came by it.
+        self.left_out.retain(|(of, _)| *of != channel);
+        let frame = &mut self.frame;
+        let inside = HEAD..frame.len() - 1;
+        match frame[0] {
+            METHOD => return mended(&mut frame[inside]),
+            _ if size_of_body(&frame[inside.clone()]) > self.largest => {
+                self.left_out.push((channel, size_of_body(&frame[inside])));
+                self.refused += 1;
+                take_properties(frame, TOO_LARGE);
+                // The size of the body.
+                frame[HEAD + 4..HEAD + 12].fill(0);
+                return false;
+            }
+            _ if is_readable(&frame[inside]) => return false,
+            _ => take_properties(frame, TAKEN),
+        }
+        true
     }
 }
 
@@ -109,56 +216,68 @@ fn begun(head: &[u8]) -> State {
     }
 }
 
-/// Repairs a whole frame. Returns whether it had to be.
-fn repaired(frame: &mut Vec<u8>) -> bool {
-    let inside = HEAD..frame.len() - 1;
-    match frame[0] {
-        METHOD => mended(&mut frame[inside]),
-        _ if is_readable(&frame[inside]) => false,
-        _ => {
-            take_properties(frame);
-            true
-        }
-    }
+fn channel(frame: &[u8]) -> u16 {
+    u16::from_be_bytes([frame[1], frame[2]])
 }
 
-/// Makes the texts of a method UTF-8 that a stranger can have a hand in. Returns whether they were not.
-fn mended(payload: &mut [u8]) -> bool {
-    // After class and method come, of a delivery: a text, a number, a flag, two texts; of a returned message: a number,
-    // and three texts; of what closes a connection or a channel: a number and a text, which the broker may have cut
-    // short; of what blocks a connection: a text.
-    let texts: &[Skip] = match payload {
-        [0, 60, 0, 60, ..] => &[Skip(0), Skip(9), Skip(0)],
-        [0, 60, 0, 50, ..] => &[Skip(2), Skip(0), Skip(0)],
-        [0, 10, 0, 50, ..] | [0, 20, 0, 40, ..] => &[Skip(2)],
-        [0, 10, 0, 60, ..] => &[Skip(0)],
-        _ => return false,
+/// Returns how large a message's body is, from its header.
+fn size_of_body(payload: &[u8]) -> u64 {
+    payload.get(4..12).and_then(|size| size.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
+
+/// Returns the places of a method's texts that a stranger can have a hand in.
+fn texts(payload: &[u8]) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+    // How many bytes stand before each. After class and method come, of a delivery: a text, a number, a flag, two texts;
+    // of a returned message: a number, and three texts; of what closes a connection or a channel: a number and a text,
+    // which the broker may have cut short; of what blocks a connection: a text.
+    let skips: &'static [usize] = match payload {
+        [0, 60, 0, 60, ..] => &[0, 9, 0],
+        [0, 60, 0, 50, ..] => &[2, 0, 0],
+        [0, 10, 0, 50, ..] | [0, 20, 0, 40, ..] => &[2],
+        [0, 10, 0, 60, ..] => &[0],
+        _ => &[],
     };
-    let (mut at, mut is_mended) = (4, false);
-    for Skip(bytes) in texts {
-        at += bytes;
-        let Some(length) = payload.get(at).map(|length| usize::from(*length)) else { break };
-        let Some(text) = payload.get_mut(at + 1..at + 1 + length) else { break };
-        if std::str::from_utf8(text).is_err() {
+    let mut places = [const { 0..0 }; 3];
+    let (mut at, mut count) = (4, 0);
+    for (skip, place) in skips.iter().zip(&mut places) {
+        let Some(length) = payload.get(at + skip) else { break };
+        let start = at + skip + 1;
+        at = start + usize::from(*length);
+        // What is cut short is lapin's to refuse.
+        if at > payload.len() {
+            break;
+        }
+        *place = start..at;
+        count += 1;
+    }
+    places.into_iter().take(count)
+}
+
+fn is_text(payload: &[u8], place: std::ops::Range<usize>) -> bool {
+    std::str::from_utf8(&payload[place]).is_ok()
+}
+
+/// Makes the texts of a method UTF-8. Returns whether they were not.
+fn mended(payload: &mut [u8]) -> bool {
+    let mut is_mended = false;
+    for place in texts(payload) {
+        if !is_text(payload, place.clone()) {
+            let text = &mut payload[place];
             text.iter_mut().filter(|byte| !byte.is_ascii()).for_each(|byte| *byte = b'?');
             is_mended = true;
         }
-        at += 1 + length;
     }
     is_mended
 }
 
-/// How many bytes stand before a text.
-struct Skip(usize);
-
-/// Puts properties in place of a message's own that say that they were taken away.
-fn take_properties(frame: &mut Vec<u8>) {
+/// Puts properties in place of a message's own that say what became of it.
+fn take_properties(frame: &mut Vec<u8>, content_type: &str) {
     // Class, weight and size of the body stay.
     const KEPT: usize = 12;
-    frame.truncate(HEAD + KEPT);
+    frame.resize(HEAD + KEPT, 0);
     // The first of the flags: a content type, and nothing else.
-    frame.extend_from_slice(&[0b1000_0000, 0, u8::try_from(TAKEN.len()).unwrap_or(0)]);
-    frame.extend_from_slice(TAKEN.as_bytes());
+    frame.extend_from_slice(&[0b1000_0000, 0, u8::try_from(content_type.len()).unwrap_or(0)]);
+    frame.extend_from_slice(content_type.as_bytes());
     let size = u32::try_from(frame.len() - HEAD).unwrap_or(0);
     frame[3..HEAD].copy_from_slice(&size.to_be_bytes());
     frame.push(0xCE);
@@ -179,7 +298,7 @@ fn properties(bytes: &mut Bytes<'_>) -> Option<()> {
     }
     for bit in (2..16).rev().filter(|bit| flags & (1 << bit) != 0) {
         match bit {
-            13 => table(bytes)?,
+            13 => level(Bytes(bytes.sized()?), true, 1)?,
             // The delivery mode and the priority.
             12 | 11 => bytes.skip(1)?,
             // The time.
@@ -190,34 +309,26 @@ fn properties(bytes: &mut Bytes<'_>) -> Option<()> {
     bytes.0.is_empty().then_some(())
 }
 
-/// Reads a table and all that is in it, without a call for each level.
-fn table(bytes: &mut Bytes<'_>) -> Option<()> {
-    let inside = bytes.sized()?;
-    let mut open = vec![(true, Bytes(inside))];
-    while let Some((is_table, level)) = open.last_mut() {
-        if level.0.is_empty() {
-            open.pop();
-            continue;
+/// Reads what is inside of a table or a list that is nested so deep.
+fn level(mut inside: Bytes<'_>, is_table: bool, depth: usize) -> Option<()> {
+    if depth > DEEPEST {
+        return None;
+    }
+    while !inside.0.is_empty() {
+        if is_table {
+            inside.text()?;
         }
-        if *is_table {
-            level.text()?;
-        }
-        let kind = level.number(1)?;
-        let nested = match u8::try_from(kind).ok()? {
-            b't' | b'b' | b'B' => level.skip(1).map(|()| None),
-            b's' | b'U' | b'u' => level.skip(2).map(|()| None),
-            b'I' | b'i' | b'f' => level.skip(4).map(|()| None),
-            b'L' | b'l' | b'd' | b'T' => level.skip(8).map(|()| None),
-            b'D' => level.skip(5).map(|()| None),
-            b'V' => Some(None),
-            b'S' | b'x' => level.sized().map(|_| None),
-            b'A' => level.sized().map(|inside| Some((false, Bytes(inside)))),
-            b'F' => level.sized().map(|inside| Some((true, Bytes(inside)))),
-            _ => None,
-        }?;
-        open.extend(nested);
-        if open.len() > DEEPEST {
-            return None;
+        match u8::try_from(inside.number(1)?).ok()? {
+            b't' | b'b' | b'B' => inside.skip(1)?,
+            b's' | b'U' | b'u' => inside.skip(2)?,
+            b'I' | b'i' | b'f' => inside.skip(4)?,
+            b'L' | b'l' | b'd' | b'T' => inside.skip(8)?,
+            b'D' => inside.skip(5)?,
+            b'V' => {}
+            b'S' | b'x' => _ = inside.sized()?,
+            b'A' => level(Bytes(inside.sized()?), false, depth + 1)?,
+            b'F' => level(Bytes(inside.sized()?), true, depth + 1)?,
+            _ => return None,
         }
     }
     Some(())
@@ -290,7 +401,7 @@ mod tests {
     }
 
     fn fed(bytes: &[u8], chunk: usize) -> (Vec<u8>, usize) {
-        let (mut guard, mut out, mut repaired) = (Guard::default(), Vec::new(), 0);
+        let (mut guard, mut out, mut repaired) = (Guard::new(usize::MAX), Vec::new(), 0);
         for chunk in bytes.chunks(chunk) {
             repaired += guard.feed(chunk, &mut out);
         }
@@ -299,6 +410,61 @@ mod tests {
 
     const HEADERS: u16 = 1 << 13;
     const CONTENT_TYPE: u16 = 1 << 15;
+
+    /// The header of a message on a channel, whose body has this size.
+    fn sized_header(channel: u8, size: u64, flags: u16, properties: &[u8]) -> Vec<u8> {
+        let fixed = [&[0, 60, 0, 0][..], &size.to_be_bytes(), &flags.to_be_bytes(), properties];
+        on(channel, frame(HEADER, &fixed.concat()))
+    }
+
+    /// Moves a frame to another channel.
+    fn on(channel: u8, mut frame: Vec<u8>) -> Vec<u8> {
+        frame[2] = channel;
+        frame
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_left_out_and_the_others_pass() {
+        let delivery = || on(5, frame(METHOD, b"\0\x3c\0\x3c\x01t\0\0\0\0\0\0\0\x01\0\0\0"));
+        let (part, other) = (on(5, frame(BODY, &[7; 40])), on(6, frame(BODY, b"other")));
+        let well = [sized_header(5, 100, 0, &[]), part.clone(), part.clone()].concat();
+        let stream = [
+            delivery(),
+            sized_header(5, 101, HEADERS, &nested(4_000, b'F')),
+            part.clone(),
+            other.clone(),
+            part.clone(),
+            frame(8, &[]),
+            on(5, frame(BODY, &[7; 21])),
+            delivery(),
+            well.clone(),
+            on(5, frame(BODY, &[7; 20])),
+        ]
+        .concat();
+        let content_type = [&[u8::try_from(TOO_LARGE.len()).expect("short")], TOO_LARGE.as_bytes()];
+        let instead = sized_header(5, 0, CONTENT_TYPE, &content_type.concat());
+        let end = on(5, frame(BODY, &[7; 20]));
+        let wanted = [delivery(), instead, other, frame(8, &[]), delivery(), well, end].concat();
+        for chunk in [1, 3, 50, stream.len()] {
+            let (mut guard, mut out) = (Guard::new(100), Vec::new());
+            let repairs: usize = stream.chunks(chunk).map(|some| guard.feed(some, &mut out)).sum();
+            assert_eq!((out, repairs), (wanted.clone(), 0), "in pieces of {chunk}");
+            assert_eq!((guard.refused(), guard.refused()), (1, 0));
+            assert!(guard.left_out.is_empty() && guard.frame.capacity() < 100_000);
+        }
+    }
+
+    #[test]
+    fn a_body_that_never_comes_takes_no_other_with_it() {
+        let mut guard = Guard::new(100);
+        let mut out = Vec::new();
+        guard.feed(&sized_header(5, u64::MAX, 0, &[]), &mut out);
+        out.clear();
+        let next = [on(5, frame(METHOD, b"\0\x3c\0\x3c")), sized_header(5, 4, 0, &[])].concat();
+        let next = [next, on(5, frame(BODY, b"body"))].concat();
+        guard.feed(&next, &mut out);
+        assert_eq!(out, next);
+    }
 
     #[test]
     fn what_is_well_passes_as_it_is_however_it_is_cut() {

@@ -205,7 +205,7 @@ fn id_of(returned: &BasicReturnMessage) -> Option<Uuid> {
     if let Some(AMQPValue::LongString(id)) = headers.and_then(|headers| headers.get(kept::ID)) {
         return Uuid::try_parse_ascii(id.as_bytes()).ok();
     }
-    let body = unpack(&returned.data, compression(&returned.properties)).ok()?;
+    let body = unpack(&returned.data, compression(&returned.properties), usize::MAX).ok()?;
     let text = envelope::open(&body).ok()?;
     let id = envelope::Request::parse(&text).ok()?.unique_id()?;
     Uuid::try_parse(&id).ok()

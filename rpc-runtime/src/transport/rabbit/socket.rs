@@ -50,14 +50,15 @@ pub(super) async fn connect(
     tls: OwnedTLSConfig,
     switch: &Switch,
     runtime: &Handle,
+    largest: usize,
 ) -> lapin::Result<Connection> {
     let wire = Arc::clone(&switch.0);
     let connect = async move |uri: AMQPUri, _: Runtime<Guarding>| {
         let connecting = timeout(SECURE_LIMIT, secured(&uri, &tls, &wire));
         let stream = connecting.await.map_err(io::Error::from)??;
-        Ok(AsyncTcpStream::Plain(Guarded::new(stream, Arc::clone(&wire))))
+        Ok(AsyncTcpStream::Plain(Guarded::new(stream, Arc::clone(&wire), largest)))
     };
-    let kit = Guarding(Tokio::default().with_handle(runtime.clone()));
+    let kit = Guarding { tokio: Tokio::default().with_handle(runtime.clone()), largest };
     Connection::connector(uri, Runtime::new(kit), connect, properties).await
 }
 
@@ -190,9 +191,9 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    fn new(stream: Secured, wire: Arc<Wire>) -> Self {
+    fn new(stream: Secured, wire: Arc<Wire>, largest: usize) -> Self {
         let received = vec![0; PORTION].into_boxed_slice();
-        Self { stream, wire, guard: Guard::default(), received, passed: Vec::new(), at: 0 }
+        Self { stream, wire, guard: Guard::new(largest), received, passed: Vec::new(), at: 0 }
     }
 }
 
@@ -218,6 +219,13 @@ impl AsyncRead for Guarded {
                 tracing::warn!(
                     frames = repaired,
                     "frames came that cannot be read: texts are mended, and messages without properties refused"
+                );
+            }
+            let refused = this.guard.refused();
+            if refused > 0 {
+                tracing::warn!(
+                    messages = refused,
+                    "messages came that are larger than they may be: they are refused, and their bodies left out"
                 );
             }
         }
@@ -259,7 +267,10 @@ impl AsyncWrite for Guarded {
 
 /// Tokio, but for the type of its streams, which is how lapin learns that of ours.
 #[derive(Clone, Debug)]
-pub(super) struct Guarding(Tokio);
+pub(super) struct Guarding {
+    tokio: Tokio,
+    largest: usize,
+}
 
 impl RuntimeKit for Guarding {}
 
@@ -267,21 +278,21 @@ impl Executor for Guarding {
     type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
 
     fn block_on<T, F: Future<Output = T>>(&self, f: F) -> T {
-        self.0.block_on(f)
+        self.tokio.block_on(f)
     }
 
     fn spawn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         f: F,
     ) -> Task<Self::Task<T>> {
-        self.0.spawn(f)
+        self.tokio.spawn(f)
     }
 
     fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
         &self,
         f: F,
     ) -> Task<Self::Task<T>> {
-        self.0.spawn_blocking(f)
+        self.tokio.spawn_blocking(f)
     }
 }
 
@@ -298,18 +309,21 @@ impl Reactor for Guarding {
     }
 
     fn sleep(&self, dur: Duration) -> Self::Sleep {
-        self.0.sleep(dur)
+        self.tokio.sleep(dur)
     }
 
     fn interval(&self, dur: Duration) -> impl Stream<Item = Instant> + Send + 'static {
-        self.0.interval(dur)
+        self.tokio.interval(dur)
     }
 
     fn tcp_connect_addr(
         &self,
         addr: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        let connecting = self.0.tcp_connect_addr(addr);
-        async move { Ok(Guarded::new(AsyncTcpStream::Plain(connecting.await?), Arc::default())) }
+        let (connecting, largest) = (self.tokio.tcp_connect_addr(addr), self.largest);
+        async move {
+            let stream = AsyncTcpStream::Plain(connecting.await?);
+            Ok(Guarded::new(stream, Arc::default(), largest))
+        }
     }
 }

@@ -120,6 +120,8 @@ pub(super) struct Supervisor {
     pub(super) options: RabbitOptions,
     pub(super) observer: Arc<Observer>,
     pub(super) runtime: Handle,
+    /// The largest message that is let through, in bytes.
+    pub(super) largest: usize,
     /// The host to try next.
     pub(super) next: usize,
 }
@@ -286,7 +288,8 @@ impl Supervisor {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
             _ => OwnedTLSConfig::default(),
         };
-        let opened = Connection::open(self.uri(host), name, tls, self.runtime.clone()).await;
+        let (uri, runtime) = (self.uri(host), self.runtime.clone());
+        let opened = Connection::open(uri, name, tls, runtime, self.largest).await;
         opened.map_err(|fault| refusal(&fault, host))
     }
 

@@ -1,0 +1,57 @@
+//! What a peer wrote, where people read it: in one line, and no longer than is of use.
+
+use std::{borrow::Cow, fmt};
+
+/// Text of a peer's for a log line or an error: escaped, so that it cannot pass for lines of its own or speak to a
+/// terminal, and cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
+
+impl Excerpt<'_> {
+    /// How many bytes are shown at most, escapes apart.
+    const LONGEST: usize = 200;
+}
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = begin(self.0, Self::LONGEST);
+        shown.escape_debug().fmt(f)?;
+        if shown.len() < self.0.len() {
+            write!(f, "… ({} bytes)", self.0.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns `text` in full if it has at most `most` bytes, and its beginning otherwise.
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    let shown = begin(text, most);
+    if shown.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{shown}… ({} bytes)", text.len()))
+}
+
+fn begin(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_one_line_without_controls() {
+        let shown = Excerpt("add\r\nERROR all is lost\u{1b}[31m\0\u{202e}").to_string();
+        assert_eq!(shown, r"add\r\nERROR all is lost\u{1b}[31m\0\u{202e}");
+    }
+
+    #[test]
+    fn what_is_long_is_cut_between_characters() {
+        let long = "é".repeat(70_000);
+        assert_eq!(Excerpt(&long).to_string(), format!("{}… (140000 bytes)", "é".repeat(100)));
+        assert_eq!(cut(&long, 5), "éé… (140000 bytes)");
+        assert!(matches!(cut("short", 5), Cow::Borrowed("short")));
+    }
+}
