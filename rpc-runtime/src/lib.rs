@@ -96,6 +96,7 @@ pub mod objects;
 mod observe;
 mod options;
 mod pending;
+mod quiet;
 mod replies;
 mod returns;
 mod server;

@@ -16,6 +16,7 @@ use crate::{
     limits::{Limits, TooLarge},
     observe::Observer,
     pending::{Outcome, Pending},
+    quiet::Quiet,
 };
 
 /// See the module.
@@ -26,12 +27,14 @@ pub(crate) struct Replies {
     observer: Arc<Observer>,
     waiting: Mutex<HashMap<Uuid, Arc<Pending>>>,
     limits: Limits,
+    quiet: Quiet,
 }
 
 impl Replies {
     /// Makes a table that takes replies of these sizes.
     pub(crate) fn new(observer: Arc<Observer>, limits: Limits) -> Self {
-        Self { queue: OnceLock::new(), observer, waiting: Mutex::default(), limits }
+        let quiet = Quiet::new();
+        Self { queue: OnceLock::new(), observer, waiting: Mutex::default(), limits, quiet }
     }
 
     /// Names the queue. The first name stays.
@@ -79,16 +82,19 @@ impl Replies {
         self.lock().len()
     }
 
-    /// Hands a reply's body to the call that it answers. One that nobody waits for is dropped: it is late, or a
-    /// repetition, or not ours.
-    pub(crate) fn deliver(&self, body: &[u8], compression: Option<&str>) {
+    /// Takes what came by the reply queue, and hands it to the call that it answers. A reply that nobody waits for is
+    /// dropped: it is late, or a repetition, or not ours.
+    pub(crate) fn receive(&self, body: &[u8], compression: Option<&str>) {
         let counts = &self.observer.counts;
         match self.hand_over(body, compression) {
             Ok(true) => counts.replies_received.add_one(),
             Ok(false) => counts.replies_late.add_one(),
             Err(error) => {
                 counts.replies_malformed.add_one();
-                tracing::warn!(%error, "dropped a message on the reply queue that is not a reply");
+                self.quiet.say((), |left_out| {
+                    let what = "dropped a message on the reply queue that is not a reply";
+                    tracing::warn!(%error, left_out, "{what}");
+                });
             }
         }
     }

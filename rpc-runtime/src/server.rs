@@ -25,7 +25,8 @@ use crate::{
     Transport,
     dispatch::AnyService,
     duplicates::Duplicates,
-    server::request::Incoming,
+    quiet::Quiet,
+    server::request::{Cause, Incoming},
     transport::{Acker, Listener, Tracker},
 };
 
@@ -89,6 +90,7 @@ struct Shared {
     abort: watch::Sender<bool>,
     /// Whether it has been said that fanout casts of others come.
     crossed: AtomicBool,
+    quiet: Quiet<Cause>,
 }
 
 impl Shared {

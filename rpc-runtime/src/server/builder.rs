@@ -15,6 +15,7 @@ use crate::{
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
     excerpt::Excerpt,
+    quiet::Quiet,
     transport::{ListenAddress, Tracker},
 };
 
@@ -310,6 +311,7 @@ impl ServerBuilder {
             duplicates: Mutex::new(Duplicates::new()),
             abort: watch::Sender::new(false),
             crossed: AtomicBool::new(false),
+            quiet: Quiet::new(),
         };
         Ok(Server { shared: Arc::new(shared), listeners })
     }

@@ -59,6 +59,16 @@ pub(super) struct Arrival<'a> {
     heartbeat: Option<Heartbeat>,
 }
 
+/// What a peer can fill logs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    NoRequest,
+    NoReplyQueue,
+    ReplyTooLarge,
+    /// A method's failures.
+    Failed(&'static str),
+}
+
 /// What a request is for.
 struct Found {
     service: Arc<dyn AnyService>,
@@ -85,20 +95,20 @@ impl Incoming {
         let Delivery { body: raw, is_fanout, content, compression, expires, redelivery, acker } =
             delivery;
         if let Some(why) = content.refusal() {
-            return refuse(acker, &why).await;
+            return refuse(&self.shared, acker, &why).await;
         }
         let limits = self.shared.transport.limits();
         let body = match unpack(&raw, compression.as_deref(), limits.unpacked) {
             Ok(body) => body,
-            Err(error) => return refuse(acker, &EnvelopeError::from(error)).await,
+            Err(error) => return refuse(&self.shared, acker, &EnvelopeError::from(error)).await,
         };
         let text = match envelope::open(&body) {
             Ok(text) => text,
-            Err(error) => return refuse(acker, &error).await,
+            Err(error) => return refuse(&self.shared, acker, &error).await,
         };
         let request = match Request::parse_within(&text, limits.values) {
             Ok(request) => request,
-            Err(error) => return refuse(acker, &error).await,
+            Err(error) => return refuse(&self.shared, acker, &error).await,
         };
         if is_over(expires) {
             return drop_late(acker).await;
@@ -219,7 +229,7 @@ impl Incoming {
                     return give_back(&shared, key, acker).await;
                 }
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
-                report(name, method, &result);
+                report(&shared, name, method, &result);
                 let reply = reply(&shared, request, result);
                 if let (Some(key), false) = (key, late) {
                     end(&shared, key, reply.clone());
@@ -320,7 +330,10 @@ fn reply(
 ) -> Option<ReplyMessage> {
     let (msg_id, queue) = request.caller()?;
     if !is_reply_queue(&queue) {
-        tracing::warn!(queue = %Excerpt(&queue), "dropped a reply to what cannot be a reply queue");
+        shared.quiet.say(Cause::NoReplyQueue, |left_out| {
+            let what = "dropped a reply to what cannot be a reply queue";
+            tracing::warn!(queue = %Excerpt(&queue), left_out, "{what}");
+        });
         return None;
     }
     let (queue, unique_id): (Arc<str>, _) = (queue.into(), Uuid::new_v4());
@@ -334,7 +347,9 @@ fn reply(
     };
     message(writer)
         .or_else(|size| {
-            tracing::error!(%size, "a reply is larger than it may be: its caller is told");
+            shared.quiet.say(Cause::ReplyTooLarge, |left_out| {
+                tracing::error!(%size, left_out, "a reply is larger than it may be: its caller is told");
+            });
             message(ReplyWriter::failure(&Failure::reply_too_large(size)))
         })
         .ok()
@@ -364,7 +379,9 @@ async fn give_back(shared: &Shared, key: Option<u128>, acker: Option<Acker>) {
     }
 }
 
-async fn refuse(acker: Acker, why: &(dyn std::fmt::Display + Sync)) {
-    tracing::warn!(%why, "refused a message that is no request");
+async fn refuse(shared: &Shared, acker: Acker, why: &(dyn std::fmt::Display + Sync)) {
+    shared.quiet.say(Cause::NoRequest, |left_out| {
+        tracing::warn!(%why, left_out, "refused a message that is no request");
+    });
     acker.reject().await;
 }

@@ -3,9 +3,12 @@
 use std::time::Instant;
 
 use rpc_idl::Method;
-use tracing::{Instrument as _, Span};
+use tracing::{
+    Instrument as _, Span,
+    field::{DisplayValue, display},
+};
 
-use super::{Shared, until};
+use super::{Shared, request::Cause, until};
 use crate::{
     Args, Failure,
     context::Standing,
@@ -59,27 +62,42 @@ pub(super) fn standing(shared: &Shared, deadline: Option<Instant>, redeliveries:
 
 /// Returns the span of a request, named as OpenTelemetry names such things.
 fn span(method: &str, request: &Request<'_>) -> Span {
+    let (id, parent) = (request.unique_id(), request.traceparent());
     tracing::info_span!(
         "rpc.server",
         otel.kind = if request.caller().is_some() { "server" } else { "consumer" },
         rpc.system = "oslo.messaging",
         rpc.method = method,
-        messaging.message.id = request.unique_id().as_deref(),
-        traceparent = request.traceparent().as_deref(),
+        messaging.message.id = shown(id.as_deref()),
+        traceparent = shown(parent.as_deref()),
     )
+}
+
+/// A peer's text as a span has it.
+fn shown(text: Option<&str>) -> Option<DisplayValue<Excerpt<'_>>> {
+    text.map(|text| display(Excerpt(text)))
 }
 
 /// Logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller is told of. Where a
 /// method says which errors it expects, others of its own are loud, too.
-pub(super) fn report(name: &str, method: Option<&Method<'_>>, result: &Result<Reply, Failure>) {
+pub(super) fn report(
+    shared: &Shared,
+    name: &str,
+    method: Option<&Method<'static>>,
+    result: &Result<Reply, Failure>,
+) {
     let Err(failure) = result else { return };
     let expected = method.map_or(&[][..], |method| method.expected);
     let is_expected =
         expected.is_empty() || expected.contains(&failure.class()) || failure.is_refusal();
+    let cause = Cause::Failed(method.map_or("", |method| method.name));
     let method = Excerpt(name);
     if failure.is_internal() && !failure.is_refusal() || !is_expected {
-        tracing::error!(%method, %failure, "a request failed");
+        shared.quiet.say(cause, |left_out| {
+            let failure = failure.to_string();
+            tracing::error!(%method, failure = %Excerpt(&failure), left_out, "a request failed");
+        });
     } else {
-        tracing::debug!(%method, %failure, "a request failed");
+        tracing::debug!(%method, failure = %Excerpt(&failure.to_string()), "a request failed");
     }
 }

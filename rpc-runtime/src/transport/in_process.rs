@@ -62,7 +62,7 @@ impl Link {
             match answer(&*service, witness.as_deref(), &message).await {
                 Ok(Some(reply)) => {
                     // We have written it ourselves.
-                    replies.deliver(&reply, None);
+                    replies.receive(&reply, None);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "refused a message that is no request"),

@@ -311,7 +311,7 @@ impl Shared {
             Exchange::Fanout(_) => return self.lock().route(exchange.name(), "", message),
         };
         let Some(replies) = replies else { return false };
-        replies.deliver(&message.body, message.compression.map(Compression::header));
+        replies.receive(&message.body, message.compression.map(Compression::header));
         true
     }
 

@@ -10,7 +10,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 use crate::{
     TransportError,
+    excerpt::Excerpt,
     pending::{Outcome, Outgoing, Pending},
+    quiet::Quiet,
     transport::{Answer, Tracked},
 };
 
@@ -169,7 +171,11 @@ impl Job {
 impl ReplyJob {
     /// Gives up a reply whose caller has stopped waiting.
     pub(super) fn give_up(self) {
-        tracing::warn!(queue = %self.message.route.routing_key, "dropped a reply: its queue is gone");
+        static QUIET: Quiet = Quiet::new();
+        QUIET.say((), |left_out| {
+            let queue = Excerpt(&self.message.route.routing_key);
+            tracing::warn!(%queue, left_out, "dropped a reply: its queue is gone");
+        });
         self.rest.settle();
     }
 }

@@ -175,18 +175,14 @@ impl ReplyTask {
 async fn receive(channel: &Channel, consumer: &mut Consumer, replies: &Replies) {
     while let Some(first) = consumer.next().await {
         let mut last = first.delivery_tag;
-        deliver(replies, &first);
+        replies.receive(&first.data, compression(&first.properties));
         for _ in 1..REPLY_BATCH {
             let Some(Some(next)) = consumer.next().now_or_never() else { break };
             last = next.delivery_tag;
-            deliver(replies, &next);
+            replies.receive(&next.data, compression(&next.properties));
         }
         if channel.ack(last, true).await.is_err() {
             return;
         }
     }
-}
-
-fn deliver(replies: &Replies, reply: &lapin::message::Delivery) {
-    replies.deliver(&reply.data, compression(&reply.properties));
 }

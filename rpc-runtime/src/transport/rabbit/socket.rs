@@ -33,6 +33,7 @@ use tokio::{
 };
 
 use super::guard::Guard;
+use crate::quiet::Quiet;
 
 /// How much is read from a socket at a time.
 const PORTION: usize = 64 * 1024;
@@ -184,16 +185,42 @@ pub(super) struct Guarded {
     stream: Secured,
     wire: Arc<Wire>,
     guard: Guard,
+    quiet: Quiet<Cause>,
     received: Box<[u8]>,
     /// What may be read, from `at` on.
     passed: Vec<u8>,
     at: usize,
 }
 
+/// What the guard has to do with messages.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause {
+    Unreadable,
+    TooLarge,
+}
+
 impl Guarded {
     fn new(stream: Secured, wire: Arc<Wire>, largest: usize) -> Self {
         let received = vec![0; PORTION].into_boxed_slice();
-        Self { stream, wire, guard: Guard::new(largest), received, passed: Vec::new(), at: 0 }
+        let (guard, quiet) = (Guard::new(largest), Quiet::new());
+        Self { stream, wire, guard, quiet, received, passed: Vec::new(), at: 0 }
+    }
+
+    /// Says what the guard has done.
+    fn report(&mut self, repaired: usize) {
+        if repaired > 0 {
+            self.quiet.say(Cause::Unreadable, |left_out| {
+                let what = "frames came that cannot be read: texts are mended, and messages without properties refused";
+                tracing::warn!(frames = repaired, left_out, "{what}");
+            });
+        }
+        let refused = self.guard.refused();
+        if refused > 0 {
+            self.quiet.say(Cause::TooLarge, |left_out| {
+                let what = "messages came that are larger than they may be: they are refused, and their bodies left out";
+                tracing::warn!(messages = refused, left_out, "{what}");
+            });
+        }
     }
 }
 
@@ -215,19 +242,7 @@ impl AsyncRead for Guarded {
             }
             this.wire.heard.store(millis(Instant::now()), Ordering::Relaxed);
             let repaired = this.guard.feed(&this.received[..count], &mut this.passed);
-            if repaired > 0 {
-                tracing::warn!(
-                    frames = repaired,
-                    "frames came that cannot be read: texts are mended, and messages without properties refused"
-                );
-            }
-            let refused = this.guard.refused();
-            if refused > 0 {
-                tracing::warn!(
-                    messages = refused,
-                    "messages came that are larger than they may be: they are refused, and their bodies left out"
-                );
-            }
+            this.report(repaired);
         }
         let count = buf.len().min(this.passed.len() - this.at);
         buf[..count].copy_from_slice(&this.passed[this.at..this.at + count]);
