@@ -101,7 +101,7 @@ impl<'a> Args<'a> {
     /// A failure for the caller, if what it sent is not a `C`.
     pub fn context<C: DeserializeOwned + Any>(&self) -> Result<C, Failure> {
         let entries = Entries { rest: self.context, value: "null" };
-        let read = C::deserialize(MapAccessDeserializer::new(entries));
+        let read = C::deserialize(MapAccessDeserializer::new(entries)).map_err(json::unquoted);
         let mut read: C = read.map_err(|error| {
             Failure::bad_arguments(&format!(
                 "{}() got a context that does not fit: {error}",
@@ -154,7 +154,8 @@ impl<'a> Args<'a> {
     /// A failure for the caller, if they are not a `T`.
     pub fn take_rest<T: Wire>(&mut self) -> Result<T, Failure> {
         let entries = Entries { rest: &self.values, value: "null" };
-        let read = T::deserialize(MapAccessDeserializer::new(entries)).map_err(|error| {
+        let read = T::deserialize(MapAccessDeserializer::new(entries)).map_err(json::unquoted);
+        let read = read.map_err(|error| {
             Failure::bad_arguments(&format!("{}() got wrong arguments: {error}", self.method))
         })?;
         self.values.clear();

@@ -13,7 +13,7 @@ mod read;
 mod typed;
 mod write;
 
-pub(crate) use read::{Reader, count, from_str, object, raw};
+pub(crate) use read::{Reader, count, from_str, object, raw, unquoted};
 pub(crate) use typed::untyped;
 pub(crate) use write::{Nested, nested, nested_text, refuse, refuse_compounds, text};
 
@@ -221,12 +221,52 @@ mod tests {
     #[test]
     fn errors_say_what_was_expected_and_where() {
         let error = |text: &str| from_str::<Vec<u8>>(text).expect_err(text).to_string();
-        assert_eq!(error(r#"[1, "x"]"#), r#"invalid type: string "x", expected u8"#);
+        assert_eq!(error(r#"[1, "x"]"#), "invalid type: a string, expected u8");
         assert_eq!(error("[1,\n 300]"), "invalid value: integer `300`, expected u8");
         assert_eq!(
             error("[1 2]"),
             "expected `,` or the end of a list or object at line 1 column 3"
         );
+    }
+
+    #[test]
+    fn errors_quote_no_text() {
+        #[derive(Debug, Deserialize)]
+        struct Outer {
+            #[serde(flatten)]
+            _inner: BTreeMap<String, u8>,
+        }
+        /// Takes text for anything, and wants a number.
+        #[derive(Debug)]
+        struct Wants;
+
+        impl<'de> Deserialize<'de> for Wants {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Visitor;
+
+                impl serde::de::Visitor<'_> for Visitor {
+                    type Value = Wants;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("a \"number\"")
+                    }
+                }
+
+                from.deserialize_any(Visitor)
+            }
+        }
+
+        fn error<T: DeserializeOwned + Debug>(text: &str) -> String {
+            from_str::<T>(text).expect_err(text).to_string()
+        }
+
+        for text in [r#""secret""#, r#""se\"cret \"""#, r#""\u0073ecret\\""#] {
+            assert_eq!(error::<Wants>(text), r#"invalid type: a string, expected a "number""#);
+            assert_eq!(error::<Option<u8>>(text), "invalid type: a string, expected u8");
+            assert!(!error::<Outer>(&format!("{{\"a\": {text}}}")).contains("cret"));
+            assert!(!error::<BTreeMap<u8, u8>>(&format!("{{{text}: 1}}")).contains("cret"));
+            assert!(!error::<char>(text).contains("cret"));
+        }
     }
 
     #[derive(Debug, Deserialize, PartialEq)]

@@ -19,7 +19,7 @@ const RAW_VALUE: &str = "$serde_json::private::RawValue";
 /// Decodes all of `text`.
 pub(crate) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T> {
     let mut reader = Reader::new(text);
-    let value = T::deserialize(&mut reader)?;
+    let value = T::deserialize(&mut reader).map_err(unquoted)?;
     reader.end()?;
     Ok(value)
 }
@@ -419,7 +419,7 @@ impl<'de> Reader<'de> {
     fn unexpected<V: Visitor<'de>>(&mut self, visitor: &V) -> Error {
         let unexpected = match self.peek() {
             Some(b'"') => match self.string() {
-                Ok(string) => return Error::invalid_type(Unexpected::Str(&string), visitor),
+                Ok(_) => Unexpected::Other(A_STRING),
                 Err(error) => return error,
             },
             Some(b'[') => Unexpected::Seq,
@@ -529,11 +529,29 @@ macro_rules! strings {
     };
 }
 
+/// What errors call text. They never quote it: it may be a password, and errors are logged.
+const A_STRING: &str = "a string";
+
 fn visit<'de, V: Visitor<'de>>(text: Cow<'de, str>, visitor: V) -> Result<V::Value> {
     match text {
         Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
         Cow::Owned(text) => visitor.visit_string(text),
     }
+}
+
+/// Takes the text out of what a type says that does not take text, in serde's words.
+pub(crate) fn unquoted(error: Error) -> Error {
+    const QUOTED: &str = "string \"";
+    let text = error.to_string();
+    let Some((before, quoted)) = text.split_once(QUOTED) else { return error };
+    let mut escaped = false;
+    let end = quoted.find(|c| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    let after = end.map_or("", |end| &quoted[end + 1..]);
+    Error::custom(format_args!("{before}{A_STRING}{after}"))
 }
 
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
@@ -743,7 +761,7 @@ macro_rules! number_keys {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
             match self.0.parse() {
                 Ok(number) => visitor.$visit(number),
-                Err(_) => Err(Error::invalid_type(Unexpected::Str(&self.0), &visitor)),
+                Err(_) => Err(Error::invalid_type(Unexpected::Other(A_STRING), &visitor)),
             }
         })*
     };

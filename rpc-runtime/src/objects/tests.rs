@@ -188,7 +188,7 @@ fn another_major_name_or_namespace_is_refused_in_one_sentence() {
 #[test]
 fn data_that_does_not_fit_is_refused_with_the_name_of_its_object() {
     let text = changed(r#""size": 2"#, r#""size": "2""#);
-    let refused = "the data of Volume 1.9 does not fit: invalid type: string \"2\", expected u64";
+    let refused = "the data of Volume 1.9 does not fit: invalid type: a string, expected u64";
     assert_eq!(refusal::<Volume>(&text), refused);
     assert!(refusal::<VolumeType>(&text).starts_with("`cinder.Volume` is no object"));
     for (member, text) in [("data", "data"), ("name", "name"), ("version", "version")] {
