@@ -114,7 +114,7 @@ impl Publisher {
             generations,
             answerable,
             timers: BinaryHeap::new(),
-            absent: Absent::new(),
+            absent: Absent::new(|job: &ReplyJob| job.message.body.len()),
             closing,
         }
     }
@@ -239,7 +239,7 @@ impl Publisher {
             job.rest.settle();
         } else {
             let queue = Arc::clone(queue);
-            self.absent.hold(&queue, job);
+            self.absent.hold(&queue, job).unwrap_or_else(ReplyJob::give_up);
         }
         None
     }
@@ -376,7 +376,11 @@ impl Publisher {
         job.rest.slot = None;
         let was_trial = std::mem::take(&mut job.rest.is_trial);
         let queue = Arc::clone(&job.message.route.routing_key);
-        if self.absent.missed(&queue, job) || was_trial {
+        let news = self.absent.missed(&queue, job).unwrap_or_else(|job| {
+            job.give_up();
+            false
+        });
+        if news || was_trial {
             self.later(RESEND, Event::Try(queue));
         }
     }
