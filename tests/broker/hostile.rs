@@ -1,28 +1,16 @@
 //! Properties that lapin's parser would not survive: they cost a message, and nothing else.
 
 use rpc_runtime::Context;
-use tests::{World, eventually, rabbitmqctl, soon};
+use tests::{
+    World, eventually, rabbitmqctl,
+    raw::{CONTENT_TYPE, HEADERS, Raw, connections, long, nested, short},
+    soon,
+};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
     queues,
-    raw::{Raw, long, short},
 };
-
-const CONTENT_TYPE: u16 = 1 << 15;
-const HEADERS: u16 = 1 << 13;
-
-/// Makes headers with so many tables, or lists, in each other.
-fn nested(depth: usize, kind: u8) -> Vec<u8> {
-    let inside = (1..depth).fold(Vec::new(), |inside, _| match kind {
-        b'F' => [&short(b"k")[..], b"F", &long(&inside)].concat(),
-        _ => [&b"A"[..], &long(&inside)].concat(),
-    });
-    match kind {
-        b'F' => long(&inside),
-        _ => long(&[&short(b"k")[..], b"A", &long(&inside)].concat()),
-    }
-}
 
 /// Properties by their flags, each of which ends a connection, or the process, of whoever is not careful.
 fn hostile() -> Vec<(u16, Vec<u8>)> {
@@ -42,16 +30,6 @@ fn hostile() -> Vec<(u16, Vec<u8>)> {
         after(1 << 5, &short(b"\xff")),
         after(1 << 3, &short(b"\xff")),
     ]
-}
-
-/// The connections of a virtual host, by the processes that serve them.
-async fn connections(world: &World) -> Vec<String> {
-    let list =
-        rabbitmqctl(&["--quiet", "list_connections", "vhost", "pid"]).await.unwrap_or_default();
-    let own = list.lines().filter(|line| line.starts_with(world.virtual_host()));
-    let mut own: Vec<_> = own.map(str::to_owned).collect();
-    own.sort_unstable();
-    own
 }
 
 /// Checks that no connection was lost, once that of the stranger has gone.

@@ -6,7 +6,6 @@ mod known_bugs;
 mod layout;
 mod own_queues;
 mod poison;
-mod raw;
 mod strangers;
 mod tls;
 

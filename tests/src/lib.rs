@@ -7,6 +7,7 @@ pub mod node;
 pub mod overheard;
 pub mod poison;
 pub mod proxy;
+pub mod raw;
 
 use std::{
     fmt::Debug,
@@ -297,6 +298,12 @@ impl<T: Clone + Debug> Log<T> {
     #[must_use]
     pub fn events(&self) -> Vec<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes out what was noted so far.
+    #[must_use]
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns how much was noted so far.

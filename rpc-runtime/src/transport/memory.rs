@@ -169,6 +169,19 @@ impl Broker {
         published
     }
 
+    /// Publishes a message as a stranger may: any bytes. Returns whether a queue took it. The empty exchange is that of
+    /// reply queues, and one whose name ends with `_fanout` is a topic's for all its servers.
+    pub fn publish(&self, exchange: &str, routing_key: &str, body: Vec<u8>) -> bool {
+        let exchange = match exchange {
+            "" => Exchange::Default,
+            fanout if fanout.ends_with("_fanout") => Exchange::Fanout(fanout.into()),
+            topic => Exchange::Topic(topic.into()),
+        };
+        let message =
+            Message { body: Arc::new(body), compression: None, expires: None, redeliveries: 0 };
+        self.0.deliver(&exchange, routing_key, &message)
+    }
+
     /// Returns how many messages wait in `queue`: a topic, or a topic, a dot and a host.
     #[must_use]
     pub fn queued(&self, queue: &str) -> usize {
