@@ -198,6 +198,9 @@ pub(crate) fn heartbeat(msg_id: &str, unique_id: Uuid) -> Vec<u8> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -18,6 +18,9 @@ pub(crate) use typed::untyped;
 pub(crate) use write::{Nested, nested, nested_text, refuse, refuse_compounds, text};
 
 #[cfg(test)]
+pub(crate) mod properties;
+
+#[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, fmt::Debug};
 
