@@ -4,11 +4,16 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::{fmt, str::FromStr};
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::{TransportError, TransportErrorKind};
 
-/// A transport URL, checked. `Display` and `Debug` show no password.
+/// What would mean something else in a virtual host, unless it is the first `/`.
+const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
+/// What would mean something else in a host's name.
+const IN_HOST: &AsciiSet = &IN_PATH.add(b',').add(b'@').add(b'/').add(b'[').add(b']');
+
+/// A transport URL, checked. `Display` and `Debug` show a URL of the same brokers, without logins and options.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct TransportUrl {
     scheme: Scheme,
@@ -214,13 +219,20 @@ impl Host {
 impl fmt::Display for TransportUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scheme {
-            Scheme::Memory => write!(f, "memory://{}", self.virtual_host),
+            Scheme::Memory => {
+                write!(f, "memory://{}", utf8_percent_encode(&self.virtual_host, IN_PATH))
+            }
             Scheme::Rabbit { tls } => {
                 f.write_str(if tls { "rabbit+tls://" } else { "rabbit://" })?;
                 for (at, host) in self.hosts.iter().enumerate() {
                     write!(f, "{}{host}", if at == 0 { "" } else { "," })?;
                 }
-                write!(f, "/{}", self.virtual_host.strip_prefix('/').unwrap_or(&self.virtual_host))
+                let path = utf8_percent_encode(&self.virtual_host, IN_PATH).to_string();
+                match path.strip_prefix('/') {
+                    None => write!(f, "/{path}"),
+                    Some("") => f.write_str("/"),
+                    Some(rest) => write!(f, "/%2F{rest}"),
+                }
             }
         }
     }
@@ -229,10 +241,10 @@ impl fmt::Display for TransportUrl {
 impl fmt::Display for Host {
     /// The address, without the login.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.contains(':') {
-            write!(f, "[{}]:{}", self.name, self.port)
-        } else {
-            write!(f, "{}:{}", self.name, self.port)
+        let name = utf8_percent_encode(&self.name, IN_HOST);
+        match self.name.contains(':') {
+            true => write!(f, "[{name}]:{}", self.port),
+            false => write!(f, "{name}:{}", self.port),
         }
     }
 }
@@ -293,6 +305,25 @@ mod tests {
         let url = parse("rabbit://user:canary@h:1,u:canary@i/v");
         assert_eq!(format!("{url} {url:?} {:?}", url.hosts).matches("canary").count(), 0);
         assert_eq!(url.to_string(), "rabbit://h:1,i:5672/v");
+    }
+
+    #[test]
+    fn what_is_printed_of_a_url_is_a_url_of_the_same_brokers() {
+        for (url, shown) in [
+            ("rabbit://u:p@h/?ssl=1", "rabbit://h:5672/"),
+            ("amqps://%5B%3A%2F:1,[::1]/%2Fv", "rabbit+tls://[%5B:%2F]:1,[::1]:5671/%2Fv"),
+            ("rabbit://a%2Cb%40c/v%3Fw%23%20x/y", "rabbit://a%2Cb%40c:5672/v%3Fw%23%20x/y"),
+            ("rabbit://h///", "rabbit://h:5672/%2F/"),
+            ("memory://a%3Fb/c", "memory://a%3Fb/c"),
+        ] {
+            let read = parse(url);
+            assert_eq!(read.to_string(), shown, "{url}");
+            let again = parse(shown);
+            assert_eq!(
+                (again.virtual_host(), again.to_string()),
+                (read.virtual_host(), read.to_string())
+            );
+        }
     }
 
     #[test]
