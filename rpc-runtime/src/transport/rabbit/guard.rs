@@ -10,6 +10,11 @@
 
 use crate::limits::Limits;
 
+#[cfg(any(fuzzing, test))]
+pub(crate) mod promises;
+#[cfg(test)]
+mod properties;
+
 /// The content type that stands in place of properties that were taken away. Nobody accepts it.
 pub(super) const TAKEN: &str = "application/x-unreadable-properties";
 /// The content type that stands in place of a body that was left out, and of its properties.
@@ -27,6 +32,8 @@ const HEADER: u8 = 2;
 const BODY: u8 = 3;
 /// Type, channel and size of a frame.
 const HEAD: usize = 7;
+/// What a message's header has before its properties: class, weight and size of the body.
+const FIXED: usize = 12;
 
 /// Walks the bytes of one connection, frame by frame.
 #[derive(Debug)]
@@ -181,6 +188,8 @@ impl Guard {
         let inside = HEAD..frame.len() - 1;
         match frame[0] {
             METHOD => return mended(&mut frame[inside]),
+            // What is cut short before its properties is lapin's to refuse: no message looks like that.
+            _ if inside.len() < FIXED => return false,
             _ if size_of_body(&frame[inside.clone()]) > self.largest => {
                 self.left_out.push((channel, size_of_body(&frame[inside])));
                 self.refused += 1;
@@ -273,8 +282,7 @@ fn mended(payload: &mut [u8]) -> bool {
 /// Puts properties in place of a message's own that say what became of it.
 fn take_properties(frame: &mut Vec<u8>, content_type: &str) {
     // Class, weight and size of the body stay.
-    const KEPT: usize = 12;
-    frame.resize(HEAD + KEPT, 0);
+    frame.truncate(HEAD + FIXED);
     // The first of the flags: a content type, and nothing else.
     frame.extend_from_slice(&[0b1000_0000, 0, u8::try_from(content_type.len()).unwrap_or(0)]);
     frame.extend_from_slice(content_type.as_bytes());
@@ -290,7 +298,7 @@ fn is_readable(payload: &[u8]) -> bool {
 
 /// Reads properties (AMQP 0-9-1, 4.2.6.1). `None` if they are not what they should be.
 fn properties(bytes: &mut Bytes<'_>) -> Option<()> {
-    bytes.skip(12)?;
+    bytes.skip(FIXED)?;
     let flags = bytes.number(2)?;
     // More flags than there are properties.
     if flags & 0b11 != 0 {
@@ -544,6 +552,15 @@ mod tests {
         // What is cut short is lapin's to refuse.
         let short = frame(METHOD, b"\0\x3c\0\x3c\x30tag");
         assert_eq!(fed(&short, 100), (short, 0));
+    }
+
+    #[test]
+    fn what_has_no_room_for_properties_is_lapins_to_refuse() {
+        for payload in [&b""[..], b"\0\x3c", &[0; FIXED - 1]] {
+            let stream = [frame(HEADER, payload), frame(8, &[])].concat();
+            assert_eq!(fed(&stream, 4), (stream, 0));
+        }
+        assert_eq!(fed(&frame(HEADER, &[0; FIXED]), 4).1, 1, "it has room, and nothing is there");
     }
 
     #[test]
