@@ -88,6 +88,9 @@ mod envelope;
 mod error;
 mod excerpt;
 mod failure;
+#[cfg(all(any(fuzzing, test), feature = "config", feature = "rabbit"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod json;
 mod limits;

@@ -261,6 +261,12 @@ impl Pending {
         self.lock().message.is_some()
     }
 
+    /// Whether it has ended, and its caller has not been told.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().outcome.is_some()
+    }
+
     /// Whether the request has left this process.
     pub(crate) fn has_left(&self) -> bool {
         self.lock().phase != Phase::Queued

@@ -8,6 +8,9 @@ pub mod memory;
 #[cfg(feature = "rabbit")]
 mod rabbit;
 
+#[cfg(all(any(fuzzing, test), feature = "config", feature = "rabbit"))]
+pub(crate) use rabbit::guard_promises;
+
 use std::{
     fmt,
     sync::{

@@ -3,11 +3,13 @@
 mod bench;
 mod bless;
 mod ci;
+mod fuzz;
 mod process;
 mod python;
 mod rabbitmq;
 mod record;
 mod test;
+mod tools;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -53,6 +55,14 @@ enum Task {
     },
     /// Checks format, lints, documentation, examples and tidiness.
     Ci,
+    /// Gives any bytes to what reads bytes, and says which break a promise.
+    Fuzz {
+        /// One target. Without: each.
+        target: Option<String>,
+        /// How long each target is fuzzed.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Measures, and prints what it found.
     Bench {
         #[command(subcommand)]
@@ -83,6 +93,7 @@ fn main() -> ExitCode {
         Task::Interop { args } => test::interop(&args),
         Task::Node { folder, order } => rabbitmq::controlled::obey(&folder, order),
         Task::Ci => ci::run(),
+        Task::Fuzz { target, seconds } => fuzz::run_targets(target.as_deref(), seconds),
         Task::Bench { task } => bench::run(task),
         Task::Bless => bless::run_all(),
         Task::Record => record::run(),

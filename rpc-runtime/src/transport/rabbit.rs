@@ -38,6 +38,8 @@ use tokio::{
 };
 
 pub(crate) use consumer::{Acker, Listener};
+#[cfg(all(any(fuzzing, test), feature = "config"))]
+pub(crate) use guard::promises as guard_promises;
 
 use self::{
     consumer::Consuming,

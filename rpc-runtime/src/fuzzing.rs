@@ -1,0 +1,173 @@
+//! What fuzzers call: each function takes any bytes, and panics where a promise is broken.
+//!
+//! This module is there for `cargo xtask fuzz`, which sets `cfg(fuzzing)`, and for tests, which take the corpus and
+//! random changes of it.
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+use serde_json::{Value, value::RawValue};
+use uuid::Uuid;
+
+use crate::{
+    Config, Failure, Transport,
+    caps::Retry,
+    compression,
+    envelope::{self, ReplyWriter, Request},
+    json,
+    pending::{Exchange, Outgoing, Pending, Route},
+    replies::Replies,
+    transport::guard_promises,
+    url::TransportUrl,
+};
+
+/// Takes any bytes.
+type Target = fn(&[u8]);
+
+/// Every target by its name.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("envelope", envelope),
+    ("reply", reply),
+    ("failure", failure),
+    ("url", url),
+    ("config", config),
+    ("guard", guard),
+];
+
+/// Names the compression that a body looks like.
+fn compression(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0x78, ..] | [0x1f, 0x8b, ..] => Some("gzip"),
+        [b'B', b'Z', b'h', ..] => Some("bzip2"),
+        _ => None,
+    }
+}
+
+/// Checks that a part of a message reads as what it is: text that every way of reading takes for JSON.
+fn part(text: &str) {
+    let raw: Box<RawValue> = json::from_str(text).expect("a part is JSON");
+    assert_eq!(raw.get(), text.trim_matches([' ', '\n', '\r', '\t']));
+    assert!(json::from_str::<IgnoredAny>(text).is_ok());
+    if let Ok(value) = json::from_str::<Value>(text) {
+        let written = json::text(&value).expect("a value is JSON");
+        let again: Value = json::from_str(&written).expect("what is written is JSON");
+        assert_eq!(json::text(&again).expect("a value is JSON"), written);
+    }
+}
+
+/// A server gets a request: what is taken apart is JSON in each of its parts, and can be answered.
+pub fn envelope(body: &[u8]) {
+    let Ok(unpacked) = compression::unpack(body, compression(body)) else { return };
+    let Ok(text) = envelope::open(&unpacked) else { return };
+    let Ok(request) = Request::parse(&text) else { return };
+    let _ = (request.method(), request.namespace(), request.version(), request.unique_id());
+    let _ = (request.monitor(), request.traceparent());
+    request.context.iter().for_each(|(_, value)| part(value));
+    if let Ok(args) = request.args() {
+        args.iter().for_each(|(_, value)| part(value));
+    }
+    let Some((id, queue)) = request.caller() else { return };
+    let _ = envelope::is_reply_queue(&queue);
+    part(id);
+    let answer = ReplyWriter::failure(&Failure::no_such_method("m")).finish(id, Uuid::nil());
+    let text = envelope::open(&answer).expect("our reply is an envelope");
+    let reply = envelope::Reply::parse(text.into_owned());
+    // An id that is no string goes back as it came, and only its sender knows what to make of it.
+    match json::from_str::<String>(id) {
+        Ok(id) => assert_eq!(reply.expect("our reply is one").msg_id(), id),
+        Err(_) => assert!(reply.is_err()),
+    }
+}
+
+/// A client gets a reply: it ends the call that it names, and no other.
+pub fn reply(body: &[u8]) {
+    let header = compression(body);
+    let named = compression::unpack(body, header)
+        .ok()
+        .and_then(|body| envelope::Reply::parse(envelope::open(&body).ok()?.into_owned()).ok());
+    let id = named.as_ref().and_then(|reply| Uuid::try_parse(reply.msg_id()).ok());
+    let (replies, other) = (Replies::new(), Arc::new(call()));
+    let bystander = id.map_or(1, |id| id.as_u128().wrapping_add(1));
+    replies.insert(Uuid::from_u128(bystander), Arc::clone(&other));
+    let asked = Arc::new(call());
+    if let Some(id) = id {
+        replies.insert(id, Arc::clone(&asked));
+    }
+    assert_eq!(replies.deliver(body, header).is_ok(), named.is_some());
+    assert!(!other.has_ended(), "a reply to somebody else");
+    let Some(reply) = named else { return };
+    assert_eq!(asked.has_ended(), id.is_some() && reply.is_ending());
+    part(reply.result());
+    if let Ok(Some(failure)) = reply.failure() {
+        travels(&failure);
+    }
+}
+
+/// Makes a call that waits.
+fn call() -> Pending {
+    let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
+    let (body, unique_id) = (Arc::default(), Uuid::nil());
+    let message = Outgoing { route, body, compression: None, expires: None, unique_id };
+    Pending::new(message, true, Retry::Unsent)
+}
+
+/// Checks that a failure is the same after another journey, but for the mark that it has made one.
+fn travels(failure: &Failure) {
+    let sent = failure.encode();
+    let again = Failure::decode(&sent).expect("our failure is one");
+    assert_eq!(again.message(), failure.message());
+    assert_eq!(again.traceback(), failure.traceback());
+    assert!(failure.class().starts_with(again.class()));
+    let _ = (failure.to_string(), failure.arg_value::<Value>(0), failure.kwarg_value::<Value>("a"));
+    if again.class() == failure.class() && again.module() == failure.module() {
+        assert_eq!(again.encode(), sent);
+    }
+}
+
+/// A failure's own text.
+pub fn failure(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    if let Ok(failure) = Failure::decode(text) {
+        travels(&failure);
+    }
+}
+
+/// A transport URL: what is printed of it is a URL of the same brokers, and what is refused is refused by a transport.
+pub fn url(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let builder = Transport::builder(text);
+    let _ = format!("{builder:?}");
+    let Ok(url) = text.parse::<TransportUrl>() else {
+        assert!(builder.check().is_err());
+        return;
+    };
+    let shown = url.to_string();
+    let again: TransportUrl = shown.parse().expect("what is printed is a URL");
+    assert_eq!(again.to_string(), shown);
+    assert_eq!((again.scheme(), again.virtual_host()), (url.scheme(), url.virtual_host()));
+    let address = |url: &TransportUrl| -> Vec<_> {
+        url.hosts().iter().map(|host| (host.name.clone(), host.port)).collect()
+    };
+    assert_eq!(address(&again), address(&url));
+    let _ = builder.check();
+}
+
+/// A configuration file: one that is taken makes a transport.
+pub fn config(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    if let Ok(config) = Config::parse(text) {
+        config.transport().check().expect("it was checked");
+        config.notification_transport().check().expect("it was checked");
+        let _ = format!("{config:?}");
+    }
+}
+
+/// What a broker sends.
+pub fn guard(bytes: &[u8]) {
+    guard_promises::check(bytes);
+}
