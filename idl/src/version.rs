@@ -102,7 +102,44 @@ impl FromStr for Version {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn any_version() -> impl Strategy<Value = Version> {
+        let part = || prop_oneof![0..4_u64, any::<u64>()];
+        (part(), part(), part())
+            .prop_map(|(major, minor, rest)| Version::with_revision(major, minor, rest))
+    }
+
+    proptest! {
+        #[test]
+        fn every_version_reads_back(version in any_version(), zeros in "0{0,3}", blank in "[ \t]{0,2}") {
+            prop_assert_eq!(version.to_string().parse(), Ok(version));
+            let (major, minor, rest) = (version.major(), version.minor(), version.revision());
+            let odd = format!("{blank}{zeros}{major}{blank}.{zeros}{minor}{blank}.{rest}.more");
+            prop_assert_eq!(odd.parse(), Ok(version));
+        }
+
+        #[test]
+        fn who_serves_whom_is_the_originals_rule(own in any_version(), requested in any_version()) {
+            let newer = requested.minor() > own.minor()
+                || requested.minor() == own.minor() && requested.revision() > own.revision();
+            let serves = own.major() == requested.major() && !newer;
+            prop_assert_eq!((own.serves(requested), own.allows(requested)), (serves, serves));
+        }
+
+        #[test]
+        fn no_text_but_a_version_is_one(text in "[ 0-9+-]{0,3}(\\.[ 0-9a+-]{0,3}){0,3}") {
+            let is_number = |part: &str| {
+                let digits = part.trim();
+                !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit())
+            };
+            let parts: Vec<_> = text.split('.').take(3).collect();
+            let is_version = parts.len() > 1 && parts.iter().all(|part| is_number(part));
+            prop_assert_eq!(text.parse::<Version>().is_ok(), is_version, "{}", text);
+        }
+    }
 
     fn version(text: &str) -> Version {
         text.parse().expect("a version")

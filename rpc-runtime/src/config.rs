@@ -291,4 +291,6 @@ fn wrong(what: impl Into<String>) -> TransportError {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

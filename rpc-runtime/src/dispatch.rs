@@ -159,3 +159,74 @@ pub(crate) fn find<'i>(
     }
     Err(Failure::unsupported_version(version.as_deref().unwrap_or("None"), method))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: Method<'static> = Method::new("get", (1, 0), Kind::Call);
+
+    /// Returns the place of the interface and the method that a request finds, or the class of its refusal.
+    fn found(
+        interfaces: &[Interface<'_>],
+        (namespace, version, method): (Option<&str>, Option<&str>, &str),
+    ) -> Result<(usize, String), (String, String)> {
+        find(interfaces.iter(), namespace, version.map(Cow::Borrowed), method)
+            .map(|(at, method)| (at, method.name.to_owned()))
+            .map_err(|failure| (failure.class().to_owned(), failure.message().to_owned()))
+    }
+
+    #[test]
+    fn a_request_finds_the_first_interface_that_has_all_of_it() {
+        let (both, one) = ([CALL, Method::new("set", (1, 0), Kind::Cast)], [CALL]);
+        let interfaces = [
+            Interface::new("Old", (1, 5)).methods(&one),
+            Interface::new("New", (1, 9)).methods(&both),
+            Interface::new("Two", (2, 0)).methods(&one),
+            Interface::new("Own", (1, 0)).methods(&one).namespace("own"),
+        ];
+        for (request, place) in [
+            ((None, Some("1.3"), "get"), 0),
+            ((None, Some("1.7"), "get"), 1),
+            ((None, Some("1.3"), "set"), 1),
+            ((None, Some("2.0"), "get"), 2),
+            ((Some("own"), Some("1.0"), "get"), 3),
+        ] {
+            assert_eq!(found(&interfaces, request), Ok((place, request.2.to_owned())));
+        }
+    }
+
+    #[test]
+    fn what_finds_nothing_is_refused_as_the_original_refuses_it() {
+        let methods = [CALL];
+        let interfaces = [Interface::new("One", (1, 5)).methods(&methods)];
+        for (request, class, said) in [
+            ((None, Some("1.5"), "set"), "NoSuchMethod", "RPC method set"),
+            (
+                (None, Some("1.6"), "get"),
+                "UnsupportedVersion",
+                "version 1.6. Attempted method: get",
+            ),
+            ((None, Some("2.0"), "get"), "UnsupportedVersion", "version 2.0"),
+            ((Some("own"), Some("1.0"), "get"), "UnsupportedVersion", "version 1.0"),
+            ((None, Some("one"), "get"), "UnsupportedVersion", "version one"),
+            ((None, None, "get"), "UnsupportedVersion", "version None"),
+        ] {
+            let (refused, message) = found(&interfaces, request).expect_err("nobody has it");
+            assert_eq!(refused, class);
+            assert!(message.contains(said), "{message}");
+        }
+        assert_eq!(
+            found(&[], (None, Some("1.0"), "get")).expect_err("none").0,
+            "UnsupportedVersion"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_ping_is_answered_and_takes_no_arguments() {
+        let find_ping =
+            |version| found(&[Ping::INTERFACE], (None, Some(version), "oslo_rpc_server_ping"));
+        assert!(find_ping("1.0").is_ok() && find_ping("1.1").is_err());
+        assert_eq!(AnyService::interface(&Ping).name, "Ping");
+    }
+}

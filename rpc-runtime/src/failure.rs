@@ -368,6 +368,9 @@ impl RemoteError for Failure {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

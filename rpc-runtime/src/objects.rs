@@ -249,4 +249,6 @@ impl<'de, T: VersionedObject> Deserialize<'de> for Object<T> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

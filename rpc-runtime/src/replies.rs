@@ -118,3 +118,88 @@ impl Replies {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::{
+        Compression, Failure,
+        caps::Retry,
+        envelope::ReplyWriter,
+        pending::{Exchange, Outcome, Outgoing, Route},
+    };
+
+    fn call() -> Arc<Pending> {
+        let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
+        let (body, unique_id) = (Arc::default(), Uuid::nil());
+        let message = Outgoing { route, body, compression: None, expires: None, unique_id };
+        Arc::new(Pending::new(message, true, Retry::Unsent))
+    }
+
+    fn result(call: &Pending) -> Option<String> {
+        match call.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Outcome::Answered(reply)) => Some(reply.result().to_owned()),
+            Poll::Ready(other) => panic!("{other:?}"),
+            Poll::Pending => None,
+        }
+    }
+
+    fn body(msg_id: &str, result: u8) -> Vec<u8> {
+        ReplyWriter::result(&result).expect("JSON").finish(msg_id, Uuid::nil())
+    }
+
+    #[test]
+    fn a_reply_ends_the_call_that_it_names_and_no_other() {
+        let (replies, ids) = (Replies::new(), [1, 2].map(Uuid::from_u128));
+        let calls = [(); 2].map(|()| call());
+        ids.iter().zip(&calls).for_each(|(id, call)| replies.insert(*id, Arc::clone(call)));
+        let msg_id = format!("\"{}\"", ids[1].simple());
+        replies.deliver(&body(&msg_id, 7), None).expect("a reply");
+        assert_eq!((result(&calls[0]), result(&calls[1]).as_deref()), (None, Some("7")));
+        let packed = Compression::Gzip.pack(&body(&format!("\"{}\"", ids[0].simple()), 8));
+        replies.deliver(&packed, Some("gzip")).expect("a reply");
+        assert_eq!(result(&calls[0]).as_deref(), Some("8"));
+    }
+
+    #[test]
+    fn a_reply_that_nobody_waits_for_is_dropped() {
+        let (replies, call) = (Replies::new(), call());
+        replies.insert(Uuid::from_u128(1), Arc::clone(&call));
+        assert_eq!(replies.len(), 1);
+        replies.remove(Uuid::from_u128(2));
+        assert_eq!(replies.len(), 1);
+        replies.remove(Uuid::from_u128(1));
+        assert_eq!(replies.len(), 0);
+        for msg_id in [format!("\"{}\"", Uuid::from_u128(1).simple()), "\"no id of ours\"".into()] {
+            replies.deliver(&body(&msg_id, 7), None).expect("a reply");
+        }
+        assert_eq!(result(&call), None);
+    }
+
+    #[test]
+    fn what_is_no_reply_is_refused() {
+        let replies = Replies::new();
+        let failure = ReplyWriter::failure(&Failure::of("m", "a", "B"));
+        let numbered = failure.finish("5", Uuid::nil());
+        for (body, compression) in
+            [(&b"{}"[..], None), (b"[", None), (&numbered, None), (b"zzzz", Some("gzip"))]
+        {
+            assert!(replies.deliver(body, compression).is_err(), "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_queue_keeps_its_first_name() {
+        let replies = Replies::new();
+        assert_eq!(replies.queue(), "");
+        #[cfg(feature = "rabbit")]
+        assert!(!replies.has_queue());
+        replies.set_queue("reply_1");
+        replies.set_queue("reply_2");
+        assert_eq!(replies.queue(), "reply_1");
+        #[cfg(feature = "rabbit")]
+        assert!(replies.has_queue());
+    }
+}

@@ -262,6 +262,9 @@ impl fmt::Debug for Host {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

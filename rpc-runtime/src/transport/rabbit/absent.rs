@@ -118,6 +118,7 @@ mod tests {
         let (mut absent, queue) = (Absent::new(|_: &u32| 1), Arc::from("reply_1"));
         assert!(!absent.knows("reply_1"));
         assert_eq!((absent.missed(&queue, 1), absent.missed(&queue, 2)), (Ok(true), Ok(false)));
+        assert!(absent.knows("reply_1") && !absent.knows("reply_2"));
         absent.hold(&queue, 3).expect("room");
         assert_eq!(absent.try_next("reply_1", |_| true, |_| ()), Some(2));
         assert_eq!(absent.missed(&queue, 2), Ok(false), "its turn comes again without news");

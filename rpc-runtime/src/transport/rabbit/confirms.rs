@@ -176,6 +176,27 @@ mod tests {
     }
 
     #[test]
+    fn a_publish_that_is_lost_holds_up_nobody() {
+        let (mut confirms, mut seen) = (Confirms::new(), Vec::new());
+        let [lost, other, last] = [(); 3].map(|()| confirms.published());
+        confirms.completed(other, other, other, true, None, |flight, _| seen.push(flight));
+        assert!(seen.is_empty(), "the return of the other may come with the first");
+        confirms.lost(lost);
+        confirms.completed(last, last, last, true, None, |flight, _| seen.push(flight));
+        assert_eq!(seen, [other, last]);
+    }
+
+    #[test]
+    fn what_was_acknowledged_when_the_channel_ends_was_taken() {
+        let mut confirms = Confirms::new();
+        let [_, acknowledged] = [(); 2].map(|()| confirms.published());
+        confirms.completed(acknowledged, 7, "flight", true, None, |_, _| panic!("it has to wait"));
+        let mut seen = Vec::new();
+        confirms.end(|flight, verdict| seen.push((flight, verdict)));
+        assert_eq!(seen, [("flight", Verdict::Taken)]);
+    }
+
+    #[test]
     fn every_return_finds_its_publish_in_whatever_order_confirms_complete_and_are_seen() {
         for seed in 0..2000 {
             let mut random = Random(seed);
@@ -184,8 +205,10 @@ mod tests {
             let mut confirms = Confirms::new();
             let mut lapin = Lapin { waiting: VecDeque::new(), completed: Vec::new() };
             let (mut published, mut on_the_way, mut unseen) = (0, Vec::new(), Vec::new());
-            let mut verdicts = BTreeMap::new();
+            let (mut verdicts, mut steps) = (BTreeMap::new(), 0);
             while verdicts.len() < count {
+                steps += 1;
+                assert!(steps < 10_000, "seed {seed}: a publish has no verdict");
                 match random.below(3) {
                     0 if published < count => {
                         let number = confirms.published();

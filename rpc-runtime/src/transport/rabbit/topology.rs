@@ -197,6 +197,9 @@ pub(super) fn server(address: &ListenAddress, fanout_queue: &str, layout: &Layou
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 
@@ -279,6 +282,26 @@ mod tests {
             }
         }
         steps
+    }
+
+    #[test]
+    fn a_broker_that_takes_only_durable_queues_gets_them_and_is_told_of_once() {
+        let layout = Layout::new(RabbitOptions::default());
+        let durable =
+            || transient("q".into(), &layout).durable && shared("q".into(), &layout).durable;
+        assert!(!durable());
+        assert!(layout.make_durable());
+        assert!(durable());
+        assert!(!layout.make_durable(), "that is no news");
+        assert!(durable());
+    }
+
+    #[test]
+    fn what_is_kept_for_ever_says_nothing_of_its_age() {
+        let options = RabbitOptions::default().transient_queues_ttl(Duration::ZERO);
+        let kind = ("x-queue-type", Argument::Text("stream".into()));
+        assert_eq!(stream("q".into(), &options).arguments, [kind]);
+        assert_eq!(transient("q".into(), &Layout::new(options)).arguments, []);
     }
 
     #[test]
