@@ -68,9 +68,13 @@ impl OwnQueue {
     /// A queue that was ours keeps its name for a while: most likely the broker has not noticed yet that our last
     /// connection is gone, and what is in the queue is for us.
     pub(super) fn refused(&mut self) -> bool {
+        self.refused_at(Instant::now())
+    }
+
+    fn refused_at(&mut self, now: Instant) -> bool {
         match self.claim {
-            Claim::Held => self.claim = Claim::Disputed(Instant::now()),
-            Claim::Disputed(since) if since.elapsed() < AFTERLIFE => {}
+            Claim::Held => self.claim = Claim::Disputed(now),
+            Claim::Disputed(since) if now.saturating_duration_since(since) < AFTERLIFE => {}
             Claim::Open | Claim::Disputed(_) => {
                 self.claim = Claim::Open;
                 self.number = self.number.saturating_add(1);
@@ -125,11 +129,56 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_was_ours_is_given_up_when_its_connection_must_be_gone() {
+        let mut queue = OwnQueue::new("reply".into(), &stable()).expect("short");
+        let (ours, start) = (queue.name().to_owned(), Instant::now());
+        queue.claimed();
+        let at = |after: Duration, queue: &mut OwnQueue| queue.refused_at(start + after);
+        assert!(!at(Duration::ZERO, &mut queue) && !at(AFTERLIFE / 2, &mut queue));
+        assert_eq!(queue.name(), ours);
+        // It was ours again in between: the broker has as long anew.
+        queue.claimed();
+        assert!(!at(AFTERLIFE, &mut queue));
+        assert!(!at(2 * AFTERLIFE - Duration::from_nanos(1), &mut queue));
+        assert!(at(2 * AFTERLIFE, &mut queue));
+        assert_ne!(queue.name(), ours);
+        assert!(at(2 * AFTERLIFE, &mut queue), "the next was never ours");
+    }
+
+    #[test]
+    fn names_are_stable_only_where_that_is_asked_for() {
+        let of = |names: &QueueNames| OwnQueue::new("reply".into(), names).expect("short");
+        assert!(of(&stable()).is_stable());
+        assert!(!of(&QueueNames::default()).is_stable());
+    }
+
+    #[test]
+    fn a_process_that_is_not_named_is_called_like_its_program() {
+        let names = QueueNames { process: None, ..stable() };
+        let queue = OwnQueue::new("reply".into(), &names).expect("short");
+        let path = std::env::current_exe().expect("a program");
+        let program = path.file_name().expect("a file").to_string_lossy();
+        assert_eq!(queue.name(), format!("reply_node1.example.com:{program}:1001"));
+    }
+
+    #[test]
     fn a_random_name_is_nobody_elses() {
         let names = QueueNames::default();
-        let [one, other] = [(); 2].map(|()| OwnQueue::new("reply".into(), &names).expect("short"));
+        let [mut one, other] =
+            [(); 2].map(|()| OwnQueue::new("reply".into(), &names).expect("short"));
         assert_ne!(one.name(), other.name());
         assert_eq!(one.name().len(), "reply_".len() + 32);
+        let before = one.name().to_owned();
+        assert!(one.refused());
+        assert_ne!(one.name(), before);
+    }
+
+    #[test]
+    fn a_name_leaves_room_for_any_number() {
+        let names = stable();
+        let longest = LONGEST - "_node1.example.com:nova-compute:1001".len() - "4294967295".len();
+        let of = |length| OwnQueue::new("x".repeat(length), &names).is_ok();
+        assert_eq!((of(longest), of(longest + 1)), (true, false));
     }
 
     #[test]
