@@ -4,6 +4,7 @@ mod bench;
 mod bless;
 mod ci;
 mod fuzz;
+mod mutants;
 mod process;
 mod python;
 mod rabbitmq;
@@ -63,6 +64,14 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Breaks the pure parts in every small way, and says what no test sees.
+    Mutants {
+        /// One area. Without: each.
+        area: Option<String>,
+        /// One of its files, by the end of its name.
+        #[arg(long)]
+        file: Option<String>,
+    },
     /// Measures, and prints what it found.
     Bench {
         #[command(subcommand)]
@@ -94,6 +103,7 @@ fn main() -> ExitCode {
         Task::Node { folder, order } => rabbitmq::controlled::obey(&folder, order),
         Task::Ci => ci::run(),
         Task::Fuzz { target, seconds } => fuzz::run_targets(target.as_deref(), seconds),
+        Task::Mutants { area, file } => mutants::run(area.as_deref(), file.as_deref()),
         Task::Bench { task } => bench::run(task),
         Task::Bless => bless::run_all(),
         Task::Record => record::run(),

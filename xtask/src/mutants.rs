@@ -1,0 +1,164 @@
+//! Mutants: the parts that decide what is on the wire, broken in every small way, and whether a test sees it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error,
+    process::{root, state},
+    tools,
+};
+
+/// The version of cargo-mutants.
+const VERSION: &str = "27.1.0";
+/// How many of a hundred mutants have to be caught.
+const WANTED: usize = 95;
+
+/// What is broken, and the tests that are to see it.
+struct Area {
+    name: &'static str,
+    files: &'static [&'static str],
+    /// Packages whose tests run. None: the package's own.
+    tested_by: &'static [&'static str],
+    tests: &'static [&'static str],
+}
+
+const LIB: &[&str] = &["--lib"];
+
+const AREAS: &[Area] = &[
+    Area {
+        name: "topology",
+        files: &[
+            "rpc-runtime/src/transport/rabbit/topology.rs",
+            "rpc-runtime/src/transport/rabbit/names.rs",
+        ],
+        tested_by: &[],
+        tests: LIB,
+    },
+    Area {
+        name: "replies",
+        files: &[
+            "rpc-runtime/src/replies.rs",
+            "rpc-runtime/src/pending.rs",
+            "rpc-runtime/src/transport/rabbit/absent.rs",
+            "rpc-runtime/src/transport/rabbit/confirms.rs",
+            "rpc-runtime/src/transport/rabbit/stream.rs",
+        ],
+        tested_by: &[],
+        tests: LIB,
+    },
+    Area {
+        name: "duplicates",
+        files: &["rpc-runtime/src/duplicates.rs"],
+        tested_by: &[],
+        tests: LIB,
+    },
+    Area {
+        name: "versions",
+        files: &[
+            "rpc-runtime/src/dispatch.rs",
+            "idl/src/version.rs",
+            "idl/src/interface.rs",
+            "idl/src/interface/method.rs",
+            "idl/src/interface/versions.rs",
+        ],
+        tested_by: &["rpc-idl", "rpc-runtime"],
+        tests: LIB,
+    },
+    Area {
+        name: "envelope",
+        files: &[
+            "rpc-runtime/src/envelope.rs",
+            "rpc-runtime/src/envelope/context.rs",
+            "rpc-runtime/src/envelope/read.rs",
+        ],
+        tested_by: &[],
+        tests: LIB,
+    },
+    Area {
+        name: "drain",
+        files: &["rpc-runtime/src/server.rs", "rpc-runtime/src/server/request.rs"],
+        tested_by: &["rpc-runtime", "tests"],
+        tests: &["--lib", "--test", "calls"],
+    },
+];
+
+/// Breaks the files of one area, or of all.
+pub(crate) fn run(only: Option<&str>, file: Option<&str>) -> Result<(), Error> {
+    let names: Vec<_> = AREAS.iter().map(|area| area.name).collect();
+    let chosen = AREAS.iter().filter(|area| only.is_none_or(|only| only == area.name));
+    let mut wrong = Vec::new();
+    let mut asked = 0;
+    for area in chosen {
+        asked += 1;
+        let counts = mutate(area, file)?;
+        let line = counts.line(area.name);
+        println!("{line}");
+        if !counts.are_enough() {
+            wrong.push(line);
+        }
+    }
+    match (asked, wrong.is_empty()) {
+        (0, _) => Err(format!("there is no such area; there are: {}", names.join(", "))),
+        (_, true) => Ok(()),
+        (_, false) => Err(format!("fewer than {WANTED} % are caught:\n{}", wrong.join("\n"))),
+    }
+}
+
+/// How many mutants ended how.
+struct Counts {
+    caught: usize,
+    timeout: usize,
+    missed: usize,
+    unviable: usize,
+}
+
+impl Counts {
+    fn read(folder: &Path) -> Self {
+        let lines =
+            |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default().lines().count();
+        let [caught, timeout, missed, unviable] =
+            ["caught.txt", "timeout.txt", "missed.txt", "unviable.txt"].map(lines);
+        Self { caught, timeout, missed, unviable }
+    }
+
+    /// An endless loop is noticed: what runs into a limit counts as caught.
+    fn are_enough(&self) -> bool {
+        let seen = self.caught + self.timeout;
+        seen * 100 >= WANTED * (seen + self.missed)
+    }
+
+    fn line(&self, name: &str) -> String {
+        let Self { caught, timeout, missed, unviable } = self;
+        format!(
+            "{name:>10}: {caught} caught, {timeout} endless, {missed} missed, {unviable} do not compile"
+        )
+    }
+}
+
+fn mutate(area: &Area, file: Option<&str>) -> Result<Counts, Error> {
+    let folder: PathBuf = state().join("mutants").join(area.name);
+    let mut command = tools::command("cargo-mutants", VERSION)?;
+    command.arg("--output").arg(&folder).args(["--no-shuffle", "--dir"]).arg(root());
+    for file in area.files.iter().filter(|name| file.is_none_or(|file| name.ends_with(file))) {
+        command.args(["--file", file]);
+    }
+    if !area.tested_by.is_empty() {
+        command.args(["--test-package", &area.tested_by.join(",")]);
+    }
+    command.arg("--").args(area.tests);
+    // Most of the time goes into building: the same dependencies for all, no debugger, and few cases of each property.
+    command.env("CARGO_TARGET_DIR", state().join("mutants-target"));
+    command.envs([("CARGO_INCREMENTAL", "1"), ("PROPTEST_CASES", "64")]);
+    command.envs([("CARGO_PROFILE_DEV_DEBUG", "none"), ("CARGO_PROFILE_TEST_DEBUG", "none")]);
+    // Tests of a broker are too slow to be asked a hundred times.
+    command.env_remove("RPC_TEST_RABBIT_URL").env_remove("RPC_TEST_REQUIRE_BROKER");
+    let status = command.status().map_err(|error| format!("cannot run cargo-mutants: {error}"))?;
+    // Mutants that are missed, or endless, are no failure of the tool.
+    match status.code() {
+        Some(0 | 2 | 3) => Ok(Counts::read(&folder.join("mutants.out"))),
+        _ => Err(format!("cargo-mutants failed: {status}")),
+    }
+}
