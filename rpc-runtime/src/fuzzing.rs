@@ -20,11 +20,16 @@ use crate::{
     compression,
     envelope::{self, ReplyWriter, Request},
     json,
+    limits::Limits,
+    observe::Observer,
     pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
     transport::guard_promises,
     url::TransportUrl,
 };
+
+/// How large a body may become when it is unpacked.
+const LARGEST: usize = Limits::UNPACKED;
 
 /// Takes any bytes.
 type Target = fn(&[u8]);
@@ -62,7 +67,7 @@ fn part(text: &str) {
 
 /// A server gets a request: what is taken apart is JSON in each of its parts, and can be answered.
 pub fn envelope(body: &[u8]) {
-    let Ok(unpacked) = compression::unpack(body, compression(body)) else { return };
+    let Ok(unpacked) = compression::unpack(body, compression(body), LARGEST) else { return };
     let Ok(text) = envelope::open(&unpacked) else { return };
     let Ok(request) = Request::parse(&text) else { return };
     let _ = (request.method(), request.namespace(), request.version(), request.unique_id());
@@ -87,18 +92,21 @@ pub fn envelope(body: &[u8]) {
 /// A client gets a reply: it ends the call that it names, and no other.
 pub fn reply(body: &[u8]) {
     let header = compression(body);
-    let named = compression::unpack(body, header)
+    let named = compression::unpack(body, header, LARGEST)
         .ok()
         .and_then(|body| envelope::Reply::parse(envelope::open(&body).ok()?.into_owned()).ok());
     let id = named.as_ref().and_then(|reply| Uuid::try_parse(reply.msg_id()).ok());
-    let (replies, other) = (Replies::new(), Arc::new(call()));
+    let observer = Arc::new(Observer::new());
+    let replies = Replies::new(Arc::clone(&observer), Limits::default());
+    let other = Arc::new(call());
     let bystander = id.map_or(1, |id| id.as_u128().wrapping_add(1));
     replies.insert(Uuid::from_u128(bystander), Arc::clone(&other));
     let asked = Arc::new(call());
     if let Some(id) = id {
         replies.insert(id, Arc::clone(&asked));
     }
-    assert_eq!(replies.deliver(body, header).is_ok(), named.is_some());
+    replies.receive(body, header);
+    assert_eq!(observer.metrics().replies_malformed == 0, named.is_some());
     assert!(!other.has_ended(), "a reply to somebody else");
     let Some(reply) = named else { return };
     assert_eq!(asked.has_ended(), id.is_some() && reply.is_ending());
@@ -112,7 +120,8 @@ pub fn reply(body: &[u8]) {
 fn call() -> Pending {
     let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
     let (body, unique_id) = (Arc::default(), Uuid::nil());
-    let message = Outgoing { route, body, compression: None, expires: None, unique_id };
+    let (compression, headers) = (None, Vec::new());
+    let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
     Pending::new(message, true, Retry::Unsent)
 }
 

@@ -131,10 +131,15 @@ mod tests {
         pending::{Exchange, Outcome, Outgoing, Route},
     };
 
+    fn table() -> Replies {
+        Replies::new(Arc::new(Observer::new()), Limits::default())
+    }
+
     fn call() -> Arc<Pending> {
         let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
         let (body, unique_id) = (Arc::default(), Uuid::nil());
-        let message = Outgoing { route, body, compression: None, expires: None, unique_id };
+        let (compression, headers) = (None, Vec::new());
+        let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
         Arc::new(Pending::new(message, true, Retry::Unsent))
     }
 
@@ -152,20 +157,20 @@ mod tests {
 
     #[test]
     fn a_reply_ends_the_call_that_it_names_and_no_other() {
-        let (replies, ids) = (Replies::new(), [1, 2].map(Uuid::from_u128));
+        let (replies, ids) = (table(), [1, 2].map(Uuid::from_u128));
         let calls = [(); 2].map(|()| call());
         ids.iter().zip(&calls).for_each(|(id, call)| replies.insert(*id, Arc::clone(call)));
         let msg_id = format!("\"{}\"", ids[1].simple());
-        replies.deliver(&body(&msg_id, 7), None).expect("a reply");
+        assert!(replies.hand_over(&body(&msg_id, 7), None).expect("a reply"));
         assert_eq!((result(&calls[0]), result(&calls[1]).as_deref()), (None, Some("7")));
         let packed = Compression::Gzip.pack(&body(&format!("\"{}\"", ids[0].simple()), 8));
-        replies.deliver(&packed, Some("gzip")).expect("a reply");
+        assert!(replies.hand_over(&packed, Some("gzip")).expect("a reply"));
         assert_eq!(result(&calls[0]).as_deref(), Some("8"));
     }
 
     #[test]
     fn a_reply_that_nobody_waits_for_is_dropped() {
-        let (replies, call) = (Replies::new(), call());
+        let (replies, call) = (table(), call());
         replies.insert(Uuid::from_u128(1), Arc::clone(&call));
         assert_eq!(replies.len(), 1);
         replies.remove(Uuid::from_u128(2));
@@ -173,26 +178,26 @@ mod tests {
         replies.remove(Uuid::from_u128(1));
         assert_eq!(replies.len(), 0);
         for msg_id in [format!("\"{}\"", Uuid::from_u128(1).simple()), "\"no id of ours\"".into()] {
-            replies.deliver(&body(&msg_id, 7), None).expect("a reply");
+            assert!(!replies.hand_over(&body(&msg_id, 7), None).expect("a reply"));
         }
         assert_eq!(result(&call), None);
     }
 
     #[test]
     fn what_is_no_reply_is_refused() {
-        let replies = Replies::new();
+        let replies = table();
         let failure = ReplyWriter::failure(&Failure::of("m", "a", "B"));
         let numbered = failure.finish("5", Uuid::nil());
         for (body, compression) in
             [(&b"{}"[..], None), (b"[", None), (&numbered, None), (b"zzzz", Some("gzip"))]
         {
-            assert!(replies.deliver(body, compression).is_err(), "{}", body.escape_ascii());
+            assert!(replies.hand_over(body, compression).is_err(), "{}", body.escape_ascii());
         }
     }
 
     #[test]
     fn the_queue_keeps_its_first_name() {
-        let replies = Replies::new();
+        let replies = table();
         assert_eq!(replies.queue(), "");
         #[cfg(feature = "rabbit")]
         assert!(!replies.has_queue());

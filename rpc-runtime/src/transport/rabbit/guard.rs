@@ -91,7 +91,7 @@ impl Guard {
             self.state = match self.state {
                 State::Head if self.frame.is_empty() && self.pass(&mut bytes, out) => State::Head,
                 State::Head => match moved(&mut bytes, HEAD - self.frame.len(), &mut self.frame) {
-                    0 => self.begin(out),
+                    0 => self.begin(out, &mut repairs),
                     _ => State::Head,
                 },
                 State::Whole(left) => match moved(&mut bytes, left, &mut self.frame) {
@@ -147,7 +147,7 @@ impl Guard {
     }
 
     /// Decides what becomes of a frame whose head is known.
-    fn begin(&mut self, out: &mut Vec<u8>) -> State {
+    fn begin(&mut self, out: &mut Vec<u8>, repairs: &mut usize) -> State {
         let state = begun(&self.frame);
         match state {
             State::Passing(size) if self.frame[0] == BODY && self.drop_body(size - 1) => {
@@ -158,6 +158,7 @@ impl Guard {
             State::Foreign if matches!(self.frame[0], METHOD..=8) => {
                 // lapin would wait for the end of such a frame for ever, and take heartbeats for a part of it.
                 self.frame[0] = NO_FRAME;
+                *repairs += 1;
                 out.append(&mut self.frame);
             }
             _ => out.append(&mut self.frame),
@@ -565,13 +566,16 @@ mod tests {
 
     #[test]
     fn another_protocol_passes() {
-        for stream in [
-            &b"AMQP\0\0\x09\x01"[..],
-            b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            b"\x01\0\0\xff\xff\xff\xff and so on",
-        ] {
+        for stream in [&b"AMQP\0\0\x09\x01"[..], b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
             assert_eq!(fed(stream, 4), (stream.to_vec(), 0));
         }
+    }
+
+    #[test]
+    fn a_frame_without_end_is_none() {
+        let stream = b"\x01\0\0\xff\xff\xff\xff and so on";
+        let refused = [&[NO_FRAME], &stream[1..]].concat();
+        assert_eq!(fed(stream, 4), (refused, 1));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{DEEPEST, FIXED, Guard, HEAD, HEADER, LARGEST, METHOD};
 
 /// Feeds a guard in pieces of `piece` bytes. Returns what comes out, and how many frames were repaired.
 pub(super) fn fed(bytes: &[u8], piece: usize) -> (Vec<u8>, usize) {
-    let (mut guard, mut out, mut repaired) = (Guard::default(), Vec::new(), 0);
+    let (mut guard, mut out, mut repaired) = (Guard::new(usize::MAX), Vec::new(), 0);
     for piece in bytes.chunks(piece.max(1)) {
         repaired += guard.feed(piece, &mut out);
     }

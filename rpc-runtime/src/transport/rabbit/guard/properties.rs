@@ -98,7 +98,8 @@ fn stream() -> impl Strategy<Value = Vec<Vec<u8>>> {
 
 /// Feeds a guard in pieces of these sizes, over and over.
 fn sliced(bytes: &[u8], sizes: &[usize]) -> (Vec<u8>, usize) {
-    let (mut guard, mut out, mut repaired, mut rest) = (Guard::default(), Vec::new(), 0, bytes);
+    let (mut guard, mut out, mut repaired, mut rest) =
+        (Guard::new(usize::MAX), Vec::new(), 0, bytes);
     for size in sizes.iter().cycle() {
         let (piece, left) = rest.split_at(rest.len().min(*size));
         repaired += guard.feed(piece, &mut out);
