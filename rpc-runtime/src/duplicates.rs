@@ -12,9 +12,78 @@ use std::{
 
 use crate::transport::ReplyMessage;
 
+/// How much a server remembers of the requests that it has begun, so that a second copy is not run again.
+///
+/// Copies come from clients that repeat what may have been lost, and from brokers that deliver again what was not
+/// acknowledged. A copy of a request that runs waits for its end; one of a request that has ended is answered with the reply
+/// that the first had, while that is kept. The memory is the server's own and goes with it: a request that had ended and was not
+/// acknowledged yet when its server crashed or was replaced is run again.
+///
+/// ```
+/// # use rpc_runtime::DuplicateWindow;
+/// use std::time::Duration;
+///
+/// let busy = DuplicateWindow::new().requests(200_000).age(Duration::from_secs(120)).reply_bytes(64 << 20);
+/// let off = DuplicateWindow::off();
+/// # let _ = (busy, off);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a window is for `ServerBuilder::duplicate_window`"]
+pub struct DuplicateWindow {
+    requests: usize,
+    age: Duration,
+    reply_bytes: usize,
+}
+
+impl DuplicateWindow {
+    /// How many requests are known by default.
+    pub const REQUESTS: usize = 20_000;
+    /// How long a request is known by default.
+    pub const AGE: Duration = Duration::from_secs(600);
+    /// How large the replies may be that are kept by default, all together.
+    pub const REPLY_BYTES: usize = 16 << 20;
+
+    /// Makes the default window.
+    pub fn new() -> Self {
+        Self { requests: Self::REQUESTS, age: Self::AGE, reply_bytes: Self::REPLY_BYTES }
+    }
+
+    /// Remembers nothing: each copy is run.
+    pub fn off() -> Self {
+        Self::new().requests(0)
+    }
+
+    /// Sets how many requests are known at most; each takes about 100 bytes. 0 is [`off`](Self::off). Default:
+    /// [`Self::REQUESTS`].
+    pub fn requests(mut self, requests: usize) -> Self {
+        self.requests = requests;
+        self
+    }
+
+    /// Sets how long a request is known, from its beginning. Default: [`Self::AGE`].
+    pub fn age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// Sets how large the replies may be that are kept for copies, all together; the oldest go first, and one that is larger than
+    /// a sixteenth of this is not kept. Default: [`Self::REPLY_BYTES`].
+    pub fn reply_bytes(mut self, bytes: usize) -> Self {
+        self.reply_bytes = bytes;
+        self
+    }
+}
+
+impl Default for DuplicateWindow {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// See the module. `C` is what waits for a request that another copy of it is running for.
 #[derive(Debug)]
 pub(crate) struct Duplicates<C> {
+    window: DuplicateWindow,
     known: HashMap<u128, State<C>>,
     order: VecDeque<(Instant, u128)>,
     /// The requests whose replies are kept, oldest first, and how large those are.
@@ -42,15 +111,9 @@ pub(crate) enum Seen<'a, C> {
 }
 
 impl<C> Duplicates<C> {
-    /// How many requests are known at most.
-    pub(crate) const SIZE: usize = 20_000;
-    /// How long a request is known at most.
-    pub(crate) const AGE: Duration = Duration::from_secs(600);
-    /// How large the replies may be that are kept, all together.
-    pub(crate) const BYTES: usize = 16 << 20;
-
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(window: DuplicateWindow) -> Self {
         Self {
+            window,
             known: HashMap::new(),
             order: VecDeque::new(),
             kept: VecDeque::new(),
@@ -61,17 +124,20 @@ impl<C> Duplicates<C> {
 
     /// Remembers the request `id`, and returns what was known of it.
     pub(crate) fn begin(&mut self, id: &str, now: Instant) -> Seen<'_, C> {
-        while let Some(&(since, oldest)) = self.order.front() {
-            if self.order.len() < Self::SIZE && now.saturating_duration_since(since) < Self::AGE {
-                break;
-            }
-            self.order.pop_front();
-            if let Some(State::Ended(Some(reply))) = self.known.remove(&oldest) {
-                self.bytes -= reply.body.len();
-            }
-        }
+        let DuplicateWindow { requests, age, .. } = self.window;
         let key = self.key(id);
+        if requests == 0 {
+            return Seen::First(key);
+        }
+        while let Some(&(since, _)) = self.order.front()
+            && now.saturating_duration_since(since) >= age
+        {
+            self.forget_oldest();
+        }
         if !self.known.contains_key(&key) {
+            while self.order.len() >= requests {
+                self.forget_oldest();
+            }
             self.order.push_back((now, key));
             self.known.insert(key, State::Running(Vec::new()));
             return Seen::First(key);
@@ -80,6 +146,13 @@ impl<C> Duplicates<C> {
             Some(State::Running(waiting)) => Seen::Running(waiting),
             Some(State::Ended(reply)) => Seen::Ended(reply.clone()),
             None => Seen::First(key),
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, oldest)) = self.order.pop_front() else { return };
+        if let Some(State::Ended(Some(reply))) = self.known.remove(&oldest) {
+            self.bytes -= reply.body.len();
         }
     }
 
@@ -93,7 +166,7 @@ impl<C> Duplicates<C> {
         // One that ran longer than the window is wide is not known any more.
         let Some(state) = self.known.get_mut(&key) else { return Vec::new() };
         let size = reply.as_ref().map_or(0, |reply| reply.body.len());
-        let reply = reply.filter(|_| size <= Self::BYTES / 16);
+        let reply = reply.filter(|_| size <= self.window.reply_bytes / 16);
         if reply.is_some() {
             self.bytes += size;
             self.kept.push_back(key);
@@ -118,7 +191,7 @@ impl<C> Duplicates<C> {
     fn make_room(&mut self) {
         while let Some(&oldest) = self.kept.front() {
             match self.known.get_mut(&oldest) {
-                Some(State::Ended(reply @ Some(_))) if self.bytes > Self::BYTES => {
+                Some(State::Ended(reply @ Some(_))) if self.bytes > self.window.reply_bytes => {
                     self.bytes -= reply.take().map_or(0, |reply| reply.body.len());
                 }
                 Some(State::Ended(Some(_))) => return,
@@ -143,7 +216,7 @@ mod tests {
     use super::*;
 
     fn window() -> (Duplicates<u8>, Instant) {
-        (Duplicates::new(), Instant::now())
+        (Duplicates::new(DuplicateWindow::new()), Instant::now())
     }
 
     fn first(seen: Seen<'_, u8>) -> Option<u128> {
@@ -165,8 +238,8 @@ mod tests {
         assert!(first(window.begin("0000000000000000000000000000000a", start)).is_some());
         assert!(first(window.begin("a", start)).is_some());
         assert!(first(window.begin("0000000000000000000000000000000a", start)).is_none());
-        assert!(first(window.begin("a", start + Duplicates::<u8>::AGE / 2)).is_none());
-        assert!(first(window.begin("a", start + Duplicates::<u8>::AGE)).is_some());
+        assert!(first(window.begin("a", start + DuplicateWindow::AGE / 2)).is_none());
+        assert!(first(window.begin("a", start + DuplicateWindow::AGE)).is_some());
     }
 
     #[test]
@@ -186,7 +259,7 @@ mod tests {
     #[test]
     fn the_window_is_bounded_in_number() {
         let (mut window, start) = window();
-        let size = Duplicates::<u8>::SIZE;
+        let size = DuplicateWindow::REQUESTS;
         for id in 0..3 * size {
             let key = first(window.begin(&format!("{id:032x}"), start)).expect("it is new");
             window.end(key, reply(1));
@@ -199,14 +272,48 @@ mod tests {
     #[test]
     fn the_window_is_bounded_in_bytes() {
         let (mut window, start) = window();
-        let most = Duplicates::<u8>::BYTES / 16;
+        let most = DuplicateWindow::REPLY_BYTES / 16;
         for id in 0..100 {
             let key = first(window.begin(&id.to_string(), start)).expect("it is new");
             window.end(key, reply(most + usize::from(id == 99)));
         }
-        assert_eq!(window.bytes, Duplicates::<u8>::BYTES);
+        assert_eq!(window.bytes, DuplicateWindow::REPLY_BYTES);
         assert!(matches!(window.begin("0", start), Seen::Ended(None)));
         assert!(matches!(window.begin("98", start), Seen::Ended(Some(_))));
         assert!(matches!(window.begin("99", start), Seen::Ended(None)), "too large to keep");
+    }
+
+    #[test]
+    fn the_window_is_as_wide_as_it_is_told() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let narrow = DuplicateWindow::new().requests(2).age(second).reply_bytes(160);
+        let mut window = Duplicates::<u8>::new(narrow);
+        for (id, size) in [("a", 11), ("b", 10)] {
+            let key = first(window.begin(id, start)).expect("it is new");
+            window.end(key, reply(size));
+        }
+        assert!(matches!(window.begin("a", start), Seen::Ended(None)), "too large to keep");
+        assert!(first(window.begin("b", start + second)).is_some(), "too old");
+        for id in ["c", "d"] {
+            first(window.begin(id, start + second)).expect("it is new");
+        }
+        assert!(first(window.begin("b", start + second)).is_some(), "too many came since");
+        let mut off = Duplicates::<u8>::new(DuplicateWindow::off());
+        for _ in 0..2 {
+            let key = first(off.begin("a", start)).expect("nothing is remembered");
+            assert!(!off.knows("a") && off.end(key, reply(1)).is_empty());
+        }
+        assert_eq!((off.known.len(), off.order.len(), off.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_did_not_end_is_forgotten_and_runs_again() {
+        let (mut window, start) = window();
+        let key = first(window.begin("a", start)).expect("it is new");
+        if let Seen::Running(waiting) = window.begin("a", start) {
+            waiting.push(1);
+        }
+        assert_eq!(window.forget(key), [1]);
+        assert!(!window.knows("a") && first(window.begin("a", start)).is_some());
     }
 }

@@ -138,6 +138,7 @@ pub use compression::Compression;
 pub use config::{Config, NotificationOptions};
 pub use context::Context;
 pub use dispatch::{Answer, Dispatch, Reply, Service};
+pub use duplicates::DuplicateWindow;
 pub use error::{CallError, CallResult, TransportError, TransportErrorKind};
 pub use failure::{Failure, RemoteError};
 pub use host::Host;

@@ -6,6 +6,7 @@ mod caps;
 mod context;
 mod deadlines;
 mod delivery;
+mod duplicates;
 mod failures;
 mod forms;
 mod known_bugs;

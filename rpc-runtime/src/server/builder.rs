@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{Bound, Place, Server, Shared, admission::Admission, poison::Counting};
 use crate::{
-    Api, Dispatch, Service, Transport, TransportError, TransportErrorKind,
+    Api, Dispatch, DuplicateWindow, Service, Transport, TransportError, TransportErrorKind,
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
     excerpt::Excerpt,
@@ -34,6 +34,7 @@ pub struct ServerBuilder {
     time_limit: Option<Duration>,
     delivery_limit: u32,
     dead_letter_queue: Option<Arc<str>>,
+    duplicate_window: DuplicateWindow,
     services: Vec<Arc<dyn AnyService>>,
     /// Further topics and hosts.
     places: Vec<(Arc<str>, Arc<str>)>,
@@ -63,6 +64,7 @@ impl ServerBuilder {
             time_limit: None,
             delivery_limit: Self::DELIVERY_LIMIT,
             dead_letter_queue: None,
+            duplicate_window: DuplicateWindow::new(),
             services: Vec::new(),
             places: Vec::new(),
             ping: false,
@@ -192,6 +194,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets how much is remembered of requests that have begun, so that a second copy is not run again. Default:
+    /// [`DuplicateWindow::new`].
+    pub fn duplicate_window(mut self, window: DuplicateWindow) -> Self {
+        self.duplicate_window = window;
+        self
+    }
+
     /// Answers `oslo_rpc_server_ping` with `pong` on every topic (`rpc_ping_enabled`). Default: no, it is a method
     /// that no server has.
     pub fn ping(mut self, enabled: bool) -> Self {
@@ -308,7 +317,7 @@ impl ServerBuilder {
             counting: Counting::default(),
             dead_letter_queue: self.dead_letter_queue,
             tracker: Tracker::default(),
-            duplicates: Mutex::new(Duplicates::new()),
+            duplicates: Mutex::new(Duplicates::new(self.duplicate_window)),
             abort: watch::Sender::new(false),
             crossed: AtomicBool::new(false),
             quiet: Quiet::new(),

@@ -1,0 +1,87 @@
+//! Second copies of requests: a window of known ones, which users size, and which goes with its server.
+
+use rpc_runtime::{Context, DuplicateWindow};
+use tests::{SOON, World, eventually, soon};
+
+use crate::probe::{ProbeServer, Recorder, probe};
+
+/// Only the embedded broker doubles requests at will.
+async fn log_of_doubled_requests(window: DuplicateWindow, requests: usize) -> Vec<String> {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let recorder = Recorder::default();
+    let server = world.server(&transport, "h").duplicate_window(window);
+    let server =
+        server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+    let client = world.client::<probe::Api>(&transport);
+    for n in 0..requests {
+        transport.memory().expect("embedded").repeat_next(1);
+        let name = n.to_string();
+        assert_eq!(client.count(&Context::new(), &name).await.expect("an answer"), name);
+    }
+    server.shutdown(SOON).await.expect("nothing runs");
+    recorder.log.events()
+}
+
+#[tokio::test]
+async fn a_copy_is_run_where_the_window_is_off_and_not_otherwise() {
+    assert_eq!(log_of_doubled_requests(DuplicateWindow::new(), 2).await, ["0", "1"]);
+    assert_eq!(log_of_doubled_requests(DuplicateWindow::new().requests(1), 2).await, ["0", "1"]);
+    assert_eq!(log_of_doubled_requests(DuplicateWindow::off(), 2).await, ["0", "0", "1", "1"]);
+}
+
+#[tokio::test]
+async fn a_copy_is_answered_with_the_first_reply_while_that_is_kept() {
+    for (bytes, is_kept) in [(DuplicateWindow::REPLY_BYTES, true), (0, false)] {
+        let world = World::memory();
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let window = DuplicateWindow::new().reply_bytes(bytes);
+        let server = world.server(&transport, "h").concurrency(1).duplicate_window(window);
+        let server = server.serve(ProbeServer::new(recorder.clone()));
+        let _server = server.bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let broker = transport.memory().expect("embedded");
+        let mut published = broker.observe();
+        broker.repeat_next(1);
+        let held = tokio::spawn(client.hold(&Context::new(), "once"));
+        eventually("the first to begin", || recorder.log.len() == 1).await;
+        recorder.gate.notify_one();
+        soon("the answer", held).await.expect("no panic").expect("an answer");
+        // There is one slot: what comes behind it finds both copies taken care of.
+        client.echo(&Context::new(), "behind").await.expect("an answer");
+        assert_eq!(recorder.log.events(), ["once"]);
+        let mut replies = 0;
+        while let Ok(message) = published.try_recv() {
+            replies +=
+                usize::from(String::from_utf8_lossy(&message.body).contains(r#"\"once\", "#));
+        }
+        assert_eq!(replies, 1 + usize::from(is_kept));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_comes_to_the_next_server_of_a_host_runs_again() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let recorder = Recorder::default();
+    let server = world.server(&transport, "h").concurrency(1);
+    let server =
+        server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+    let client = world.client::<probe::Api>(&transport);
+    transport.memory().expect("embedded").repeat_next(1);
+    let held = tokio::spawn(client.hold(&Context::new(), "twice"));
+    eventually("the first to begin", || recorder.log.len() == 1).await;
+    let stopping = tokio::spawn(server.shutdown(SOON));
+    // The server takes nothing more before its method ends.
+    eventually("the copy to be left", || {
+        transport.memory().expect("embedded").queued(world.topic()) == 1
+    })
+    .await;
+    let next = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
+    eventually("the copy to begin", || recorder.log.len() == 2).await;
+    recorder.gate.notify_waiters();
+    assert_eq!(soon("the answer", held).await.expect("no panic").expect("an answer"), "twice");
+    soon("the shutdown", stopping).await.expect("no panic").expect("it has ended");
+    next.shutdown(SOON).await.expect("it has ended, too");
+}
