@@ -151,6 +151,6 @@ pub use rpc_idl::{
     ParseVersionError, UnknownPin, Version,
 };
 pub use rpc_macros::{RemoteError, VersionedObject, rpc_api};
-pub use server::{Running, Server, ServerBuilder, ShutdownError};
+pub use server::{AbortHandle, Running, Server, ServerBuilder, ShutdownError};
 pub use shared_cap::{CapError, SharedCap};
 pub use transport::{Transport, TransportBuilder, memory};

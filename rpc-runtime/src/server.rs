@@ -19,7 +19,7 @@ use tokio::{sync::watch, task::JoinSet};
 use self::{admission::Admission, poison::Counting};
 pub use self::{
     builder::ServerBuilder,
-    running::{Running, ShutdownError},
+    running::{AbortHandle, Running, ShutdownError},
 };
 use crate::{
     Transport,
@@ -98,6 +98,21 @@ impl Shared {
         self.duplicates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until a listener is told to stop, or the server is to stop at once.
+    async fn stopping(&self, mut stopped: watch::Receiver<bool>) {
+        let told = async {
+            if stopped.wait_for(|stop| *stop).await.is_err() {
+                // The handle was dropped: nobody can tell it any more.
+                std::future::pending::<()>().await;
+            }
+        };
+        let mut abort = self.abort.subscribe();
+        tokio::select! {
+            () = told => {}
+            _ = abort.wait_for(|abort| *abort) => {}
+        }
+    }
+
     fn dead_letter_queue(&self, topic: &str) -> Arc<str> {
         let own = || format!("{topic}{}", ServerBuilder::DEAD_LETTERS).into();
         self.dead_letter_queue.clone().unwrap_or_else(own)
@@ -141,7 +156,7 @@ async fn serve(
     place: Arc<Place>,
     stopped: watch::Receiver<bool>,
 ) {
-    let mut stop = std::pin::pin!(told(stopped.clone()));
+    let mut stop = std::pin::pin!(shared.stopping(stopped.clone()));
     loop {
         let next = async {
             // What it is taken with is not held for a request that may never come: other topics need it.
@@ -176,13 +191,6 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Waits until a listener is told to stop. One whose handle was dropped never is.
-async fn told(mut stopped: watch::Receiver<bool>) {
-    if stopped.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

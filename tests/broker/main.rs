@@ -1,6 +1,7 @@
 //! What only a real broker can do: properties, declarations, returns, lost connections, messages of strangers.
 
 mod connections;
+mod farewell;
 mod hostile;
 mod known_bugs;
 mod layout;

@@ -71,6 +71,69 @@ on_every_transport! {
         assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), "other");
     }
 
+    async fn aborting_ends_what_a_shutdown_waits_for(world: World) {
+        let transport = world.transport().await;
+        let (recorder, second) = (Recorder::on("first"), Recorder::on("second"));
+        let server = world.server(&transport, "first").limit("hold", 1);
+        let server = server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let hanging = tokio::spawn(client.hang_call(&Context::new()));
+        let late = tokio::spawn(client.hold_late(&Context::new(), "late"));
+        let mut held: Vec<_> = (0..2).map(|_| tokio::spawn(client.hold(&Context::new(), "held"))).collect();
+        eventually("three to begin, and one to wait", || recorder.log.len() == 3 && server.waiting() == 1).await;
+        let hurry = server.abort_handle();
+        let stopping = tokio::spawn(server.shutdown(Duration::from_secs(3600)));
+        hurry.abort();
+        // If it began only after everything was given up, it had nothing to give up.
+        if let Err(error) = soon("the shutdown", stopping).await.expect("no panic") {
+            assert!(error.unfinished > 0 && error.limit < Duration::from_secs(3600), "{error}");
+        }
+        match soon("the answer", hanging).await.expect("no panic") {
+            Err(CallError::Failure(failure)) => assert_eq!(failure.class(), "ServerStopped"),
+            other => panic!("expected a failure, not {other:?}"),
+        }
+        let other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
+        eventually("the other to have what had not begun, and what is acknowledged late", || second.log.len() == 2).await;
+        let mut events = second.log.events();
+        events.sort();
+        assert_eq!(events, ["held", "late"]);
+        second.gate.notify_waiters();
+        assert_eq!(soon("an answer", late).await.expect("no panic").expect("an answer"), "late");
+        let mut ends = Vec::new();
+        for call in held.drain(..) {
+            ends.push(soon("an end", call).await.expect("no panic").is_ok());
+        }
+        ends.sort_unstable();
+        assert_eq!(ends, [false, true], "one had begun, the other had not");
+        other.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+    }
+
+    async fn aborting_an_idle_server_is_a_shutdown(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let mut server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
+        server.abort_handle().abort();
+        soon("its end", server.wait()).await;
+        let client = world.client::<probe::Api>(&transport);
+        client.note(&Context::new(), "queued").await.expect("the topic's queue is still there");
+        server.shutdown(Duration::ZERO).await.expect("nothing runs");
+        assert!(recorder.log.is_empty());
+        let next = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
+        eventually("the queued note", || recorder.log.len() == 1).await;
+        next.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+    }
+
+    async fn a_runtime_may_end_in_the_middle_of_anything(world: World) {
+        let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_interrupted"))
+            .args([world.url(), world.topic()])
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(Duration::from_secs(120), program).await;
+        let output = output.expect("it hangs").expect("a process");
+        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && said.contains("ended"), "{said}{errors}");
+    }
+
     async fn dropping_the_handle_does_not_stop_the_server(world: World) {
         let transport = world.transport().await;
         drop(world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await);

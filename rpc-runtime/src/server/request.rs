@@ -14,7 +14,7 @@ use super::{
     admission::{Admitted, Entry, Permits, Presence},
     heartbeat::Heartbeat,
     run::{report, run, standing},
-    told, until,
+    until,
 };
 use crate::{
     Failure,
@@ -138,7 +138,7 @@ impl Incoming {
             biased;
             admitted = self.admit(&arrival, entry) => admitted,
             () = until(expires) => return drop_late(arrival.acker).await,
-            () = told(stopped) => return arrival.acker.give_back().await,
+            () = self.shared.stopping(stopped) => return arrival.acker.give_back().await,
         };
         match admitted {
             // It may have waited until its deadline.

@@ -1,17 +1,69 @@
 //! A server that serves, and how it stops.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::watch, task::JoinSet};
 
 use super::Shared;
 
 /// A server that serves. Dropping this handle does not stop it.
+///
+/// A process that is told to stop once lets its server finish what has begun. One that is told twice is in a hurry:
+///
+/// ```
+/// # use rpc_runtime::{AbortHandle, Running};
+/// # use std::{future::Future, time::Duration};
+/// # async fn signal() {}
+/// async fn until_stopped(server: Running) {
+///     signal().await; // SIGTERM, say
+///     let hurry = server.abort_handle();
+///     let impatient = tokio::spawn(async move {
+///         signal().await; // once more
+///         hurry.abort();
+///     });
+///     if let Err(unfinished) = server.shutdown(Duration::from_secs(60)).await {
+///         eprintln!("{unfinished}");
+///     }
+///     impatient.abort();
+/// }
+/// # use rpc_runtime::{Context, Server, Transport, rpc_api};
+/// # #[rpc_api(topic = "idler", version = "1.0")]
+/// # trait Idler { async fn idle(&self, ctx: Context); }
+/// # struct Lazy;
+/// # impl Idler for Lazy { async fn idle(&self, _: Context) {} }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
+/// # let transport = Transport::connect("memory://running-doc").await?;
+/// # until_stopped(Server::builder(&transport).host("h").serve(IdlerServer::new(Lazy)).bind().await?.run()).await;
+/// # Ok(()) }
+/// ```
 pub struct Running {
     shared: Arc<Shared>,
     /// By topic, what stops a listener. Its receiver is dropped when the listener has stopped.
     stops: Vec<(Arc<str>, watch::Sender<bool>)>,
     tasks: JoinSet<()>,
+}
+
+/// Stops a server at once, from anywhere. Get it from [`Running::abort_handle`].
+#[derive(Clone)]
+pub struct AbortHandle(Arc<Shared>);
+
+impl AbortHandle {
+    /// Gives up what runs, as [`Running::shutdown`] does at the end of its time, and takes nothing more: callers get failures, and what is
+    /// acknowledged late or has not begun goes back to the broker. It returns at once. A `shutdown` that waits ends within a
+    /// second, also without a broker; one that begins later finds the same.
+    pub fn abort(&self) {
+        self.0.abort.send_replace(true);
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").finish_non_exhaustive()
+    }
 }
 
 /// What [`Running::shutdown`] could not wait for.
@@ -25,6 +77,9 @@ pub struct ShutdownError {
 }
 
 impl Running {
+    /// How long failures may take to leave.
+    const FAREWELL: Duration = Duration::from_secs(1);
+
     pub(super) fn new(
         shared: Arc<Shared>,
         stops: Vec<(Arc<str>, watch::Sender<bool>)>,
@@ -63,31 +118,47 @@ impl Running {
         listens
     }
 
+    /// Returns what stops the server at once, also while somebody waits for its [`shutdown`](Self::shutdown).
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle(Arc::clone(&self.shared))
+    }
+
     /// Stops: cancels the consumers first, gives back to the broker what has not begun, lets what has begun finish,
     /// and waits until the replies are confirmed.
     ///
     /// # Errors
-    /// If that took longer than `limit`. Methods that still run are then given up: their callers get a failure, or, where a
-    /// method is acknowledged late, another server gets the request, and runs it from the beginning. It returns shortly after `limit` in any case, also without a broker.
+    /// If that took longer than `limit`, or somebody [aborted](AbortHandle::abort) it. Methods that still run are then given up:
+    /// their callers get a failure, or, where a method is acknowledged late, another server gets the request, and runs it
+    /// from the beginning. It returns within a second after `limit` in any case, also without a broker; with
+    /// `Duration::ZERO` nothing is waited for.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server stopping: it takes no new requests.
     pub async fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
+        let begun = Instant::now();
         for (_, stop) in &self.stops {
             stop.send_replace(true);
         }
-        let drained = async {
-            while self.tasks.join_next().await.is_some() {}
-            self.shared.tracker.idle().await;
-        };
-        if tokio::time::timeout(limit, drained).await.is_ok() {
-            return Ok(());
+        let mut aborted = self.shared.abort.subscribe();
+        tokio::select! {
+            biased;
+            () = self.drained() => return Ok(()),
+            () = tokio::time::sleep(limit) => {}
+            _ = aborted.wait_for(|aborted| *aborted) => {}
         }
-        let unfinished = self.shared.tracker.running();
+        let (unfinished, limit) = (self.in_flight(), limit.min(begun.elapsed()));
         self.shared.abort.send_replace(true);
-        // The failures of the methods given up still have to leave.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.shared.tracker.idle()).await;
-        Err(ShutdownError { unfinished, limit })
+        // The failures of the methods given up still have to leave, and what has not begun has to go back.
+        match tokio::time::timeout(Self::FAREWELL, self.drained()).await {
+            Ok(()) if unfinished == 0 => Ok(()),
+            _ => Err(ShutdownError { unfinished, limit }),
+        }
+    }
+
+    async fn drained(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+        self.shared.tracker.idle().await;
     }
 
     /// Waits until the server ends by itself: when its transport is closed.
@@ -95,8 +166,7 @@ impl Running {
     /// # Cancel safety
     /// Nothing is lost by dropping the future.
     pub async fn wait(&mut self) {
-        while self.tasks.join_next().await.is_some() {}
-        self.shared.tracker.idle().await;
+        self.drained().await;
     }
 }
 

@@ -89,15 +89,25 @@ async fn everything(transport: &Transport) -> Result<(), Error> {
     Ok(())
 }
 
-/// Serves until the process is told to stop, then finishes what has begun.
+/// Serves until the process is told to stop, then finishes what has begun. Told once more, it gives that up.
 async fn until_stopped(part: Running) -> Result<(), Error> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        stopped = tokio::signal::ctrl_c() => stopped?,
-        _ = terminate.recv() => {}
-    }
-    part.shutdown(Duration::from_secs(10)).await?;
-    Ok(())
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut told = async move || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    told().await;
+    let hurry = part.abort_handle();
+    let impatient = tokio::spawn(async move {
+        told().await;
+        hurry.abort();
+    });
+    let stopped = part.shutdown(Duration::from_secs(10)).await;
+    impatient.abort();
+    Ok(stopped?)
 }
