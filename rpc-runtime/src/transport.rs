@@ -217,8 +217,8 @@ impl Transport {
 
     /// Closes the transport: sends what has been handed over, deletes the reply queue, and closes the connections.
     ///
-    /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable). It ends within a
-    /// few seconds, also without a broker.
+    /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still wait
+    /// then end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few seconds, also without a broker.
     ///
     /// # Cancel safety
     /// Dropping the future goes on closing in the background.

@@ -86,6 +86,71 @@ on_every_transport! {
         assert_eq!(first.log.len(), 1, "a copy does not run beside the first");
     }
 
+    async fn a_thousand_calls_to_one_slot_are_all_answered(world: World) {
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let server = world.server(&transport, "h").concurrency(1).serve(ProbeServer::new(recorder.clone()));
+        let _server = server.bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let calls: Vec<_> = (0..1000).map(|n| tokio::spawn(client.count(&Context::new(), format!("{n}")))).collect();
+        for (n, call) in calls.into_iter().enumerate() {
+            assert_eq!(soon("an answer", call).await.expect("no panic").expect("an answer"), format!("{n}"));
+        }
+        assert_eq!(recorder.log.len(), 1000, "each ran once");
+    }
+
+    async fn servers_of_one_host_name_share_its_requests(world: World) {
+        let transport = world.transport().await;
+        let (first, second) = (Recorder::on("first"), Recorder::on("second"));
+        let mut servers = Vec::new();
+        for recorder in [&first, &second] {
+            let server = world.server(&transport, "h").concurrency(1).serve(ProbeServer::new(recorder.clone()));
+            servers.push(server.bind().await.expect("bound").run());
+        }
+        let client = world.client::<probe::Api>(&transport).prepare().server("h").client();
+        let held: Vec<_> = (0..2).map(|n| tokio::spawn(client.hold(&Context::new(), format!("{n}")))).collect();
+        eventually("each to hold one", || first.log.len() == 1 && second.log.len() == 1).await;
+        for recorder in [&first, &second] {
+            recorder.gate.notify_one();
+        }
+        for call in held {
+            soon("an answer", call).await.expect("no panic").expect("an answer");
+        }
+        for _ in 0..20 {
+            client.host(&Context::new()).await.expect("an answer");
+        }
+        assert_eq!(first.log.len() + second.log.len(), 22, "each ran once");
+    }
+
+    async fn calls_beside_a_close_all_end(world: World) {
+        for round in 0..10_u64 {
+            let (serving, calling) = (world.transport().await, world.transport().await);
+            let server = world.serve(&serving, "h", ProbeServer::new(Recorder::default())).await;
+            let client = world.client::<probe::Api>(&calling);
+            let calls: Vec<_> = (0..50).map(|n| tokio::spawn(client.echo(&Context::new(), format!("{n}")))).collect();
+            let brief = client.prepare().timeout(Duration::from_secs(3)).client();
+            let unanswered = tokio::spawn(brief.hang_call(&Context::new()));
+            tokio::time::sleep(Duration::from_micros(300 * round)).await;
+            soon("the close", calling.close()).await;
+            let mut answered = 0;
+            for (n, call) in calls.into_iter().enumerate() {
+                match soon("an end", call).await.expect("no panic") {
+                    Ok(text) => {
+                        assert_eq!(text, format!("{n}"));
+                        answered += 1;
+                    }
+                    Err(CallError::Unavailable(_) | CallError::DeadlineExceeded { .. } | CallError::Interrupted) => {}
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            let ended = soon("its end", unanswered).await.expect("no panic");
+            assert!(ended.is_err(), "nobody answers it");
+            assert!(answered <= 50 && calling.pending_calls() == 0);
+            let _ = server.shutdown(Duration::from_millis(10)).await;
+            soon("the close", serving.close()).await;
+        }
+    }
+
     async fn a_transport_that_never_waits_says_so_at_once(world: World) {
         let transport = world.transport().await;
         let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
@@ -114,6 +179,24 @@ mod switches {
         assert_eq!(client.count(&Context::new(), "once").await.expect("an answer"), "once");
         client.echo(&Context::new(), "behind it").await.expect("an answer");
         assert_eq!(recorder.log.events(), ["once"]);
+    }
+
+    #[tokio::test]
+    async fn a_call_dropped_before_it_left_is_never_sent() {
+        let world = World::memory();
+        let transport = world.transport().await;
+        let recorder = Recorder::default();
+        let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
+        let client = world.client::<probe::Api>(&transport);
+        let broker = transport.memory().expect("embedded");
+        broker.disconnect();
+        let dropped = tokio::spawn(client.count(&Context::new(), "dropped"));
+        eventually("the call to wait", || transport.pending_calls() == 1).await;
+        dropped.abort();
+        eventually("it to be forgotten", || transport.pending_calls() == 0).await;
+        broker.reconnect();
+        client.count(&Context::new(), "behind it").await.expect("an answer");
+        assert_eq!(recorder.log.events(), ["behind it"]);
     }
 
     #[tokio::test]
