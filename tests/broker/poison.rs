@@ -1,20 +1,21 @@
 //! A request that ends the process of whoever runs it, on a real broker.
 
-use std::process::Stdio;
+use std::{process::Stdio, sync::Arc};
 
 use lapin::{
     BasicProperties,
     options::{BasicGetOptions, QueuePurgeOptions},
     types::{AMQPValue, FieldTable},
 };
-use rpc_runtime::{CallError, Context, RabbitOptions};
-use tests::{World, poison::poison, soon};
+use rpc_runtime::{CallError, Context, RabbitOptions, Transport, rpc_api};
+use tests::{Doomed, Log, World, eventually, poison::poison, soon};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
+    sync::Notify,
 };
 
-use crate::stranger;
+use crate::{proxy::Proxy, stranger};
 
 /// A process that some requests end.
 struct Bomb {
@@ -57,6 +58,60 @@ async fn restart_until_it_stays(
         assert!(!soon("its end", bomb.process.wait()).await.expect("a status").success());
         assert!(said.len() < 50, "it goes on for ever: {said:?}");
     }
+}
+
+/// What may have ended, and not been acknowledged.
+#[rpc_api(topic = "ended", version = "1.0")]
+trait Ended {
+    /// Notes how often it was delivered before, and returns that once the test opens the gate.
+    #[rpc(ack = "late")]
+    async fn end(&self, ctx: Context) -> u32;
+}
+
+#[derive(Clone, Default)]
+struct Ending {
+    log: Log<u32>,
+    gate: Arc<Notify>,
+}
+
+impl Ended for Ending {
+    async fn end(&self, ctx: Context) -> u32 {
+        self.log.push(ctx.redeliveries());
+        self.gate.notified().await;
+        ctx.redeliveries()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_crash() {
+    let Some(world) = World::rabbit() else { return };
+    let proxy = Proxy::start(&world, false).await;
+    let service = Ending::default();
+    let (doomed, url) = (Doomed::start(), proxy.url(&world));
+    let (place, ending) = (world.clone(), service.clone());
+    let serve = async move {
+        let transport = Transport::connect(&url).await.expect("connected");
+        // Neither is dropped in an orderly way.
+        std::mem::forget((
+            place.serve(&transport, "doomed", EndedServer::new(ending)).await,
+            transport,
+        ));
+    };
+    doomed.run(serve).await;
+    let transport = world.transport().await;
+    let client = world.client::<ended::Api>(&transport);
+    let call = tokio::spawn(client.end(&Context::new()));
+    eventually("it to begin", || service.log.len() == 1).await;
+    // The broker gets the reply, and its confirm is kept back.
+    proxy.silence();
+    service.gate.notify_one();
+    assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 0);
+    let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
+    doomed.crash();
+    proxy.cut();
+    eventually("it to begin again", || service.log.len() == 2).await;
+    service.gate.notify_one();
+    assert_eq!(service.log.events(), [0, 1]);
 }
 
 async fn a_poison_request_stops(options: RabbitOptions, query: &str, is_call: bool) {

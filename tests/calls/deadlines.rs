@@ -92,6 +92,29 @@ on_every_transport! {
         eventually("the inner call to end", || transport.pending_calls() == 0).await;
     }
 
+    async fn a_method_may_call_another_on_the_one_thread_that_there_is(world: World) {
+        let on_one_thread = async move {
+            let transport = world.transport().await;
+            let inner = format!("{}-inner", world.topic());
+            let probe = world.client::<probe::Api>(&transport).prepare().topic(inner.as_str()).client();
+            let server = world.server(&transport, "inner").topic(inner).concurrency(1);
+            let server = server.serve(ProbeServer::new(Recorder::default())).bind().await.expect("bound");
+            let running = [server.run(), world.serve(&transport, "outer", RelayServer::new(Relaying(probe))).await];
+            let relay = world.client::<relay::Api>(&transport);
+            for _ in 0..10 {
+                assert!(relay.time_left(&Context::new()).await.expect("an answer").is_some());
+            }
+            for server in running {
+                server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+            }
+        };
+        let thread = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(on_one_thread);
+        });
+        soon("the nested call", thread).await.expect("no panic");
+    }
+
     async fn a_dropped_call_is_forgotten(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();

@@ -2,10 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use rpc_runtime::{CallError, Context, Server, TransportErrorKind};
+use rpc_runtime::{CallError, Context, Failure, Server, TransportErrorKind, rpc_api};
 use tests::{SOON, World, eventually, on_every_transport, soon, unique};
 
 use crate::probe::{ProbeServer, Recorder, probe};
+
+/// A method that calls others, which refuse.
+#[rpc_api(topic = "passing", version = "1.0")]
+trait PassingOn {
+    /// Fails as whom it called.
+    async fn pass(&self, ctx: Context) -> Result<(), Failure>;
+}
+
+struct Passing;
+
+impl PassingOn for Passing {
+    async fn pass(&self, _: Context) -> Result<(), Failure> {
+        Err(Failure::of("no room", "rpc_runtime", "Overloaded").kwarg("host", "another"))
+    }
+}
 
 on_every_transport! {
     async fn a_stuck_method_stops_no_other(world: World) {
@@ -206,6 +221,13 @@ on_every_transport! {
         for call in calls {
             soon("an answer", call).await.expect("no panic").expect("an answer");
         }
+    }
+
+    async fn a_method_that_passes_a_refusal_on_has_run_all_the_same(world: World) {
+        let transport = world.transport().await;
+        let _server = world.serve(&transport, "h", PassingOnServer::new(Passing)).await;
+        let error = world.client::<passing_on::Api>(&transport).pass(&Context::new()).await.expect_err("refused");
+        assert!(error.may_have_run(), "{error:?}");
     }
 
     async fn a_limit_of_a_method_that_is_not_there_is_refused(world: World) {

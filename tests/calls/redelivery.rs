@@ -174,6 +174,27 @@ mod switches {
     use super::*;
 
     #[tokio::test]
+    async fn what_ended_and_was_not_acknowledged_runs_again_after_a_crash() {
+        let world = World::memory();
+        let transport = world.transport().await;
+        let service = Service::default();
+        let doomed = service.serve_doomed(&world, |server| server).await;
+        let client = world.client::<again::Api>(&transport);
+        let call = tokio::spawn(client.late(&Context::new()));
+        eventually("it to begin", || service.log.len() == 1).await;
+        let broker = transport.memory().expect("embedded");
+        broker.disconnect();
+        service.gate.notify_one();
+        doomed.crash();
+        broker.reconnect();
+        let _next = service.serve_doomed(&world, |server| server).await;
+        eventually("it to begin again", || service.log.len() == 2).await;
+        service.gate.notify_waiters();
+        soon("an answer, of whichever", call).await.expect("no panic").expect("an answer");
+        assert_eq!(service.log.events(), [0, 1]);
+    }
+
+    #[tokio::test]
     async fn a_dead_letter_is_logged_as_one_error_and_says_why() {
         let heard = Heard::default();
         let _listening = heard.listen();

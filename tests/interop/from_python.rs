@@ -221,6 +221,22 @@ with_every_release! {
         );
     }
 
+    async fn python_is_told_that_our_server_has_no_room(release: Release) {
+        let Some(world) = World::rabbit() else { return };
+        let transport = world.transport().await;
+        let log = Log::default();
+        let server = world.server(&transport, "full").concurrency(1).waiting(0).refuse_when_full(true);
+        let server = server.serve(OursServer::new(Server { host: "full".to_owned(), log: log.clone() }));
+        let server = server.bind().await.expect("bound").run();
+        let Some(mut peer) = Peer::start(release, "client.py", &world, "", &[]).await else { return };
+        let hanging = tokio::spawn(world.client::<ours::Api>(&transport).hang(&Context::new()));
+        eventually("its slot to be taken", || server.in_flight() == 1).await;
+        let answer = peer.ask(json!({"op": "call", "method": "nothing"})).await;
+        assert_eq!(answer["error"]["class"], json!("RemoteError"), "{answer}");
+        assert_eq!(answer["error"]["exc_type"], json!("Overloaded"), "{answer}");
+        hanging.abort();
+    }
+
     async fn python_watches_our_server(release: Release) {
         let Some(Setting { mut peer, _servers, _transport, .. }) = start(release).await else { return };
         // With one second the original's own server sends no heartbeat at all. Release 14 looks for them only every half
