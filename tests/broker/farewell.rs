@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use rpc_runtime::{Context, Transport};
-use tests::{World, eventually, soon};
-
-use crate::{
-    adder::{AdderServer, Slow, adder},
-    proxy::Proxy,
+use tests::{
+    World, eventually,
+    proxy::{Proxy, Way},
+    soon,
 };
+
+use crate::adder::{AdderServer, Slow, adder};
 
 /// Stops a busy server whose broker is `gone`, and checks that it does not wait for it.
 async fn stops_without_a_broker(gone: impl FnOnce(&Proxy), is_aborted: bool) {
     let Some(world) = World::rabbit() else { return };
-    let proxy = Proxy::start(&world, false).await;
+    let proxy = Proxy::start(&world).await;
     let transport = Transport::connect(&proxy.url(&world)).await.expect("connected");
     let service = Slow { takes: Duration::from_secs(3600), ..Slow::default() };
     let server = world.serve(&transport, "h", AdderServer::new(service.clone())).await;
@@ -42,6 +43,6 @@ async fn a_server_stops_in_time_though_its_broker_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_stops_in_time_though_its_broker_says_nothing() {
-    stops_without_a_broker(Proxy::silence, false).await;
-    stops_without_a_broker(Proxy::silence, true).await;
+    stops_without_a_broker(|proxy: &Proxy| proxy.all().keep(Way::Down), false).await;
+    stops_without_a_broker(|proxy: &Proxy| proxy.all().keep(Way::Down), true).await;
 }

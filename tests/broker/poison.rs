@@ -8,14 +8,19 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use rpc_runtime::{CallError, Context, RabbitOptions, Transport, rpc_api};
-use tests::{Doomed, Log, World, eventually, poison::poison, soon};
+use tests::{
+    Doomed, Log, World, eventually,
+    poison::poison,
+    proxy::{Proxy, Way},
+    soon,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     sync::Notify,
 };
 
-use crate::{proxy::Proxy, stranger};
+use crate::stranger;
 
 /// A process that some requests end.
 struct Bomb {
@@ -85,7 +90,7 @@ impl Ended for Ending {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_crash() {
     let Some(world) = World::rabbit() else { return };
-    let proxy = Proxy::start(&world, false).await;
+    let proxy = Proxy::start(&world).await;
     let service = Ending::default();
     let (doomed, url) = (Doomed::start(), proxy.url(&world));
     let (place, ending) = (world.clone(), service.clone());
@@ -103,7 +108,7 @@ async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_cra
     let call = tokio::spawn(client.end(&Context::new()));
     eventually("it to begin", || service.log.len() == 1).await;
     // The broker gets the reply, and its confirm is kept back.
-    proxy.silence();
+    proxy.all().keep(Way::Down);
     service.gate.notify_one();
     assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 0);
     let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;

@@ -136,7 +136,7 @@ impl ServerBuilder {
     /// [refusal](Self::refuse_when_full); else the broker keeps them all. Default: as many as there are slots.
     ///
     /// While so many wait, the server takes no more, and whatever is behind them waits at the broker: a method that is stuck
-    /// for longer than that needs refusal, or fewer callers. The broker is asked for `concurrency` plus so many requests of each queue
+    /// for longer than that needs refusal, or fewer callers. What waits here is not given to servers that are idle. The broker is asked for `concurrency` plus so many requests of each queue
     /// in advance, unless [`RabbitOptions::prefetch`](crate::RabbitOptions::prefetch) says otherwise; fewer than that let
     /// fewer wait.
     pub fn waiting(mut self, requests: usize) -> Self {
@@ -298,9 +298,10 @@ impl ServerBuilder {
         }
         let (admission, prefetch) = self.admission()?;
         let mut listeners = Vec::new();
-        for Group { exchange, topic, host, mut services } in self.groups(&host)? {
+        let groups = self.groups(&host)?;
+        check_dead_letters(self.dead_letter_queue.as_deref(), &groups)?;
+        for Group { exchange, topic, host, mut services } in groups {
             check_names(&exchange, &topic, &host)?;
-            check_dead_letters(self.dead_letter_queue.as_deref(), &topic, &host)?;
             if self.ping {
                 services.push(Arc::new(Ping));
             }
@@ -359,11 +360,16 @@ fn check_names(exchange: &str, topic: &str, host: &str) -> Result<(), TransportE
 }
 
 /// Refuses a queue for dead letters that would bring them back, or that cannot be one.
-fn check_dead_letters(queue: Option<&str>, topic: &str, host: &str) -> Result<(), TransportError> {
-    let own = || format!("{topic}{}", ServerBuilder::DEAD_LETTERS);
-    let name = queue.map_or_else(own, str::to_owned);
-    let is_served = name == topic || name == format!("{topic}.{host}");
-    if name.is_empty() || name.len() > 255 || name.starts_with("amq.") || is_served {
+fn check_dead_letters(queue: Option<&str>, groups: &[Group]) -> Result<(), TransportError> {
+    for Group { topic, .. } in groups {
+        let own = || format!("{topic}{}", ServerBuilder::DEAD_LETTERS);
+        let name = queue.map_or_else(own, str::to_owned);
+        let is_served = groups.iter().any(|Group { topic, host, .. }| {
+            name == **topic || name.strip_prefix(&**topic) == Some(&format!(".{host}"))
+        });
+        if !name.is_empty() && name.len() <= 255 && !name.starts_with("amq.") && !is_served {
+            continue;
+        }
         let name = Excerpt(&name);
         return Err(misconfigured(format!(
             "`{name}` cannot be the queue of `{topic}`'s dead letters"

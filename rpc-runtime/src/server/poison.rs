@@ -115,7 +115,7 @@ impl Incoming {
             Fate::Runs => return Some((arrival, permits)),
             Fate::Back => arrival.acker.give_back().await,
             Fate::Late => drop_late(arrival.acker).await,
-            Fate::Taken if is_dead => self.refuse(arrival, permits.slot, dead(limit)).await,
+            Fate::Taken if is_dead => self.decline(arrival, permits.slot, dead(limit)).await,
             Fate::Taken => _ = arrival.acker.ack_surely().await,
         }
         drop(counting);

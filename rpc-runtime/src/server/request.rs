@@ -122,18 +122,23 @@ impl Incoming {
         }
         let presence = self.shared.admission.note(request.unique_id().as_deref());
         let heartbeat = Heartbeat::of(&request, &self.shared.transport).await;
-        let (request, compression, body) = (&request, compression.as_deref(), &*raw);
         let arrival = Arrival {
-            request,
+            request: &request,
             found,
-            body,
-            compression,
+            body: &raw,
+            compression: compression.as_deref(),
             expires,
             redelivery,
             acker,
             presence,
             heartbeat,
         };
+        self.begin(arrival, entry, stopped).await;
+    }
+
+    /// Runs a request once it may begin, or does what else is to be done for it.
+    async fn begin(self, arrival: Arrival<'_>, entry: Entry, stopped: watch::Receiver<bool>) {
+        let expires = arrival.expires;
         let admitted = tokio::select! {
             biased;
             admitted = self.admit(&arrival, entry) => admitted,
@@ -150,7 +155,7 @@ impl Incoming {
             }
             Some(Admitted::Full(permit)) => {
                 tracing::debug!("refused a call: there is no room");
-                self.refuse(arrival, permit, Failure::overloaded(&self.shared.host)).await;
+                self.decline(arrival, permit, Failure::overloaded(&self.shared.host)).await;
             }
             None => {}
         }
@@ -171,7 +176,7 @@ impl Incoming {
     }
 
     /// Answers a request that is not run here. The permit is free once the broker has had the reply.
-    pub(super) async fn refuse(
+    pub(super) async fn decline(
         &self,
         arrival: Arrival<'_>,
         permit: OwnedSemaphorePermit,
@@ -216,12 +221,10 @@ impl Incoming {
             }
             Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
             Turn::Run(key) => {
+                let redeliveries = redelivery.map_or(0, |redelivery| redelivery.count);
+                let standing = standing(&shared, expires, redeliveries);
                 let result = match found {
-                    Ok(Found { service, .. }) => {
-                        let redeliveries = redelivery.map_or(0, |redelivery| redelivery.count);
-                        let standing = standing(&shared, expires, redeliveries);
-                        run(&shared, &*service, request, standing).await
-                    }
+                    Ok(Found { service, .. }) => run(&shared, &*service, request, standing).await,
                     Err(failure) => Some(Err(failure)),
                 };
                 drop((heartbeat, limit));
@@ -239,16 +242,8 @@ impl Incoming {
                 (key.filter(|_| late).map(|key| (key, kept)), settled)
             }
         };
-        if acker.is_none() {
-            return;
-        }
-        if let Some(settled) = settled {
-            // Given up or confirmed: either way there is nothing more to do for this request.
-            let _ = settled.await;
-        }
-        let copies = key.map(|(key, reply)| end(&shared, key, reply)).unwrap_or_default();
-        for acker in acker.into_iter().chain(copies) {
-            acker.ack().await;
+        if let Some(acker) = acker {
+            finish(&shared, acker, key, settled).await;
         }
     }
 
@@ -369,6 +364,23 @@ fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<(
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
 fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
     shared.duplicates().end(key, reply)
+}
+
+/// Acknowledges a request that has run, and its copies, once its reply is settled.
+async fn finish(
+    shared: &Shared,
+    acker: Acker,
+    key: Option<(u128, Option<ReplyMessage>)>,
+    settled: Option<oneshot::Receiver<()>>,
+) {
+    if let Some(settled) = settled {
+        // Given up or confirmed: either way there is nothing more to do for this request.
+        let _ = settled.await;
+    }
+    let copies = key.map(|(key, reply)| end(shared, key, reply)).unwrap_or_default();
+    for acker in [acker].into_iter().chain(copies) {
+        acker.ack().await;
+    }
 }
 
 /// Gives back a request that has not come to its end, and its copies: whoever gets them next runs them again.
