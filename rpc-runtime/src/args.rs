@@ -1,6 +1,6 @@
 //! Arguments: what a caller may give for a parameter, and how a server reads them.
 
-use std::{any::Any, borrow::Cow};
+use std::{any::Any, borrow::Cow, fmt};
 
 use serde::{
     Serialize,
@@ -63,7 +63,6 @@ impl<T: Serialize> Arg<Vec<T>> for &[T] {}
 /// The arguments and the context of a request, while a generated dispatcher takes them out one by one.
 ///
 /// A wrong, missing or unknown argument is a `TypeError` that names it, as a Python server answers.
-#[derive(Debug)]
 pub struct Args<'a> {
     method: &'a str,
     values: Vec<(Cow<'a, str>, &'a str)>,
@@ -199,6 +198,17 @@ impl<'a> Args<'a> {
                 format!("{}() got a wrong value for argument '{name}': {error}", self.method);
             Failure::bad_arguments(&message)
         })
+    }
+}
+
+impl fmt::Debug for Args<'_> {
+    /// Leaves out the values: one may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.values.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Args")
+            .field("method", &self.method)
+            .field("names", &names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use crate::{Failure, json};
 
-/// The keys whose values no log may show.
-const SECRETS: [&str; 2] = ["auth_token", "service_catalog"];
+/// What a key has in it whose value no log may show. OpenStack's own are `auth_token` and `service_catalog`.
+const SECRETS: [&str; 6] = ["token", "catalog", "password", "passwd", "secret", "credential"];
 
 /// An open map of what travels with every request, with names for OpenStack's well-known keys.
 ///
@@ -289,10 +289,12 @@ pub(crate) fn set_standing<C: Any>(context: &mut C, standing: &Standing) {
 }
 
 impl fmt::Debug for Context {
-    /// Hides the values of `auth_token` and `service_catalog`.
+    /// Hides the values of `auth_token` and `service_catalog`, and of whatever else is called a token, a password, a
+    /// secret or credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |(key, value): &'_ (String, Box<RawValue>)| {
-            let secret = SECRETS.contains(&key.as_str()) && value.get() != "null";
+            let name = key.to_ascii_lowercase();
+            let secret = SECRETS.iter().any(|part| name.contains(part)) && value.get() != "null";
             (key.clone(), if secret { "<hidden>".to_owned() } else { value.get().to_owned() })
         };
         f.debug_map().entries(self.entries.iter().map(shown)).finish()

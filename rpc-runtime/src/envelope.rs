@@ -7,7 +7,10 @@
 mod context;
 mod read;
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -24,9 +27,15 @@ const OPENING: &[u8] = br#"{"oslo.version": "2.0", "oslo.message": ""#;
 const CLOSING: &[u8] = br#""}"#;
 
 /// A message that is being written.
-#[derive(Debug)]
 pub(crate) struct Writer {
     body: Vec<u8>,
+}
+
+impl fmt::Debug for Writer {
+    /// Leaves out what is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 impl Writer {

@@ -10,6 +10,7 @@ mod consumer;
 mod declare;
 mod guard;
 mod homeless;
+mod hush;
 mod names;
 mod publisher;
 mod queue;

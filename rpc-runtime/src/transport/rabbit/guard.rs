@@ -78,6 +78,11 @@ impl Guard {
         Self { state, frame, largest, left_out: Vec::new(), refused: 0 }
     }
 
+    /// Whether a message has lost a body that was too large.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused > 0
+    }
+
     /// Returns how many messages have lost a body that was too large, since this was asked for the last time.
     pub(super) fn refused(&mut self) -> usize {
         std::mem::take(&mut self.refused)

@@ -31,8 +31,9 @@ use tokio::{
     runtime::Handle,
     time::timeout,
 };
+use tracing::{Dispatch, dispatcher};
 
-use super::guard::Guard;
+use super::{guard::Guard, hush::hush};
 use crate::quiet::Quiet;
 
 /// How much is read from a socket at a time.
@@ -54,13 +55,16 @@ pub(super) async fn connect(
     largest: usize,
 ) -> lapin::Result<Connection> {
     let wire = Arc::clone(&switch.0);
+    let told = dispatcher::get_default(Dispatch::clone);
+    let view = View { largest, told };
+    let tokio = Tokio::default().with_handle(runtime.clone());
+    let guarding = Guarding { tokio, view: view.clone() };
     let connect = async move |uri: AMQPUri, _: Runtime<Guarding>| {
         let connecting = timeout(SECURE_LIMIT, secured(&uri, &tls, &wire));
         let stream = connecting.await.map_err(io::Error::from)??;
-        Ok(AsyncTcpStream::Plain(Guarded::new(stream, Arc::clone(&wire), largest)))
+        Ok(AsyncTcpStream::Plain(Guarded::new(stream, Arc::clone(&wire), view.clone())))
     };
-    let kit = Guarding { tokio: Tokio::default().with_handle(runtime.clone()), largest };
-    Connection::connector(uri, Runtime::new(kit), connect, properties).await
+    Connection::connector(uri, Runtime::new(guarding), connect, properties).await
 }
 
 async fn secured(uri: &AMQPUri, tls: &OwnedTLSConfig, wire: &Wire) -> io::Result<Secured> {
@@ -186,6 +190,7 @@ pub(super) struct Guarded {
     wire: Arc<Wire>,
     guard: Guard,
     quiet: Quiet<Cause>,
+    told: Dispatch,
     received: Box<[u8]>,
     /// What may be read, from `at` on.
     passed: Vec<u8>,
@@ -200,14 +205,22 @@ enum Cause {
 }
 
 impl Guarded {
-    fn new(stream: Secured, wire: Arc<Wire>, largest: usize) -> Self {
+    fn new(stream: Secured, wire: Arc<Wire>, View { largest, told }: View) -> Self {
         let received = vec![0; PORTION].into_boxed_slice();
         let (guard, quiet) = (Guard::new(largest), Quiet::new());
-        Self { stream, wire, guard, quiet, received, passed: Vec::new(), at: 0 }
+        Self { stream, wire, guard, quiet, told, received, passed: Vec::new(), at: 0 }
     }
 
-    /// Says what the guard has done.
+    /// Says what the guard has done, to whom the connection was made by: lapin's thread is hushed.
     fn report(&mut self, repaired: usize) {
+        if repaired == 0 && !self.guard.has_refused() {
+            return;
+        }
+        let told = self.told.clone();
+        dispatcher::with_default(&told, || self.say(repaired));
+    }
+
+    fn say(&mut self, repaired: usize) {
         if repaired > 0 {
             self.quiet.say(Cause::Unreadable, |left_out| {
                 let what = "frames came that cannot be read: texts are mended, and messages without properties refused";
@@ -232,6 +245,7 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.wire.check(&this.wire.reader, cx)?;
+        hush();
         // What arrives may be the beginning of a frame that is looked at as a whole: then nothing passes yet.
         while this.at == this.passed.len() {
             this.passed.clear();
@@ -258,6 +272,7 @@ impl AsyncWrite for Guarded {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.wire.check(&self.wire.writer, cx)?;
+        hush();
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -284,7 +299,14 @@ impl AsyncWrite for Guarded {
 #[derive(Clone, Debug)]
 pub(super) struct Guarding {
     tokio: Tokio,
+    view: View,
+}
+
+/// How a stream looks at what comes: the largest message that it lets through, in bytes, and who is told of the others.
+#[derive(Clone, Debug)]
+struct View {
     largest: usize,
+    told: Dispatch,
 }
 
 impl RuntimeKit for Guarding {}
@@ -335,10 +357,10 @@ impl Reactor for Guarding {
         &self,
         addr: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        let (connecting, largest) = (self.tokio.tcp_connect_addr(addr), self.largest);
+        let (connecting, view) = (self.tokio.tcp_connect_addr(addr), self.view.clone());
         async move {
             let stream = AsyncTcpStream::Plain(connecting.await?);
-            Ok(Guarded::new(stream, Arc::default(), largest))
+            Ok(Guarded::new(stream, Arc::default(), view))
         }
     }
 }
