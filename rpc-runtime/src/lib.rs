@@ -63,7 +63,27 @@
 //! Requests are spans of the crate `tracing`, `rpc.client` from the first poll to the end and `rpc.server` while the
 //! method runs, with names that OpenTelemetry's collectors know; a request's `traceparent` is a field of the latter.
 //! Warnings tell of lost connections, refused messages and what had to be adopted; errors of methods that panicked or
-//! were stopped; `debug` of failures that callers are told of. No line has a password, a token or an argument.
+//! were stopped; `debug` of failures that callers are told of. No line has a password, a token or an argument. What a peer
+//! wrote is escaped and cut; of what it can cause there is one line a second, from `info` up, which says how many it stands
+//! for. The AMQP library's own lines go nowhere: it logs logins, and whole messages.
+//!
+//! # Limits
+//!
+//! Whoever may publish may publish anything, so one message has bounds:
+//!
+//! | What | At most | Who sends more | Who gets more |
+//! |---|---|---|---|
+//! | bytes on the wire | [16 MiB](TransportBuilder::message_limit) | [`CallError::TooLarge`], or a failure `ReplyTooLarge` | refuses it, without its body in memory; a reply's call ends by its deadline |
+//! | bytes once unpacked | [64 MiB](TransportBuilder::unpacked_limit) | the same | refuses it |
+//! | JSON values | [a million](TransportBuilder::value_limit) | gets a failure `RequestTooLarge` | [`CallError::Decode`] |
+//! | levels of what is decoded | 128 | gets a `TypeError` | [`CallError::Decode`] |
+//! | levels of AMQP headers | 32 | | refuses it |
+//! | bytes of a topic, host or exchange as AMQP knows them | 255 | [`CallError::Unavailable`], or an error of `bind` | |
+//! | bytes of a call's id | 1024 | is not answered | |
+//!
+//! What is refused is rejected, so that a queue with a dead-letter exchange keeps it, and everybody else never sees it
+//! again. Of what a caller wrote, a refusal repeats 1000 bytes at most. Replies whose queue is not there wait in bounds of
+//! their own: 10 000 of 64 MiB altogether, for 1000 queues.
 //!
 //! # What is not possible on this wire
 //!
