@@ -113,11 +113,12 @@ impl Incoming {
         if is_over(expires) {
             return drop_late(acker).await;
         }
-        let found = match request.values > limits.values {
+        let is_too_much = request.values > limits.values;
+        let found = match is_too_much {
             true => Err(Failure::too_many_values(request.values, limits.values)),
             false => self.find(&request),
         };
-        if is_fanout && found.is_err() {
+        if is_fanout && found.is_err() && !is_too_much {
             warn_of_neighbours(&self.shared, &request);
         }
         let presence = self.shared.admission.note(request.unique_id().as_deref());
