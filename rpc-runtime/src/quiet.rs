@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When lines were last written, by their cause. There are as many causes as the code names, so none is ever forgotten.
+/// When lines were last written, by their cause.
 #[derive(Debug)]
 pub(crate) struct Quiet<C = ()>(Mutex<BTreeMap<C, Said>>);
 
@@ -24,6 +24,8 @@ struct Said {
 impl<C: Ord> Quiet<C> {
     /// The shortest time between two lines of one cause.
     const PAUSE: Duration = Duration::from_secs(1);
+    /// How many causes are known at most: a peer may have a hand in what they are called.
+    const MOST: usize = 1000;
 
     pub(crate) const fn new() -> Self {
         Self(Mutex::new(BTreeMap::new()))
@@ -50,6 +52,12 @@ impl<C: Ord> Quiet<C> {
                 Some(std::mem::take(&mut said.left_out))
             }
             None => {
+                if causes.len() >= Self::MOST {
+                    causes.retain(|_, said| now.saturating_duration_since(said.at) < Self::PAUSE);
+                }
+                if causes.len() >= Self::MOST {
+                    return None;
+                }
                 causes.insert(cause, Said { at: now, left_out: 0 });
                 Some(0)
             }
@@ -76,6 +84,15 @@ mod tests {
         let (quiet, now) = (Quiet::new(), Instant::now());
         assert_eq!([quiet.turn("a", now), quiet.turn("b", now)], [Some(0), Some(0)]);
         assert_eq!([quiet.turn("a", now), quiet.turn("b", now)], [None, None]);
+    }
+
+    #[test]
+    fn causes_without_end_take_no_more_room_than_there_is() {
+        let (quiet, start) = (Quiet::new(), Instant::now());
+        let lines = (0..5000).filter_map(|cause| quiet.turn(cause, start)).count();
+        assert_eq!(lines, Quiet::<i32>::MOST);
+        assert_eq!(quiet.turn(5000, start + Quiet::<i32>::PAUSE), Some(0));
+        assert!(quiet.0.lock().expect("no panic").len() == 1);
     }
 
     #[test]

@@ -84,6 +84,8 @@ struct Report {
     kinds: BTreeMap<&'static str, usize>,
     answers: BTreeMap<String, usize>,
     before: Held,
+    /// After each tenth part.
+    meanwhile: Vec<Held>,
     after: Held,
 }
 
@@ -92,6 +94,8 @@ impl Report {
         let (sent, took) = (self.kinds.values().sum::<usize>(), self.begun.elapsed());
         eprintln!("{sent} messages in {:.1} s: {:?}", took.as_secs_f64(), self.kinds);
         eprintln!("answers: {:?}", self.answers);
+        let meanwhile: Vec<_> = self.meanwhile.iter().map(|held| held.kib / 1024).collect();
+        eprintln!("MiB after each part: {meanwhile:?}");
         eprintln!("held before: {:?}\nheld after:  {:?}", self.before, self.after);
     }
 
@@ -137,11 +141,12 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
         kinds: BTreeMap::new(),
         answers: BTreeMap::new(),
         before: Held::default(),
+        meanwhile: Vec::new(),
         after: Held::default(),
     };
     let mut heavies = [heavy().into_iter(), heavy().into_iter()];
     for batch in 0..batches {
-        if batch % 100 == 99 {
+        if batch % 100 == 50 {
             heavies = [heavy().into_iter(), heavy().into_iter()];
         }
         let begun = adder.ran.len();
@@ -171,6 +176,9 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
         assert_eq!(soon("its reply", held).await.expect("no panic").expect("an answer"), 7);
         if batch == batches / 4 {
             report.before = Held::now();
+        }
+        if (batch + 1) % (batches / 10).max(1) == 0 {
+            report.meanwhile.push(Held::now());
         }
         for class in classes.take() {
             *report.answers.entry(class).or_default() += 1;

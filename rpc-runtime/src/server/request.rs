@@ -60,13 +60,13 @@ pub(super) struct Arrival<'a> {
 }
 
 /// What a peer can fill logs with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
     NoRequest,
     NoReplyQueue,
     ReplyTooLarge,
-    /// A method's failures.
-    Failed(&'static str),
+    /// A method's failures of one class.
+    Failed(&'static str, String),
 }
 
 /// What a request is for.

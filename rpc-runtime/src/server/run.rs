@@ -90,10 +90,10 @@ pub(super) fn report(
     let expected = method.map_or(&[][..], |method| method.expected);
     let is_expected =
         expected.is_empty() || expected.contains(&failure.class()) || failure.is_refusal();
-    let cause = Cause::Failed(method.map_or("", |method| method.name));
+    let own = method.map_or("", |method| method.name);
     let method = Excerpt(name);
     if failure.is_internal() && !failure.is_refusal() || !is_expected {
-        shared.quiet.say(cause, |left_out| {
+        shared.quiet.say(Cause::Failed(own, failure.class().to_owned()), |left_out| {
             let failure = failure.to_string();
             tracing::error!(%method, failure = %Excerpt(&failure), left_out, "a request failed");
         });
