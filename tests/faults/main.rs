@@ -1,6 +1,7 @@
 //! What a broker, a network and a peer can do to a client and a server: a test for each fault, named after its number in
 //! `rpc-runtime/docs/reliability.md` and its promise. The nodes are the suite's own, because some are killed.
 
+mod clusters;
 mod connecting;
 mod losing;
 mod proxied;
@@ -8,4 +9,5 @@ mod refused;
 mod scene;
 mod secured;
 mod silent;
+mod starved;
 mod steps;

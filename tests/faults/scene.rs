@@ -24,8 +24,6 @@ pub(crate) trait Adder {
     /// The same, and may be repeated.
     #[rpc(idempotent)]
     async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64;
-    /// Blocks its thread for so many milliseconds.
-    async fn block(&self, ctx: Context, millis: u64) -> u64;
     /// Notes a number.
     async fn note(&self, ctx: Context, a: u64);
     /// Notes a number before it is acknowledged.
@@ -49,12 +47,6 @@ impl Adder for Slow {
 
     async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64 {
         self.add(ctx, a, b).await
-    }
-
-    async fn block(&self, _: Context, millis: u64) -> u64 {
-        self.ran.push(millis);
-        std::thread::sleep(Duration::from_millis(millis));
-        millis
     }
 
     async fn note(&self, _: Context, a: u64) {

@@ -55,11 +55,13 @@ pub(crate) fn faults(long: bool, args: &[String]) -> Result<(), Error> {
     let nodes = Nodes::prepare()?;
     let mut command = cargo();
     command.args(["test", "--package", "tests", "--test", "faults", "--"]).args(args);
-    command.env("RPC_TEST_REQUIRE_BROKER", "1");
+    // They wait most of the time.
+    command.env("RPC_TEST_REQUIRE_BROKER", "1").env("RUST_TEST_THREADS", "6");
     nodes.tell(&mut command);
     if long {
         // Its figures are what it is run for.
         command.env("RPC_FAULT_LONG", "1").arg("--nocapture");
+        nodes.tell_cluster(&mut command);
     }
     let done = run(&mut command);
     eprintln!("the fault suite ran for {:.0} s", begun.elapsed().as_secs_f64());

@@ -53,9 +53,9 @@ pub(crate) enum Order {
 /// The prepared nodes, as long as this lives. Whatever runs of them ends with it, or with this process.
 pub(crate) struct Nodes {
     /// The control script of the one alone.
-    pub(crate) single: PathBuf,
+    single: PathBuf,
     /// Those of the three of a cluster.
-    pub(crate) cluster: [PathBuf; 3],
+    cluster: [PathBuf; 3],
     _watchdog: Watchdog,
 }
 
@@ -85,10 +85,15 @@ impl Nodes {
         Ok(Self { single, cluster, _watchdog: watchdog })
     }
 
-    /// Tells a test program where they are.
+    /// Tells a test program where the one alone is.
     pub(crate) fn tell(&self, command: &mut Command) {
+        command.env("RPC_TEST_NODE", &self.single);
+    }
+
+    /// Tells a test program where the cluster is.
+    pub(crate) fn tell_cluster(&self, command: &mut Command) {
         let cluster: Vec<_> = self.cluster.iter().map(|path| path.display().to_string()).collect();
-        command.env("RPC_TEST_NODE", &self.single).env("RPC_TEST_CLUSTER", cluster.join(":"));
+        command.env("RPC_TEST_CLUSTER", cluster.join(":"));
     }
 }
 
@@ -193,6 +198,10 @@ pub(crate) fn obey(folder: &Path, order: Order) -> Result<(), Error> {
 }
 
 fn start(folder: &Path) -> Result<(), Error> {
+    // Two that start it at once would each have a node, and the watchdog would know one of them.
+    let cannot = |error: std::io::Error| format!("cannot lock {}: {error}", folder.display());
+    let lock = fs::File::create(folder.join("lock")).map_err(cannot)?;
+    lock.lock().map_err(cannot)?;
     if group(folder).is_some_and(|group| runs(&group)) {
         return Ok(());
     }

@@ -1,0 +1,84 @@
+//! A program that serves and calls, for tests that stop or kill a whole process: `peer URL TOPIC`.
+//!
+//! It says what it runs (`ran 7`), and takes orders: `call TOPIC NUMBER MILLISECONDS`, whose end it says. It ends with its
+//! input.
+
+use std::{process::ExitCode, time::Duration};
+
+use rpc_runtime::{Context, RabbitOptions, Server, Transport, rpc_api};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+/// What the tests of faults speak.
+#[rpc_api(topic = "adder", version = "1.0")]
+trait Adder {
+    /// Adds.
+    async fn add(&self, ctx: Context, a: u64, b: u64) -> u64;
+    /// The same, and may be repeated.
+    #[rpc(idempotent)]
+    async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64;
+    /// Says a number before it is acknowledged.
+    #[rpc(ack = "late")]
+    async fn note_late(&self, ctx: Context, a: u64);
+}
+
+struct Speaking;
+
+impl Adder for Speaking {
+    async fn add(&self, _: Context, a: u64, b: u64) -> u64 {
+        println!("ran {a}");
+        a + b
+    }
+
+    async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64 {
+        self.add(ctx, a, b).await
+    }
+
+    async fn note_late(&self, _: Context, a: u64) {
+        println!("ran {a}");
+    }
+}
+
+async fn call(transport: &Transport, order: &str) -> Option<String> {
+    let mut words = order.split(' ').skip(1);
+    let topic = words.next()?;
+    let (a, millis) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
+    let client = AdderClient::new(transport).prepare().topic(topic);
+    let ended = client.timeout(Duration::from_millis(millis)).add(&Context::new(), a, 1).await;
+    Some(match ended {
+        Ok(sum) => format!("{a} is {sum}"),
+        Err(error) if error.may_have_run() => format!("{a} late, may have run"),
+        Err(_) => format!("{a} late, has not run"),
+    })
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(url), Some(topic)) = (arguments.next(), arguments.next()) else {
+        eprintln!("usage: peer URL TOPIC");
+        return ExitCode::FAILURE;
+    };
+    let options = RabbitOptions::default().heartbeat(Duration::from_secs(2));
+    let transport = match Transport::builder(&url).rabbit(options).connect().await {
+        Ok(transport) => transport,
+        Err(error) => {
+            eprintln!("cannot connect: {error:?}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let server = Server::builder(&transport).topic(topic).host("peer");
+    let server = match server.serve(AdderServer::new(Speaking)).bind().await {
+        Ok(server) => server.run(),
+        Err(error) => {
+            eprintln!("cannot bind: {error:?}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("ready");
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(order)) = orders.next_line().await {
+        println!("{}", call(&transport, &order).await.unwrap_or_else(|| "what?".to_owned()));
+    }
+    drop(server);
+    ExitCode::SUCCESS
+}

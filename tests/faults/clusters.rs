@@ -1,0 +1,156 @@
+//! Section B: a cluster of three nodes with quorum queues, of which one goes, or stands alone.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rpc_runtime::{Context, RabbitOptions, Running, Transport};
+use tests::{
+    World, eventually,
+    node::{Cluster, Node},
+    soon,
+};
+use tokio::task::JoinHandle;
+
+use crate::scene::{AdderClient, AdderServer, Slow, adder, figure, watchful};
+
+fn replicated() -> RabbitOptions {
+    watchful().quorum_queues(true).transient_quorum_queues(true)
+}
+
+async fn connect(world: &World) -> Transport {
+    let patient = Transport::builder(world.url()).rabbit(replicated());
+    let connected = patient.wait_for_broker(Duration::from_secs(60)).connect().await;
+    connected.unwrap_or_else(|error| panic!("cannot connect: {error:?}"))
+}
+
+/// A server and a client on all nodes, and casts that go on whatever happens.
+struct Casting {
+    slow: Slow,
+    client: AdderClient,
+    confirmed: Arc<Mutex<BTreeSet<u64>>>,
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+    _serving: (Transport, Running),
+    _transport: Transport,
+}
+
+impl Casting {
+    async fn start(world: &World) -> Self {
+        let (serving, transport) = (connect(world).await, connect(world).await);
+        let slow = Slow::default();
+        let server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
+        let client = world.client::<adder::Api>(&transport);
+        let (confirmed, stop) = (Arc::<Mutex<BTreeSet<u64>>>::default(), Arc::default());
+        let (noted, stopped): (_, Arc<AtomicBool>) = (Arc::clone(&confirmed), Arc::clone(&stop));
+        let casts = client.prepare().timeout(Duration::from_secs(20)).client();
+        let task = tokio::spawn(async move {
+            let mut next = 0;
+            while !stopped.load(Ordering::Acquire) {
+                let batch = (next..next + 10).map(|a| {
+                    let cast = casts.note_late(&Context::new(), a);
+                    async move { cast.await.is_ok().then_some(a) }
+                });
+                let batch = futures_util::future::join_all(batch).await;
+                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                noted.extend(batch.into_iter().flatten());
+                next += 10;
+            }
+        });
+        Self {
+            slow,
+            client,
+            confirmed,
+            stop,
+            task,
+            _serving: (serving, server),
+            _transport: transport,
+        }
+    }
+
+    /// Calls until there is an answer, whatever comes before it, and returns how long that took.
+    async fn good(&self, a: u64) -> Duration {
+        let begun = Instant::now();
+        let good = async {
+            let client = self.client.prepare().timeout(Duration::from_secs(5)).client();
+            while let Err(error) = client.add_again(&Context::new(), a, 1).await {
+                println!("{a}, after {:.1?}: {error:?}", begun.elapsed());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        soon("an answer", good).await;
+        begun.elapsed()
+    }
+
+    /// Ends the casts, and checks that each that was confirmed has run.
+    async fn all_ran(self, fault: &str) {
+        self.stop.store(true, Ordering::Release);
+        soon("the last casts", self.task).await.expect("no panic");
+        let confirmed =
+            std::mem::take(&mut *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner));
+        figure(fault, "confirmed casts", confirmed.len());
+        assert!(confirmed.len() > 100, "{}", confirmed.len());
+        let missing = || {
+            let runs = self.slow.runs();
+            confirmed.iter().filter(|a| !runs.contains_key(a)).count()
+        };
+        eventually("every confirmed cast to have run", || missing() == 0).await;
+    }
+}
+
+/// Lets a node and all others lose sight of each other, or find each other again. At once: a node that sees only some of
+/// the others makes all of them stop.
+async fn part(alone: &Node, others: &[&Node], is_apart: bool) {
+    let names = futures_util::future::join_all(others.iter().map(|node| node.name())).await;
+    let names = format!("['{}']", names.join("','"));
+    let cookie = if is_apart { "apart" } else { "erlang:get_cookie()" };
+    let order = format!(
+        "[erlang:set_cookie(Node, {cookie}) || Node <- {names}],\
+         [erlang:disconnect_node(Node) || Node <- {names}], ok."
+    );
+    alone.ctl(&["eval", &order]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_b17_a_node_in_the_minority_accepts_nothing_and_the_majority_goes_on() {
+    let Some(cluster) = Cluster::take().await else { return };
+    let world = cluster.world();
+    let casting = Casting::start(&world).await;
+    casting.good(1_000_000).await;
+    let [one, two, alone] = &cluster.nodes;
+    // A client that knows only the node which will stand alone.
+    let (path, topic) = (alone.url().to_owned(), world.topic().to_owned());
+    let lonely = connect(&World::at(&path)).await;
+    let lonely = world.client::<adder::Api>(&lonely).prepare().topic(topic.as_str()).client();
+    lonely.note_late(&Context::new(), 2_000_000).await.expect("confirmed");
+    part(alone, &[one, two], true).await;
+    let mut accepted = Vec::new();
+    for a in 2_000_001..2_000_020 {
+        let cast =
+            lonely.prepare().timeout(Duration::from_millis(700)).note_late(&Context::new(), a);
+        if cast.await.is_ok() {
+            accepted.push(a);
+        }
+    }
+    let first = casting.good(1_000_001).await;
+    figure("B17", "first good call of the majority", first);
+    part(alone, &[one, two], false).await;
+    eventually("what was accepted to run", || {
+        let runs = casting.slow.runs();
+        accepted.iter().all(|a| runs.contains_key(a))
+    })
+    .await;
+    figure("B17", "casts accepted of 19 in the minority, all of which ran", accepted.len());
+    let back = async {
+        while lonely.note_late(&Context::new(), 2_000_100).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("the minority to accept again", back).await;
+    casting.all_ran("B17").await;
+}
