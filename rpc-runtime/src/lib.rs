@@ -137,6 +137,9 @@ pub mod serde {
 #[doc = include_str!("../docs/oslo.md")]
 pub mod oslo {}
 
+#[doc = include_str!("../docs/reliability.md")]
+pub mod reliability {}
+
 /// How interfaces are written, and how they change.
 pub mod guide {
     #[doc = include_str!("../docs/guide/evolving.md")]

@@ -1,5 +1,6 @@
 //! The checks that need no broker.
 
+mod faults;
 mod tidy;
 
 use std::{fs, process::Command, time::Duration};

@@ -33,6 +33,7 @@ pub(super) fn check(root: &Path) -> Result<(), Error> {
         }
     }
     readme(root, &mut wrong);
+    super::faults::check(root, list.lines(), &mut wrong);
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
