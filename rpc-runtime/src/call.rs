@@ -209,7 +209,8 @@ impl Waiting {
         if let Some(early) = self.pending.take_early() {
             return self.answered(early);
         }
-        let sent = self.pending.has_left();
+        // In one step: what has not left by now never leaves.
+        let sent = self.pending.abandon();
         match self.monitor {
             Some(waited) if sent && Instant::now() < self.deadline => {
                 Err(CallError::HeartbeatLost { waited })

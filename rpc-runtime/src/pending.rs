@@ -140,6 +140,8 @@ struct State {
     is_repeated: bool,
     message: Option<Outgoing>,
     outcome: Option<Outcome>,
+    /// Whether nobody waits any more.
+    is_abandoned: bool,
     /// The result of a server that sends it ahead of the end.
     early: Option<Reply>,
     /// When the request was sent, or its server last gave a sign of life. Kept only if somebody looks at it.
@@ -154,6 +156,7 @@ impl Pending {
             is_repeated: false,
             message: Some(message),
             outcome: None,
+            is_abandoned: false,
             early: None,
             alive: None,
             waker: None,
@@ -196,10 +199,11 @@ impl Pending {
         self.lock().early.take()
     }
 
-    /// Gives the message back after all, to be sent later. `left` says whether it may have been sent before.
+    /// Gives the message back after all, to be sent later, if somebody waits. `left` says whether it may have been sent
+    /// before.
     pub(crate) fn put_back(&self, message: Outgoing, left: bool) {
         let mut state = self.lock();
-        if state.outcome.is_none() {
+        if state.outcome.is_none() && !state.is_abandoned {
             state.message = Some(message);
             state.is_repeated |= left;
             if !state.is_repeated {
@@ -268,6 +272,7 @@ impl Pending {
     }
 
     /// Whether the request has left this process.
+    #[cfg(test)]
     pub(crate) fn has_left(&self) -> bool {
         self.lock().phase != Phase::Queued
     }
@@ -277,9 +282,12 @@ impl Pending {
         self.lock().is_repeated
     }
 
-    /// Nobody waits any more. A message that has not been taken is dropped.
-    pub(crate) fn abandon(&self) {
-        self.lock().message = None;
+    /// Nobody waits any more. A message that has not been taken is dropped. Returns whether the request has left.
+    pub(crate) fn abandon(&self) -> bool {
+        let mut state = self.lock();
+        state.message = None;
+        state.is_abandoned = true;
+        state.phase != Phase::Queued
     }
 
     /// Waits for the end. Only one task may.
@@ -342,6 +350,18 @@ mod tests {
             assert!(pending.end(last));
             assert!(matches!(outcome(&pending), Some(Outcome::Interrupted)));
         }
+    }
+
+    #[test]
+    fn what_is_put_back_is_sent_only_for_who_still_waits() {
+        let pending = Pending::new(message(), false, Retry::Unsent);
+        let message = pending.take().expect("it is queued");
+        pending.put_back(message, false);
+        assert!(pending.is_queued() && !pending.has_left());
+        let message = pending.take().expect("it was put back");
+        assert!(pending.abandon(), "it may have left");
+        pending.put_back(message, true);
+        assert!(!pending.is_queued() && pending.take().is_none());
     }
 
     #[test]
