@@ -124,6 +124,7 @@ mod replies;
 mod returns;
 mod server;
 mod shared_cap;
+mod sync;
 mod transport;
 mod url;
 pub mod wire;

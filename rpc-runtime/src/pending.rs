@@ -4,7 +4,7 @@
 //! the waiting; when it stops, the message is dropped unless it has been taken for sending.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -12,8 +12,12 @@ use std::{
 use uuid::Uuid;
 
 use crate::{
-    Compression, TransportError, TransportErrorKind, caps::Retry, envelope::Reply,
-    excerpt::Excerpt, transport::kept::Header,
+    Compression, TransportError, TransportErrorKind,
+    caps::Retry,
+    envelope::Reply,
+    excerpt::Excerpt,
+    sync::{Mutex, MutexGuard},
+    transport::kept::Header,
 };
 
 /// A message on its way to the broker: its body, and where it goes.
@@ -164,6 +168,21 @@ impl Pending {
         Self { state: Mutex::new(state), retry, is_call, is_monitored: false }
     }
 
+    /// Makes a request with nothing in it.
+    #[cfg(test)]
+    pub(crate) fn of_nothing(is_call: bool) -> Self {
+        let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
+        let message = Outgoing {
+            route,
+            body: Arc::default(),
+            compression: None,
+            expires: None,
+            headers: Vec::new(),
+            unique_id: Uuid::nil(),
+        };
+        Self::new(message, is_call, Retry::Unsent)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -303,6 +322,9 @@ impl Pending {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock, PoisonError},
 };
 
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::{
     observe::Observer,
     pending::{Outcome, Pending},
     quiet::Quiet,
+    sync::{Mutex, MutexGuard},
 };
 
 /// See the module.

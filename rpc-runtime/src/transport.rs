@@ -5,6 +5,8 @@
 pub(crate) mod in_process;
 pub(crate) mod kept;
 pub mod memory;
+#[cfg(test)]
+mod model;
 #[cfg(feature = "rabbit")]
 mod rabbit;
 
@@ -13,10 +15,7 @@ pub(crate) use rabbit::guard_promises;
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -33,6 +32,7 @@ use crate::{
     options,
     pending::{Exchange, Outgoing, Pending, Route},
     replies::Replies,
+    sync::AtomicUsize,
     url::{Scheme, TransportUrl},
 };
 

@@ -1,8 +1,11 @@
 //! What waits to be published: requests whose callers wait, replies that hold a server's slot.
 
+#[cfg(test)]
+mod model;
+
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Instant,
 };
 
@@ -13,6 +16,7 @@ use crate::{
     excerpt::Excerpt,
     pending::{Outcome, Outgoing, Pending},
     quiet::Quiet,
+    sync::{Mutex, MutexGuard},
     transport::{Answer, Tracked},
 };
 

@@ -38,13 +38,18 @@ const STABLE: Duration = Duration::from_secs(10);
 pub(super) type Generations = watch::Receiver<Option<Arc<Connection>>>;
 
 /// Waits for a connection. `None` once the supervisor has ended.
-pub(super) async fn connected(generations: &mut Generations) -> Option<Arc<Connection>> {
+pub(super) async fn connected<G>(
+    generations: &mut watch::Receiver<Option<Arc<G>>>,
+) -> Option<Arc<G>> {
     generations.wait_for(Option::is_some).await.ok()?.clone()
 }
 
 /// Waits until `current` is not the connection to use any more: it is gone, or there is another in its place.
-pub(super) async fn replaced(generations: &mut Generations, current: &Arc<Connection>) {
-    let differs = |generation: &Option<Arc<Connection>>| {
+pub(super) async fn replaced<G>(
+    generations: &mut watch::Receiver<Option<Arc<G>>>,
+    current: &Arc<G>,
+) {
+    let differs = |generation: &Option<Arc<G>>| {
         !generation.as_ref().is_some_and(|generation| Arc::ptr_eq(generation, current))
     };
     // Who publishes it has ended: there will be none.
@@ -377,6 +382,9 @@ fn refusal(fault: &Fault, host: &Host) -> TransportError {
     };
     fault.caused(kind, what)
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {
