@@ -216,7 +216,11 @@ counts! {
     requests_expired,
     /// Second copies of requests, which were not run.
     requests_duplicate,
-    /// Replies that were handed to the broker, repetitions counted.
+    /// Calls that were refused because there was no room for them.
+    requests_declined,
+    /// Requests that were delivered too often, and put aside.
+    requests_dead,
+    /// Replies that were handed over to be sent, and signs of life.
     replies_sent,
     /// Replies that were dropped because their caller's queue did not come back in time.
     replies_dropped,

@@ -25,6 +25,7 @@ use crate::{
     Transport,
     dispatch::AnyService,
     duplicates::Duplicates,
+    observe::Counts,
     quiet::Quiet,
     server::request::{Cause, Incoming},
     transport::{Acker, Listener, Tracker},
@@ -94,6 +95,10 @@ struct Shared {
 }
 
 impl Shared {
+    fn counts(&self) -> &Counts {
+        &self.transport.observer().counts
+    }
+
     fn duplicates(&self) -> MutexGuard<'_, Duplicates<Acker>> {
         self.duplicates.lock().unwrap_or_else(PoisonError::into_inner)
     }

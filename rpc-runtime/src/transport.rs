@@ -301,8 +301,18 @@ impl Transport {
         }
     }
 
+    /// A server wants to be done: replies whose callers are gone are given up soon.
+    pub(crate) fn part(&self) {
+        match &self.0.driver {
+            Driver::Memory(_) | Driver::InProcess(_) => {}
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(link) => link.part(),
+        }
+    }
+
     /// Sends a reply, as soon as there is a connection.
     pub(crate) fn answer(&self, answer: Answer) {
+        self.0.observer.counts.replies_sent.add_one();
         match &self.0.driver {
             Driver::Memory(link) => link.answer(answer),
             // It answers by itself.

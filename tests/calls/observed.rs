@@ -92,14 +92,17 @@ tests::on_every_transport! {
 
     async fn what_a_transport_does_is_counted(world: World) {
         let transport = world.transport().await;
-        let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let recorder = Recorder::default();
+        let server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         client.echo(&ctx, "a").await.expect("an answer");
         client.note(&ctx, "b").await.expect("confirmed");
+        eventually("the note", || !recorder.log.is_empty()).await;
         client.prepare().server("nobody").echo(&ctx, "c").await.expect_err("nobody is there");
         let metrics = transport.metrics();
         assert_eq!((metrics.requests_sent, metrics.requests_returned), (3, 1));
         assert_eq!((metrics.replies_received, metrics.replies_late), (1, 0));
+        assert_eq!((metrics.requests_received, metrics.replies_sent), (2, 1));
         assert_eq!((metrics.pending_calls, metrics.queued), (0, 0));
         server.shutdown(std::time::Duration::from_secs(10)).await.expect("nothing runs");
     }
@@ -109,14 +112,13 @@ tests::on_every_transport! {
         let recorder = Recorder::default();
         let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
-        // Its server goes on looking for its queue for as long.
-        let client = client.prepare().timeout(std::time::Duration::from_secs(8)).client();
         let waiting = tokio::spawn(client.hold(&Context::new(), "held"));
         eventually("it to run", || !recorder.log.is_empty()).await;
         transport.close().await;
         let error = soon("its end", waiting).await.expect("no panic").expect_err("no reply comes");
         assert!(error.may_have_run(), "{error:?}");
         recorder.gate.notify_one();
+        // Who stops does not look for a caller that is gone for as long as it might have waited.
         server.shutdown(std::time::Duration::from_secs(20)).await.expect("nothing runs");
     }
 }

@@ -114,7 +114,7 @@ impl Incoming {
         match fate {
             Fate::Runs => return Some((arrival, permits)),
             Fate::Back => arrival.acker.give_back().await,
-            Fate::Late => drop_late(arrival.acker).await,
+            Fate::Late => drop_late(&self.shared, arrival.acker).await,
             Fate::Taken if is_dead => self.decline(arrival, permits.slot, dead(limit)).await,
             Fate::Taken => _ = arrival.acker.ack_surely().await,
         }
@@ -172,6 +172,7 @@ impl Incoming {
         let (method, id, deliveries) = (Excerpt(&method), Excerpt(&id), redelivery.count);
         match buried {
             Ok(()) => {
+                self.shared.counts().requests_dead.add_one();
                 tracing::error!(%method, unique_id = %id, deliveries, %queue, "a request was delivered too often, and is a dead letter now");
                 Fate::Taken
             }

@@ -110,8 +110,9 @@ impl Incoming {
             Ok(request) => request,
             Err(error) => return refuse(&self.shared, acker, &error).await,
         };
+        self.shared.counts().requests_received.add_one();
         if is_over(expires) {
-            return drop_late(acker).await;
+            return drop_late(&self.shared, acker).await;
         }
         let is_too_much = request.values > limits.values;
         let found = match is_too_much {
@@ -143,18 +144,21 @@ impl Incoming {
         let admitted = tokio::select! {
             biased;
             admitted = self.admit(&arrival, entry) => admitted,
-            () = until(expires) => return drop_late(arrival.acker).await,
+            () = until(expires) => return drop_late(&self.shared, arrival.acker).await,
             () = self.shared.stopping(stopped) => return arrival.acker.give_back().await,
         };
         match admitted {
             // It may have waited until its deadline.
-            Some(Admitted::Begins(_)) if is_over(expires) => drop_late(arrival.acker).await,
+            Some(Admitted::Begins(_)) if is_over(expires) => {
+                drop_late(&self.shared, arrival.acker).await;
+            }
             Some(Admitted::Begins(permits)) => {
                 if let Some((arrival, permits)) = self.unless_poison(arrival, permits).await {
                     self.serve(arrival, permits).await;
                 }
             }
             Some(Admitted::Full(permit)) => {
+                self.shared.counts().requests_declined.add_one();
                 tracing::debug!("refused a call: there is no room");
                 self.decline(arrival, permit, Failure::overloaded(&self.shared.host)).await;
             }
@@ -266,6 +270,7 @@ impl Incoming {
         let mut known = self.shared.duplicates();
         let seen = known.begin(&id, Instant::now());
         if !matches!(seen, Seen::First(_)) {
+            self.shared.counts().requests_duplicate.add_one();
             tracing::debug!(unique_id = %Excerpt(&id), "a second copy of a request");
         }
         match seen {
@@ -292,7 +297,8 @@ fn is_over(expires: Option<Instant>) -> bool {
     expires.is_some_and(|expires| expires <= Instant::now())
 }
 
-pub(super) async fn drop_late(acker: Acker) {
+pub(super) async fn drop_late(shared: &Shared, acker: Acker) {
+    shared.counts().requests_expired.add_one();
     tracing::debug!("dropped a request whose caller has stopped waiting");
     acker.ack().await;
 }
@@ -393,6 +399,7 @@ async fn give_back(shared: &Shared, key: Option<u128>, acker: Option<Acker>) {
 }
 
 async fn refuse(shared: &Shared, acker: Acker, why: &(dyn std::fmt::Display + Sync)) {
+    shared.counts().requests_malformed.add_one();
     shared.quiet.say(Cause::NoRequest, |left_out| {
         tracing::warn!(%why, left_out, "refused a message that is no request");
     });

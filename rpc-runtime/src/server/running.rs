@@ -137,6 +137,7 @@ impl Running {
     /// Dropping the future leaves the server stopping: it takes no new requests.
     pub async fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
         let begun = Instant::now();
+        self.shared.transport.part();
         for (_, stop) in &self.stops {
             stop.send_replace(true);
         }

@@ -58,6 +58,7 @@ use crate::{
     caps::Retry,
     observe::Observer,
     pending::{Outcome, Pending},
+    quiet::Quiet,
     replies::Replies,
     url::TransportUrl,
 };
@@ -158,6 +159,11 @@ impl Link {
         self.queue.push(Job::Request(request));
     }
 
+    /// A server wants to be done: callers that are gone are not waited for any more.
+    pub(crate) fn part(&self) {
+        self.queue.part();
+    }
+
     /// How many requests and replies wait to be published.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
@@ -239,6 +245,7 @@ impl Guide<'_> {
             options: self.options.clone(),
             observer: Arc::clone(self.observer),
             runtime: self.runtime.clone(),
+            quiet: Quiet::new(),
             largest: self.largest,
             next: 0,
         };

@@ -92,6 +92,11 @@ impl<J> Absent<J> {
         None
     }
 
+    /// The next reply to try.
+    pub(super) fn next(&self, queue: &str) -> Option<&J> {
+        self.queues.get(queue)?.front()
+    }
+
     /// Says that a queue has taken a reply. Returns those that waited for that.
     pub(super) fn is_back(&mut self, queue: &str) -> VecDeque<J> {
         if self.queues.is_empty() {

@@ -36,7 +36,7 @@ use super::{
     stream::Reading,
     supervisor::{Backoff, Generations, connected, fraction, is_passing, replaced},
     told,
-    topology::{self, Layout, Step},
+    topology::{self, Cause, Layout, Step},
 };
 use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
@@ -326,7 +326,9 @@ impl ListenTask {
                     Ok(None) => return,
                     Err(error) => {
                         backoff.refused_for(lost.elapsed());
-                        tracing::warn!(topic = %self.address.topic, %error, "cannot consume");
+                        self.layout.quiet.say(Cause::Consume, |left_out| {
+                            tracing::warn!(topic = %self.address.topic, %error, left_out, "cannot consume");
+                        });
                     }
                 }
             };
@@ -384,7 +386,10 @@ impl ListenTask {
                 Err(fault) if fault.is_of_connection() => return pending().await,
                 Err(fault) => fault,
             };
-            tracing::warn!(topic = %self.address.topic, fault = %missing, "an exchange is gone: making it again");
+            self.layout.quiet.say(Cause::Exchange, |left_out| {
+                let what = "an exchange is gone: making it again";
+                tracing::warn!(topic = %self.address.topic, fault = %missing, left_out, "{what}");
+            });
             if declare_all(connection, steps, &self.layout).await.is_err() {
                 return;
             }

@@ -10,7 +10,7 @@ use lapin::{
 
 use super::{
     amqp::{Channel, Connection, Fault},
-    topology::{Argument, ExchangeDeclaration, Kind, Layout, QueueDeclaration, Step},
+    topology::{Argument, Cause, ExchangeDeclaration, Kind, Layout, QueueDeclaration, Step},
 };
 use crate::{TransportError, TransportErrorKind};
 
@@ -29,7 +29,9 @@ pub(super) async fn declare_all(
         match declare(&channel, &step).await {
             Ok(()) => {}
             Err(fault) if is_usable(&fault) => {
-                tracing::warn!(%fault, "cannot {step}: using it as it is");
+                layout.quiet.say(Cause::UseAsItIs, |left_out| {
+                    tracing::warn!(%fault, left_out, "cannot {step}: using it as it is");
+                });
                 channel = opened().await?;
             }
             Err(fault) => {

@@ -22,7 +22,7 @@ use super::{
     session::{Flight, Landing, Owner, Provided, Session, probe, publish},
     supervisor::{Backoff, Generations, connected, replaced},
     told,
-    topology::Layout,
+    topology::{Cause, Layout},
 };
 use crate::{
     TransportErrorKind,
@@ -35,6 +35,8 @@ use crate::{
 const GRACE: Duration = Duration::from_millis(150);
 /// How long a reply that no queue took waits for its next try (wire: section 3.4).
 const RESEND: Duration = Duration::from_millis(250);
+/// How long a server that stops waits for a caller's queue to come back.
+const PARTING: Duration = Duration::from_secs(2);
 /// How long requests wait for the servers to make an exchange again: somewhat longer than those take to notice.
 const REBUILT: Duration = Duration::from_millis(900);
 
@@ -149,7 +151,9 @@ impl Publisher {
                         backoff.reset();
                     }
                 }
-                Err(error) => tracing::warn!(%error, "cannot open a channel to publish on"),
+                Err(error) => self.layout.quiet.say(Cause::Publish, |left_out| {
+                    tracing::warn!(%error, left_out, "cannot open a channel to publish on");
+                }),
             }
             if self.meanwhile(backoff.pause()).await.is_none() {
                 return;
@@ -246,6 +250,11 @@ impl Publisher {
 
     fn try_queue(&mut self, queue: &str) {
         let now = Instant::now();
+        let missed = self.absent.next(queue).and_then(|job| job.rest.missed);
+        if self.queue.is_parting() && missed.is_some_and(|missed| now >= missed + PARTING) {
+            self.absent.is_back(queue).into_iter().for_each(ReplyJob::give_up);
+            return;
+        }
         let next = self.absent.try_next(queue, |job| job.rest.until > now, ReplyJob::give_up);
         if let Some(mut job) = next {
             job.rest.is_trial = true;
@@ -321,7 +330,7 @@ impl Publisher {
                 counts.requests_repeated.add_one();
             }
             Owner::Request(_) => counts.requests_sent.add_one(),
-            Owner::Reply(_) => counts.replies_sent.add_one(),
+            Owner::Reply(_) => {}
         }
     }
 
@@ -375,6 +384,7 @@ impl Publisher {
     fn missed(&mut self, mut job: ReplyJob) {
         job.rest.slot = None;
         let was_trial = std::mem::take(&mut job.rest.is_trial);
+        job.rest.missed.get_or_insert_with(Instant::now);
         let queue = Arc::clone(&job.message.route.routing_key);
         let news = self.absent.missed(&queue, job).unwrap_or_else(|job| {
             job.give_up();

@@ -5,7 +5,10 @@ mod model;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -26,6 +29,8 @@ use crate::{
 /// caller has given up is swept out as the queue grows, so that an outage piles up nothing.
 #[derive(Default)]
 pub(super) struct SendQueue {
+    /// Whether a server wants to be done, and callers that are gone are not waited for any more.
+    is_parting: AtomicBool,
     jobs: Mutex<Jobs>,
     pub(super) woken: Notify,
 }
@@ -63,6 +68,8 @@ pub(super) struct ReplyRest {
     pub(super) once: bool,
     /// Whether it tries whether its queue is there again.
     pub(super) is_trial: bool,
+    /// When its queue did not take it for the first time.
+    pub(super) missed: Option<Instant>,
     _tracked: Option<Tracked>,
 }
 
@@ -71,7 +78,15 @@ impl From<Answer> for Job {
         let Answer { message, until, slot, settled, tracked, once } = answer;
         Self::Reply(ReplyJob {
             message,
-            rest: ReplyRest { until, slot, settled, once, is_trial: false, _tracked: tracked },
+            rest: ReplyRest {
+                until,
+                slot,
+                settled,
+                once,
+                is_trial: false,
+                missed: None,
+                _tracked: tracked,
+            },
         })
     }
 }
@@ -79,6 +94,15 @@ impl From<Answer> for Job {
 impl SendQueue {
     /// The shortest queue that is worth sweeping.
     const SWEEP: usize = 1024;
+
+    /// Lets replies whose callers are gone wait for them no longer than a moment.
+    pub(super) fn part(&self) {
+        self.is_parting.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_parting(&self) -> bool {
+        self.is_parting.load(Ordering::Relaxed)
+    }
 
     fn lock(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)

@@ -15,7 +15,7 @@ use super::{
     names::OwnQueue,
     supervisor::{Backoff, Generations, connected, is_passing, replaced},
     told,
-    topology::{self, Layout, Step},
+    topology::{self, Cause, Layout, Step},
 };
 use crate::{TransportError, replies::Replies};
 
@@ -134,7 +134,9 @@ impl ReplyTask {
                     lost = Instant::now();
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(%error, "cannot consume replies");
+                    self.layout.quiet.say(Cause::ConsumeReplies, |left_out| {
+                        tracing::warn!(%error, left_out, "cannot consume replies");
+                    });
                     if !is_passing(&error) {
                         backoff.refused_for(lost.elapsed());
                     }

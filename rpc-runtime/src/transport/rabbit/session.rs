@@ -15,7 +15,7 @@ use super::{
     consumer::compression,
     declare::declare_exchange,
     queue::ReplyRest,
-    topology::{self, Layout},
+    topology::{self, Cause, Layout},
 };
 use crate::{
     TransportError,
@@ -129,7 +129,10 @@ impl Session {
             Err(fault) if Fault::is_of_connection(&fault) => return Provided::Disconnected,
             Err(fault) if fault.is_missing() => return Provided::Missing,
             Err(fault) => {
-                tracing::warn!(exchange = declaration.name, %fault, "cannot declare an exchange");
+                self.layout.quiet.say(Cause::Declare, |left_out| {
+                    let exchange = &declaration.name;
+                    tracing::warn!(exchange, %fault, left_out, "cannot declare an exchange");
+                });
             }
         }
         if !is_fanout {

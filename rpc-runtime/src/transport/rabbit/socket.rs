@@ -252,7 +252,8 @@ impl AsyncRead for Guarded {
             this.at = 0;
             let count = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut this.received))?;
             if count == 0 {
-                return Poll::Ready(Ok(0));
+                // lapin would wait for more until somebody ends it, where there was no login yet.
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             this.wire.heard.store(millis(Instant::now()), Ordering::Relaxed);
             let repaired = this.guard.feed(&this.received[..count], &mut this.passed);

@@ -28,6 +28,7 @@ use crate::{
     Event, Failover, Login, RabbitOptions, Role, TransportError, TransportErrorKind,
     observe::Observer,
     options::Tls,
+    quiet::Quiet,
     url::{Host, Scheme, TransportUrl},
 };
 
@@ -125,10 +126,21 @@ pub(super) struct Supervisor {
     pub(super) options: RabbitOptions,
     pub(super) observer: Arc<Observer>,
     pub(super) runtime: Handle,
+    pub(super) quiet: Quiet<Line>,
     /// The largest message that is let through, in bytes.
     pub(super) largest: usize,
     /// The host to try next.
     pub(super) next: usize,
+}
+
+/// What a flapping broker makes a supervisor say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    Lost,
+    Failed,
+    Back,
+    Blocked,
+    Unblocked,
 }
 
 /// A connection, and whose it is.
@@ -170,7 +182,10 @@ impl Supervisor {
             }
             let ended = self.watch(&connection).await;
             if let Ended::Lost(reason) = ended {
-                tracing::warn!(role = %self.role, %reason, "lost the connection to the broker");
+                self.quiet.say(Line::Lost, |left_out| {
+                    let role = self.role;
+                    tracing::warn!(%role, %reason, left_out, "lost the connection to the broker");
+                });
                 self.observer.note(Event::Lost { role: self.role, reason });
                 self.generations.send_replace(None);
                 connection.close().await;
@@ -184,7 +199,9 @@ impl Supervisor {
                 tracing::info!(role = %self.role, "replacing a connection that runs out of channels");
             }
             connected = self.reconnect(&mut backoff).await;
-            tracing::info!(role = %self.role, "connected to the broker again");
+            self.quiet.say(Line::Back, |left_out| {
+                tracing::info!(role = %self.role, left_out, "connected to the broker again");
+            });
         }
     }
 
@@ -202,12 +219,16 @@ impl Supervisor {
             match health {
                 Health::Blocked(reason) if !is_blocked => {
                     is_blocked = true;
-                    tracing::warn!(%reason, "the broker takes no messages");
+                    self.quiet.say(Line::Blocked, |left_out| {
+                        tracing::warn!(%reason, left_out, "the broker takes no messages");
+                    });
                     self.observer.note(Event::Blocked { reason: reason.to_string() });
                 }
                 Health::Open if is_blocked => {
                     is_blocked = false;
-                    tracing::info!("the broker takes messages again");
+                    self.quiet.say(Line::Unblocked, |left_out| {
+                        tracing::info!(left_out, "the broker takes messages again");
+                    });
                     self.observer.note(Event::Unblocked);
                 }
                 _ => {}
@@ -250,7 +271,10 @@ impl Supervisor {
                     } else {
                         backoff.refused_for(since.elapsed());
                     }
-                    tracing::warn!(role = %self.role, %error, "cannot connect to the broker");
+                    self.quiet.say(Line::Failed, |left_out| {
+                        let role = self.role;
+                        tracing::warn!(%role, %error, left_out, "cannot connect to the broker");
+                    });
                     self.failed(&mut failed, error);
                 }
             }

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{RabbitOptions, pending::Exchange, transport::ListenAddress};
+use crate::{RabbitOptions, pending::Exchange, quiet::Quiet, transport::ListenAddress};
 
 /// The options, and what a broker has made of them.
 #[derive(Debug)]
@@ -15,11 +15,24 @@ pub(super) struct Layout {
     pub(super) options: RabbitOptions,
     /// Whether the broker takes no queue that goes with it unless one connection has it for itself.
     only_durable: AtomicBool,
+    /// What an outage makes everybody say, over and over.
+    pub(super) quiet: Quiet<Cause>,
+}
+
+/// What is said of a broker that does not do as it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    Consume,
+    ConsumeReplies,
+    Declare,
+    Exchange,
+    Publish,
+    UseAsItIs,
 }
 
 impl Layout {
     pub(super) fn new(options: RabbitOptions) -> Self {
-        Self { options, only_durable: AtomicBool::new(false) }
+        Self { options, only_durable: AtomicBool::new(false), quiet: Quiet::new() }
     }
 
     /// From now on all queues are durable. Returns whether they were not.
