@@ -162,10 +162,15 @@ pub(crate) struct Calls(Vec<JoinHandle<Ended>>);
 
 /// Calls until there is an answer, and returns how long that took.
 pub(crate) async fn good(client: &AdderClient, a: u64) -> Duration {
+    good_within(client, a, SOON).await
+}
+
+/// As [`good`], with a time of its own.
+pub(crate) async fn good_within(client: &AdderClient, a: u64, limit: Duration) -> Duration {
     let begun = Instant::now();
     let call = async {
         loop {
-            let call = client.prepare().timeout(SOON).add_again(&Context::new(), a, 1);
+            let call = client.prepare().timeout(limit).add_again(&Context::new(), a, 1);
             match call.await {
                 Ok(sum) => break assert_eq!(sum, a + 1, "the answer to another call"),
                 Err(CallError::Unroutable { .. }) => {
@@ -175,7 +180,8 @@ pub(crate) async fn good(client: &AdderClient, a: u64) -> Duration {
             }
         }
     };
-    tests::soon("an answer", call).await;
+    let answered = tokio::time::timeout(limit, call).await;
+    assert!(answered.is_ok(), "no answer within {limit:?}");
     begun.elapsed()
 }
 
