@@ -7,7 +7,7 @@ use tokio::{
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use crate::{World, required, unique};
+use crate::{World, required, soon, unique};
 
 /// Who uses the node: many who leave it alone, or one who does not.
 static USE: RwLock<()> = RwLock::const_new(());
@@ -183,6 +183,15 @@ impl Cluster {
                 node.ctl(&["join_cluster", &names[0]]).await;
                 node.ctl(&["start_app"]).await;
             }
+        }
+        for node in &nodes {
+            let running = async {
+                while node.ctl(&["eval", "length(rabbit_nodes:all_running())."]).await.trim() != "3"
+                {
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                }
+            };
+            soon("all nodes to see each other", running).await;
         }
         Some(Self { nodes, _guard: guard })
     }
