@@ -20,6 +20,7 @@ use crate::{
     CallError, CallResult, Failure, RemoteError, Transport,
     caps::Retry,
     envelope::Reply,
+    excerpt::Excerpt,
     json,
     limits::TooLarge,
     pending::{Expiry, Outcome, Outgoing, Pending, Route},
@@ -148,7 +149,7 @@ fn span(ready: &Ready) -> Span {
         otel.kind = if ready.msg_id.is_some() { "client" } else { "producer" },
         rpc.system = "oslo.messaging",
         rpc.method = ready.method,
-        messaging.destination.name = %ready.route.routing_key,
+        messaging.destination.name = %Excerpt(&ready.route.routing_key),
         messaging.message.id = %ready.unique_id.simple(),
     )
 }

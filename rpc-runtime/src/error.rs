@@ -4,7 +4,7 @@ use std::{convert::Infallible, error::Error, fmt, sync::Arc, time::Duration};
 
 use rpc_idl::Version;
 
-use crate::Failure;
+use crate::{Failure, excerpt::Excerpt};
 
 /// What a call returns: the method's value, or why there is none.
 pub type CallResult<T, E = Infallible> = Result<T, CallError<E>>;
@@ -37,7 +37,7 @@ pub enum CallError<E = Infallible> {
     #[error("the server failed the request")]
     Failure(#[source] Failure),
     /// No queue is bound to the topic or host, so the broker returned the request. Nobody saw it.
-    #[error("no server is bound to `{routing_key}` on exchange `{exchange}`")]
+    #[error("no server is bound to `{}` on exchange `{}`", Excerpt(routing_key), Excerpt(exchange))]
     Unroutable {
         /// The exchange that the request was published to.
         exchange: String,

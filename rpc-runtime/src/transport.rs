@@ -633,6 +633,7 @@ pub(crate) struct Delivery {
 pub(crate) enum Content {
     Json,
     /// Something else; the original refuses it, too (wire: section 10.1).
+    #[cfg(feature = "rabbit")]
     Other,
     /// Its properties could not be read, and are gone.
     #[cfg(feature = "rabbit")]
@@ -646,6 +647,7 @@ impl Content {
     pub(crate) fn refusal(self) -> Option<&'static str> {
         match self {
             Self::Json => None,
+            #[cfg(feature = "rabbit")]
             Self::Other => Some("its content type is not `application/json`"),
             #[cfg(feature = "rabbit")]
             Self::Unreadable => Some("its properties cannot be read"),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tests::{Log, World, eventually, rabbitmqctl, raw::connections, soon, unique};
 
 use crate::{
-    messages::{Generator, Places, heavy},
+    messages::{Generator, Message, Places, heavy},
     process::{Held, count_panics, panics},
     stranger::{Eavesdropper, Stranger, channel, consume, declare, inner},
     target::{Adder, TargetServer, target},
@@ -118,6 +118,43 @@ impl Report {
     }
 }
 
+/// Who fires what, and where.
+struct Fire {
+    stranger: Stranger,
+    generator: Generator,
+    places: Places,
+    /// The queues of the clients.
+    replies: Vec<String>,
+    /// What still waits to be sent first in a batch: to a server, to a client.
+    heavies: [Vec<Message>; 2],
+}
+
+impl Fire {
+    /// Publishes a batch, and counts its messages by their kind.
+    async fn batch(&mut self, kinds: &mut BTreeMap<&'static str, usize>) {
+        let topic = self.places.topic.clone();
+        let (host, fanout) = (format!("{topic}.h"), format!("{topic}_fanout"));
+        for at in 0..BATCH {
+            let is_reply = at % 2 == 1;
+            let message = match self.heavies.get_mut(at).and_then(Vec::pop) {
+                Some(heavy) => heavy,
+                None if is_reply => self.generator.reply(),
+                None => self.generator.request(),
+            };
+            *kinds.entry(message.kind).or_default() += 1;
+            let (exchange, key) = match (is_reply, self.generator.below(8)) {
+                (true, place) => ("", &self.replies[place % 2]),
+                (false, 0) => (&*fanout, &topic),
+                (false, 1) => ("openstack", &topic),
+                (false, 2) => ("", &host),
+                (false, _) => ("", &topic),
+            };
+            self.stranger.publish(exchange, key, message).await;
+        }
+        self.stranger.settle().await;
+    }
+}
+
 /// Fires `batches` at a server and a client, and looks after each whether both are well.
 async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
     count_panics();
@@ -131,11 +168,11 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
     if !world.is_memory() {
         collect(world, &collector, classes.clone()).await;
     }
-    let mut stranger = Stranger::new(world, &served).await;
+    let stranger = Stranger::new(world, &served).await;
     let before = kept(world).await;
-    let (topic, host) = (world.topic().to_owned(), format!("{}.h", world.topic()));
-    let fanout = format!("{topic}_fanout");
-    let mut generator = Generator::new(seed(), Places { topic: topic.clone(), collector });
+    let places = Places { topic: world.topic().to_owned(), collector };
+    let generator = Generator::new(seed(), places.clone());
+    let mut fire = Fire { stranger, generator, places, replies, heavies: Default::default() };
     let mut report = Report {
         begun: Instant::now(),
         kinds: BTreeMap::new(),
@@ -144,32 +181,14 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
         meanwhile: Vec::new(),
         after: Held::default(),
     };
-    let mut heavies = [heavy().into_iter(), heavy().into_iter()];
     for batch in 0..batches {
-        if batch % 100 == 50 {
-            heavies = [heavy().into_iter(), heavy().into_iter()];
+        if batch == 0 || batch % 100 == 50 {
+            fire.heavies = [heavy(), heavy()];
         }
         let begun = adder.ran.len();
         let held = tokio::spawn(client.hold(&ctx));
         eventually("the call that is held", || adder.ran.len() > begun).await;
-        for at in 0..BATCH {
-            let is_reply = at % 2 == 1;
-            let message = match heavies.get_mut(at).and_then(Iterator::next) {
-                Some(heavy) => heavy,
-                None if is_reply => generator.reply(),
-                None => generator.request(),
-            };
-            *report.kinds.entry(message.kind).or_default() += 1;
-            let (exchange, key) = match (is_reply, generator.below(8)) {
-                (true, place) => ("", &replies[place % 2]),
-                (false, 0) => (&*fanout, &topic),
-                (false, 1) => ("openstack", &topic),
-                (false, 2) => ("", &host),
-                (false, _) => ("", &topic),
-            };
-            stranger.publish(exchange, key, message).await;
-        }
-        stranger.settle().await;
+        fire.batch(&mut report.kinds).await;
         let well = soon("an answer", client.add(&ctx, 40_u64, 2_u64)).await;
         assert_eq!(well.expect("the server is well"), 42, "after batch {batch}");
         adder.gate.notify_one();
