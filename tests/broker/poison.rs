@@ -4,6 +4,7 @@ use std::{process::Stdio, sync::Arc};
 
 use lapin::{
     BasicProperties,
+    message::BasicGetMessage,
     options::{BasicGetOptions, QueuePurgeOptions},
     types::{AMQPValue, FieldTable},
 };
@@ -119,6 +120,12 @@ async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_cra
     assert_eq!(service.log.events(), [0, 1]);
 }
 
+/// Takes a message out of a queue that is there with the first one. Asking before costs the channel.
+async fn get(world: &World, queue: &str) -> Option<BasicGetMessage> {
+    let channel = stranger(world).await;
+    channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.ok().flatten()
+}
+
 async fn a_poison_request_stops(options: RabbitOptions, query: &str, is_call: bool) {
     let Some(world) = World::rabbit() else { return };
     let url = format!("{}{query}", world.url());
@@ -136,10 +143,7 @@ async fn a_poison_request_stops(options: RabbitOptions, query: &str, is_call: bo
     soon("its end", first.process.wait()).await.expect("a status");
     let mut letter = None;
     let (rest, mut last) = restart_until_it_stays(&world, &url, "3", async || {
-        // The queue is there with the first letter. Asking for it before costs the channel.
-        let own = stranger(&world).await;
-        let got = own.basic_get(dead.as_str().into(), BasicGetOptions { no_ack: true }).await;
-        letter = got.ok().flatten();
+        letter = get(&world, &dead).await;
         letter.is_some()
     })
     .await;
@@ -180,6 +184,42 @@ fn assert_headers(properties: &BasicProperties, world: &World) {
         Some("application/json")
     );
     assert!(properties.expiration().is_none(), "it waits for somebody to look at it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_such_requests_stop_and_what_came_with_them_is_answered() {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.transport().await;
+    let client = world.client::<poison::Api>(&transport);
+    let mut bomb = Bomb::start(world.url(), world.topic(), "10").await;
+    for _ in 0..5 {
+        client.explode_alone(&Context::new()).await.expect("the broker has it");
+    }
+    let innocent: Vec<_> = (0..20).map(|_| tokio::spawn(client.survive(&Context::new()))).collect();
+    let place = world.clone();
+    let mut letters = tokio::spawn(async move {
+        let dead = format!("{}.dead_letter", place.topic());
+        let mut letters = 0;
+        while letters < 5 {
+            letters += u32::from(get(&place, &dead).await.is_some());
+        }
+    });
+    let mut lives = 1;
+    loop {
+        tokio::select! {
+            line = bomb.says() => if line.is_none() {
+                lives += 1;
+                assert!(lives < 200, "it goes on for ever");
+                bomb = Bomb::start(world.url(), world.topic(), "10").await;
+            },
+            ended = &mut letters => break ended.expect("no panic"),
+        }
+    }
+    for call in innocent {
+        soon("an answer", call).await.expect("no panic").expect("an answer");
+    }
+    assert_eq!(soon("an answer", client.survive(&Context::new())).await.expect("an answer"), 0);
+    println!("five requests ended {lives} processes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
