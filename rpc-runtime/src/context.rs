@@ -218,20 +218,21 @@ impl Context {
         self
     }
 
-    /// Returns how often the request was delivered before, as far as is known. Whoever had it then may have begun to run it, or
-    /// run all of it: what the method does may be half done or done already. Only a request that is acknowledged late is
-    /// [counted](crate::ServerBuilder::delivery_limit); of others this is 0 or 1.
+    /// Returns how often the request was delivered before, as far as is known. Whoever had it then may have begun to run
+    /// it, or run all of it: what the method does may be half done or done already. Only a request that is acknowledged
+    /// late is [counted](crate::ServerBuilder::delivery_limit); of others this is 0 or 1.
     #[must_use]
     pub fn redeliveries(&self) -> u32 {
         self.standing.redeliveries
     }
 
-    /// Waits until nobody waits for the result any more: the deadline has passed, or the server gives the request up,
-    /// for its [time limit](crate::ServerBuilder::time_limit) or because it stops. Else it never ends. That a caller has gone
+    /// Waits until nobody waits for the result any more: the deadline has passed, or the server gives the request up, for
+    /// its [time limit](crate::ServerBuilder::time_limit) or because it stops. Else it never ends. That a caller has gone
     /// away before its deadline is not known on this wire.
     ///
     /// A deadline that passes ends nothing by itself: what a method has begun is often worth finishing. A method that
-    /// wants to stop then selects over this. One that is given up is dropped, so this is for tasks of its own, which live on.
+    /// wants to stop then selects over this. One that is given up is dropped, so this is for tasks of its own, which live
+    /// on.
     ///
     /// ```
     /// # use rpc_runtime::Context;
@@ -267,8 +268,8 @@ impl Context {
         }
     }
 
-    /// Whether [`cancelled`](Self::cancelled) would end at once. This is for threads: nobody can end a thread that computes or
-    /// waits for a disk, so it has to look by itself.
+    /// Whether [`cancelled`](Self::cancelled) would end at once. This is for threads: nobody can end a thread that
+    /// computes or waits for a disk, so it has to look by itself.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.standing.end().is_some_and(|end| end <= Instant::now())

@@ -15,9 +15,9 @@ use crate::transport::ReplyMessage;
 /// How much a server remembers of the requests that it has begun, so that a second copy is not run again.
 ///
 /// Copies come from clients that repeat what may have been lost, and from brokers that deliver again what was not
-/// acknowledged. A copy of a request that runs waits for its end; one of a request that has ended is answered with the reply
-/// that the first had, while that is kept. The memory is the server's own and goes with it: a request that had ended and was not
-/// acknowledged yet when its server crashed or was replaced is run again.
+/// acknowledged. A copy of a request that runs waits for its end; one of a request that has ended is answered with the
+/// reply that the first had, while that is kept. The memory is the server's own and goes with it: a request that had
+/// ended and was not acknowledged yet when its server crashed or was replaced is run again.
 ///
 /// ```
 /// # use rpc_runtime::DuplicateWindow;
@@ -66,8 +66,8 @@ impl DuplicateWindow {
         self
     }
 
-    /// Sets how large the replies may be that are kept for copies, all together; the oldest go first, and one that is larger than
-    /// a sixteenth of this is not kept. Default: [`Self::REPLY_BYTES`].
+    /// Sets how large the replies may be that are kept for copies, all together; the oldest go first, and one that is
+    /// larger than a sixteenth of this is not kept. Default: [`Self::REPLY_BYTES`].
     pub fn reply_bytes(mut self, bytes: usize) -> Self {
         self.reply_bytes = bytes;
         self

@@ -45,8 +45,8 @@ pub enum CallError<E = Infallible> {
         routing_key: String,
     },
     /// The server has no room for the call, and refuses what it has no room for: see
-    /// [`ServerBuilder::refuse_when_full`](crate::ServerBuilder::refuse_when_full). The method has not begun. Another server may
-    /// have room, or this one later.
+    /// [`ServerBuilder::refuse_when_full`](crate::ServerBuilder::refuse_when_full). The method has not begun. Another
+    /// server may have room, or this one later.
     #[error("the server on `{host}` has no room for the call")]
     Overloaded {
         /// The server's host.

@@ -28,8 +28,8 @@ const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 /// arrive as the type that derives [`RemoteError`]. Nothing of it is ever executed: a class is a name here.
 ///
 /// What this library's servers say for themselves has the module `rpc_runtime`. The classes are `MethodPanicked`,
-/// `ResultNotSerializable`, `ServerStopped` and `TimeLimitExceeded`, for methods that have begun, `DeliveryLimitExceeded` for one that may have, again and
-/// again, and `Overloaded`, which callers get as
+/// `ResultNotSerializable`, `ServerStopped` and `TimeLimitExceeded`, for methods that have begun, `DeliveryLimitExceeded`
+/// for one that may have, again and again, and `Overloaded`, which callers get as
 /// [`CallError::Overloaded`](crate::CallError::Overloaded).
 #[derive(Clone)]
 pub struct Failure(Box<Parts>);
@@ -175,9 +175,7 @@ impl Failure {
 
     /// The failure of a call that a server has no room for. It has surely not begun.
     pub(crate) fn overloaded(host: &str) -> Self {
-        let message = format!(
-            "the server `{host}` runs as much as it may, and as much as may wait there does"
-        );
+        let message = format!("the server on `{host}` has no room for the call");
         Self::internal(OVERLOADED, &message).kwarg("host", host)
     }
 

@@ -217,8 +217,9 @@ impl Transport {
 
     /// Closes the transport: sends what has been handed over, deletes the reply queue, and closes the connections.
     ///
-    /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still wait
-    /// then end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few seconds, also without a broker.
+    /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still
+    /// wait then end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few seconds, also
+    /// without a broker.
     ///
     /// # Cancel safety
     /// Dropping the future goes on closing in the background.
@@ -695,7 +696,8 @@ impl Acker {
         }
     }
 
-    /// As [`ack`](Self::ack), but waits until the broker has taken note of it: a process that ends afterwards takes nothing back.
+    /// As [`ack`](Self::ack), but waits until the broker has taken note of it: a process that ends afterwards takes
+    /// nothing back.
     pub(crate) async fn ack_surely(self) -> bool {
         match self {
             Self::Memory(acker) => acker.ack(),

@@ -246,7 +246,7 @@ on_every_transport! {
         let client = world.client::<probe::Api>(&transport);
         let elsewhere = client.prepare().topic(other.as_str()).client();
         for _ in 0..5 {
-            for client in [&client, &elsewhere] {
+            for client in [&client, &client, &elsewhere, &elsewhere] {
                 assert_eq!(soon("an answer", client.host(&Context::new())).await.expect("an answer"), "h");
             }
         }

@@ -103,8 +103,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many requests of `method` run at once, in all interfaces that have it. At least 1. Default: as many as there
-    /// are slots. A name that no interface has makes [`bind`](Self::bind) fail.
+    /// Sets how many requests of `method` run at once, in all interfaces that have it. At least 1. Default: as many as
+    /// there are slots. A name that no interface has makes [`bind`](Self::bind) fail.
     ///
     /// A request of a method that is at its limit waits without a slot, so that a stuck method stops no other. It has not
     /// begun: it is not acknowledged, its deadline is watched, and a server that stops gives it back. How many may wait is
@@ -135,16 +135,17 @@ impl ServerBuilder {
     /// Sets how many requests may wait here for a slot or for their method's limit, where there is a limit or
     /// [refusal](Self::refuse_when_full); else the broker keeps them all. Default: as many as there are slots.
     ///
-    /// While so many wait, the server takes no more, and whatever is behind them waits at the broker: a method that is stuck
-    /// for longer than that needs refusal, or fewer callers. What waits here is not given to servers that are idle. The broker is asked for `concurrency` plus so many requests of each queue
-    /// in advance, unless [`RabbitOptions::prefetch`](crate::RabbitOptions::prefetch) says otherwise; fewer than that let
-    /// fewer wait.
+    /// While so many wait, the server takes no more, and whatever is behind them waits at the broker: a method that is
+    /// stuck for longer than that needs refusal, or fewer callers. What waits here is not given to servers that are idle.
+    /// The broker is asked for `concurrency` plus so many requests of each queue in advance, unless
+    /// [`RabbitOptions::prefetch`](crate::RabbitOptions::prefetch) says otherwise; fewer than that let fewer wait.
     pub fn waiting(mut self, requests: usize) -> Self {
         self.waiting = Some(requests.min(Semaphore::MAX_PERMITS));
         self
     }
 
-    /// Refuses calls at once that could not begin and find no place to wait in, see [`waiting`](Self::waiting). Default: no.
+    /// Refuses calls at once that could not begin and find no place to wait in, see [`waiting`](Self::waiting). Default:
+    /// no.
     ///
     /// Their callers get [`CallError::Overloaded`](crate::CallError::Overloaded), those in Python a `RemoteError` of type
     /// `Overloaded`. A refused call has surely not begun. What may have begun before is not refused but waits: a
@@ -155,16 +156,17 @@ impl ServerBuilder {
         self
     }
 
-    /// Gives methods up that run for longer than `limit`, or beyond their caller's deadline, whichever comes first. Default: none
-    /// is given up while the server runs. A deadline that passes is only told, see
+    /// Gives methods up that run for longer than `limit`, or beyond their caller's deadline, whichever comes first.
+    /// Default: none is given up while the server runs. A deadline that passes is only told, see
     /// [`Context::cancelled`](crate::Context::cancelled): a piece of a control plane that stops half way does more harm
     /// than one that comes late.
     ///
     /// A method that is given up is dropped at its next `await`, its slot is free, and its caller gets a
-    /// [`CallError::Failure`](crate::CallError::Failure) of module `rpc_runtime` and class `TimeLimitExceeded`. That is its end, also
-    /// if it is acknowledged late. One that blocks its thread meets no `await`, and cannot be given up: it holds slot and
-    /// thread until it returns. What blocks belongs on a thread of its own (`tokio::task::spawn_blocking`), which is not ended
-    /// either, but can look at [`Context::is_cancelled`](crate::Context::is_cancelled).
+    /// [`CallError::Failure`](crate::CallError::Failure) of module `rpc_runtime` and class `TimeLimitExceeded`. That is
+    /// its end, also if it is acknowledged late. One that blocks its thread meets no `await`, and cannot be given up: it
+    /// holds slot and thread until it returns. What blocks belongs on a thread of its own
+    /// (`tokio::task::spawn_blocking`), which is not ended either, but can look at
+    /// [`Context::is_cancelled`](crate::Context::is_cancelled).
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self
@@ -173,15 +175,19 @@ impl ServerBuilder {
     /// Sets how often a request that is acknowledged late, `#[rpc(ack = "late")]`, is delivered at most. Default:
     /// [`Self::DELIVERY_LIMIT`]; 0 is without end.
     ///
-    /// A request that ends its server's process comes to the next one, and ends that. One that was delivered so often is not run
-    /// any more but published to the [dead-letter queue](Self::dead_letter_queue), its message as it came, with headers that say
-    /// why, when and from where: `x-rpc-dead-reason`, `-time`, `-queue`, `-host`, `-method` and `-deliveries`. That is logged as an
-    /// error, and its caller gets a [`CallError::Failure`](crate::CallError::Failure) of module `rpc_runtime` and class
-    /// `DeliveryLimitExceeded`. Published to its topic again, it starts anew.
+    /// A request that ends its server's process comes to the next one, and ends that. One that was delivered so often is
+    /// not run any more but published to the [dead-letter queue](Self::dead_letter_queue), its message as it came, with
+    /// headers that say why, when and from where: `x-rpc-dead-reason`, `-time`, `-queue`, `-host`, `-method` and
+    /// `-deliveries`. That is logged as an error, and its caller gets a [`CallError::Failure`](crate::CallError::Failure)
+    /// of module `rpc_runtime` and class `DeliveryLimitExceeded`. Published to its topic again, it starts anew.
     ///
-    /// Quorum queues count by themselves, also what was never begun, such as requests that a server gave back. Other queues only
-    /// tell that there was a delivery before: there a server publishes the request to its queue's end with a header that
-    /// counts, and acknowledges the first once that is confirmed, before it is run again. With 0 it is run at once.
+    /// What counts is deliveries, so requests that were at a server when another one ended it count as well. Where such a
+    /// request takes long, a low limit makes dead letters of its neighbours.
+    ///
+    /// Quorum queues count by themselves, also what was never begun, such as requests that a server gave back. Other
+    /// queues only tell that there was a delivery before: there a server publishes the request to its queue's end with a
+    /// header that counts, and acknowledges the first once that is confirmed, before it is run again. With 0 it is run at
+    /// once.
     pub fn delivery_limit(mut self, deliveries: u32) -> Self {
         self.delivery_limit = deliveries;
         self
@@ -281,8 +287,8 @@ impl ServerBuilder {
     /// for fanout casts.
     ///
     /// # Errors
-    /// If the host or a topic is missing, a name cannot be a queue's, or a limited method is not there; if an exchange or queue exists with other properties, or
-    /// if the broker does not answer.
+    /// If the host or a topic is missing, a name cannot be a queue's, or a limited method is not there; if an exchange or
+    /// queue exists with other properties, or if the broker does not answer.
     ///
     /// # Cancel safety
     /// Dropping the future unbinds what was bound.

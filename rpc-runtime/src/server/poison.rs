@@ -1,12 +1,12 @@
 //! Requests that come again and again: what ends its server each time it runs has to stop at some point.
 //!
 //! Only requests that are acknowledged late are looked at: the others have been acknowledged before they run, so running
-//! them cannot bring them back. A quorum queue counts deliveries. For a classic queue the request is published anew, to the
-//! end of its queue, with a header that counts, and the delivery at hand is acknowledged once the broker has confirmed the copy.
-//! The copy is the same request, with the same ids and the same caller, who is answered when it runs. What is left of its
-//! time goes along. That time began anew when the broker delivered the request, since no header tells how long it had waited.
-//! After a crash between confirm and acknowledgement there are two copies, which both count. The copy itself could be what
-//! crashes us there, so none is run while another is being made.
+//! them cannot bring them back. A quorum queue counts deliveries. For a classic queue the request is published anew, to
+//! the end of its queue, with a header that counts, and the delivery at hand is acknowledged once the broker has
+//! confirmed the copy. The copy is the same request, with the same ids and the same caller, who is answered when it runs.
+//! What is left of its time goes along. That time began anew when the broker delivered the request, since no header tells
+//! how long it had waited. After a crash between confirm and acknowledgement there are two copies, which both count. The
+//! copy itself could be what crashes us there, so none is run while another is being made.
 
 use std::{
     sync::{
@@ -184,7 +184,8 @@ impl Incoming {
         }
     }
 
-    /// Returns what a dead letter says of itself. The count of copies is not there: moved back to its queue, it starts anew.
+    /// Returns what a dead letter says of itself. The count of copies is not there: moved back to its queue, it starts
+    /// anew.
     fn letter(
         &self,
         arrival: &Arrival<'_>,

@@ -52,9 +52,9 @@ pub struct Running {
 pub struct AbortHandle(Arc<Shared>);
 
 impl AbortHandle {
-    /// Gives up what runs, as [`Running::shutdown`] does at the end of its time, and takes nothing more: callers get failures, and what is
-    /// acknowledged late or has not begun goes back to the broker. It returns at once. A `shutdown` that waits ends within a
-    /// second, also without a broker; one that begins later finds the same.
+    /// Gives up what runs, as [`Running::shutdown`] does at the end of its time, and takes nothing more: callers get
+    /// failures, and what is acknowledged late or has not begun goes back to the broker. It returns at once. A `shutdown`
+    /// that waits ends within a second, also without a broker; one that begins later finds the same.
     pub fn abort(&self) {
         self.0.abort.send_replace(true);
     }
@@ -128,9 +128,9 @@ impl Running {
     /// and waits until the replies are confirmed.
     ///
     /// # Errors
-    /// If that took longer than `limit`, or somebody [aborted](AbortHandle::abort) it. Methods that still run are then given up:
-    /// their callers get a failure, or, where a method is acknowledged late, another server gets the request, and runs it
-    /// from the beginning. It returns within a second after `limit` in any case, also without a broker; with
+    /// If that took longer than `limit`, or somebody [aborted](AbortHandle::abort) it. Methods that still run are then
+    /// given up: their callers get a failure, or, where a method is acknowledged late, another server gets the request,
+    /// and runs it from the beginning. It returns within a second after `limit` in any case, also without a broker; with
     /// `Duration::ZERO` nothing is waited for.
     ///
     /// # Cancel safety

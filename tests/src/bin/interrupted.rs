@@ -1,7 +1,7 @@
 //! Ends runtimes in the middle of connecting, binding, serving, calling and stopping, at a different moment each time.
 //!
-//! Arguments: a URL and a topic. It says `ended` and how long the longest end took. A panic, or an end that takes too long, is an
-//! error.
+//! Arguments: a URL and a topic. It says `ended` and how long the longest end took. A panic, or an end that takes too
+//! long, is an error.
 
 use std::{
     process::ExitCode,

@@ -1,7 +1,7 @@
 //! A server that some requests end, for tests that start it again and again.
 //!
-//! Arguments: a URL, a topic, and how often a request may be delivered. It says `bound` once requests may come, and `boom N` before
-//! it ends, where N is how often the request was delivered before.
+//! Arguments: a URL, a topic, and how often a request may be delivered. It says `bound` once requests may come, and `boom
+//! N` before it ends, where N is how often the request was delivered before.
 
 use std::io::Write as _;
 
@@ -44,8 +44,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let transport = Transport::connect(&argument()?).await?;
     let server = Server::builder(&transport).topic(argument()?).host("bomb");
     let server = server.delivery_limit(argument()?.parse()?).serve(PoisonServer::new(Bomb));
-    let mut running = server.bind().await?.run();
+    let bound = server.bind().await?;
     say("bound");
-    running.wait().await;
+    bound.run().wait().await;
     Ok(())
 }
