@@ -243,6 +243,15 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_are_written_otherwise_are_others() {
+        let (mut window, start) = window();
+        for id in ["a", "0a", "A", "+a", "0000000000000000000000000000000a", ""] {
+            assert!(first(window.begin(id, start)).is_some(), "{id}");
+            assert!(first(window.begin(id, start)).is_none(), "{id}");
+        }
+    }
+
+    #[test]
     fn a_copy_waits_for_the_first_and_then_has_its_reply() {
         let (mut window, start) = window();
         let key = first(window.begin("a", start)).expect("it is new");
