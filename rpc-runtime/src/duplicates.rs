@@ -151,8 +151,8 @@ impl<C> Duplicates<C> {
 
     fn forget_oldest(&mut self) {
         let Some((_, oldest)) = self.order.pop_front() else { return };
-        if let Some(State::Ended(Some(reply))) = self.known.remove(&oldest) {
-            self.bytes -= reply.body.len();
+        if let Some(state) = self.known.remove(&oldest) {
+            self.let_go(state);
         }
     }
 
@@ -172,18 +172,28 @@ impl<C> Duplicates<C> {
             self.kept.push_back(key);
         }
         let before = std::mem::replace(state, State::Ended(reply));
+        let waiting = self.let_go(before);
         self.make_room();
-        match before {
-            State::Running(waiting) => waiting,
-            State::Ended(_) => Vec::new(),
-        }
+        waiting
     }
 
     /// Forgets a request that has not come to an end, so that its next copy is run. Returns who waited for the end.
     pub(crate) fn forget(&mut self, key: u128) -> Vec<C> {
-        match self.known.remove(&key) {
-            Some(State::Running(waiting)) => waiting,
-            _ => Vec::new(),
+        if let Some(at) = self.order.iter().rposition(|(_, known)| *known == key) {
+            self.order.remove(at);
+        }
+        let known = self.known.remove(&key);
+        known.map_or_else(Vec::new, |state| self.let_go(state))
+    }
+
+    /// Takes leave of what was known of a request: nobody else counts its reply. Returns who waited for its end.
+    fn let_go(&mut self, state: State<C>) -> Vec<C> {
+        match state {
+            State::Running(waiting) => waiting,
+            State::Ended(reply) => {
+                self.bytes -= reply.map_or(0, |reply| reply.body.len());
+                Vec::new()
+            }
         }
     }
 
@@ -210,6 +220,9 @@ impl<C> Duplicates<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
