@@ -156,3 +156,50 @@ impl<'a> Interface<'a> {
         self.methods.iter().find(|method| method.names().any(|own| own == name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_come_by_the_interfaces_namespace_and_those_it_had_before() {
+        let none = Interface::new("Plain", (1, 0));
+        let own = Interface::new("Own", (1, 0)).namespace("own");
+        let moved = Interface::new("Moved", (1, 0))
+            .namespace("new")
+            .legacy_namespaces(&[None, Some("old")]);
+        for (interface, namespace, taken) in [
+            (&none, None, true),
+            (&none, Some("own"), false),
+            (&own, Some("own"), true),
+            (&own, None, false),
+            (&moved, Some("new"), true),
+            (&moved, Some("old"), true),
+            (&moved, None, true),
+            (&moved, Some("own"), false),
+        ] {
+            assert_eq!(
+                interface.takes_namespace(namespace),
+                taken,
+                "{} {namespace:?}",
+                interface.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_method_is_found_by_each_of_its_names() {
+        let version = Version::new(1, 3);
+        let before = [OldName { version, name: "get_old", send: None, is_rewritten: false }];
+        let methods = [
+            Method::new("set", (1, 0), Kind::Cast),
+            Method::new("get", (1, 0), Kind::Call).aliases(&["fetch"]).before(&before),
+        ];
+        let interface = Interface::new("Store", (1, 5)).methods(&methods);
+        for (name, found) in [("get", "get"), ("fetch", "get"), ("get_old", "get"), ("set", "set")]
+        {
+            assert_eq!(interface.method(name).map(|method| method.name), Some(found));
+        }
+        assert_eq!(interface.method("gets"), None);
+    }
+}
