@@ -115,14 +115,17 @@ proptest! {
         let meant = meant(&lines);
         match (Config::parse(&text), meant.validate()) {
             (Ok(config), Ok(())) => prop_assert_eq!(config.rabbit(), meant),
-            (Err(error), Err(rule)) => prop_assert!(error.to_string().contains(&rule.to_string()), "{}", error),
+            (Err(error), Err(rule)) => {
+                prop_assert!(error.to_string().contains(&rule.to_string()), "{}", error);
+            }
             (read, rule) => prop_assert!(false, "{:?} {:?}\n{}", read, rule, text),
         }
     }
 
     #[test]
     fn values_are_read_as_they_were_written(
-        exchange in plain(), driver in plain(), timeout in 1..1_000_000_u32, threads in 1..10_000_u32, ping in any::<bool>(),
+        exchange in plain(), driver in plain(), timeout in 1..1_000_000_u32, threads in 1..10_000_u32,
+        ping in any::<bool>(),
         layout in layout(),
     ) {
         let line = |name: &str, value: String| (name.to_owned(), value);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::{
     collection::{btree_map, vec},
     prelude::*,
+    sample::select,
 };
 use serde_json::Value;
 
@@ -51,7 +52,7 @@ proptest! {
 
     #[test]
     fn odd_members_cost_nothing_but_themselves(
-        members in btree_map(prop::sample::select(vec!["class", "module", "message", "tb", "args", "kwargs", "x"]), any_value(), 0..7),
+        members in btree_map(select(vec!["class", "module", "message", "tb", "args", "kwargs", "x"]), any_value(), 0..7),
     ) {
         let came = Failure::decode(&text(&members).expect("JSON")).expect("an object");
         let word = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default();

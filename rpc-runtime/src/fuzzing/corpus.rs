@@ -1,7 +1,7 @@
 //! What fuzzers begin with: messages that were recorded, files and URLs as deployments have them.
 //!
-//! The files in `fuzz/corpus` are made here: `cargo xtask bless` writes them. Whatever else is in their folders was found
-//! by a fuzzer once, and stays found.
+//! The files in `fuzz/corpus` are made here: `cargo xtask bless` writes them. Whatever else is in their folders was
+//! found by a fuzzer once, and stays found.
 
 use std::{
     collections::BTreeMap,

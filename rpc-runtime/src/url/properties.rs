@@ -67,7 +67,8 @@ proptest! {
         hosts in vec(host(), 1..4), path in option::of(any_text()), query in query(),
     ) {
         let written: Vec<_> = hosts.iter().map(Part::write).collect();
-        let options: Vec<_> = query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let option = |(name, value): &(String, String)| format!("{}={}", encoded(name), encoded(value));
+        let options: Vec<_> = query.iter().map(option).collect();
         let path_text = path.as_deref().map(|path| format!("/{}", encoded(path))).unwrap_or_default();
         let text = format!("{driver}://{}{path_text}?{}", written.join(","), options.join("&"));
         let url: TransportUrl = text.parse().expect("a URL");
