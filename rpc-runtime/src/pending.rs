@@ -419,6 +419,89 @@ mod tests {
     }
 
     #[test]
+    fn a_name_has_as_much_room_as_amqp_gives_it() {
+        let route = |exchange: usize, key: usize| Route {
+            exchange: Exchange::Topic("x".repeat(exchange).into()),
+            routing_key: "k".repeat(key).into(),
+            mandatory: true,
+        };
+        assert!(route(255, 255).check().is_ok() && route(0, 0).check().is_ok());
+        for (route, said) in [(route(256, 1), "exchange"), (route(1, 256), "routing key")] {
+            let error = route.check().expect_err("too long");
+            assert_eq!(error.kind(), TransportErrorKind::Configuration);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn whoever_watches_a_request_sees_each_sign_of_life() {
+        struct Woken(std::sync::atomic::AtomicUsize);
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let heartbeat = r#"{"_msg_id": "1", "result": null, "failure": null, "ending": false}"#;
+        for is_monitored in [true, false] {
+            let mut pending = Pending::of_nothing(true);
+            pending.is_monitored = is_monitored;
+            let woken = Arc::new(Woken(std::sync::atomic::AtomicUsize::new(0)));
+            let waker = Waker::from(Arc::clone(&woken));
+            let start = Instant::now();
+            let mut signs = Vec::new();
+            for _ in 0..2 {
+                assert!(pending.poll(&mut Context::from_waker(&waker)).is_pending());
+                match signs.is_empty() {
+                    true => assert!(pending.take().is_some()),
+                    false => pending.reply(reply(heartbeat)),
+                }
+                signs.push(pending.alive());
+            }
+            let count = woken.0.load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(count, if is_monitored { 2 } else { 0 });
+            let is_fresh = |sign: &Option<Instant>| sign.is_some_and(|sign| sign >= start);
+            assert!(signs.iter().all(|sign| is_fresh(sign) == is_monitored), "{signs:?}");
+        }
+    }
+
+    #[test]
+    fn a_result_without_an_end_can_be_taken_once() {
+        let pending = Pending::of_nothing(true);
+        pending.reply(reply(r#"{"_msg_id": "1", "result": 5, "failure": null, "ending": false}"#));
+        assert_eq!(pending.take_early().as_ref().map(Reply::result), Some("5"));
+        assert!(pending.take_early().is_none());
+    }
+
+    #[test]
+    fn who_ends_a_request_learns_whether_it_was_the_first() {
+        let pending = Pending::of_nothing(true);
+        assert!(!pending.has_ended() && pending.is_queued() && !pending.is_repeated());
+        assert!(pending.end(Outcome::Refused));
+        assert!(!pending.end(Outcome::Interrupted));
+        assert!(pending.has_ended() && !pending.is_queued());
+        assert!(matches!(outcome(&pending), Some(Outcome::Refused)));
+    }
+
+    #[test]
+    fn what_has_not_left_says_so_when_it_is_given_up() {
+        let waiting = Pending::of_nothing(true);
+        assert!(!waiting.abandon());
+        let sent = Pending::of_nothing(true);
+        let message = sent.take().expect("it is queued");
+        sent.put_back(message, true);
+        assert!(sent.is_repeated() && sent.abandon());
+    }
+
+    #[test]
+    fn no_message_expires_later_than_a_broker_can_tell() {
+        let timeout = Duration::from_secs(100 * 24 * 3600);
+        let now = Instant::now();
+        let expiry = Expiry { deadline: now + timeout, timeout };
+        assert_eq!(expiry.millis(now), Some(4_233_600_000), "49 days");
+        assert!(expiry.millis(now).is_some_and(|millis| millis < 1 << 32));
+    }
+
+    #[test]
     fn a_message_that_leaves_at_once_carries_the_whole_timeout() {
         let (now, timeout) = (Instant::now(), Duration::from_millis(2500));
         let expiry = Expiry { deadline: now + timeout, timeout };
