@@ -69,7 +69,7 @@ fn part(text: &str) {
 pub fn envelope(body: &[u8]) {
     let Ok(unpacked) = compression::unpack(body, compression(body), LARGEST) else { return };
     let Ok(text) = envelope::open(&unpacked) else { return };
-    let Ok(request) = Request::parse(&text) else { return };
+    let Ok(request) = Request::parse_within(&text, Limits::VALUES) else { return };
     let _ = (request.method(), request.namespace(), request.version(), request.unique_id());
     let _ = (request.monitor(), request.traceparent());
     request.context.iter().for_each(|(_, value)| part(value));
@@ -81,7 +81,7 @@ pub fn envelope(body: &[u8]) {
     part(id);
     let answer = ReplyWriter::failure(&Failure::no_such_method("m")).finish(id, Uuid::nil());
     let text = envelope::open(&answer).expect("our reply is an envelope");
-    let reply = envelope::Reply::parse(text.into_owned());
+    let reply = envelope::Reply::parse_within(text.into_owned(), Limits::VALUES);
     // An id that is no string goes back as it came, and only its sender knows what to make of it.
     match json::from_str::<String>(id) {
         Ok(id) => assert_eq!(reply.expect("our reply is one").msg_id(), id),
@@ -94,7 +94,8 @@ pub fn reply(body: &[u8]) {
     let header = compression(body);
     let named = compression::unpack(body, header, LARGEST)
         .ok()
-        .and_then(|body| envelope::Reply::parse(envelope::open(&body).ok()?.into_owned()).ok());
+        .and_then(|body| Some(envelope::open(&body).ok()?.into_owned()))
+        .and_then(|text| envelope::Reply::parse_within(text, Limits::VALUES).ok());
     let id = named.as_ref().and_then(|reply| Uuid::try_parse(reply.msg_id()).ok());
     let observer = Arc::new(Observer::new());
     let replies = Replies::new(Arc::clone(&observer), Limits::default());

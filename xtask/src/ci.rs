@@ -43,6 +43,11 @@ pub(crate) fn run() -> Result<(), Error> {
                 .env("RUSTDOCFLAGS", "--deny warnings"),
         )
     });
+    // What only a fuzzer builds is built here, so that it goes on building.
+    check("fuzz targets", &mut || {
+        let build = ["rustc", "--quiet", "--package", "rpc-runtime", "--lib", "--profile", "check"];
+        quiet(cargo().args(build).args(["--", "--cfg", "fuzzing", "--deny", "warnings"]))
+    });
     check("dependencies", &mut dependencies);
     check("tidiness", &mut || tidy::check(&root()));
     for example in examples()? {
