@@ -48,6 +48,10 @@ struct Jobs {
     closed: bool,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most that lie here are replies, and a box would be one more allocation for each"
+)]
 pub(super) enum Job {
     Request(Arc<Pending>),
     Reply(ReplyJob),
