@@ -90,7 +90,7 @@ impl ServerBuilder {
     }
 
     /// Listens in one more place, with all interfaces: another topic of the same service, say, or another host name. What
-    /// comes there takes the same slots. [`Running::stop_listening`] ends one topic alone.
+    /// comes there takes the same slots. [`Running::stop_listening`](crate::Running::stop_listening) ends one topic alone.
     pub fn listen(mut self, topic: impl Into<Arc<str>>, host: impl Into<Arc<str>>) -> Self {
         self.places.push((topic.into(), host.into()));
         self
