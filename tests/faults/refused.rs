@@ -103,7 +103,7 @@ async fn fault_a14_a_limit_of_connections_is_an_error_and_no_storm() {
     };
     limit(r#"{"max-connections": 1}"#).await;
     let (error, took) = fails(world.url()).await;
-    assert_eq!(error.kind(), TransportErrorKind::Refused, "{error:?}");
+    assert_eq!(error.kind(), TransportErrorKind::LimitReached, "{error:?}");
     assert!(took < AT_ONCE, "{took:?}");
     limit(r#"{"max-connections": -1}"#).await;
 

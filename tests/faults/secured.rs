@@ -95,7 +95,7 @@ async fn refused(address: &str, options: RabbitOptions) -> String {
     let connected = tests::soon("an end", Transport::builder(&url).rabbit(options).connect()).await;
     let error = connected.expect_err("such a certificate is not in order");
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
-    assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error:?}");
+    assert_eq!(error.kind(), TransportErrorKind::Tls, "{error:?}");
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(error) = source {

@@ -148,6 +148,10 @@ impl Incoming {
             () = self.shared.stopping(stopped) => return arrival.acker.give_back().await,
         };
         match admitted {
+            // What made room for it may be that everything is given up.
+            Some(Admitted::Begins(_)) if *self.shared.abort.borrow() => {
+                arrival.acker.give_back().await;
+            }
             // It may have waited until its deadline.
             Some(Admitted::Begins(_)) if is_over(expires) => {
                 drop_late(&self.shared, arrival.acker).await;
