@@ -307,6 +307,17 @@ impl Connection {
         Ok(Channel(Arc::new(Open { lapin, connection: Arc::clone(self) })))
     }
 
+    /// Returns a channel that is kept on the side, or another in its place if an error has closed it.
+    pub(super) async fn side_channel(
+        self: &Arc<Self>,
+        kept: Option<Channel>,
+    ) -> Result<Channel, Fault> {
+        match kept.filter(Channel::is_open) {
+            Some(channel) => Ok(channel),
+            None => self.channel().await,
+        }
+    }
+
     /// Says goodbye, and ends the connection whether the broker answers or not.
     pub(super) async fn close(&self) {
         if self.is_alive() {

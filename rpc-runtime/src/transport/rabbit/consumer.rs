@@ -375,12 +375,12 @@ impl ListenTask {
         if every.is_zero() {
             return pending().await;
         }
+        let steps = topology::server(&self.address, self.fanout.name(), &self.layout);
         let mut side = None;
         for round in 1_u32.. {
             sleep(every.mul_f64(0.75 + fraction() / 2.0)).await;
             // Who publishes may have made an exchange again, without the bindings.
             let whole = round % BINDINGS_ROUND == 0;
-            let steps = topology::server(&self.address, self.fanout.name(), &self.layout);
             let missing = match still_there(connection, &mut side, &steps, whole).await {
                 Ok(()) => continue,
                 Err(fault) if fault.is_of_connection() => return pending().await,
@@ -390,7 +390,7 @@ impl ListenTask {
                 let what = "an exchange is gone: making it again";
                 tracing::warn!(topic = %self.address.topic, fault = %missing, left_out, "{what}");
             });
-            if declare_all(connection, steps, &self.layout).await.is_err() {
+            if declare_all(connection, steps.clone(), &self.layout).await.is_err() {
                 return;
             }
         }
@@ -488,10 +488,7 @@ async fn still_there(
     steps: &[Step],
     whole: bool,
 ) -> Result<(), Fault> {
-    let channel = match side.take().filter(Channel::is_open) {
-        Some(channel) => channel,
-        None => connection.channel().await?,
-    };
+    let channel = connection.side_channel(side.take()).await?;
     for step in steps {
         match step {
             Step::Exchange(exchange) => channel.expect_exchange(&exchange.name).await?,

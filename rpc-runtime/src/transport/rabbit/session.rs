@@ -112,12 +112,9 @@ impl Session {
             return Provided::Ready;
         }
         let is_fanout = matches!(exchange, Exchange::Fanout(_));
-        let side = self.side.take().filter(Channel::is_open);
+        let kept = self.side.take();
         let provided = async {
-            let side = match side {
-                Some(side) => side,
-                None => self.channel.connection().channel().await?,
-            };
+            let side = self.channel.connection().side_channel(kept).await?;
             match is_fanout && !make {
                 true => side.expect_exchange(&declaration.name).await?,
                 false => declare_exchange(&side, &declaration).await?,
