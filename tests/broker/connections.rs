@@ -208,6 +208,9 @@ async fn refusals_by_the_thousand_use_up_no_connection() {
     let kinds: Vec<_> = kinds.collect().await;
     assert!(kinds.iter().all(|kind| *kind == TransportErrorKind::Mismatch), "{kinds:?}");
     assert_eq!(client.add(&Context::new(), 1, 1).await.expect("an answer"), 2);
+    // lapin goes on to say what it said of a number, whatever is asked of it: only what needs new channels shows.
+    let another = world.server(&transport, "another").serve(AdderServer::new(Slow::default()));
+    drop(another.bind().await.expect("there are channels"));
     transport.close().await;
     while let Some(event) = events.next().await {
         assert!(!matches!(event, Event::Lost { .. }), "{event:?}");
