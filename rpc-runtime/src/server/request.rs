@@ -213,8 +213,10 @@ impl Incoming {
         let name = name.as_deref().unwrap_or("");
         let method = found.as_ref().ok().map(|found| found.method);
         let mut acker = Some(acker);
-        if !late && !acknowledged(&mut acker).await {
-            // A second copy comes: that one is run.
+        // Where a second run would matter, none begins before the broker surely gives the request to nobody else.
+        let surely = method.is_some_and(|method| !method.idempotent);
+        if !late && !acknowledged(&mut acker, surely).await {
+            // It comes again, and is run then.
             return;
         }
         let turn = self.turn(request, &mut acker);
@@ -225,7 +227,7 @@ impl Incoming {
         let held = Held { slot, tracked, until };
         let (key, settled) = match turn {
             Turn::Over => {
-                acknowledged(&mut acker).await;
+                acknowledged(&mut acker, false).await;
                 return;
             }
             Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
@@ -320,9 +322,10 @@ fn warn_of_neighbours(shared: &Shared, request: &Request<'_>) {
     }
 }
 
-/// Acknowledges a request, unless that has been done. Returns whether the acknowledgement left.
-async fn acknowledged(acker: &mut Option<Acker>) -> bool {
+/// Acknowledges a request, unless that has been done. Returns whether the acknowledgement left, or has arrived for sure.
+async fn acknowledged(acker: &mut Option<Acker>, surely: bool) -> bool {
     match acker.take() {
+        Some(acker) if surely => acker.ack_surely().await,
         Some(acker) => acker.ack().await,
         None => true,
     }

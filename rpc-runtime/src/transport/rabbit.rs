@@ -14,6 +14,7 @@ mod hush;
 mod names;
 mod publisher;
 mod queue;
+mod receipts;
 mod redelivery;
 mod reply_queue;
 mod runtime;

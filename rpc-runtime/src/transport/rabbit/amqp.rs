@@ -37,6 +37,7 @@ use tokio::{
 };
 
 use super::{
+    receipts::Receipts,
     runtime::spawn,
     socket::{self, Switch},
 };
@@ -304,7 +305,8 @@ impl Connection {
     /// Opens a channel.
     pub(super) async fn channel(self: &Arc<Self>) -> Result<Channel, Fault> {
         let lapin = self.within("opening a channel", self.lapin.create_channel()).await?;
-        Ok(Channel(Arc::new(Open { lapin, connection: Arc::clone(self) })))
+        let (connection, receipts) = (Arc::clone(self), Receipts::new());
+        Ok(Channel(Arc::new(Open { lapin, connection, receipts })))
     }
 
     /// Returns a channel that is kept on the side, or another in its place if an error has closed it.
@@ -422,6 +424,7 @@ pub(super) struct Channel(Arc<Open>);
 struct Open {
     lapin: lapin::Channel,
     connection: Arc<Connection>,
+    receipts: Receipts,
 }
 
 impl Channel {
@@ -512,6 +515,17 @@ impl Channel {
     pub(super) async fn ack(&self, tag: u64, multiple: bool) -> Result<(), Fault> {
         let acked = self.0.lapin.basic_ack(tag, BasicAckOptions { multiple });
         self.within("acknowledging", acked).await
+    }
+
+    /// Acknowledges one delivery, and waits until the broker surely has that.
+    pub(super) async fn ack_surely(&self, tag: u64) -> Result<(), Fault> {
+        self.ack(tag, false).await?;
+        // A question whose answer changes nothing: nobody publishes by a channel that consumes.
+        let asked = || async { self.confirm_select().await.is_ok() };
+        match self.0.receipts.wait(asked).await {
+            true => Ok(()),
+            false => Err(Fault::GivenUp),
+        }
     }
 
     /// Refuses a delivery for good.

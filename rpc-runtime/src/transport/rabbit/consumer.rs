@@ -61,19 +61,19 @@ pub(crate) struct Acker {
 impl Acker {
     pub(crate) async fn ack(self) -> bool {
         let acked = self.channel.ack(self.tag, false).await.is_ok();
+        self.done(acked)
+    }
+
+    pub(crate) async fn ack_surely(self) -> bool {
+        let acked = self.channel.ack_surely(self.tag).await.is_ok();
+        self.done(acked)
+    }
+
+    fn done(self, acked: bool) -> bool {
         if let Some((reading, offset)) = self.place.filter(|_| acked) {
             reading.done(offset);
         }
         acked
-    }
-
-    pub(crate) async fn ack_surely(self) -> bool {
-        let channel = self.channel.clone();
-        if !self.ack().await {
-            return false;
-        }
-        // The broker does one thing after the other: this answer comes after the acknowledgement, and changes nothing.
-        channel.confirm_select().await.is_ok()
     }
 
     pub(crate) async fn give_back(self) {

@@ -58,7 +58,8 @@ pub(super) async fn replaced<G>(
 }
 
 /// Pauses between attempts: none before the first, then doubling up to a cap, each anywhere between nothing and that,
-/// so that a fleet does not come back in step.
+/// so that a fleet does not come back in step. In an outage they grow with it instead: who tries again after a fifth of the
+/// time that has gone by comes back late by no more than that.
 pub(super) struct Backoff {
     attempt: u32,
     first: Duration,
@@ -106,6 +107,20 @@ impl Backoff {
 
     pub(super) async fn pause(&mut self) {
         tokio::time::sleep(self.ceiling().mul_f64(fraction())).await;
+    }
+
+    /// Returns the longest that the next pause in an outage may be, which has lasted for so long.
+    fn ceiling_in_outage(&mut self, lasted: Duration) -> Duration {
+        let is_first = std::mem::replace(&mut self.attempt, 1) == 0;
+        if is_first {
+            Duration::ZERO
+        } else {
+            (lasted / 5).clamp(self.first.min(self.cap), self.cap)
+        }
+    }
+
+    async fn pause_in_outage(&mut self, lasted: Duration) {
+        tokio::time::sleep(self.ceiling_in_outage(lasted).mul_f64(fraction())).await;
     }
 }
 
@@ -259,7 +274,7 @@ impl Supervisor {
     async fn reconnect(&mut self, backoff: &mut Backoff) -> Connected {
         let (since, mut failed) = (Instant::now(), 0);
         loop {
-            backoff.pause().await;
+            backoff.pause_in_outage(since.elapsed()).await;
             match self.connect_any().await {
                 Ok(connected) => {
                     backoff.unrefused();
@@ -421,5 +436,18 @@ mod tests {
         assert_eq!(pauses, [0, 100, 200, 400, 500, 500]);
         backoff.reset();
         assert_eq!(backoff.ceiling(), Duration::ZERO);
+    }
+
+    #[test]
+    fn pauses_in_an_outage_are_a_fifth_of_it_at_most() {
+        let mut backoff = Backoff::new(Duration::from_millis(1500));
+        let lasted = [0, 0, 300, 1000, 5000, 60_000];
+        let pauses = lasted.map(|millis| backoff.ceiling_in_outage(Duration::from_millis(millis)));
+        assert_eq!(pauses.map(|pause| pause.as_millis()), [0, 100, 100, 200, 1000, 1500]);
+        backoff.refused_for(Duration::from_secs(60));
+        let pause = backoff.ceiling_in_outage(Duration::from_secs(60));
+        assert_eq!(pause, Duration::from_millis(7500));
+        backoff.reset();
+        assert_eq!(backoff.ceiling_in_outage(Duration::from_secs(9)), Duration::ZERO);
     }
 }
