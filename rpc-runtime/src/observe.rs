@@ -129,6 +129,11 @@ pub enum Event {
         /// Its topic.
         topic: String,
     },
+    /// A task of the transport has died by a bug of this library's. The transport closes, and calls are told why.
+    Failed {
+        /// Which task it was.
+        reason: String,
+    },
     /// The transport is closed.
     Closed,
     /// So many events were missed, because nobody took them in time.

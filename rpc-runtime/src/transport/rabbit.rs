@@ -23,6 +23,7 @@ mod socket;
 mod stream;
 mod supervisor;
 mod topology;
+mod vital;
 
 use std::{
     sync::{
@@ -52,6 +53,7 @@ use self::{
     runtime::spawn,
     supervisor::{Generations, Supervisor},
     topology::Layout,
+    vital::Vital,
 };
 use super::{Answer, ListenAddress, Tracker};
 use crate::{
@@ -94,6 +96,7 @@ impl Link {
         let (end, closing) = watch::channel(false);
         let (hang_up, hung_up) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
+        let vital = Vital::new();
         let guide = Guide {
             url,
             patience,
@@ -101,6 +104,7 @@ impl Link {
             observer: &observer,
             runtime: &runtime,
             largest,
+            vital: &vital,
         };
         let (publishing, publish_supervisor) = guide.supervise(Role::Publishing, &hung_up).await?;
         let (consuming, consume_supervisor) = guide.supervise(Role::Consuming, &hung_up).await?;
@@ -128,15 +132,17 @@ impl Link {
             queue: Arc::clone(&queue),
             replies: Arc::clone(&replies),
             publishing: publishing.clone(),
-            publisher: spawn(&runtime, publisher.run()),
-            consumer: spawn(&runtime, consumer.run()),
+            publisher: vital.spawn(&runtime, "publishing", publisher.run()),
+            consumer: vital.spawn(&runtime, "consuming replies", consumer.run()),
             listeners: listeners.clone(),
             supervisors: [publish_supervisor, consume_supervisor],
             observer: Arc::clone(&observer),
+            vital: vital.clone(),
         };
-        let signals = Signals { end, hang_up, ended: ending };
+        let signals = Signals { close: close.clone(), end, hang_up, ended: ending };
         spawn(&runtime, tasks.end(close_requested, signals));
-        let consuming = Consuming { layout, generations: consuming, closing, observer, runtime };
+        let generations = consuming;
+        let consuming = Consuming { layout, generations, closing, observer, runtime, vital };
         Ok(Self {
             queue,
             publishing,
@@ -150,7 +156,7 @@ impl Link {
 
     pub(crate) fn send(&self, request: Arc<Pending>) {
         if self.closed.load(Ordering::Acquire) {
-            request.end(Outcome::Unsent(TransportError::closed()));
+            request.end(Outcome::Unsent(self.why_closed()));
             return;
         }
         if request.retry == Retry::Never && self.publishing.borrow().is_none() {
@@ -181,7 +187,7 @@ impl Link {
         let options = &self.consuming.layout.options;
         address.prefetch = options.prefetch.unwrap_or(address.prefetch);
         if self.closed.load(Ordering::Acquire) {
-            return Err(TransportError::closed());
+            return Err(self.why_closed());
         }
         Listener::bind(address, self.consuming.clone(), self.listeners.track()).await
     }
@@ -198,6 +204,11 @@ impl Link {
             Err(error) if error.kind() == TransportErrorKind::Mismatch => Ok(()),
             declared => declared,
         }
+    }
+
+    /// Why nothing is sent any more.
+    fn why_closed(&self) -> TransportError {
+        self.queue.why_closed().unwrap_or_else(TransportError::closed)
     }
 
     pub(crate) async fn close(&self) {
@@ -226,6 +237,7 @@ struct Guide<'a> {
     runtime: &'a Handle,
     /// The largest message that is let through, in bytes.
     largest: usize,
+    vital: &'a Vital,
 }
 
 impl Guide<'_> {
@@ -250,7 +262,7 @@ impl Guide<'_> {
             largest: self.largest,
             next: 0,
         };
-        let task = spawn(self.runtime, supervisor.run(first));
+        let task = self.vital.spawn(self.runtime, "connecting", supervisor.run(first));
         match connected.await {
             Ok(Ok(())) => Ok((current, task)),
             Ok(Err(error)) => Err(error),
@@ -269,10 +281,13 @@ struct Tasks {
     listeners: Tracker,
     supervisors: [JoinHandle<()>; 2],
     observer: Arc<Observer>,
+    vital: Vital,
 }
 
 /// What tells them to end, in this order.
 struct Signals {
+    /// Nothing new comes.
+    close: watch::Sender<bool>,
     /// Consumers say farewell.
     end: watch::Sender<bool>,
     /// Connections close.
@@ -285,7 +300,10 @@ impl Tasks {
     /// Waits for the transport to close, and ends the tasks in an order that loses nothing: what is to be sent goes
     /// out, then the queues of this transport's own go, then the connections.
     async fn end(self, mut close: watch::Receiver<bool>, signals: Signals) {
-        told(&mut close).await;
+        tokio::select! {
+            () = told(&mut close) => {}
+            task = self.vital.died() => self.fail(task, &signals),
+        }
         let mut publisher = self.publisher;
         if timeout(FLUSH_LIMIT, &mut publisher).await.is_err() {
             // What is on its way ends with its connection, and what waits with the queue.
@@ -306,6 +324,18 @@ impl Tasks {
         }
         self.observer.note(Event::Closed);
         signals.ended.send_replace(true);
+    }
+}
+
+impl Tasks {
+    /// Closes the transport, because one of its tasks has died by a bug: a call that is told so is better than one that
+    /// nobody looks after.
+    fn fail(&self, task: &'static str, signals: &Signals) {
+        let reason = format!("a task of the transport has died by a bug: {task}");
+        tracing::error!(%reason, "closing the transport");
+        self.queue.close_over(TransportError::new(TransportErrorKind::Closed, reason.clone()));
+        self.observer.note(Event::Failed { reason });
+        signals.close.send_replace(true);
     }
 }
 

@@ -32,11 +32,11 @@ use super::{
     guard,
     names::OwnQueue,
     redelivery::redelivery,
-    runtime::spawn,
     stream::Reading,
     supervisor::{Backoff, Generations, connected, fraction, is_passing, replaced},
     told,
     topology::{self, Cause, Layout, Step},
+    vital::Vital,
 };
 use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
@@ -119,6 +119,17 @@ impl Inbox {
     }
 }
 
+/// Says that nothing more comes, however who fills the inbox ends.
+struct InboxEnd(Arc<Inbox>);
+
+impl Drop for InboxEnd {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.woken.notify_waiters();
+        self.0.woken.notify_one();
+    }
+}
+
 /// The requests to a server.
 pub(crate) struct Listener {
     inbox: Arc<Inbox>,
@@ -132,7 +143,7 @@ impl Listener {
         shared: Consuming,
         tracked: Tracked,
     ) -> Result<Self, TransportError> {
-        let Consuming { layout, generations, closing, observer, runtime } = shared;
+        let Consuming { layout, generations, closing, observer, runtime, vital } = shared;
         let inbox = Arc::new(Inbox::default());
         let (stop, stopped) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
@@ -148,9 +159,10 @@ impl Listener {
             closing,
             observer,
         };
-        spawn(&runtime, async move {
+        let end = InboxEnd(Arc::clone(&inbox));
+        vital.spawn(&runtime, "consuming a server's queues", async move {
             task.run(ready).await;
-            drop(tracked);
+            drop((end, tracked));
             ending.send_replace(true);
         });
         let listener = Self { inbox, stop, ended };
@@ -202,6 +214,7 @@ pub(super) struct Consuming {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) observer: Arc<Observer>,
     pub(super) runtime: Handle,
+    pub(super) vital: Vital,
 }
 
 /// What keeps a server's consumers up.
@@ -289,9 +302,6 @@ impl ListenTask {
             Ok(None) => drop(ready.send(Err(TransportError::closed()))),
             Err(error) => drop(ready.send(Err(error))),
         }
-        self.inbox.lock().ended = true;
-        self.inbox.woken.notify_waiters();
-        self.inbox.woken.notify_one();
     }
 
     async fn serve(&mut self, mut consumers: Consumers) {

@@ -25,7 +25,7 @@ use super::{
     topology::{Cause, Layout},
 };
 use crate::{
-    TransportErrorKind,
+    TransportError, TransportErrorKind,
     caps::Retry,
     observe::Observer,
     pending::{Outcome, Pending},
@@ -130,7 +130,8 @@ impl Publisher {
             }
         }
         let homeless = self.homeless.into_waiting().map(Job::Request);
-        homeless.chain(self.absent.into_waiting().map(Job::Reply)).for_each(Job::fail);
+        let why = self.queue.why_closed().unwrap_or_else(TransportError::closed);
+        homeless.chain(self.absent.into_waiting().map(Job::Reply)).for_each(|job| job.fail(&why));
     }
 
     async fn publish(&mut self) {

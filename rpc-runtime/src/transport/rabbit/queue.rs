@@ -44,8 +44,8 @@ struct Jobs {
     calls_turn: bool,
     /// The length at which to sweep next.
     sweep_at: usize,
-    /// Whether nobody sends any more.
-    closed: bool,
+    /// Why nobody sends any more.
+    closed: Option<TransportError>,
 }
 
 #[expect(
@@ -114,9 +114,9 @@ impl SendQueue {
 
     pub(super) fn push(&self, job: Job) {
         let mut jobs = self.lock();
-        if jobs.closed {
+        if let Some(why) = jobs.closed.clone() {
             drop(jobs);
-            return job.fail();
+            return job.fail(&why);
         }
         match job {
             Job::Request(call) if call.is_call => jobs.calls.push_back(call),
@@ -132,9 +132,9 @@ impl SendQueue {
     /// Puts back what could not be sent, ahead of everything else.
     pub(super) fn push_front(&self, job: Job) {
         let mut jobs = self.lock();
-        if jobs.closed {
+        if let Some(why) = jobs.closed.clone() {
             drop(jobs);
-            return job.fail();
+            return job.fail(&why);
         }
         match job {
             Job::Request(call) if call.is_call => jobs.calls.push_front(call),
@@ -168,8 +168,24 @@ impl SendQueue {
 
     /// Fails what waits, and whatever comes later.
     pub(super) fn close(&self) {
-        let jobs = std::mem::replace(&mut *self.lock(), Jobs { closed: true, ..Jobs::default() });
-        jobs.calls.into_iter().map(Job::Request).chain(jobs.others).for_each(Job::fail);
+        self.close_over(TransportError::closed());
+    }
+
+    /// The same, and says why. The first who closes it says so for all.
+    pub(super) fn close_over(&self, why: TransportError) {
+        let (jobs, why) = {
+            let mut jobs = self.lock();
+            let why = jobs.closed.clone().unwrap_or(why);
+            let closed = Jobs { closed: Some(why.clone()), ..Jobs::default() };
+            (std::mem::replace(&mut *jobs, closed), why)
+        };
+        let waiting = jobs.calls.into_iter().map(Job::Request).chain(jobs.others);
+        waiting.for_each(|job| job.fail(&why));
+    }
+
+    /// Why nobody sends any more, if that is so.
+    pub(super) fn why_closed(&self) -> Option<TransportError> {
+        self.lock().closed.clone()
     }
 }
 
@@ -189,11 +205,11 @@ impl Jobs {
     }
 }
 impl Job {
-    /// Says that it is not sent any more.
-    pub(super) fn fail(self) {
+    /// Says that it is not sent any more, and why.
+    pub(super) fn fail(self, why: &TransportError) {
         match self {
             Self::Request(request) => {
-                request.end(Outcome::Unsent(TransportError::closed()));
+                request.end(Outcome::Unsent(why.clone()));
             }
             Self::Reply(job) => job.rest.settle(),
         }
