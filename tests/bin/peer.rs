@@ -19,6 +19,8 @@ trait Adder {
     /// Says a number before it is acknowledged.
     #[rpc(ack = "late")]
     async fn note_late(&self, ctx: Context, a: u64);
+    /// Takes its time.
+    async fn dawdle(&self, ctx: Context, a: u64);
 }
 
 struct Speaking;
@@ -35,6 +37,10 @@ impl Adder for Speaking {
 
     async fn note_late(&self, _: Context, a: u64) {
         println!("ran {a}");
+    }
+
+    async fn dawdle(&self, _: Context, _: u64) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
@@ -59,6 +65,8 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let options = RabbitOptions::default().heartbeat(Duration::from_secs(2));
+    // Some lose its connections many times, and do not want to wait.
+    let options = options.retry_interval(Duration::from_millis(50), Duration::from_millis(200));
     let transport = match Transport::builder(&url).rabbit(options).connect().await {
         Ok(transport) => transport,
         Err(error) => {

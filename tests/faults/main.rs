@@ -1,13 +1,17 @@
 //! What a broker, a network and a peer can do to a client and a server: a test for each fault, named after its number in
 //! `rpc-runtime/docs/reliability.md` and its promise. The nodes are the suite's own, because some are killed.
 
+mod channels;
 mod clusters;
 mod connecting;
 mod losing;
+mod pressure;
 mod proxied;
 mod refused;
+mod running;
 mod scene;
 mod secured;
 mod silent;
 mod starved;
 mod steps;
+mod stranger;

@@ -95,8 +95,8 @@ pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) proxy: Proxy,
     pub(crate) slow: Slow,
-    /// Held for as long as the server is.
-    _serving: Transport,
+    /// What the server is on.
+    pub(crate) serving: Transport,
     pub(crate) server: Running,
     pub(crate) transport: Transport,
     pub(crate) client: AdderClient,
@@ -127,7 +127,7 @@ impl Scene {
             _ => through(&proxy, &world, options.clone()).await,
         };
         let client = world.client::<adder::Api>(&transport);
-        let scene = Self { world, proxy, slow, _serving: serving, server, transport, client };
+        let scene = Self { world, proxy, slow, serving, server, transport, client };
         scene.good(u64::MAX - 1).await;
         scene
     }
@@ -148,10 +148,7 @@ impl Scene {
 
     /// Waits for the end of calls, and checks each against what the server has run. Returns how many were answered.
     pub(crate) async fn settle(&self, calls: Calls) -> usize {
-        let mut ended = Vec::new();
-        for call in calls.0 {
-            ended.push(call.await.expect("a call ends by its deadline"));
-        }
+        let ended = calls.ended().await;
         ended.iter().for_each(|ended| ended.check(&self.slow));
         ended.iter().filter(|ended| ended.outcome.is_ok()).count()
     }
@@ -159,6 +156,17 @@ impl Scene {
 
 /// Calls on their way.
 pub(crate) struct Calls(Vec<JoinHandle<Ended>>);
+
+impl Calls {
+    /// Waits for their ends.
+    pub(crate) async fn ended(self) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        for call in self.0 {
+            ended.push(call.await.expect("a call ends by its deadline"));
+        }
+        ended
+    }
+}
 
 /// Calls until there is an answer, and returns how long that took.
 pub(crate) async fn good(client: &AdderClient, a: u64) -> Duration {

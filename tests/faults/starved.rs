@@ -14,14 +14,14 @@ use tokio::{
 use crate::scene::{Behind, Scene, Slow, adder, figure, good, timed};
 
 /// A program of ours that can be stopped, and what it says.
-struct Peer {
+pub(crate) struct Peer {
     child: Child,
     say: ChildStdin,
     heard: Lines<BufReader<ChildStdout>>,
 }
 
 impl Peer {
-    async fn start(url: &str, topic: &str) -> Self {
+    pub(crate) async fn start(url: &str, topic: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
         command.args([url, topic]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the program");
@@ -32,17 +32,22 @@ impl Peer {
         peer
     }
 
-    async fn say(&mut self, line: &str) {
+    pub(crate) async fn say(&mut self, line: &str) {
         self.say.write_all(format!("{line}\n").as_bytes()).await.expect("it listens");
     }
 
-    async fn hear(&mut self) -> String {
+    pub(crate) async fn hear(&mut self) -> String {
         soon("a word", self.heard.next_line()).await.expect("its output").expect("a line")
+    }
+
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Stops or continues it.
     async fn signal(&self, name: &str) {
-        let process = self.child.id().expect("it runs").to_string();
+        let process = self.process().to_string();
         let done = Command::new("kill").args(["-s", name, &process]).status().await;
         assert!(done.expect("a signal").success());
     }

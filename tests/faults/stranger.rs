@@ -1,0 +1,106 @@
+//! An AMQP client that is none of ours, to declare, delete and count what is on the broker.
+
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
+    options::{
+        BasicPublishOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions,
+        QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
+    },
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use tests::{World, node::Node, unique};
+
+/// See the module.
+pub(crate) struct Stranger(Channel);
+
+impl Stranger {
+    /// Connects to the world's broker and virtual host.
+    pub(crate) async fn at(world: &World) -> Self {
+        let host = if world.virtual_host() == "/" { "%2f" } else { world.virtual_host() };
+        let authority = world.url().split("://").nth(1).and_then(|rest| rest.split('/').next());
+        let url = format!("amqp://{}/{host}", authority.expect("an authority"));
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await;
+        Self(connection.expect("a connection").create_channel().await.expect("a channel"))
+    }
+
+    pub(crate) async fn delete_exchange(&self, name: &str) {
+        let deleted = self.0.exchange_delete(name.into(), ExchangeDeleteOptions::default());
+        deleted.await.expect("deleted");
+    }
+
+    pub(crate) async fn delete_queue(&self, name: &str) {
+        let deleted = self.0.queue_delete(name.into(), QueueDeleteOptions::default());
+        deleted.await.expect("deleted");
+    }
+
+    pub(crate) async fn purge(&self, name: &str) {
+        self.0.queue_purge(name.into(), QueuePurgeOptions::default()).await.expect("purged");
+    }
+
+    async fn declare(&self, name: &str, options: QueueDeclareOptions, arguments: FieldTable) {
+        let declared = self.0.queue_declare(name.into(), options, arguments);
+        declared.await.expect("declared");
+    }
+
+    async fn bind(&self, queue: &str, exchange: &str, key: &str) {
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let bound = self.0.queue_bind(queue.into(), exchange.into(), key.into(), options, none);
+        bound.await.expect("bound");
+    }
+
+    /// Declares a queue that nobody else may use.
+    pub(crate) async fn declare_exclusive(&self, name: &str) {
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        self.declare(name, options, FieldTable::default()).await;
+    }
+
+    /// Declares a queue that refuses what comes once it is full, and binds it as a server's.
+    pub(crate) async fn declare_full_at(&self, name: &str, length: i32) {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(length));
+        let refuses = AMQPValue::LongString("reject-publish".into());
+        arguments.insert("x-overflow".into(), refuses);
+        self.declare(name, QueueDeclareOptions::default(), arguments).await;
+        self.bind(name, "openstack", name).await;
+    }
+
+    /// Declares a fanout exchange with a queue, whose name is returned.
+    pub(crate) async fn letters(&self, exchange: &str) -> String {
+        let (name, options) = (ShortString::from(exchange), ExchangeDeclareOptions::default());
+        let kind = ExchangeKind::Fanout;
+        let declared = self.0.exchange_declare(name, kind, options, FieldTable::default());
+        declared.await.expect("declared");
+        let queue = unique("letters");
+        self.declare(&queue, QueueDeclareOptions::default(), FieldTable::default()).await;
+        self.bind(&queue, exchange, "").await;
+        queue
+    }
+
+    /// How many messages wait in a queue.
+    pub(crate) async fn waiting(&self, queue: &str) -> u32 {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let declared = self.0.queue_declare(queue.into(), options, FieldTable::default()).await;
+        declared.expect("it is there").message_count()
+    }
+
+    /// Publishes a body so many times to a queue, in the properties of a request.
+    pub(crate) async fn flood(&self, queue: &str, times: u32, body: impl Fn(u32) -> String) {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_content_encoding("utf-8".into());
+        let options = BasicPublishOptions::default();
+        for number in 0..times {
+            let (body, properties) = (body(number), properties.clone());
+            let published =
+                self.0.basic_publish("".into(), queue.into(), options, body.as_bytes(), properties);
+            published.await.expect("published");
+        }
+    }
+}
+
+/// The queues of a place with `part` in their names.
+pub(crate) async fn queues(node: &Node, world: &World, part: &str) -> Vec<String> {
+    let host = world.virtual_host();
+    let list = node.ctl(&["list_queues", "--vhost", host, "--no-table-headers", "name"]).await;
+    list.lines().filter(|name| name.contains(part)).map(str::to_owned).collect()
+}
