@@ -116,7 +116,7 @@ async fn fault_d01_acknowledgements_and_heartbeats_go_on_while_the_broker_takes_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_d04_a_shutdown_while_the_broker_takes_nothing_ends_in_time() {
     let Some(alone) = Alone::take().await else { return };
-    let slow = Slow::taking(Duration::from_secs(1));
+    let slow = Slow::taking(Duration::from_secs(4));
     let options = RabbitOptions::default();
     let scene = Scene::with(alone.node.world(), Behind::Client, options, slow).await;
     let under_way = scene.calls(1..21, Duration::from_secs(20));

@@ -118,7 +118,8 @@ mod tests {
             });
             let waiting = Arc::new(Pending::of_nothing(true));
             scene.queue.push(Job::Request(Arc::clone(&waiting)));
-            let event = scene.events.next().await.expect("an event");
+            let event = timeout(Duration::from_secs(30), scene.events.next()).await;
+            let event = event.expect("it is noticed").expect("an event");
             assert!(
                 matches!(&event, Event::Failed { reason } if reason.contains(dead)),
                 "{event:?}"
