@@ -199,8 +199,8 @@ async fn fault_i02_an_outage_of_twenty_seconds_makes_few_lines() {
     let lines = heard.lines().split_off(before);
     let loud: Vec<_> = lines.iter().filter(|line| is_loud(line)).collect();
     figure("I2", "warnings of four connections in an outage of 20 s", loud.len());
-    // A line a second for each of them, what was lost, and some attempts at once in the beginning.
-    assert!(!loud.is_empty() && loud.len() <= 4 * (20 + 8), "{loud:?}");
+    // A line a second for each of them, what was lost, and a second more for a slow machine.
+    assert!(!loud.is_empty() && loud.len() <= 4 * (20 + 3), "{loud:?}");
     scene.proxy.open().await;
     scene.good(1).await;
 }
