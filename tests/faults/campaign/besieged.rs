@@ -1,0 +1,188 @@
+//! The server under fire, which counts how often it ran each number, and its clients, who know what the answer is.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rpc_runtime::{CallError, CallResult, Context, rpc_api};
+
+use crate::scene::SLACK;
+
+/// Every sort of request.
+#[rpc_api(topic = "besieged", version = "1.0")]
+pub(super) trait Besieged {
+    /// Answers; acknowledged before it runs.
+    async fn early(&self, ctx: Context, number: u64) -> u64;
+    /// The same, and may be repeated.
+    #[rpc(idempotent)]
+    async fn early_again(&self, ctx: Context, number: u64) -> u64;
+    /// Answers; acknowledged after the reply.
+    #[rpc(ack = "late")]
+    async fn late(&self, ctx: Context, number: u64) -> u64;
+    /// The same, and may be repeated.
+    #[rpc(ack = "late", idempotent)]
+    async fn late_again(&self, ctx: Context, number: u64) -> u64;
+    /// Runs at most once.
+    async fn note(&self, ctx: Context, number: u64);
+    /// Runs at least once.
+    #[rpc(ack = "late")]
+    async fn note_late(&self, ctx: Context, number: u64);
+}
+
+/// Returns the answer to a number. No other number's looks like it.
+pub(super) fn answer(number: u64) -> u64 {
+    number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
+}
+
+/// How often each number ran.
+#[derive(Clone)]
+pub(super) struct Runs(Arc<[AtomicU16]>);
+
+impl Runs {
+    pub(super) fn of(numbers: u64) -> Self {
+        Self((0..numbers).map(|_| AtomicU16::new(0)).collect())
+    }
+
+    fn place(&self, number: u64) -> &AtomicU16 {
+        &self.0[usize::try_from(number).expect("a number of ours")]
+    }
+
+    pub(super) fn count(&self, number: u64) -> u16 {
+        self.place(number).load(Ordering::Acquire)
+    }
+
+    fn note(&self, number: u64) {
+        self.place(number).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Runs a number. One in four takes a moment, so that something always runs.
+    async fn run(&self, number: u64) -> u64 {
+        self.note(number);
+        if number.is_multiple_of(4) {
+            tokio::time::sleep(Duration::from_millis(number % 29)).await;
+        }
+        answer(number)
+    }
+}
+
+impl Besieged for Runs {
+    async fn early(&self, _: Context, number: u64) -> u64 {
+        self.run(number).await
+    }
+
+    async fn early_again(&self, _: Context, number: u64) -> u64 {
+        self.run(number).await
+    }
+
+    async fn late(&self, _: Context, number: u64) -> u64 {
+        self.run(number).await
+    }
+
+    async fn late_again(&self, _: Context, number: u64) -> u64 {
+        self.run(number).await
+    }
+
+    async fn note(&self, _: Context, number: u64) {
+        self.run(number).await;
+    }
+
+    async fn note_late(&self, _: Context, number: u64) {
+        self.run(number).await;
+    }
+}
+
+/// A sort of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Early,
+    EarlyAgain,
+    Late,
+    LateAgain,
+    Cast,
+    LateCast,
+}
+
+impl Sort {
+    /// One of the calls.
+    pub(super) fn call(number: u64) -> Self {
+        [Self::Early, Self::EarlyAgain, Self::Late, Self::LateAgain][(number % 4) as usize]
+    }
+
+    pub(super) fn is_call(self) -> bool {
+        !matches!(self, Self::Cast | Self::LateCast)
+    }
+}
+
+/// How a request ended.
+pub(super) struct Ended {
+    pub(super) number: u64,
+    pub(super) sort: Sort,
+    pub(super) at: Instant,
+    pub(super) begun: Instant,
+    pub(super) timeout: Duration,
+    /// `None`: well.
+    pub(super) error: Option<CallError>,
+}
+
+impl Ended {
+    /// What became of it, in a word.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.error {
+            None => "well",
+            Some(CallError::DeadlineExceeded { sent: true, .. }) => "DeadlineExceeded, sent",
+            Some(CallError::DeadlineExceeded { .. }) => "DeadlineExceeded, not sent",
+            Some(CallError::Interrupted) => "Interrupted",
+            Some(CallError::Unroutable { .. }) => "Unroutable",
+            Some(CallError::Refused) => "Refused",
+            Some(CallError::Unavailable(_)) => "Unavailable",
+            Some(CallError::Failure(_)) => "Failure",
+            Some(other) => panic!("request {}: {other:?}", self.number),
+        }
+    }
+
+    /// How much later than its deadline.
+    pub(super) fn lateness(&self) -> Duration {
+        (self.at - self.begun).saturating_sub(self.timeout)
+    }
+}
+
+/// Makes one request, and checks its value.
+pub(super) async fn request(
+    client: &BesiegedClient,
+    sort: Sort,
+    number: u64,
+    timeout: Duration,
+) -> Ended {
+    let begun = Instant::now();
+    let client = client.prepare().timeout(timeout).client();
+    let ctx = Context::new();
+    let made = async {
+        match sort {
+            Sort::Early => client.early(&ctx, number).await,
+            Sort::EarlyAgain => client.early_again(&ctx, number).await,
+            Sort::Late => client.late(&ctx, number).await,
+            Sort::LateAgain => client.late_again(&ctx, number).await,
+            Sort::Cast => accepted(client.note(&ctx, number).await, number),
+            Sort::LateCast => accepted(client.note_late(&ctx, number).await, number),
+        }
+    };
+    let ended = tokio::time::timeout(timeout + SLACK, made).await;
+    let ended = ended.unwrap_or_else(|_| panic!("{sort:?} {number} has not ended by its deadline"));
+    let at = Instant::now();
+    let error = match ended {
+        Ok(value) => {
+            assert_eq!(value, answer(number), "the answer to another call");
+            None
+        }
+        Err(error) => Some(error),
+    };
+    Ended { number, sort, at, begun, timeout, error }
+}
+
+fn accepted(confirmed: CallResult<()>, number: u64) -> CallResult<u64> {
+    confirmed.map(|()| answer(number))
+}

@@ -1,0 +1,169 @@
+//! How soon all is well again, and how often is asked meanwhile.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use rpc_runtime::{RabbitOptions, Transport};
+use tests::{
+    World,
+    node::{Node, Shared},
+    proxy::{Proxy, Way},
+    unique,
+};
+
+use super::{
+    amount,
+    table::{Table, Times},
+};
+use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, good, through};
+
+/// Outages, and how long after each the first good call was.
+async fn outages(scene: &Scene, times: impl Iterator<Item = Duration>) -> Times {
+    let mut took = Vec::new();
+    for (round, time) in (0..).zip(times) {
+        // Nobody listens, or the machine resets who comes.
+        if round % 2 == 0 {
+            scene.proxy.refuse().await
+        } else {
+            scene.proxy.reset_new()
+        }
+        scene.proxy.present().reset();
+        tokio::time::sleep(time).await;
+        scene.proxy.open().await;
+        took.push(scene.good(round).await);
+    }
+    took.into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_good_call_comes_soon_after_an_outage() {
+    let Some(shared) = Shared::take().await else { return };
+    let options = RabbitOptions::default();
+    let world = shared.node.world();
+    let scene = Scene::with(world, Behind::Both, options, Slow::default()).await;
+    let mut table = Table::new("return");
+    let count = amount(6, 60);
+    let short = (0..count).map(|_| Duration::from_millis(fastrand::u64(300..1000)));
+    let short = outages(&scene, short).await;
+    table.row("first good call after an outage of 0.3 to 1 s", &short);
+    let count = amount(1, 10);
+    let span = amount(5000..5001, 5000..20_000);
+    let long = (0..count).map(|_| Duration::from_millis(fastrand::u64(span.clone())));
+    let long = outages(&scene, long).await;
+    table.row("after one of 5 to 20 s", &long);
+    if amount(false, true) {
+        let longest = outages(&scene, [Duration::from_mins(1)].into_iter()).await;
+        table.row("after one of 60 s", longest);
+    }
+    table.print();
+    assert!(short.share(0.5) < Duration::from_secs(5), "{short}");
+    assert!(long.share(0.5) < Duration::from_secs(10), "{long}");
+    scene.server.shutdown(DRAIN).await.expect("nothing runs");
+}
+
+/// Counts who connects in each tenth of a second, for a while.
+async fn count(proxy: &Proxy, time: Duration) -> Vec<u64> {
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    let (mut counts, mut before, begun) = (Vec::new(), proxy.attempts(), Instant::now());
+    tick.tick().await;
+    while begun.elapsed() < time {
+        tick.tick().await;
+        let now = proxy.attempts();
+        counts.push(now - before);
+        before = now;
+    }
+    counts
+}
+
+fn peak(counts: &[u64]) -> String {
+    let peak = counts.iter().max().copied().unwrap_or_default();
+    format!("{} in all, {peak} in the busiest tenth of a second", counts.iter().sum::<u64>())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_spread_their_attempts_in_an_outage_and_after_it() {
+    let Some(shared) = Shared::take().await else { return };
+    let world = shared.node.world();
+    let proxy = Proxy::start(&world).await;
+    let serving = world.transport().await;
+    let _server = world.serve(&serving, "h", AdderServer::new(Slow::default())).await;
+    let clients = amount(20, 200);
+    let mut transports = Vec::new();
+    for _ in 0..clients {
+        transports.push(through(&proxy, &world, RabbitOptions::default()).await);
+    }
+    proxy.reset_new();
+    proxy.present().reset();
+    let lost = count(&proxy, Duration::from_secs(1)).await;
+    let outage = count(&proxy, amount(Duration::from_secs(2), Duration::from_secs(10))).await;
+    proxy.open().await;
+    let back = async {
+        let calls = transports.iter().zip(0..).map(|(transport, a)| {
+            let client = world.client::<adder::Api>(transport);
+            async move { good(&client, a).await }
+        });
+        join_all(calls).await.into_iter().collect::<Times>()
+    };
+    let (returned, took) = tokio::join!(count(&proxy, Duration::from_secs(3)), back);
+    let mut table = Table::new("clients in one process, with two connections each");
+    table.row("clients", clients);
+    table.row("attempts in the second after the loss", peak(&lost));
+    table.row(format!("in the next {:.0} s", outage.len() as f64 / 10.0), peak(&outage));
+    table.row("in the 3 s after the return", peak(&returned));
+    table.row("first good call of each after the return", took);
+    table.print();
+    // Each connection pauses longer and longer: without, there would be thousands a second.
+    let (all, seconds) = (outage.iter().sum::<u64>(), outage.len() as u64 / 10);
+    assert!(all < 2 * clients * 10 * seconds, "{all} attempts in {seconds} s");
+}
+
+/// What is refused for good, as far as the client can tell.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    WrongPassword,
+    MissingHost,
+    MissingRight,
+}
+
+/// Refuses, and counts what is tried in a while.
+async fn refuse(node: &Node, refusal: Refusal, time: Duration) -> (u64, u64) {
+    let (user, place) = (unique("user"), unique("vhost"));
+    node.ctl(&["add_user", &user, "first"]).await;
+    node.ctl(&["add_vhost", &place]).await;
+    node.ctl(&["set_permissions", "--vhost", &place, &user, ".*", ".*", ".*"]).await;
+    let url = node.url().replacen("guest:guest", &format!("{user}:first"), 1);
+    let world = World::at(&format!("{url}{place}"));
+    let proxy = Proxy::start(&world).await;
+    let transport: Transport = through(&proxy, &world, RabbitOptions::default()).await;
+    match refusal {
+        Refusal::WrongPassword => node.ctl(&["change_password", &user, "second"]).await,
+        Refusal::MissingHost => node.ctl(&["delete_vhost", &place]).await,
+        Refusal::MissingRight => {
+            node.ctl(&["set_permissions", "--vhost", &place, &user, "", "", ""]).await
+        }
+    };
+    proxy.present().reset();
+    let (before, opened) = (proxy.attempts(), proxy.seen(Way::Up, "channel.open"));
+    tokio::time::sleep(time).await;
+    let counts = (proxy.attempts() - before, proxy.seen(Way::Up, "channel.open") - opened);
+    transport.close().await;
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_for_good_is_tried_slowly() {
+    let Some(shared) = Shared::take().await else { return };
+    let time = amount(Duration::from_secs(5), Duration::from_mins(1));
+    let refusals = [Refusal::WrongPassword, Refusal::MissingHost, Refusal::MissingRight];
+    let counts = refusals.map(|refusal| refuse(&shared.node, refusal, time));
+    let mut table = Table::new("refused for good");
+    for (refusal, (connects, channels)) in refusals.iter().zip(join_all(counts).await) {
+        let figure = format!("{connects} connections, {channels} channels");
+        table.row(format!("{refusal:?}, tried in {time:?}"), figure);
+        // A hot loop would be hundreds a second.
+        let most = 15 * time.as_secs() + 30;
+        assert!(connects < most && channels < most, "{refusal:?}: {connects}, {channels}");
+        assert!(connects + channels > 1, "{refusal:?}: nothing is tried at all");
+    }
+    table.print();
+}
