@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -38,30 +38,40 @@ pub(super) fn answer(number: u64) -> u64 {
     number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
 }
 
-/// How often each number ran.
+/// How often each number ran, and where, as far as one server writes it.
 #[derive(Clone)]
-pub(super) struct Runs(Arc<[AtomicU16]>);
+pub(super) struct Runs {
+    /// By number: runs by the first server, by the second, and those that the broker delivered again.
+    counts: Arc<[[AtomicU8; 3]]>,
+    server: usize,
+}
 
 impl Runs {
     pub(super) fn of(numbers: u64) -> Self {
-        Self((0..numbers).map(|_| AtomicU16::new(0)).collect())
+        Self { counts: (0..numbers).map(|_| Default::default()).collect(), server: 0 }
     }
 
-    fn place(&self, number: u64) -> &AtomicU16 {
-        &self.0[usize::try_from(number).expect("a number of ours")]
+    /// The same, as the second server writes it.
+    pub(super) fn second(&self) -> Self {
+        Self { server: 1, ..self.clone() }
     }
 
-    pub(super) fn count(&self, number: u64) -> u16 {
-        self.place(number).load(Ordering::Acquire)
+    /// Returns the runs of a number by each server, and those that were delivered again.
+    pub(super) fn details(&self, number: u64) -> [u8; 3] {
+        let place = &self.counts[usize::try_from(number).expect("a number of ours")];
+        place.each_ref().map(|count| count.load(Ordering::Acquire))
     }
 
-    fn note(&self, number: u64) {
-        self.place(number).fetch_add(1, Ordering::AcqRel);
+    pub(super) fn count(&self, number: u64) -> u8 {
+        let [first, second, _] = self.details(number);
+        first + second
     }
 
     /// Runs a number. One in four takes a moment, so that something always runs.
-    async fn run(&self, number: u64) -> u64 {
-        self.note(number);
+    async fn run(&self, ctx: Context, number: u64) -> u64 {
+        let place = &self.counts[usize::try_from(number).expect("a number of ours")];
+        place[2].fetch_add(u8::from(ctx.redeliveries() > 0), Ordering::AcqRel);
+        place[self.server].fetch_add(1, Ordering::AcqRel);
         if number.is_multiple_of(4) {
             tokio::time::sleep(Duration::from_millis(number % 29)).await;
         }
@@ -70,28 +80,28 @@ impl Runs {
 }
 
 impl Besieged for Runs {
-    async fn early(&self, _: Context, number: u64) -> u64 {
-        self.run(number).await
+    async fn early(&self, ctx: Context, number: u64) -> u64 {
+        self.run(ctx, number).await
     }
 
-    async fn early_again(&self, _: Context, number: u64) -> u64 {
-        self.run(number).await
+    async fn early_again(&self, ctx: Context, number: u64) -> u64 {
+        self.run(ctx, number).await
     }
 
-    async fn late(&self, _: Context, number: u64) -> u64 {
-        self.run(number).await
+    async fn late(&self, ctx: Context, number: u64) -> u64 {
+        self.run(ctx, number).await
     }
 
-    async fn late_again(&self, _: Context, number: u64) -> u64 {
-        self.run(number).await
+    async fn late_again(&self, ctx: Context, number: u64) -> u64 {
+        self.run(ctx, number).await
     }
 
-    async fn note(&self, _: Context, number: u64) {
-        self.run(number).await;
+    async fn note(&self, ctx: Context, number: u64) {
+        self.run(ctx, number).await;
     }
 
-    async fn note_late(&self, _: Context, number: u64) {
-        self.run(number).await;
+    async fn note_late(&self, ctx: Context, number: u64) {
+        self.run(ctx, number).await;
     }
 }
 

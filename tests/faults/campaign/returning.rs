@@ -17,11 +17,19 @@ use super::{
 };
 use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, good, through};
 
-/// Outages, and how long after each the first good call was.
-async fn outages(scene: &Scene, times: impl Iterator<Item = Duration>) -> Times {
+/// How long a connection has to last until its next loss is one of a healthy one, and some more.
+const HEALTHY: Duration = Duration::from_secs(11);
+
+/// Lets a client and a server live through outages, and returns how long after each the first good call was.
+async fn outages(world: World, times: Vec<Duration>) -> Vec<Duration> {
+    let options = RabbitOptions::default();
+    let scene = Scene::with(world, Behind::Both, options, Slow::default()).await;
     let mut took = Vec::new();
     for (round, time) in (0..).zip(times) {
-        // Nobody listens, or the machine resets who comes.
+        if round > 0 {
+            tokio::time::sleep(HEALTHY).await;
+        }
+        // Nobody listens, or who comes is reset.
         if round % 2 == 0 {
             scene.proxy.refuse().await
         } else {
@@ -32,33 +40,40 @@ async fn outages(scene: &Scene, times: impl Iterator<Item = Duration>) -> Times 
         scene.proxy.open().await;
         took.push(scene.good(round).await);
     }
-    took.into_iter().collect()
+    scene.server.shutdown(DRAIN).await.expect("nothing runs");
+    took
+}
+
+/// The same for several clients and servers at once.
+async fn everywhere(
+    node: &Node,
+    places: usize,
+    rounds: usize,
+    time: impl Fn() -> Duration,
+) -> Times {
+    let times = || (0..rounds).map(|_| time()).collect();
+    let all = (0..places).map(|_| outages(node.world(), times()));
+    join_all(all).await.into_iter().flatten().collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_good_call_comes_soon_after_an_outage() {
     let Some(shared) = Shared::take().await else { return };
-    let options = RabbitOptions::default();
-    let world = shared.node.world();
-    let scene = Scene::with(world, Behind::Both, options, Slow::default()).await;
     let mut table = Table::new("return");
-    let count = amount(6, 60);
-    let short = (0..count).map(|_| Duration::from_millis(fastrand::u64(300..1000)));
-    let short = outages(&scene, short).await;
+    let between = |least, most| move || Duration::from_millis(fastrand::u64(least..=most));
+    let (places, rounds) = amount((4, 1), (8, 8));
+    let short = everywhere(&shared.node, places, rounds, between(300, 1000)).await;
     table.row("first good call after an outage of 0.3 to 1 s", &short);
-    let count = amount(1, 10);
-    let span = amount(5000..5001, 5000..20_000);
-    let long = (0..count).map(|_| Duration::from_millis(fastrand::u64(span.clone())));
-    let long = outages(&scene, long).await;
+    let (places, rounds, most) = amount((2, 1, 5000), (8, 3, 20_000));
+    let long = everywhere(&shared.node, places, rounds, between(5000, most)).await;
     table.row("after one of 5 to 20 s", &long);
     if amount(false, true) {
-        let longest = outages(&scene, [Duration::from_mins(1)].into_iter()).await;
+        let longest = everywhere(&shared.node, 4, 1, between(60_000, 60_000)).await;
         table.row("after one of 60 s", longest);
     }
     table.print();
     assert!(short.share(0.5) < Duration::from_secs(5), "{short}");
     assert!(long.share(0.5) < Duration::from_secs(10), "{long}");
-    scene.server.shutdown(DRAIN).await.expect("nothing runs");
 }
 
 /// Counts who connects in each tenth of a second, for a while.
@@ -153,7 +168,7 @@ async fn refuse(node: &Node, refusal: Refusal, time: Duration) -> (u64, u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_for_good_is_tried_slowly() {
     let Some(shared) = Shared::take().await else { return };
-    let time = amount(Duration::from_secs(5), Duration::from_mins(1));
+    let time = amount(Duration::from_secs(3), Duration::from_mins(1));
     let refusals = [Refusal::WrongPassword, Refusal::MissingHost, Refusal::MissingRight];
     let counts = refusals.map(|refusal| refuse(&shared.node, refusal, time));
     let mut table = Table::new("refused for good");
