@@ -9,10 +9,3 @@ mod flat;
 mod returning;
 mod siege;
 mod table;
-
-use crate::scene::is_long;
-
-/// How much there is of something.
-fn amount<T>(short: T, long: T) -> T {
-    if is_long() { long } else { short }
-}

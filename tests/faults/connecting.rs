@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rpc_runtime::{RabbitOptions, Transport, TransportError, TransportErrorKind};
-use tests::{SOON, World, eventually, node::Shared, proxy::Proxy, soon};
+use tests::{SOON, World, amount, eventually, node::Shared, proxy::Proxy, soon};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -170,7 +170,7 @@ async fn fault_a18_clients_come_back_spread_and_in_time_when_the_broker_restarts
     let Some(alone) = tests::node::Alone::take().await else { return };
     let world = alone.node.world();
     let proxy = Proxy::start(&world).await;
-    let count: u64 = if crate::scene::is_long() { 200 } else { 30 };
+    let count: u64 = amount(30, 200);
     let slow = Slow::default();
     let serving = world.transport().await;
     let _server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
@@ -204,7 +204,7 @@ async fn fault_a19_a_flapping_broker_leaves_nothing_behind_and_all_is_well_in_th
     let Some(shared) = Shared::take().await else { return };
     let world: World = shared.node.world();
     let scene = Scene::start(world, Behind::Both).await;
-    let rounds = if crate::scene::is_long() { 50 } else { 10 };
+    let rounds = amount(10, 50);
     for round in 0..rounds {
         let calls = scene.calls(round * 10..round * 10 + 10, Duration::from_secs(20));
         scene.proxy.cut();

@@ -8,7 +8,7 @@ use std::{
 use futures_util::FutureExt as _;
 use rpc_runtime::{CallError, Context, Event, RabbitOptions, Role, rpc_api};
 use tests::{
-    Log, SOON, World, eventually,
+    Log, SOON, World, amount, eventually,
     node::{Alone, Node, Shared},
     proxy::{Action, Frames, Way, method},
     soon,
@@ -17,10 +17,7 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
     channels::until,
-    scene::{
-        AdderServer, Behind, DRAIN, SLACK, Scene, Slow, adder, figure, good, is_long, timed,
-        watchful,
-    },
+    scene::{AdderServer, Behind, DRAIN, SLACK, Scene, Slow, adder, figure, good, timed, watchful},
     starved::Peer,
     stranger::Stranger,
 };
@@ -203,7 +200,7 @@ async fn fault_d07_a_long_queue_and_a_slow_server_take_no_memory() {
     let world = shared.node.world();
     let peer = Peer::start(world.url(), world.topic()).await;
     let before = resident(peer.process());
-    let (times, padding) = (if is_long() { 100_000 } else { 20_000 }, "x".repeat(2000));
+    let (times, padding) = (amount(20_000, 100_000), "x".repeat(2000));
     let stranger = Stranger::at(&world).await;
     let flood = stranger.flood(world.topic(), times, |number| {
         format!(

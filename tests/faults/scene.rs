@@ -24,6 +24,8 @@ pub(crate) trait Adder {
     /// The same, and may be repeated.
     #[rpc(idempotent)]
     async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64;
+    /// Blocks its thread for so many milliseconds.
+    async fn block(&self, ctx: Context, millis: u64) -> u64;
     /// Notes a number.
     async fn note(&self, ctx: Context, a: u64);
     /// Notes a number before it is acknowledged.
@@ -47,6 +49,12 @@ impl Adder for Slow {
 
     async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64 {
         self.add(ctx, a, b).await
+    }
+
+    async fn block(&self, _: Context, millis: u64) -> u64 {
+        self.ran.push(millis);
+        std::thread::sleep(Duration::from_millis(millis));
+        millis
     }
 
     async fn note(&self, _: Context, a: u64) {
@@ -223,11 +231,6 @@ impl Ended {
             Err(error) => assert!(ran <= 1, "call {} ran {ran} times: {error:?}", self.a),
         }
     }
-}
-
-/// Whether the long form runs.
-pub(crate) fn is_long() -> bool {
-    std::env::var_os("RPC_FAULT_LONG").is_some()
 }
 
 /// Prints what was measured, for the table of `rpc-runtime/docs/reliability.md`.

@@ -8,7 +8,7 @@ use std::{
 use futures_util::StreamExt as _;
 use rpc_runtime::{Context, RabbitOptions, Transport, TransportBuilder};
 use serde_json::Value;
-use tests::{Log, World, eventually, rabbitmqctl, raw::connections, soon, unique};
+use tests::{Log, World, amount, eventually, rabbitmqctl, raw::connections, soon, unique};
 
 use crate::{
     messages::{Generator, Message, Places, heavy},
@@ -21,10 +21,6 @@ use crate::{
 const BATCH: usize = 1000;
 /// How much more may be held afterwards: what allocators keep, and the windows that fill up to their bounds.
 const MORE_KIB: usize = 96 * 1024;
-
-fn is_long() -> bool {
-    std::env::var_os("RPC_TEST_LONG").is_some_and(|long| long == "1")
-}
 
 fn seed() -> u64 {
     let seed = std::env::var("RPC_RANDOM_SEED").ok();
@@ -216,17 +212,12 @@ async fn kept(world: &World) -> Vec<String> {
     if world.is_memory() { Vec::new() } else { connections(world).await }
 }
 
-/// How many batches there are.
-fn batches(short: usize, long: usize) -> usize {
-    if is_long() { long } else { short }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_published_on_rabbit_stops_a_server_or_a_client() {
     let _alone = crate::alone().await;
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
-    let Some(report) = lay_siege(&world, batches(20, 1000)).await else { return };
+    let Some(report) = lay_siege(&world, amount(20, 1000)).await else { return };
     report.show();
     report.check();
     assert!(report.answers.len() > 3, "the stranger is answered");
@@ -239,7 +230,7 @@ async fn nothing_that_is_published_on_rabbit_stops_a_server_or_a_client() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_is_published_in_memory_stops_a_server_or_a_client() {
     let _alone = crate::alone().await;
-    let report = lay_siege(&World::memory(), batches(7, 200)).await.expect("it needs no broker");
+    let report = lay_siege(&World::memory(), amount(7, 200)).await.expect("it needs no broker");
     report.show();
     report.check();
 }

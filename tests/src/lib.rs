@@ -205,6 +205,12 @@ pub fn required(name: &str) -> Option<String> {
     value
 }
 
+/// How much there is of something: more with `RPC_TEST_LONG=1`, which `cargo xtask test faults --long` sets.
+pub fn amount<T>(short: T, long: T) -> T {
+    let is_long = std::env::var_os("RPC_TEST_LONG").is_some_and(|long| long == "1");
+    if is_long { long } else { short }
+}
+
 /// Returns a name that nothing else has.
 #[must_use]
 pub fn unique(prefix: &str) -> String {

@@ -156,6 +156,8 @@ impl Counts {
 
 fn mutate(area: &Area, file: Option<&str>) -> Result<Counts, Error> {
     let folder: PathBuf = state().join("mutants").join(area.name);
+    fs::create_dir_all(&folder)
+        .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let mut command = tools::command("cargo-mutants", VERSION)?;
     command.arg("--output").arg(&folder).args(["--no-shuffle", "--dir"]).arg(root());
     for file in area.files.iter().filter(|name| file.is_none_or(|file| name.ends_with(file))) {

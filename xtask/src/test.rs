@@ -8,7 +8,7 @@ use crate::{
     Error,
     process::{cargo, run},
     python,
-    rabbitmq::{self, controlled::Nodes},
+    rabbitmq::{self, Lease, controlled::Nodes},
 };
 
 /// What tells the tests where things are.
@@ -49,18 +49,21 @@ pub(crate) fn interop(args: &[String]) -> Result<(), Error> {
     )
 }
 
-/// Runs the fault suite, on nodes that it starts itself.
+/// Runs the fault suite, on nodes that it starts itself, and the hostile messages, on the common one.
 pub(crate) fn faults(long: bool, args: &[String]) -> Result<(), Error> {
     let begun = Instant::now();
+    let lease = rabbitmq::lease()?;
     let nodes = Nodes::prepare()?;
     let mut command = cargo();
-    command.args(["test", "--package", "tests", "--test", "faults", "--"]).args(args);
+    command.args(["test", "--package", "tests", "--no-fail-fast"]);
+    command.args(["--test", "faults", "--test", "hostile", "--"]).args(args);
     // They wait most of the time.
-    command.env("RPC_TEST_REQUIRE_BROKER", "1").env("RUST_TEST_THREADS", "6");
+    command.env("RUST_TEST_THREADS", "6");
+    tell(&mut command, &lease);
     nodes.tell(&mut command);
     if long {
         // Its figures are what it is run for.
-        command.env("RPC_FAULT_LONG", "1").arg("--nocapture");
+        command.env("RPC_TEST_LONG", "1").arg("--nocapture");
         nodes.tell_cluster(&mut command);
     }
     let done = run(&mut command);
@@ -74,13 +77,7 @@ fn with_everything(command: &mut Command) -> Result<(), Error> {
     let lease = rabbitmq::lease()?;
     let nodes = Nodes::prepare()?;
     nodes.tell(command);
-    command.env("RPC_TEST_RABBIT_URL", &lease.broker.url).envs(pythons);
-    command.env("RPC_TEST_REQUIRE_BROKER", "1");
-    match &lease.broker.control {
-        Some(control) => command.env("RPC_TEST_RABBITMQCTL", control),
-        // A broker that somebody else runs is not ours to break.
-        None => command.env_remove("RPC_TEST_RABBITMQCTL").env("RPC_TEST_GIVEN_BROKER", "1"),
-    };
+    tell(command.envs(pythons), &lease);
     let done = run(command);
     eprintln!(
         "tests ran for {:.0} s; RabbitMQ: {}",
@@ -88,4 +85,14 @@ fn with_everything(command: &mut Command) -> Result<(), Error> {
         lease.broker.origin
     );
     done
+}
+
+/// Tells the tests where their broker is.
+fn tell(command: &mut Command, lease: &Lease) {
+    command.env("RPC_TEST_RABBIT_URL", &lease.broker.url).env("RPC_TEST_REQUIRE_BROKER", "1");
+    match &lease.broker.control {
+        Some(control) => command.env("RPC_TEST_RABBITMQCTL", control),
+        // A broker that somebody else runs is not ours to break.
+        None => command.env_remove("RPC_TEST_RABBITMQCTL").env("RPC_TEST_GIVEN_BROKER", "1"),
+    };
 }

@@ -219,6 +219,9 @@ impl Incoming {
             // It comes again, and is run then.
             return;
         }
+        if is_over(expires) {
+            return drop_late(&self.shared, acker).await;
+        }
         let turn = self.turn(request, &mut acker);
         drop(presence);
         let heartbeat = heartbeat.filter(|_| matches!(turn, Turn::Run(_)));
@@ -303,10 +306,11 @@ fn is_over(expires: Option<Instant>) -> bool {
     expires.is_some_and(|expires| expires <= Instant::now())
 }
 
-pub(super) async fn drop_late(shared: &Shared, acker: Acker) {
+/// Leaves a request alone, and acknowledges it unless that has been done.
+pub(super) async fn drop_late(shared: &Shared, acker: impl Into<Option<Acker>>) {
     shared.counts().requests_expired.add_one();
     tracing::debug!("dropped a request whose caller has stopped waiting");
-    acker.ack().await;
+    acknowledged(&mut acker.into(), false).await;
 }
 
 /// Says once that fanout casts come which this server does not know. Its exchange has only the topic in its name, so

@@ -20,6 +20,7 @@ mod reply_queue;
 mod runtime;
 mod session;
 mod socket;
+mod stay;
 mod stream;
 mod supervisor;
 mod topology;

@@ -122,6 +122,11 @@ impl Sort {
         [Self::Early, Self::EarlyAgain, Self::Late, Self::LateAgain][(number % 4) as usize]
     }
 
+    /// Whether it may run once at most.
+    pub(super) fn is_once(self) -> bool {
+        matches!(self, Self::Early | Self::Cast)
+    }
+
     pub(super) fn is_call(self) -> bool {
         !matches!(self, Self::Cast | Self::LateCast)
     }

@@ -10,11 +10,10 @@ use std::{
 };
 
 use rpc_runtime::{Running, Transport};
-use tests::{Log, World, eventually, node::Shared};
+use tests::{Log, World, amount, eventually, node::Shared};
 use tokio::task::JoinSet;
 
 use super::{
-    amount,
     besieged::{BesiegedClient, BesiegedServer, Runs, Sort, besieged, request},
     table::{Table, Times},
 };

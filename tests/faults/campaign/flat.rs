@@ -6,7 +6,7 @@ use std::{
 };
 
 use tests::{
-    World, eventually,
+    World, amount, eventually,
     node::{Alone, Node},
     proxy::{Proxy, Way},
     soon,
@@ -16,7 +16,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use super::{amount, table::Table};
+use super::table::Table;
 use crate::scene::figure;
 
 /// How much more memory may be held in the end, in KiB: windows fill up to their bounds.

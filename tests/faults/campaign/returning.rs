@@ -5,16 +5,13 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use rpc_runtime::{RabbitOptions, Transport};
 use tests::{
-    World,
+    World, amount,
     node::{Node, Shared},
     proxy::{Proxy, Way},
     unique,
 };
 
-use super::{
-    amount,
-    table::{Table, Times},
-};
+use super::table::{Table, Times};
 use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, good, through};
 
 /// How long a connection has to last until its next loss is one of a healthy one, and some more.

@@ -10,11 +10,10 @@ use std::{
 };
 
 use rpc_runtime::{Event, RabbitOptions, Role, Running, Transport};
-use tests::{Log, eventually, node::Alone, node::Node, proxy::Proxy, proxy::Way};
+use tests::{Log, amount, eventually, node::Alone, node::Node, proxy::Proxy, proxy::Way};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
-    amount,
     besieged::{BesiegedClient, BesiegedServer, Ended, Runs, Sort, besieged, request},
     table::{Table, Times},
 };
@@ -245,17 +244,9 @@ fn is_wrong(ended: &Ended, runs: &Runs) -> bool {
     says_no && runs.count(ended.number) > 0
 }
 
-/// Whether a request ran more often than it may have: twice by one server, or twice as it was sent. An acknowledgement that
-/// is lost on its way lets the broker give the request to the other server, and nobody can tell.
+/// Whether a request ran more often than it may have: what is acknowledged early and may not be repeated runs once at most.
 fn is_excess(ended: &Ended, runs: &Runs) -> bool {
-    let [first, second, again] = runs.details(ended.number);
-    ended.sort == Sort::Early && (first > 1 || second > 1 || first + second > again + 1)
-}
-
-/// Whether an acknowledgement was lost, so that both servers ran what is acknowledged early.
-fn is_by_both(ended: &Ended, runs: &Runs) -> bool {
-    let [first, second, _] = runs.details(ended.number);
-    ended.sort == Sort::Early && first > 0 && second > 0
+    ended.sort.is_once() && runs.count(ended.number) > 1
 }
 
 fn check(ended: &[Ended], runs: &Runs) {
@@ -291,13 +282,11 @@ fn report(table: &mut Table, siege: &Siege, ended: &[Ended], runs: &Runs) {
     table.row("confirmed casts lost, answered calls that never ran", count(&lost));
     // The first one would have ended the test.
     table.row("answers to another call", 0);
-    let early = count(&|ended| ended.sort == Sort::Early);
+    let once = count(&|ended| ended.sort.is_once());
     let twice = count(&|ended| is_excess(ended, runs));
-    table.row(format!("of {early} acknowledged early: run twice by one server"), twice);
-    let by_both = count(&|ended| is_by_both(ended, runs));
-    table.row("run by both servers, because the acknowledgement was lost", by_both);
+    table.row(format!("of {once} acknowledged early and not idempotent: run twice"), twice);
     table.row("`may_have_run()` false of what ran", count(&|e| is_wrong(e, runs)));
-    let again = |ended: &Ended| ended.sort != Sort::Early && ran(ended) > 1;
+    let again = |ended: &Ended| !ended.sort.is_once() && ran(ended) > 1;
     table.row("others run more than once, as they may", count(&again));
     let resets = siege.resets.events();
     let noticed = siege.noticed.events();

@@ -97,7 +97,10 @@ enum End {
     Lost,
     /// Everything is sent, and nothing more comes.
     Drained,
+    /// The broker refused messages of this channel. Another may fare better.
+    Refused,
 }
+
 impl Publisher {
     pub(super) fn new(
         queue: Arc<SendQueue>,
@@ -145,8 +148,10 @@ impl Publisher {
             match Session::open(&generation, Arc::clone(&self.layout)).await {
                 Ok(session) => {
                     let since = Instant::now();
-                    if let End::Drained = self.session(session).await {
-                        return;
+                    match self.session(session).await {
+                        End::Drained => return,
+                        End::Refused => continue,
+                        End::Lost => {}
                     }
                     if since.elapsed() > Duration::from_secs(5) {
                         backoff.reset();
@@ -272,7 +277,12 @@ impl Publisher {
         let connection = Arc::clone(session.channel.connection());
         let (mut health, mut generations) = (connection.health(), self.generations.clone());
         let end = loop {
-            while is_open && flying.len() < session.window() {
+            let now = Instant::now();
+            if flying.is_empty() && session.stay.is_over(now) {
+                break End::Refused;
+            }
+            let parting = session.stay.parts_until(now);
+            while is_open && parting.is_none() && flying.len() < session.window() {
                 let Some(flight) = self.next() else { break };
                 let make = self.homeless.is_rebuilt(flight.message.route.exchange.name());
                 match session.provide(&flight.message.route.exchange, make).await {
@@ -295,7 +305,7 @@ impl Publisher {
                 break End::Drained;
             }
             let due = self.next_timer();
-            let has_room = is_open && flying.len() < session.window();
+            let has_room = is_open && parting.is_none() && flying.len() < session.window();
             tokio::select! {
                 biased;
                 Some((number, flight, landing)) = flying.next(), if !flying.is_empty() => {
@@ -316,6 +326,7 @@ impl Publisher {
                 Ok(()) = closing.changed() => {}
                 Ok(()) = health.changed() => {}
                 () = sleep_until(due) => self.fire(),
+                () = sleep_until(parting) => {}
                 () = replaced(&mut generations, &connection) => break End::Lost,
             }
         };
@@ -347,6 +358,9 @@ impl Publisher {
             Landing::Confirmed { acked, carried } => {
                 let mut settled = Vec::new();
                 let id = flight.message.unique_id;
+                if !acked {
+                    session.stay.refused(Instant::now());
+                }
                 session.confirms.completed(
                     number,
                     id,

@@ -15,6 +15,7 @@ use super::{
     consumer::compression,
     declare::declare_exchange,
     queue::ReplyRest,
+    stay::Stay,
     topology::{self, Cause, Layout},
 };
 use crate::{
@@ -61,6 +62,7 @@ pub(super) struct Session {
     pub(super) confirms: Confirms<Uuid, Flight>,
     /// What was on its way to an exchange that is not there.
     pub(super) homeless: Vec<Flight>,
+    pub(super) stay: Stay,
 }
 
 impl Flight {
@@ -92,6 +94,7 @@ impl Session {
             layout,
             confirms: Confirms::new(),
             homeless: Vec::new(),
+            stay: Stay::new(Instant::now()),
         })
     }
 

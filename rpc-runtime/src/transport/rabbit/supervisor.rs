@@ -58,8 +58,8 @@ pub(super) async fn replaced<G>(
 }
 
 /// Pauses between attempts: none before the first, then doubling up to a cap, each anywhere between nothing and that,
-/// so that a fleet does not come back in step. In an outage they grow with it instead: who tries again after a fifth of the
-/// time that has gone by comes back late by no more than that.
+/// so that a fleet does not come back in step. While no broker answers they grow with the outage instead: who tries again after a
+/// fifth of the time that has gone by comes back late by no more than that.
 pub(super) struct Backoff {
     attempt: u32,
     first: Duration,
@@ -273,14 +273,21 @@ impl Supervisor {
 
     async fn reconnect(&mut self, backoff: &mut Backoff) -> Connected {
         let (since, mut failed) = (Instant::now(), 0);
+        let mut is_answered = false;
         loop {
-            backoff.pause_in_outage(since.elapsed()).await;
+            // A broker that says no costs it and others something, each time.
+            if is_answered {
+                backoff.pause().await;
+            } else {
+                backoff.pause_in_outage(since.elapsed()).await;
+            }
             match self.connect_any().await {
                 Ok(connected) => {
                     backoff.unrefused();
                     return connected;
                 }
                 Err(error) => {
+                    is_answered = !is_out(&error);
                     if is_passing(&error) {
                         backoff.unrefused();
                     } else {
@@ -403,6 +410,12 @@ fn authorities() -> Option<PathBuf> {
 pub(super) fn is_passing(error: &TransportError) -> bool {
     use TransportErrorKind::{Blocked, Disconnected, LimitReached, TimedOut, Unreachable};
     matches!(error.kind(), Blocked | Disconnected | LimitReached | TimedOut | Unreachable)
+}
+
+/// Whether an attempt failed because no broker answered: an outage.
+fn is_out(error: &TransportError) -> bool {
+    use TransportErrorKind::{Disconnected, TimedOut, Unreachable};
+    matches!(error.kind(), Disconnected | TimedOut | Unreachable)
 }
 
 /// Says why a host did not take the connection.
