@@ -1,6 +1,7 @@
 //! The server under fire, which counts how often it ran each number, and its clients, who know what the answer is.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -9,6 +10,8 @@ use std::{
 };
 
 use rpc_runtime::{CallError, CallResult, Context, rpc_api};
+
+use tests::Log;
 
 use crate::scene::SLACK;
 
@@ -41,37 +44,43 @@ pub(super) fn answer(number: u64) -> u64 {
 /// How often each number ran, and where, as far as one server writes it.
 #[derive(Clone)]
 pub(super) struct Runs {
-    /// By number: runs by the first server, by the second, and those that the broker delivered again.
-    counts: Arc<[[AtomicU8; 3]]>,
-    server: usize,
+    counts: Arc<[AtomicU8]>,
+    /// When each ran that may run once at most.
+    once: Log<(u64, Instant)>,
 }
 
 impl Runs {
     pub(super) fn of(numbers: u64) -> Self {
-        Self { counts: (0..numbers).map(|_| Default::default()).collect(), server: 0 }
+        Self { counts: (0..numbers).map(|_| Default::default()).collect(), once: Log::default() }
     }
 
-    /// The same, as the second server writes it.
-    pub(super) fn second(&self) -> Self {
-        Self { server: 1, ..self.clone() }
-    }
-
-    /// Returns the runs of a number by each server, and those that were delivered again.
-    pub(super) fn details(&self, number: u64) -> [u8; 3] {
-        let place = &self.counts[usize::try_from(number).expect("a number of ours")];
-        place.each_ref().map(|count| count.load(Ordering::Acquire))
+    fn place(&self, number: u64) -> &AtomicU8 {
+        &self.counts[usize::try_from(number).expect("a number of ours")]
     }
 
     pub(super) fn count(&self, number: u64) -> u8 {
-        let [first, second, _] = self.details(number);
-        first + second
+        self.place(number).load(Ordering::Acquire)
+    }
+
+    /// Returns what ran more often than once and should not have: its number, its first and its last run.
+    pub(super) fn repeated(&self) -> Vec<(u64, Instant, Instant)> {
+        let mut runs = BTreeMap::<_, (Instant, Instant)>::new();
+        for (number, at) in self.once.events() {
+            runs.entry(number).or_insert((at, at)).1 = at;
+        }
+        let repeated = runs.into_iter().filter(|(number, _)| self.count(*number) > 1);
+        repeated.map(|(number, (first, last))| (number, first, last)).collect()
+    }
+
+    /// Runs what may run once at most.
+    async fn once(&self, number: u64) -> u64 {
+        self.once.push((number, Instant::now()));
+        self.run(number).await
     }
 
     /// Runs a number. One in four takes a moment, so that something always runs.
-    async fn run(&self, ctx: Context, number: u64) -> u64 {
-        let place = &self.counts[usize::try_from(number).expect("a number of ours")];
-        place[2].fetch_add(u8::from(ctx.redeliveries() > 0), Ordering::AcqRel);
-        place[self.server].fetch_add(1, Ordering::AcqRel);
+    async fn run(&self, number: u64) -> u64 {
+        self.place(number).fetch_add(1, Ordering::AcqRel);
         if number.is_multiple_of(4) {
             tokio::time::sleep(Duration::from_millis(number % 29)).await;
         }
@@ -80,28 +89,28 @@ impl Runs {
 }
 
 impl Besieged for Runs {
-    async fn early(&self, ctx: Context, number: u64) -> u64 {
-        self.run(ctx, number).await
+    async fn early(&self, _: Context, number: u64) -> u64 {
+        self.once(number).await
     }
 
-    async fn early_again(&self, ctx: Context, number: u64) -> u64 {
-        self.run(ctx, number).await
+    async fn early_again(&self, _: Context, number: u64) -> u64 {
+        self.run(number).await
     }
 
-    async fn late(&self, ctx: Context, number: u64) -> u64 {
-        self.run(ctx, number).await
+    async fn late(&self, _: Context, number: u64) -> u64 {
+        self.run(number).await
     }
 
-    async fn late_again(&self, ctx: Context, number: u64) -> u64 {
-        self.run(ctx, number).await
+    async fn late_again(&self, _: Context, number: u64) -> u64 {
+        self.run(number).await
     }
 
-    async fn note(&self, ctx: Context, number: u64) {
-        self.run(ctx, number).await;
+    async fn note(&self, _: Context, number: u64) {
+        self.once(number).await;
     }
 
-    async fn note_late(&self, ctx: Context, number: u64) {
-        self.run(ctx, number).await;
+    async fn note_late(&self, _: Context, number: u64) {
+        self.run(number).await;
     }
 }
 
