@@ -354,3 +354,25 @@ pub enum Ack {
     /// After it has run: it runs at least once.
     Late,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_is_found_by_its_own_name_and_each_that_it_had_before() {
+        let form = |name, minor| {
+            let version = Version::new(1, minor);
+            OldForm { version, name, is_converted: false }
+        };
+        let before = [form("volume_ref", 2), form("volume", 4)];
+        let volume = Parameter::new("volume", "Volume").before(&before);
+        assert_eq!(volume.names().collect::<Vec<_>>(), ["volume", "volume_ref"]);
+        let parameters = [Parameter::new("host", "String"), volume];
+        let method = Method::new("attach", (1, 0), Kind::Call).args(&parameters);
+        for (name, found) in [("host", "host"), ("volume", "volume"), ("volume_ref", "volume")] {
+            assert_eq!(method.parameter(name).map(|parameter| parameter.name), Some(found));
+        }
+        assert_eq!(method.parameter("volumes"), None);
+    }
+}

@@ -23,6 +23,7 @@ mod socket;
 mod stay;
 mod stream;
 mod supervisor;
+mod tcp;
 mod topology;
 mod vital;
 

@@ -268,8 +268,11 @@ fn check(ended: &[Ended], runs: &Runs, kills: &[Instant]) {
     }
 }
 
-/// Returns how long after the latest of `causes` something was, if it was soon.
+/// Returns how long after the latest of `causes` something was, if it was soon. Who ends it may be told before this test is.
 fn since(causes: &[Instant], at: Instant) -> Option<Duration> {
+    if causes.iter().any(|cause| at < *cause && *cause < at + Duration::from_millis(50)) {
+        return Some(Duration::ZERO);
+    }
     let cause = causes.iter().rev().find(|cause| **cause <= at)?;
     Some(at - *cause).filter(|time| *time < Duration::from_secs(3))
 }

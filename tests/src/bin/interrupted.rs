@@ -69,9 +69,7 @@ fn main() -> ExitCode {
     };
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        // lapin's own thread panics if the runtime goes that its connection was made on. Nobody is harmed.
-        let is_ours = std::thread::current().name() != Some("lapin-io-loop");
-        PANICKED.fetch_or(is_ours, Ordering::Relaxed);
+        PANICKED.store(true, Ordering::Relaxed);
         default(panic);
     }));
     let mut longest = Duration::ZERO;

@@ -1,7 +1,7 @@
 //! Connections whose bytes pass the guard before lapin sees them.
 
 use std::{
-    future::Future,
+    future::{Future, ready},
     io,
     net::SocketAddr,
     pin::Pin,
@@ -9,11 +9,10 @@ use std::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
     time::{Duration, Instant},
 };
 
-use async_compat::{Compat, CompatExt as _};
 use async_rs::{
     Runtime, Tokio,
     traits::{Executor, Reactor, RuntimeKit},
@@ -33,7 +32,7 @@ use tokio::{
 };
 use tracing::{Dispatch, dispatcher};
 
-use super::{guard::Guard, hush::hush};
+use super::{guard::Guard, hush::hush, tcp::Tcp};
 use crate::quiet::Quiet;
 
 /// How much is read from a socket at a time.
@@ -57,8 +56,7 @@ pub(super) async fn connect(
     let wire = Arc::clone(&switch.0);
     let told = dispatcher::get_default(Dispatch::clone);
     let view = View { largest, told };
-    let tokio = Tokio::default().with_handle(runtime.clone());
-    let guarding = Guarding { tokio, view: view.clone() };
+    let guarding = Guarding { tokio: Tokio::default().with_handle(runtime.clone()) };
     let connect = async move |uri: AMQPUri, _: Runtime<Guarding>| {
         let connecting = timeout(SECURE_LIMIT, secured(&uri, &tls, &wire));
         let stream = connecting.await.map_err(io::Error::from)??;
@@ -72,7 +70,7 @@ async fn secured(uri: &AMQPUri, tls: &OwnedTLSConfig, wire: &Wire) -> io::Result
     let heartbeat = Duration::from_secs(uri.query.heartbeat.unwrap_or(0).into());
     let stream = dial(host, uri.authority.port, heartbeat).await?;
     wire.hold(&stream)?;
-    let stream = AsyncTcpStream::Plain(stream.compat());
+    let stream = AsyncTcpStream::Plain(Tcp(stream));
     match uri.scheme {
         AMQPScheme::AMQP => Ok(stream),
         AMQPScheme::AMQPS => stream.into_tls(host, tls.as_ref()).await,
@@ -182,7 +180,7 @@ impl Wire {
 }
 
 /// A connection's bytes, as they come out of TLS if there is any.
-type Secured = AsyncTcpStream<Compat<TcpStream>>;
+type Secured = AsyncTcpStream<Tcp>;
 
 /// A stream to a broker, of which lapin reads what the guard lets through.
 pub(super) struct Guarded {
@@ -250,7 +248,7 @@ impl AsyncRead for Guarded {
         while this.at == this.passed.len() {
             this.passed.clear();
             this.at = 0;
-            let count = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut this.received))?;
+            let count = task::ready!(Pin::new(&mut this.stream).poll_read(cx, &mut this.received))?;
             if count == 0 {
                 // lapin would wait for more until somebody ends it, where there was no login yet.
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
@@ -300,7 +298,6 @@ impl AsyncWrite for Guarded {
 #[derive(Clone, Debug)]
 pub(super) struct Guarding {
     tokio: Tokio,
-    view: View,
 }
 
 /// How a stream looks at what comes: the largest message that it lets through, in bytes, and who is told of the others.
@@ -356,12 +353,9 @@ impl Reactor for Guarding {
 
     fn tcp_connect_addr(
         &self,
-        addr: SocketAddr,
+        _: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        let (connecting, view) = (self.tokio.tcp_connect_addr(addr), self.view.clone());
-        async move {
-            let stream = AsyncTcpStream::Plain(connecting.await?);
-            Ok(Guarded::new(stream, Arc::default(), view))
-        }
+        // Nobody dials but `connect`.
+        ready(Err(io::ErrorKind::Unsupported.into()))
     }
 }

@@ -64,6 +64,12 @@ async fn main() -> ExitCode {
         eprintln!("usage: peer URL TOPIC");
         return ExitCode::FAILURE;
     };
+    // A panic in any thread is one that a test has to see.
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        std::process::abort();
+    }));
     let options = RabbitOptions::default().heartbeat(Duration::from_secs(2));
     // Some lose its connections many times, and do not want to wait.
     let options = options.retry_interval(Duration::from_millis(50), Duration::from_millis(200));
