@@ -21,6 +21,8 @@ fn hostile() -> Vec<(u16, Vec<u8>)> {
         after(HEADERS, &nested(4_000, b'A')),
         after(HEADERS, &nested(60, b'F')),
         after(HEADERS, &long(&[&short(b"k\xff")[..], b"t\x01"].concat())),
+        // Larger than a frame of ours may be, and not than one of the stranger's.
+        after(HEADERS, &long(&[&short(b"k")[..], b"S", &long(&[b'x'; 100_000])].concat())),
         (CONTENT_TYPE, short(b"\xff\xfe")),
         // An encoding, a correlation id, a queue for replies, a message id, a type, an application.
         after(1 << 14, &short(b"\xff")),

@@ -3,7 +3,8 @@
 //!
 //! lapin's parser calls itself for each level of a table, and a message of 14 KiB is enough to run out of stack. It refuses
 //! short strings that are not UTF-8, and with them the connection; the message stays in its queue and kills the next
-//! one. It makes room for a whole body as soon as it has read how large that will be. Whoever may publish can send all of
+//! one. It does the same with a frame that is larger than agreed, and brokers split bodies, but send properties as they came. It
+//! makes room for a whole body as soon as it has read how large that will be. Whoever may publish can send all of
 //! it. So the properties of each message are walked here before lapin sees them. What it would not survive is replaced by
 //! properties that say nothing but what has happened, a body that is too large is left out, and the message is refused
 //! like any other that is no request or reply. Texts in methods, such as a routing key, are mended in place.
@@ -22,8 +23,10 @@ pub(super) const TOO_LARGE: &str = "application/x-too-large";
 
 /// How deep tables and lists in headers may be nested. RabbitMQ's own are three deep.
 const DEEPEST: usize = 32;
-/// The largest frame that is looked at as a whole. Brokers agree on 128 KiB.
+/// The largest frame that is looked at as a whole.
 const LARGEST: usize = 16 * 1024 * 1024;
+/// The largest frame that is agreed on, in bytes. lapin keeps, and clears, 64 times as much for each connection.
+pub(super) const AGREED: u32 = 32 * 1024;
 
 /// A type that no frame has, so that lapin ends the connection.
 const NO_FRAME: u8 = 0xff;
@@ -43,6 +46,8 @@ pub(super) struct Guard {
     frame: Vec<u8>,
     /// The largest body that passes, in bytes.
     largest: u64,
+    /// The largest frame that lapin takes, in bytes.
+    agreed: usize,
     /// The channels on which a body is left out, and how much of it still comes.
     left_out: Vec<(u16, u64)>,
     /// How many bodies were left out since it was asked.
@@ -75,7 +80,7 @@ impl Guard {
     pub(super) fn new(largest: usize) -> Self {
         let largest = u64::try_from(largest).unwrap_or(u64::MAX);
         let (state, frame) = (State::default(), Vec::new());
-        Self { state, frame, largest, left_out: Vec::new(), refused: 0 }
+        Self { state, frame, largest, agreed: LARGEST, left_out: Vec::new(), refused: 0 }
     }
 
     /// Whether a message has lost a body that was too large.
@@ -144,8 +149,14 @@ impl Guard {
         let payload = rest.get(..size)?.split_last()?.1;
         let is_well = self.left_out.is_empty()
             && match head[0] {
-                METHOD => texts(payload).all(|text| is_text(payload, text)),
-                HEADER => size_of_body(payload) <= self.largest && is_readable(payload),
+                METHOD => {
+                    offered(payload).is_none() && texts(payload).all(|text| is_text(payload, text))
+                }
+                HEADER => {
+                    HEAD + size <= self.agreed
+                        && size_of_body(payload) <= self.largest
+                        && is_readable(payload)
+                }
                 _ => true,
             };
         is_well.then_some(HEAD + size)
@@ -193,7 +204,13 @@ impl Guard {
         let frame = &mut self.frame;
         let inside = HEAD..frame.len() - 1;
         match frame[0] {
-            METHOD => return mended(&mut frame[inside]),
+            METHOD => {
+                if let Some(offered) = offered(&frame[inside.clone()]) {
+                    let agreed = if offered == 0 { AGREED } else { offered.min(AGREED) };
+                    self.agreed = usize::try_from(agreed).unwrap_or(LARGEST);
+                }
+                return mended(&mut frame[inside]);
+            }
             // What is cut short before its properties is lapin's to refuse: no message looks like that.
             _ if inside.len() < FIXED => return false,
             _ if size_of_body(&frame[inside.clone()]) > self.largest => {
@@ -204,7 +221,7 @@ impl Guard {
                 frame[HEAD + 4..HEAD + 12].fill(0);
                 return false;
             }
-            _ if is_readable(&frame[inside]) => return false,
+            _ if frame.len() <= self.agreed && is_readable(&frame[inside]) => return false,
             _ => take_properties(frame, TAKEN),
         }
         true
@@ -238,6 +255,12 @@ fn channel(frame: &[u8]) -> u16 {
 /// Returns how large a message's body is, from its header.
 fn size_of_body(payload: &[u8]) -> u64 {
     payload.get(4..12).and_then(|size| size.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
+
+/// Returns how large frames may be by what a broker offers, if this is where it does. 0: as large as anybody likes.
+fn offered(payload: &[u8]) -> Option<u32> {
+    let [0, 10, 0, 30, _, _, size @ ..] = payload else { return None };
+    size.first_chunk().copied().map(u32::from_be_bytes)
 }
 
 /// Returns the places of a method's texts that a stranger can have a hand in.
@@ -465,6 +488,34 @@ mod tests {
             assert_eq!((out, repairs), (wanted.clone(), 0), "in pieces of {chunk}");
             assert_eq!((guard.refused(), guard.refused()), (1, 0));
             assert!(guard.left_out.is_empty() && guard.frame.capacity() < 100_000);
+        }
+    }
+
+    #[test]
+    fn properties_that_are_larger_than_a_frame_may_be_are_taken_away() {
+        let tune = |size: u32| {
+            let method = [&[0, 10, 0, 30, 7, 0xff][..], &size.to_be_bytes(), &[0, 60]].concat();
+            on(0, frame(METHOD, &method))
+        };
+        // A header's frame with as many bytes.
+        let large = |bytes: usize| {
+            let text = bytes - header(HEADERS, &sized(b"\x01kS\0\0\0\0")).len();
+            header(HEADERS, &sized(&[&b"\x01kS"[..], &sized(&vec![b'x'; text])].concat()))
+        };
+        for (offered, most) in [(131_072, 32_768), (0, 32_768), (8192, 8192)] {
+            for chunk in [1000, usize::MAX] {
+                let (mut guard, mut out) = (Guard::new(usize::MAX), Vec::new());
+                let stream = [tune(offered), large(most)].concat();
+                let fed =
+                    stream.chunks(chunk).map(|some| guard.feed(some, &mut out)).sum::<usize>();
+                assert_eq!((&out, fed), (&stream, 0));
+                out.clear();
+                let fed =
+                    large(most + 1).chunks(chunk).map(|some| guard.feed(some, &mut out)).sum();
+                let taken =
+                    [&[u8::try_from(TAKEN.len()).expect("short")], TAKEN.as_bytes()].concat();
+                assert_eq!((out, fed), (header(CONTENT_TYPE, &taken), 1_usize));
+            }
         }
     }
 

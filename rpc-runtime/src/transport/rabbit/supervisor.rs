@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     amqp::{Connection, Ended, Fault, Health},
+    guard,
     names::program,
     told,
 };
@@ -358,6 +359,7 @@ impl Supervisor {
             },
             vhost: self.url.virtual_host().to_owned(),
             query: AMQPQueryString {
+                frame_max: Some(guard::AGREED),
                 heartbeat: u16::try_from(self.options.heartbeat.as_secs()).ok(),
                 auth_mechanism: Some(mechanism(self.options.login)),
                 ..AMQPQueryString::default()
