@@ -197,6 +197,47 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_may_be_as_large_as_the_limit_and_no_larger() {
+        let id = Uuid::from_u128(1);
+        let body = body(&format!("\"{}\"", id.simple()), 7);
+        for (message, is_taken) in [(body.len() - 1, false), (body.len(), true), (usize::MAX, true)]
+        {
+            let limits = Limits { message, ..Limits::default() };
+            let replies = Replies::new(Arc::new(Observer::new()), limits);
+            #[cfg(feature = "rabbit")]
+            assert_eq!(replies.limits().message, message);
+            replies.insert(id, call());
+            let taken = replies.hand_over(&body, None);
+            assert_eq!(taken.is_ok(), is_taken, "{message}");
+            assert_eq!(matches!(taken, Err(EnvelopeError::TooLarge(_))), !is_taken);
+        }
+    }
+
+    #[test]
+    fn each_message_on_the_reply_queue_is_counted_as_what_it_was() {
+        let observer = Arc::new(Observer::new());
+        let (replies, id) = (Replies::new(Arc::clone(&observer), Limits::default()), 1);
+        replies.insert(Uuid::from_u128(id), call());
+        let own = body(&format!("\"{}\"", Uuid::from_u128(id).simple()), 7);
+        let other = body(&format!("\"{}\"", Uuid::from_u128(2).simple()), 7);
+        [&own, &other, &other].into_iter().for_each(|body| replies.receive(body, None));
+        (0..3).for_each(|_| replies.receive(b"[", None));
+        let counts = observer.metrics();
+        let counts = [counts.replies_received, counts.replies_late, counts.replies_malformed];
+        assert_eq!(counts, [1, 2, 3]);
+    }
+
+    #[test]
+    fn calls_that_wait_when_it_closes_are_interrupted() {
+        let (replies, call) = (table(), call());
+        replies.insert(Uuid::from_u128(1), Arc::clone(&call));
+        replies.close();
+        let ended = call.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(ended, Poll::Ready(Outcome::Interrupted)), "{ended:?}");
+        assert_eq!(replies.len(), 0);
+    }
+
+    #[test]
     fn the_queue_keeps_its_first_name() {
         let replies = table();
         assert_eq!(replies.queue(), "");

@@ -143,6 +143,24 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_handed_out_in_order() {
+        let (mut absent, queue) = (Absent::new(|_: &u32| 1), Arc::from("reply_1"));
+        assert_eq!(absent.next("reply_1"), None);
+        (1..4).for_each(|reply| absent.hold(&queue, reply).expect("room"));
+        assert_eq!((absent.next("reply_1"), absent.next("reply_2")), (Some(&1), None));
+        assert_eq!(absent.into_waiting().collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn replies_take_all_the_bytes_there_are_and_no_more() {
+        let (mut absent, queue) = (Absent::new(|reply: &usize| *reply), Arc::from("reply_1"));
+        absent.hold(&queue, 2).expect("room");
+        let rest = Absent::<usize>::BYTES - 2;
+        assert_eq!(absent.hold(&queue, rest + 1), Err(rest + 1));
+        assert_eq!(absent.hold(&queue, rest), Ok(()));
+    }
+
+    #[test]
     fn queues_that_never_were_take_no_more_room_than_there_is() {
         let mut absent = Absent::new(|reply: &usize| *reply);
         let queue = |at: usize| Arc::from(format!("reply_{at}"));
