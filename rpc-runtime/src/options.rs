@@ -44,6 +44,7 @@ pub(crate) use names::{flag, knows};
 /// | `heartbeat_timeout_threshold` | [`heartbeat`](Self::heartbeat) | 10 s (original: 60 s) |
 /// | `rabbit_login_method` | [`login`](Self::login) | `PLAIN` (original: `AMQPLAIN`) |
 /// | `ssl`, `ssl_ca_file`, `ssl_cert_file`, `ssl_key_file` | [`tls`](Self::tls), [`tls_authority`](Self::tls_authority), [`tls_identity`](Self::tls_identity) | no |
+/// | none | [`tls_server_name`](Self::tls_server_name) | the host's |
 /// | `kombu_reconnect_delay`, `kombu_reconnect_splay` | [`reconnect_delay`](Self::reconnect_delay) | none (original: 1 s) |
 /// | `rabbit_retry_interval`, `rabbit_interval_max` | [`retry_interval`](Self::retry_interval) | 0.1 s to 1.5 s (original: 1 s to 30 s) |
 /// | `kombu_failover_strategy` | [`failover`](Self::failover) | `round-robin` |
@@ -53,7 +54,7 @@ pub(crate) use names::{flag, knows};
 /// Others are read, checked for their form, and have nothing to change here: `rpc_conn_pool_size`,
 /// `conn_pool_min_size` and `conn_pool_ttl`, because two connections serve all; `heartbeat_rate` and
 /// `heartbeat_in_pthread`, because heartbeats do not depend on what an application does; `direct_mandatory_flag`, because
-/// a reply that no queue takes is always noticed; `rabbit_retry_backoff`, because pauses double;
+/// a reply that no queue takes is always noticed; `rabbit_retry_backoff`, because pauses grow by a rule of their own;
 /// `ssl_enforce_hostname_verification` and `ssl_version`, because a host's name is always verified and the best version
 /// is chosen, of which 1.2 is the oldest; `ssl_enforce_fips_mode`, which cannot be promised and is refused.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,6 +108,8 @@ pub(crate) struct Tls {
     pub(crate) authority: Option<PathBuf>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    /// The name in the broker's certificate. `None`: its host's.
+    pub(crate) server_name: Option<String>,
 }
 
 /// How a transport proves who it is.
@@ -340,6 +343,15 @@ impl RabbitOptions {
     ) -> Self {
         self.tls.certificate = Some(certificate.into());
         self.tls.key = Some(key.into());
+        self
+    }
+
+    /// Sets the name that the broker's certificate has to have, for brokers that are reached by an address or through a relay.
+    /// Default: the host's, as the URL says it. A name that can be none is an error of kind
+    /// [`Tls`](crate::TransportErrorKind::Tls) at the first connection.
+    #[must_use]
+    pub fn tls_server_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.server_name = Some(name.into());
         self
     }
 

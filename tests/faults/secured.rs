@@ -1,51 +1,21 @@
 //! Section A: brokers whose certificates are not in order, and ports where nobody speaks TLS.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    date_time_ymd,
-};
-use rpc_runtime::{RabbitOptions, Transport, TransportErrorKind};
-use tests::{eventually, node::Shared, proxy::Proxy, unique};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    },
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use rpc_runtime::{Login, RabbitOptions, Transport, TransportErrorKind};
+use tests::{
+    World,
+    authority::{Authority, Front, Identity, in_full},
+    eventually,
+    node::Shared,
+    proxy::Proxy,
 };
 
-use crate::connecting::{AT_ONCE, fails};
-
-/// An authority, whose certificate is in a file.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: std::path::PathBuf,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
-        let file = std::env::temp_dir().join(unique("ca.pem"));
-        std::fs::write(&file, issuer.pem()).expect("a file");
-        Self { issuer, file }
-    }
-
-    fn options(&self) -> RabbitOptions {
-        RabbitOptions::default().tls_authority(&self.file)
-    }
-}
-
-impl Drop for Authority {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.file);
-    }
-}
+use crate::{
+    connecting::{AT_ONCE, fails},
+    scene::{AdderServer, Slow, adder, good},
+};
 
 /// Listens with a certificate as `change` makes it. Returns the address.
 async fn listen(
@@ -54,33 +24,8 @@ async fn listen(
     name: &str,
     change: impl FnOnce(&mut CertificateParams),
 ) -> String {
-    let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-    change(&mut params);
-    let certificate = match authority {
-        Some(authority) => params.signed_by(&key, &authority.issuer),
-        None => params.self_signed(&key),
-    };
-    let pem = certificate.expect("a certificate").pem();
-    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
-    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).expect("PEM");
-    let config = ServerConfig::builder().with_no_client_auth();
-    let config = config.with_single_cert(vec![certificate], key).expect("they fit");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let broker = broker.to_owned();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let (acceptor, broker) = (acceptor.clone(), broker.clone());
-            tokio::spawn(async move {
-                let Ok(mut client) = acceptor.accept(client).await else { return };
-                let Ok(mut broker) = TcpStream::connect(broker).await else { return };
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut broker).await;
-            });
-        }
-    });
-    address
+    let identity = Identity::of(authority, name, change);
+    Front::start(broker, &identity, None).await.address().to_owned()
 }
 
 fn address(shared: &Shared) -> String {
@@ -96,13 +41,7 @@ async fn refused(address: &str, options: RabbitOptions) -> String {
     let error = connected.expect_err("such a certificate is not in order");
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
     assert_eq!(error.kind(), TransportErrorKind::Tls, "{error:?}");
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
+    in_full(&error)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -155,4 +94,74 @@ async fn fault_a13_a_handshake_that_never_ends_is_given_up_and_leaves_no_socket(
     let error = connected.expect("in time").expect_err("nobody speaks");
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error:?}");
     eventually("no socket is left", || proxy.present().is_empty()).await;
+}
+
+/// Serves and calls, all by connections with these options.
+async fn works(world: &World, options: RabbitOptions) {
+    let transport = Transport::builder(world.url()).rabbit(options).connect().await;
+    let transport = transport.unwrap_or_else(|error| panic!("{error:?}"));
+    let _server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
+    good(&world.client::<adder::Api>(&transport), 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_with_tls_is_talked_to_by_password_and_by_certificate() {
+    let Some(shared) = Shared::take().await else { return };
+    let node = &shared.node;
+    let (address, folder) = node.secured().await;
+    let file = |name: &str| folder.join(name);
+    let trusting = || RabbitOptions::default().tls_authority(file("ca.pem"));
+    works(&World::at(&format!("amqps://guest:guest@{address}/")), trusting()).await;
+
+    let certified = || {
+        let options = trusting().login(Login::External);
+        options.tls_identity(file("service.pem"), file("service.key"))
+    };
+    let world = World::at(&format!("amqps://{address}/"));
+    let connected = Transport::builder(world.url()).rabbit(certified()).connect().await;
+    let error = connected.expect_err("the broker knows no such user");
+    assert_eq!(error.kind(), TransportErrorKind::Refused, "{error:?}");
+    node.ctl(&["add_user", "service", "never asked for"]).await;
+    node.ctl(&["clear_password", "service"]).await;
+    node.ctl(&["set_permissions", "service", ".*", ".*", ".*"]).await;
+    works(&world, certified()).await;
+    // As the original's users write it.
+    let text = |name: &str| file(name).display().to_string();
+    let query = [
+        "ssl=true&rabbit_login_method=EXTERNAL".to_owned(),
+        format!("ssl_ca_file={}", text("ca.pem")),
+        format!("ssl_cert_file={}", text("service.pem")),
+        format!("ssl_key_file={}", text("service.key")),
+    ];
+    let url = format!("rabbit://{address}/?{}", query.join("&"));
+    works(&World::at(&url), RabbitOptions::default()).await;
+    node.ctl(&["delete_user", "service"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewed_certificates_are_used_when_a_connection_is_made_again() {
+    let Some(shared) = Shared::take().await else { return };
+    let (old, new) = (Authority::new(), Authority::new());
+    for authority in [&old, &new] {
+        authority.certify_service("service");
+    }
+    let proxy = Proxy::start(&shared.node.world()).await;
+    let front =
+        Front::start(&proxy.address().to_string(), &old.certify("127.0.0.1"), Some(&old)).await;
+    let world = World::at(&format!("amqps://guest:guest@{}/", front.address()));
+    let file = |name: &str| -> PathBuf { old.file(name) };
+    let options = old.options().tls_identity(file("service.pem"), file("service.key"));
+    let transport = Transport::builder(world.url()).rabbit(options).connect().await;
+    let transport = transport.unwrap_or_else(|error| panic!("{error:?}"));
+    let _server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
+    let client = world.client::<adder::Api>(&transport);
+    good(&client, 1).await;
+    // The broker is first: until the service has its own, nothing comes through.
+    front.become_another(&new.certify("127.0.0.1"), Some(&new));
+    good(&client, 2).await;
+    let failed = transport.metrics().connects_failed;
+    proxy.present().reset();
+    eventually("attempts that fail", || transport.metrics().connects_failed > failed).await;
+    old.replace_by(&new);
+    good(&client, 3).await;
 }

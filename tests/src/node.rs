@@ -92,6 +92,18 @@ impl Node {
         World::at(&self.url)
     }
 
+    /// Where clients connect with TLS, and the folder with the certificates for it: of the authority, `ca.pem`, and of a client
+    /// whose user would be `service`, `service.pem` and `service.key`. The node that is alone has such a listener.
+    ///
+    /// # Panics
+    /// If it has not.
+    pub async fn secured(&self) -> (String, PathBuf) {
+        let told = self.order(&["secured"]).await;
+        let mut lines = told.lines().map(str::to_owned);
+        let address = lines.next().expect("an address");
+        (address, lines.next().expect("a folder").into())
+    }
+
     async fn order(&self, order: &[&str]) -> String {
         let mut command = Command::new(&self.script);
         let output = command.args(order).stdin(Stdio::null()).output().await;

@@ -1,5 +1,6 @@
 //! A RabbitMQ for the tests: one that is given, one in Docker, or a private node.
 
+mod certificates;
 pub(crate) mod controlled;
 mod docker;
 mod node;

@@ -12,7 +12,13 @@ use std::{
 
 use clap::Subcommand;
 
-use super::{answers, docker::script, last_lines, node, watchdog::Watchdog};
+use super::{
+    answers, certificates,
+    docker::script,
+    last_lines,
+    node::{self, Extras},
+    watchdog::Watchdog,
+};
 use crate::{
     Error,
     process::{find, output, run, succeeds_within, wait_for},
@@ -38,6 +44,8 @@ pub(crate) enum Order {
     Resume,
     /// Says where clients connect.
     Url,
+    /// Says where clients connect with TLS, and in which folder the certificates are.
+    Secured,
     /// Says its name among nodes.
     Name,
     /// Says where its log is.
@@ -73,14 +81,23 @@ impl Nodes {
             .and_then(|()| fs::write(folder.join("epmd"), epmd.to_string()))
             .and_then(|()| write_secret(&home.join(".erlang.cookie"), &cookie))
             .map_err(|error| format!("cannot write below {}: {error}", folder.display()))?;
-        let node = |part: &str, settings: &str, arguments: &str| {
-            prepare(&folder.join(part), &format!("{name}-{part}"), epmd, settings, arguments)
+        let node = |part: &str, extras: &Extras<'_>| {
+            prepare(&folder.join(part), &format!("{name}-{part}"), epmd, extras)
         };
-        let single = node("single", "", "")?;
+        let single = folder.join("single");
+        let [secured] = node::free_ports()?;
+        fs::create_dir_all(&single)
+            .map_err(|error| format!("cannot make {}: {error}", single.display()))?;
+        certificates::write(&single)?;
+        fs::write(single.join("secured"), secured.to_string())
+            .map_err(|error| format!("cannot write below {}: {error}", single.display()))?;
+        let settings = certificates::settings(&single, secured);
+        let plugins = "rabbitmq_auth_mechanism_ssl";
+        let single = node("single", &Extras { settings: &settings, plugins, ..Extras::default() })?;
         // A cluster's nodes are to notice soon that one of them is silent.
-        let member = |part| {
-            node(part, "cluster_partition_handling = pause_minority\n", " -kernel net_ticktime 5")
-        };
+        let settings = "cluster_partition_handling = pause_minority\n";
+        let arguments = " -kernel net_ticktime 5";
+        let member = |part| node(part, &Extras { settings, arguments, ..Extras::default() });
         let cluster = [member("one")?, member("two")?, member("three")?];
         Ok(Self { single, cluster, _watchdog: watchdog })
     }
@@ -98,17 +115,12 @@ impl Nodes {
 }
 
 /// Prepares one node, and returns its control script.
-fn prepare(
-    folder: &Path,
-    name: &str,
-    epmd: u16,
-    settings: &str,
-    arguments: &str,
-) -> Result<PathBuf, Error> {
+fn prepare(folder: &Path, name: &str, epmd: u16, extras: &Extras<'_>) -> Result<PathBuf, Error> {
+    let arguments = extras.arguments;
     let [port, distribution] = node::free_ports()?;
     fs::create_dir_all(folder)
         .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    node::write_files(folder, port, settings)?;
+    node::write_files(folder, port, extras)?;
     let home = folder.with_file_name("home");
     let mut environment = node::environment(name, folder, port, distribution, epmd);
     for (key, value) in &mut environment {
@@ -184,6 +196,12 @@ pub(crate) fn obey(folder: &Path, order: Order) -> Result<(), Error> {
         Order::Ctl { args } => run(Command::new(folder.join("rabbitmqctl")).args(args)),
         Order::Url => {
             println!("amqp://guest:guest@127.0.0.1:{port}/");
+            Ok(())
+        }
+        Order::Secured => {
+            let port = fs::read_to_string(folder.join("secured"))
+                .map_err(|error| format!("the node does not listen with TLS: {error}"))?;
+            println!("127.0.0.1:{port}\n{}", folder.display());
             Ok(())
         }
         Order::Name => {

@@ -55,7 +55,7 @@ pub(super) fn start(
     let programs = programs()?;
     let [port, distribution, epmd_port] = free_ports()?;
     let environment = environment(name, folder, port, distribution, epmd_port);
-    write_files(folder, port, "")?;
+    write_files(folder, port, &Extras::default())?;
     let control = folder.join("rabbitmqctl");
     let exports: String =
         environment.iter().map(|(key, value)| format!("export {key}='{value}'\n")).collect();
@@ -144,14 +144,26 @@ pub(super) fn environment(
     ]
 }
 
-/// Writes what a node reads at its start. `settings` are more lines of its configuration.
-pub(super) fn write_files(folder: &Path, port: u16, settings: &str) -> Result<(), Error> {
+/// What one node has that others have not.
+#[derive(Default)]
+pub(super) struct Extras<'a> {
+    /// More lines of its configuration.
+    pub(super) settings: &'a str,
+    /// The names of its plugins, with commas.
+    pub(super) plugins: &'a str,
+    /// More arguments of Erlang's.
+    pub(super) arguments: &'a str,
+}
+
+/// Writes what a node reads at its start.
+pub(super) fn write_files(folder: &Path, port: u16, extras: &Extras<'_>) -> Result<(), Error> {
+    let Extras { settings, plugins, .. } = extras;
     let config = format!(
         "listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n{settings}"
     );
     let written = fs::create_dir_all(folder.join("home"))
         .and_then(|()| fs::write(folder.join("rabbitmq.conf"), config))
-        .and_then(|()| fs::write(folder.join("plugins"), "[].\n"));
+        .and_then(|()| fs::write(folder.join("plugins"), format!("[{plugins}].\n")));
     written.map_err(|error| format!("cannot write below {}: {error}", folder.display()))
 }
 

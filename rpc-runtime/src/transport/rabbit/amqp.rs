@@ -26,7 +26,6 @@ use lapin::{
         ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
     },
     protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
-    tcp::OwnedTLSConfig,
     types::{FieldTable, ShortString},
     uri::AMQPUri,
 };
@@ -39,7 +38,7 @@ use tokio::{
 use super::{
     receipts::Receipts,
     runtime::spawn,
-    socket::{self, Switch},
+    socket::{self, Security, Switch},
 };
 use crate::{TransportError, TransportErrorKind};
 
@@ -205,7 +204,7 @@ impl Connection {
     pub(super) async fn open(
         uri: AMQPUri,
         name: String,
-        tls: OwnedTLSConfig,
+        tls: Security,
         runtime: Handle,
         largest: usize,
     ) -> Result<Arc<Self>, Fault> {

@@ -44,11 +44,19 @@ const SECURE_LIMIT: Duration = Duration::from_secs(10);
 /// How often the system asks a silent peer whether it is there; the least that it waits for what it has sent.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
+/// Whom a connection with TLS trusts, who it is, and whom it expects.
+#[derive(Default)]
+pub(super) struct Security {
+    pub(super) config: OwnedTLSConfig,
+    /// The name in the broker's certificate, where that is not its host's.
+    pub(super) server_name: Option<String>,
+}
+
 /// Connects, with TLS if the URI says so. Turning `switch` off ends the attempt.
 pub(super) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
-    tls: OwnedTLSConfig,
+    tls: Security,
     switch: &Switch,
     runtime: &Handle,
     largest: usize,
@@ -65,7 +73,7 @@ pub(super) async fn connect(
     Connection::connector(uri, Runtime::new(guarding), connect, properties).await
 }
 
-async fn secured(uri: &AMQPUri, tls: &OwnedTLSConfig, wire: &Wire) -> io::Result<Secured> {
+async fn secured(uri: &AMQPUri, tls: &Security, wire: &Wire) -> io::Result<Secured> {
     let host = &uri.authority.host;
     let heartbeat = Duration::from_secs(uri.query.heartbeat.unwrap_or(0).into());
     let stream = dial(host, uri.authority.port, heartbeat).await?;
@@ -73,7 +81,10 @@ async fn secured(uri: &AMQPUri, tls: &OwnedTLSConfig, wire: &Wire) -> io::Result
     let stream = AsyncTcpStream::Plain(Tcp(stream));
     match uri.scheme {
         AMQPScheme::AMQP => Ok(stream),
-        AMQPScheme::AMQPS => stream.into_tls(host, tls.as_ref()).await,
+        AMQPScheme::AMQPS => {
+            let name = tls.server_name.as_deref().unwrap_or(host);
+            stream.into_tls(name, tls.config.as_ref()).await
+        }
     }
 }
 

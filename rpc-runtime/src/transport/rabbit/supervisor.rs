@@ -23,6 +23,7 @@ use super::{
     amqp::{Connection, Ended, Fault, Health},
     guard,
     names::program,
+    socket::Security,
     told,
 };
 use crate::{
@@ -338,7 +339,7 @@ impl Supervisor {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
         let tls = match self.url.scheme() {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
-            _ => OwnedTLSConfig::default(),
+            _ => Security::default(),
         };
         let (uri, runtime) = (self.uri(host), self.runtime.clone());
         let opened = Connection::open(uri, name, tls, runtime, self.largest).await;
@@ -378,7 +379,7 @@ fn mechanism(login: Login) -> SASLMechanism {
 }
 
 /// Reads whom to trust and who we are.
-fn secured(tls: &Tls) -> Result<OwnedTLSConfig, TransportError> {
+fn secured(tls: &Tls) -> Result<Security, TransportError> {
     let read = |file: &Path| {
         std::fs::read_to_string(file).map_err(|error| {
             let what = format!("cannot read {}", file.display());
@@ -397,7 +398,8 @@ fn secured(tls: &Tls) -> Result<OwnedTLSConfig, TransportError> {
             "this machine trusts no authority: name one with `tls_authority` (`ssl_ca_file`)";
         TransportError::new(TransportErrorKind::Configuration, what)
     })?;
-    Ok(OwnedTLSConfig { identity, cert_chain: Some(read(&authority)?) })
+    let config = OwnedTLSConfig { identity, cert_chain: Some(read(&authority)?) };
+    Ok(Security { config, server_name: tls.server_name.clone() })
 }
 
 /// Returns the file of the authorities that this machine trusts.
