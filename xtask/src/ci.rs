@@ -53,6 +53,7 @@ pub(crate) fn run() -> Result<(), Error> {
     for example in examples()? {
         check(&format!("example {example}"), &mut || run_example(&example));
     }
+    check("TLS is missed by name", &mut without_tls);
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
 }
 
@@ -94,6 +95,17 @@ fn examples() -> Result<Vec<String>, Error> {
         .collect();
     names.sort_unstable();
     Ok(names)
+}
+
+/// Checks what a build says that has no TLS, as an example has none, where the URL wants it. Test programs all have it.
+fn without_tls() -> Result<(), Error> {
+    let run = ["run", "--quiet", "--package", "examples", "--bin", "create_volume", "--"];
+    let secured = ["--url", "amqps://localhost/"];
+    match output(cargo().args(run).args(secured)) {
+        Err(said) if said.contains("enable the feature `tls`") => Ok(()),
+        Err(said) => Err(format!("it does not say which feature is missing: {said}")),
+        Ok(_) => Err("it connects without TLS".to_owned()),
+    }
 }
 
 /// Runs an example on the embedded broker.
