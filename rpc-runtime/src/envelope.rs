@@ -248,6 +248,19 @@ mod tests {
     }
 
     #[test]
+    fn a_monitored_call_says_its_silence_in_whole_seconds_or_as_a_float() {
+        let millis = |millis| Some(Duration::from_millis(millis));
+        for (monitor, said) in [(millis(5000), "5"), (millis(1500), "1.5"), (None, "null")] {
+            let call = Some((ID, "reply_1"));
+            let (namespace, version, context) = (None, None, &[][..]);
+            let tail = Tail { namespace, version, call, monitor, unique_id: ID, context };
+            let body = RequestWriter::new("echo").finish(&tail).expect("all of it is JSON");
+            let said = format!(r#""_timeout": {said}, "_unique_id""#);
+            assert!(inner(&body).contains(&said), "{}", inner(&body));
+        }
+    }
+
+    #[test]
     fn a_failure_is_text_within_text_within_text() {
         let failure = crate::Failure::of("it \"broke\"", "builtins", "ValueError");
         let body = ReplyWriter::failure(&failure).finish("\"id\"", ID);

@@ -209,6 +209,43 @@ mod tests {
         assert_eq!(written(&()).as_deref(), Ok(""));
     }
 
+    #[derive(Serialize)]
+    struct Wrapped<T>(T);
+
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
+    enum Choice {
+        UserId,
+        Other(u8),
+    }
+
+    /// Text that is said piece by piece.
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    struct Said(&'static str);
+
+    impl Serialize for Said {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(self.0)
+        }
+    }
+
+    fn one<K: Ord + Serialize>(key: K) -> std::result::Result<String, String> {
+        written(&BTreeMap::from([(key, 1)]))
+    }
+
+    #[test]
+    fn whatever_is_text_is_a_key_and_what_wraps_a_map_is_one() {
+        let wrapped = written(&Wrapped(BTreeMap::from([("user_id", 1)])));
+        assert_eq!(wrapped.as_deref(), Ok(r#", \"_context_user_id\": 1"#));
+        assert_eq!(one(Choice::UserId).as_deref(), Ok(r#", \"_context_UserId\": 1"#));
+        assert_eq!(one(Said("a")).as_deref(), Ok(r#", \"_context_a\": 1"#));
+        #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        struct Name(&'static str);
+        assert_eq!(one(Name("b")).as_deref(), Ok(r#", \"_context_b\": 1"#));
+        for refused in [one(Some("a")), one(Choice::Other(1)), written(&Choice::Other(1))] {
+            assert!(refused.is_err(), "{refused:?}");
+        }
+    }
+
     #[test]
     fn what_is_not_an_object_is_refused() {
         for refused in
