@@ -60,8 +60,8 @@ pub(super) async fn replaced<G>(
 }
 
 /// Pauses between attempts: none before the first, then doubling up to a cap, each anywhere between nothing and that,
-/// so that a fleet does not come back in step. While no broker answers they grow with the outage instead: who tries again after an
-/// eighth of the time that has gone by comes back late by no more than that.
+/// so that a fleet does not come back in step. While no broker answers they grow with the outage instead: who tries again after a
+/// fifth of the time that has gone by comes back late by no more than that.
 pub(super) struct Backoff {
     attempt: u32,
     first: Duration,
@@ -117,7 +117,7 @@ impl Backoff {
         if is_first {
             Duration::ZERO
         } else {
-            (lasted / 8).clamp(self.first.min(self.cap), self.cap)
+            (lasted / 5).clamp(self.first.min(self.cap), self.cap)
         }
     }
 
@@ -456,11 +456,11 @@ mod tests {
     }
 
     #[test]
-    fn pauses_in_an_outage_are_an_eighth_of_it_at_most() {
+    fn pauses_in_an_outage_are_a_fifth_of_it_at_most() {
         let mut backoff = Backoff::new(Duration::from_millis(1500));
         let lasted = [0, 0, 300, 1000, 5000, 60_000];
         let pauses = lasted.map(|millis| backoff.ceiling_in_outage(Duration::from_millis(millis)));
-        assert_eq!(pauses.map(|pause| pause.as_millis()), [0, 100, 100, 125, 625, 1500]);
+        assert_eq!(pauses.map(|pause| pause.as_millis()), [0, 100, 100, 200, 1000, 1500]);
         backoff.refused_for(Duration::from_secs(60));
         let pause = backoff.ceiling_in_outage(Duration::from_secs(60));
         assert_eq!(pause, Duration::from_millis(7500));
