@@ -213,9 +213,7 @@ impl Incoming {
         let name = name.as_deref().unwrap_or("");
         let method = found.as_ref().ok().map(|found| found.method);
         let mut acker = Some(acker);
-        // Where a second run would matter, none begins before the broker surely gives the request to nobody else.
-        let surely = method.is_some_and(|method| !method.idempotent);
-        if !late && !acknowledged(&mut acker, surely).await {
+        if !late && !acknowledged(&mut acker).await {
             // It comes again, and is run then.
             return;
         }
@@ -230,7 +228,7 @@ impl Incoming {
         let held = Held { slot, tracked, until };
         let (key, settled) = match turn {
             Turn::Over => {
-                acknowledged(&mut acker, false).await;
+                acknowledged(&mut acker).await;
                 return;
             }
             Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
@@ -310,7 +308,7 @@ fn is_over(expires: Option<Instant>) -> bool {
 pub(super) async fn drop_late(shared: &Shared, acker: impl Into<Option<Acker>>) {
     shared.counts().requests_expired.add_one();
     tracing::debug!("dropped a request whose caller has stopped waiting");
-    acknowledged(&mut acker.into(), false).await;
+    acknowledged(&mut acker.into()).await;
 }
 
 /// Says once that fanout casts come which this server does not know. Its exchange has only the topic in its name, so
@@ -326,10 +324,9 @@ fn warn_of_neighbours(shared: &Shared, request: &Request<'_>) {
     }
 }
 
-/// Acknowledges a request, unless that has been done. Returns whether the acknowledgement left, or has arrived for sure.
-async fn acknowledged(acker: &mut Option<Acker>, surely: bool) -> bool {
+/// Acknowledges a request, unless that has been done. Returns whether the acknowledgement left.
+async fn acknowledged(acker: &mut Option<Acker>) -> bool {
     match acker.take() {
-        Some(acker) if surely => acker.ack_surely().await,
         Some(acker) => acker.ack().await,
         None => true,
     }

@@ -46,12 +46,22 @@ pub(super) fn answer(number: u64) -> u64 {
 pub(super) struct Runs {
     counts: Arc<[AtomicU8]>,
     /// When each ran that may run once at most.
-    once: Log<(u64, Instant)>,
+    once: Log<(u64, usize, Instant)>,
+    server: usize,
 }
 
 impl Runs {
     pub(super) fn of(numbers: u64) -> Self {
-        Self { counts: (0..numbers).map(|_| Default::default()).collect(), once: Log::default() }
+        Self {
+            counts: (0..numbers).map(|_| Default::default()).collect(),
+            once: Log::default(),
+            server: 0,
+        }
+    }
+
+    /// The same, as the second server writes it.
+    pub(super) fn second(&self) -> Self {
+        Self { server: 1, ..self.clone() }
     }
 
     fn place(&self, number: u64) -> &AtomicU8 {
@@ -62,19 +72,19 @@ impl Runs {
         self.place(number).load(Ordering::Acquire)
     }
 
-    /// Returns what ran more often than once and should not have: its number, its first and its last run.
-    pub(super) fn repeated(&self) -> Vec<(u64, Instant, Instant)> {
-        let mut runs = BTreeMap::<_, (Instant, Instant)>::new();
-        for (number, at) in self.once.events() {
-            runs.entry(number).or_insert((at, at)).1 = at;
+    /// Returns what may run once at most and has run again: its number, and where and when it ran.
+    pub(super) fn repeated(&self) -> BTreeMap<u64, Vec<(usize, Instant)>> {
+        let mut runs = BTreeMap::<_, Vec<_>>::new();
+        for (number, server, at) in self.once.events() {
+            runs.entry(number).or_default().push((server, at));
         }
-        let repeated = runs.into_iter().filter(|(number, _)| self.count(*number) > 1);
-        repeated.map(|(number, (first, last))| (number, first, last)).collect()
+        runs.retain(|_, runs| runs.len() > 1);
+        runs
     }
 
     /// Runs what may run once at most.
     async fn once(&self, number: u64) -> u64 {
-        self.once.push((number, Instant::now()));
+        self.once.push((number, self.server, Instant::now()));
         self.run(number).await
     }
 
