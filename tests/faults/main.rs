@@ -8,6 +8,7 @@ mod clusters;
 mod connecting;
 mod losing;
 mod pressure;
+mod program;
 mod proxied;
 mod refused;
 mod running;

@@ -17,8 +17,8 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
     channels::until,
+    program::Program,
     scene::{AdderServer, Behind, DRAIN, SLACK, Scene, Slow, adder, figure, good, timed, watchful},
-    starved::Peer,
     stranger::Stranger,
 };
 
@@ -187,19 +187,12 @@ async fn fault_d06_calls_that_a_queue_drops_end_by_their_deadline_and_the_newest
     }
 }
 
-/// The memory that a process uses, in KiB.
-fn resident(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_d07_a_long_queue_and_a_slow_server_take_no_memory() {
     let Some(shared) = Shared::take().await else { return };
     let world = shared.node.world();
-    let peer = Peer::start(world.url(), world.topic()).await;
-    let before = resident(peer.process());
+    let peer = Program::peer(world.url(), world.topic()).await;
+    let before = peer.held().kib;
     let (times, padding) = (amount(20_000, 100_000), "x".repeat(2000));
     let stranger = Stranger::at(&world).await;
     let flood = stranger.flood(world.topic(), times, |number| {
@@ -210,7 +203,7 @@ async fn fault_d07_a_long_queue_and_a_slow_server_take_no_memory() {
     flood.await;
     let waiting = stranger.waiting(world.topic()).await;
     assert!(waiting > times / 2, "it is slow: {waiting}");
-    let grown = resident(peer.process()).saturating_sub(before);
+    let grown = peer.held().kib.saturating_sub(before);
     figure("D7", &format!("KiB more with {waiting} messages of 2 kB waiting"), grown);
     assert!(grown < 16 * 1024, "{grown} KiB");
     stranger.delete_queue(world.topic()).await;

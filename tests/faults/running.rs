@@ -12,8 +12,8 @@ use tokio::process::Command;
 
 use crate::{
     channels::until,
+    program::Program,
     scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, figure, good, timed},
-    starved::Peer,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,16 +45,6 @@ async fn fault_g14_clients_and_servers_start_and_stop_in_any_order() {
     assert!(!slow.runs().keys().any(|a| (110..113).contains(a)), "{:?}", slow.runs());
 }
 
-/// The files that a process has open.
-fn files(process: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").count()
-}
-
-/// The threads of a process.
-fn threads(process: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs").count()
-}
-
 /// Sets how many files a process may have open.
 async fn limit_files(process: u32, files: usize) {
     let (process, files) = (process.to_string(), format!("{files}:1024"));
@@ -69,7 +59,7 @@ async fn fault_g15_without_file_descriptors_a_process_comes_back_once_there_are_
     let scene = Scene::start(shared.node.world(), Behind::Server).await;
     let proxy = Proxy::start(&scene.world).await;
     let url = proxy.url(&scene.world);
-    let mut peer = Peer::start(&url, &tests::unique("unused")).await;
+    let mut peer = Program::peer(&url, &tests::unique("unused")).await;
     let topic = scene.world.topic();
     let call = |number: u32| format!("call {topic} {number} 2000");
     limit_files(peer.process(), 3).await;
@@ -117,17 +107,18 @@ async fn fault_h09_two_hundred_lost_connections_leave_no_file_thread_or_queue_be
     let Some(shared) = Shared::take().await else { return };
     let world = shared.node.world_alone().await;
     let proxy = Proxy::start(&world).await;
-    let mut peer = Peer::start(&proxy.url(&world), world.topic()).await;
+    let mut peer = Program::peer(&proxy.url(&world), world.topic()).await;
     let call = format!("call {} 1 25000", world.topic());
-    let measure = async |peer: &mut Peer| {
+    let measure = async |peer: &mut Program| {
         peer.say(&call).await;
         assert_eq!(peer.hear().await, "ran 1");
         assert_eq!(peer.hear().await, "1 is 2");
         // What a connection leaves goes a moment after it.
         let (mut files_now, mut threads_now) = (usize::MAX, usize::MAX);
         for _ in 0..100 {
-            files_now = files_now.min(files(peer.process()));
-            threads_now = threads_now.min(threads(peer.process()));
+            let held = peer.held();
+            files_now = files_now.min(held.files);
+            threads_now = threads_now.min(held.threads);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         (files_now, threads_now)
@@ -140,7 +131,7 @@ async fn fault_h09_two_hundred_lost_connections_leave_no_file_thread_or_queue_be
             eventually("both connections to come back", both).await;
         }
     };
-    // With the first one that goes the library below starts a thread, which stays.
+    // What is made when it is first needed is there from then on.
     lose(2).await;
     let before = measure(&mut peer).await;
     let begun = Instant::now();

@@ -1,57 +1,14 @@
 //! Section B: processes that get no time.
 
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
+use std::time::{Duration, Instant};
+
+use crate::{
+    program::Program,
+    scene::{Behind, Scene, Slow, adder, figure, good, timed},
 };
+use tests::{World, eventually, node::Shared, proxy::Way};
 
-use tests::{World, eventually, node::Shared, proxy::Way, soon};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-};
-
-use crate::scene::{Behind, Scene, Slow, adder, figure, good, timed};
-
-/// A program of ours that can be stopped, and what it says.
-pub(crate) struct Peer {
-    child: Child,
-    say: ChildStdin,
-    heard: Lines<BufReader<ChildStdout>>,
-}
-
-impl Peer {
-    pub(crate) async fn start(url: &str, topic: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
-        command.args([url, topic]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("the program");
-        let say = child.stdin.take().expect("its input");
-        let heard = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let mut peer = Self { child, say, heard };
-        assert_eq!(peer.hear().await, "ready");
-        peer
-    }
-
-    pub(crate) async fn say(&mut self, line: &str) {
-        self.say.write_all(format!("{line}\n").as_bytes()).await.expect("it listens");
-    }
-
-    pub(crate) async fn hear(&mut self) -> String {
-        soon("a word", self.heard.next_line()).await.expect("its output").expect("a line")
-    }
-
-    /// Its number.
-    pub(crate) fn process(&self) -> u32 {
-        self.child.id().expect("it runs")
-    }
-
-    /// Stops or continues it.
-    async fn signal(&self, name: &str) {
-        let process = self.process().to_string();
-        let done = Command::new("kill").args(["-s", name, &process]).status().await;
-        assert!(done.expect("a signal").success());
-    }
-
+impl Program {
     /// Stops it for four heartbeats.
     async fn sleep(&self) {
         self.signal("STOP").await;
@@ -65,7 +22,7 @@ async fn fault_b19_a_client_that_was_stopped_ends_what_has_expired_and_goes_on()
     let world = shared.node.world();
     let (serving, slow) = (world.transport().await, Slow::taking(Duration::from_secs(5)));
     let _server = world.serve(&serving, "h", crate::scene::AdderServer::new(slow.clone())).await;
-    let mut peer = Peer::start(world.url(), &unused(&world)).await;
+    let mut peer = Program::peer(world.url(), &unused(&world)).await;
     peer.say(&format!("call {} 7 2000", world.topic())).await;
     eventually("the call to run", || slow.ran.len() == 1).await;
     peer.sleep().await;
@@ -87,7 +44,7 @@ fn unused(world: &World) -> String {
 async fn fault_b19_a_server_that_was_stopped_runs_nothing_that_has_expired() {
     let Some(shared) = Shared::take().await else { return };
     let world = shared.node.world();
-    let mut peer = Peer::start(world.url(), world.topic()).await;
+    let mut peer = Program::peer(world.url(), world.topic()).await;
     let transport = world.transport().await;
     let client = world.client::<adder::Api>(&transport);
     good(&client, 0).await;
@@ -109,7 +66,7 @@ async fn fault_b19_a_server_that_was_stopped_runs_nothing_that_has_expired() {
 async fn fault_b19_a_connection_that_the_broker_gave_up_meanwhile_is_noticed() {
     let Some(shared) = Shared::take().await else { return };
     let scene = Scene::start(shared.node.world(), Behind::Client).await;
-    let mut peer = Peer::start(&scene.proxy.url(&scene.world), &unused(&scene.world)).await;
+    let mut peer = Program::peer(&scene.proxy.url(&scene.world), &unused(&scene.world)).await;
     let attempts = scene.proxy.attempts();
     peer.signal("STOP").await;
     // The broker closes both of its connections.

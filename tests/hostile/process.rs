@@ -1,29 +1,6 @@
-//! What this process holds, and whether anything in it has panicked.
+//! Whether anything in this process has panicked.
 
-use std::{
-    fs,
-    sync::atomic::{AtomicUsize, Ordering},
-};
-
-/// What should stay as it is. Where the system does not tell, there is nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Held {
-    pub(crate) kib: usize,
-    pub(crate) threads: usize,
-    pub(crate) files: usize,
-}
-
-impl Held {
-    pub(crate) fn now() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
-        };
-        let files = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-        Self { kib: number("VmRSS:"), threads: number("Threads:"), files }
-    }
-}
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 

@@ -8,11 +8,13 @@ use std::{
 use futures_util::StreamExt as _;
 use rpc_runtime::{Context, RabbitOptions, Transport, TransportBuilder};
 use serde_json::Value;
-use tests::{Log, World, amount, eventually, rabbitmqctl, raw::connections, soon, unique};
+use tests::{
+    Log, World, amount, eventually, held::Held, rabbitmqctl, raw::connections, soon, unique,
+};
 
 use crate::{
     messages::{Generator, Message, Places, heavy},
-    process::{Held, count_panics, panics},
+    process::{count_panics, panics},
     stranger::{Eavesdropper, Stranger, channel, consume, declare, inner},
     target::{Adder, TargetServer, target},
 };

@@ -4,6 +4,7 @@ pub mod authority;
 pub mod comparable;
 pub mod expansions;
 pub mod heard;
+pub mod held;
 pub mod node;
 pub mod overheard;
 pub mod poison;

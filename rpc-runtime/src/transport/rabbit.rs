@@ -327,9 +327,7 @@ impl Tasks {
         self.observer.note(Event::Closed);
         signals.ended.send_replace(true);
     }
-}
 
-impl Tasks {
     /// Closes the transport, because one of its tasks has died by a bug: a call that is told so is better than one that
     /// nobody looks after.
     fn fail(&self, task: &'static str, signals: &Signals) {

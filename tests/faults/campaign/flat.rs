@@ -1,78 +1,39 @@
 //! What a process holds, and what it leaves: over many operations, at its end, and at its death.
 
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tests::{
     World, amount, eventually,
+    held::Held,
     node::{Alone, Node},
     proxy::{Proxy, Way},
-    soon,
-};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
 };
 
 use super::table::Table;
-use crate::scene::figure;
+use crate::{program::Program, scene::figure};
 
 /// How much more memory may be held in the end, in KiB: windows fill up to their bounds.
-const MORE: u64 = 64 * 1024;
+const MORE: usize = 64 * 1024;
 
-/// A process of its own: see `tests/src/bin/steady.rs`.
-struct Steady {
-    child: Child,
-    say: ChildStdin,
-    heard: Lines<BufReader<ChildStdout>>,
+/// Starts a process that serves and calls itself: see `tests/src/bin/steady.rs`.
+async fn steady(url: &str, topic: &str) -> Program {
+    Program::start(env!("CARGO_BIN_EXE_steady"), url, topic).await
 }
 
-impl Steady {
-    async fn start(url: &str, topic: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_steady"));
-        command.args([url, topic]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("the program");
-        let say = child.stdin.take().expect("its input");
-        let heard = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let mut steady = Self { child, say, heard };
-        assert_eq!(soon("its start", steady.hear()).await, "ready");
-        steady
-    }
+/// Lets a process make requests until they go well again, and returns what it holds then.
+async fn settled(steady: &mut Program) -> Held {
+    steady.say("run 100").await;
+    assert_eq!(steady.hear().await, "ran 100 0", "all is well");
+    steady.held()
+}
 
-    async fn say(&mut self, line: &str) {
-        self.say.write_all(format!("{line}\n").as_bytes()).await.expect("it listens");
-    }
-
-    async fn hear(&mut self) -> String {
-        self.heard.next_line().await.expect("its output").expect("a line")
-    }
-
-    async fn signal(&self, name: &str) {
-        let process = self.child.id().expect("it runs").to_string();
-        let done = Command::new("kill").args(["-s", name, &process]).status().await;
-        assert!(done.expect("a signal").success());
-    }
-
-    /// Makes requests until they go well again, and says what the process holds.
-    async fn held(&mut self) -> [u64; 3] {
-        self.say("run 100").await;
-        assert_eq!(soon("an end", self.hear()).await, "ran 100 0", "all is well");
-        self.say("held").await;
-        let line = soon("what it holds", self.hear()).await;
-        let numbers: Vec<_> = line.split(' ').map(|n| n.parse().expect("a number")).collect();
-        numbers.try_into().expect("three numbers")
-    }
-
-    /// Tells it to stop, and returns how long that took.
-    async fn terminate(mut self) -> Duration {
-        let begun = Instant::now();
-        self.signal("TERM").await;
-        assert_eq!(soon("its end", self.hear()).await, "ended");
-        assert!(soon("its end", self.child.wait()).await.expect("its status").success());
-        begun.elapsed()
-    }
+/// Tells a process to stop, and returns how long that took.
+async fn terminate(mut steady: Program) -> Duration {
+    let begun = Instant::now();
+    steady.signal("TERM").await;
+    assert_eq!(steady.hear().await, "ended");
+    assert!(steady.ended().await);
+    begun.elapsed()
 }
 
 /// What the broker has of a virtual host: connections, channels, queues.
@@ -100,12 +61,12 @@ async fn broker_has(node: &Node, world: &World, expected: [usize; 3]) {
 }
 
 /// Lets requests be made while connections are closed now and then, and returns how many failed.
-async fn under_fire(node: &Node, world: &World, steady: &mut Steady, requests: u64) -> (u64, u64) {
+async fn under_fire(node: &Node, world: &World, steady: &mut Program, requests: u64) -> (u64, u64) {
     steady.say(&format!("run {requests}")).await;
     let mut cuts = 0;
     loop {
         let pause = Duration::from_secs(amount(3, 10));
-        if let Ok(line) = tokio::time::timeout(pause, steady.hear()).await {
+        if let Ok(line) = tokio::time::timeout(pause, steady.hear_whenever()).await {
             let failed = line.rsplit(' ').next().and_then(|failed| failed.parse().ok());
             return (failed.expect("a number"), cuts);
         }
@@ -120,11 +81,11 @@ async fn a_process_holds_no_more_after_many_operations_and_leaves_nothing() {
     let Some(alone) = Alone::take().await else { return };
     let (node, begun) = (&alone.node, Instant::now());
     let world = node.world_alone().await;
-    let mut steady = Steady::start(world.url(), world.topic()).await;
+    let mut steady = steady(world.url(), world.topic()).await;
     let mut table = Table::new("flat: memory, files, threads; connections, channels, queues");
     let (requests, parts) = (amount(30_000, 1_000_000), 4);
     let [mut failed, mut cuts] = [0, 0];
-    steady.held().await;
+    settled(&mut steady).await;
     let before = on_broker(node, &world).await;
     let mut held = Vec::new();
     for part in 0..=parts {
@@ -132,22 +93,23 @@ async fn a_process_holds_no_more_after_many_operations_and_leaves_nothing() {
             let fired = under_fire(node, &world, &mut steady, requests / parts).await;
             (failed, cuts) = (failed + fired.0, cuts + fired.1);
         }
-        let [kib, files, threads] = steady.held().await;
-        held.push([kib, files, threads]);
+        let now = settled(&mut steady).await;
+        held.push(now);
         broker_has(node, &world, before).await;
-        let figure = format!("{} MiB, {files}, {threads}; {before:?}", kib / 1024);
+        let figure = format!("{} MiB, {}, {}; {before:?}", now.kib / 1024, now.files, now.threads);
         table.row(format!("after {}", part * requests / parts), figure);
     }
     table.row("failed, connections closed, time", {
         format!("{failed}, {cuts} times, {:.0} s", begun.elapsed().as_secs_f64())
     });
-    let took = steady.terminate().await;
+    let took = terminate(steady).await;
     let left = on_broker(node, &world).await;
     table.row("after its end", format!("{left:?}, which took {took:.1?}"));
     table.print();
-    let ([kib, files, threads], after) = (held[1], held[held.len() - 1]);
-    assert!(after[0] < kib + MORE, "memory grows: {held:?}");
-    assert!(after[1] <= files + 4 && after[2] <= threads + 4, "files, threads: {held:?}");
+    let (first, last) = (held[1], held[held.len() - 1]);
+    assert!(last.kib < first.kib + MORE, "memory grows: {held:?}");
+    let is_flat = last.files <= first.files + 4 && last.threads <= first.threads + 4;
+    assert!(is_flat, "files, threads: {held:?}");
     assert_eq!((left[0], left[1]), (0, 0), "connections and channels are closed");
 }
 
@@ -155,11 +117,11 @@ async fn a_process_holds_no_more_after_many_operations_and_leaves_nothing() {
 async fn what_a_killed_process_leaves_on_the_broker_expires() {
     let Some(alone) = Alone::take().await else { return };
     let world = alone.node.world_alone().await;
-    let mut steady = Steady::start(world.url(), world.topic()).await;
-    steady.held().await;
+    let mut steady = steady(world.url(), world.topic()).await;
+    settled(&mut steady).await;
     let [_, _, queues] = on_broker(&alone.node, &world).await;
     steady.signal("KILL").await;
-    steady.child.wait().await.expect("its end");
+    assert!(!steady.ended().await);
     let begun = Instant::now();
     // Topic and host have queues that others of that name go on with.
     broker_has(&alone.node, &world, [0, 0, 2]).await;
@@ -173,16 +135,16 @@ async fn a_process_that_is_told_to_stop_in_an_outage_or_an_alarm_ends_in_time() 
     let world = alone.node.world_alone().await;
     let proxy = Proxy::start(&world).await;
     for outage in ["refused", "silent", "alarm"] {
-        let mut steady = Steady::start(&proxy.url(&world), world.topic()).await;
+        let mut steady = steady(&proxy.url(&world), world.topic()).await;
         steady.say("hold").await;
-        assert_eq!(soon("a method that runs", steady.hear()).await, "holding");
+        assert_eq!(steady.hear().await, "holding");
         match outage {
             "refused" => proxy.cut(),
             "silent" => proxy.all().keep(Way::Both),
             _ => _ = alone.node.ctl(&["set_vm_memory_high_watermark", "0.0000001"]).await,
         }
         steady.say("run 100000").await;
-        let took = steady.terminate().await;
+        let took = terminate(steady).await;
         figure("D4", &format!("ended after SIGTERM, {outage}"), took);
         proxy.present().reset();
         proxy.mend().await;

@@ -1,11 +1,10 @@
 //! A process that serves and calls itself through a broker, for tests that look at what it holds, and how it ends.
 //!
 //! Arguments: a URL and a topic. It says `ready`, and takes orders: `run COUNT` makes requests, and says `ran WELL FAILED` at
-//! their end; `hold` begins a call that takes very long, and says `holding` once it runs; `held` says its memory in KiB, its files
-//! and its threads. At SIGTERM, or the end of its input, it stops in order and says `ended`.
+//! their end; `hold` begins a call that takes very long, and says `holding` once it runs. At SIGTERM, or the end
+//! of its input, it stops in order and says `ended`.
 
 use std::{
-    fs,
     io::Write as _,
     process::ExitCode,
     sync::{
@@ -86,17 +85,6 @@ async fn requests(client: &SteadyClient, count: u64) -> u64 {
     failed.load(Ordering::Relaxed)
 }
 
-/// Where the system does not tell, there is nothing.
-fn held() -> String {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let number = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|line| line.split_whitespace().next()).unwrap_or("0").to_owned()
-    };
-    let files = fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    format!("{} {files} {}", number("VmRSS:"), number("Threads:"))
-}
-
 async fn obey(client: &SteadyClient, order: &str) {
     match order.split_once(' ') {
         Some(("run", count)) => {
@@ -104,7 +92,6 @@ async fn obey(client: &SteadyClient, order: &str) {
             let failed = requests(client, count).await;
             say(&format!("ran {} {failed}", count - failed));
         }
-        None if order == "held" => say(&held()),
         None if order == "hold" => _ = tokio::spawn(client.hold(&Context::new())),
         _ => say("what?"),
     }

@@ -217,9 +217,7 @@ pub(crate) fn obey(folder: &Path, order: Order) -> Result<(), Error> {
 
 fn start(folder: &Path) -> Result<(), Error> {
     // Two that start it at once would each have a node, and the watchdog would know one of them.
-    let cannot = |error: std::io::Error| format!("cannot lock {}: {error}", folder.display());
-    let lock = fs::File::create(folder.join("lock")).map_err(cannot)?;
-    lock.lock().map_err(cannot)?;
+    let _lock = locked(&folder.join("lock"))?;
     if group(folder).is_some_and(|group| runs(&group)) {
         return Ok(());
     }
@@ -231,11 +229,21 @@ fn start(folder: &Path) -> Result<(), Error> {
     known.map(drop).ok_or_else(|| "the node's shell does not start".to_owned())
 }
 
+/// Waits for a lock, which lasts as long as what is returned.
+fn locked(path: &Path) -> Result<fs::File, Error> {
+    let cannot = |error: std::io::Error| format!("cannot lock {}: {error}", path.display());
+    let file = fs::File::create(path).map_err(cannot)?;
+    file.lock().map_err(cannot)?;
+    Ok(file)
+}
+
 /// Starts the port mapper of all nodes, unless it runs. Nodes would start one that is nobody's to end.
 fn epmd(folder: &Path) -> Result<(), Error> {
     let port = fs::read_to_string(folder.join("epmd"))
         .map_err(|error| format!("no port for epmd: {error}"))?;
     let address = format!("127.0.0.1:{port}");
+    // Of two that start one at once, the second would be the one that is known, and the first the one that runs.
+    let _lock = locked(&folder.join("epmd-lock"))?;
     if answers(&address) {
         return Ok(());
     }

@@ -1,0 +1,71 @@
+//! Programs of the tests' own, which are told what to do, and say what they have done.
+
+use std::process::Stdio;
+
+use tests::{held::Held, soon};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+/// A program that runs.
+pub(crate) struct Program {
+    child: Child,
+    say: ChildStdin,
+    heard: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    /// Starts one, by its path, on a broker and a topic, and waits until it is ready.
+    pub(crate) async fn start(path: &str, url: &str, topic: &str) -> Self {
+        let mut command = Command::new(path);
+        command.args([url, topic]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the program");
+        let say = child.stdin.take().expect("its input");
+        let heard = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut program = Self { child, say, heard };
+        assert_eq!(program.hear().await, "ready");
+        program
+    }
+
+    /// `tests/src/bin/peer.rs`.
+    pub(crate) async fn peer(url: &str, topic: &str) -> Self {
+        Self::start(env!("CARGO_BIN_EXE_peer"), url, topic).await
+    }
+
+    pub(crate) async fn say(&mut self, line: &str) {
+        self.say.write_all(format!("{line}\n").as_bytes()).await.expect("it listens");
+    }
+
+    /// What it says next, which is to be soon.
+    pub(crate) async fn hear(&mut self) -> String {
+        soon("a word", self.hear_whenever()).await
+    }
+
+    /// What it says next, however long that takes.
+    pub(crate) async fn hear_whenever(&mut self) -> String {
+        self.heard.next_line().await.expect("its output").expect("a line")
+    }
+
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// What it holds.
+    pub(crate) fn held(&self) -> Held {
+        Held::of(self.process()).expect("it runs")
+    }
+
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, name: &str) {
+        let process = self.process().to_string();
+        let done = Command::new("kill").args(["-s", name, &process]).status().await;
+        assert!(done.expect("a signal").success());
+    }
+
+    /// Waits until it has ended, and returns whether it did well.
+    pub(crate) async fn ended(&mut self) -> bool {
+        soon("its end", self.child.wait()).await.expect("its status").success()
+    }
+}
