@@ -1,15 +1,23 @@
 //! What is logged and traced on a thread, for a test to look at.
 
-use std::{fmt::Write as _, sync::Mutex};
+use std::{
+    fmt::Write as _,
+    sync::{LazyLock, Mutex},
+};
 
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
     subscriber::DefaultGuard,
 };
 
 use crate::Log;
+
+/// Hears nothing, and is never dropped. While there is but one subscriber, tracing asks a thread's own, most often none, about
+/// an event that comes up for the first time, and what that one does not want, nobody hears from then on: other tests' threads
+/// would make a listening one deaf. Of two it asks both.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Heard::default()));
 
 /// Collects events and new spans of the library, each as one line: its level, its name or place, its fields.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +27,7 @@ impl Heard {
     /// Listens on this thread until the guard is dropped: the test's runtime has to have this thread alone.
     #[must_use]
     pub fn listen(&self) -> DefaultGuard {
+        LazyLock::force(&SECOND);
         tracing::subscriber::set_default(self.clone())
     }
 
