@@ -64,8 +64,8 @@ use proc_macro::TokenStream;
 /// | `monitor = "60s"` | its own default for `prepare().monitor(…)`: how long its server may be silent |
 /// | `extra = "ignore"` | its servers ignore arguments that they do not know; default: `"refuse"` |
 /// | `expected(NotFound, "Conflict")` | the classes of its errors that are business, and logged quietly; others are logged as errors; default: all that it declares |
-/// | `idempotent` | may be sent again after a lost connection left open whether it ran |
-/// | `ack = "late"` | acknowledged after it has run: it runs at least once; default: `"early"`, at most once |
+/// | `idempotent` | may be sent again, and run again, after a lost connection left open whether it ran |
+/// | `ack = "late"` | acknowledged after it has run: it runs at least once; default: `"early"`: a call at most once, a cast at most once by each server |
 /// | `manual` | no request, but a method of the client with the body that is written here, over `self.prepare()`; takes `since` besides |
 ///
 /// # On an argument: `#[arg(…)]`

@@ -227,6 +227,10 @@ impl Waiting {
         match reply.failure().map_err(CallError::Decode)? {
             None => Ok(Some(Ok(reply))),
             Some(failure) if failure.overloaded_host().is_some() => Err(self.overloaded(failure)),
+            Some(failure) if failure.is_interrupted() => {
+                self.transport.observer().counts.requests_interrupted.add_one();
+                Err(CallError::Interrupted)
+            }
             Some(failure) if self.transport.types_module(failure.module()) => {
                 Ok(Some(Err(failure)))
             }

@@ -68,8 +68,9 @@ pub enum CallError<E = Infallible> {
         waited: Duration,
     },
     /// The connection was lost before the broker confirmed the request, and the request is not one to repeat; or the
-    /// transport was closed while the call waited. A server may have run it.
-    #[error("the connection was lost or closed while the request was under way")]
+    /// transport was closed while the call waited; or a server lost its connection while it took the request, and could
+    /// not know whether another has it. A server may have run it.
+    #[error("a connection was lost or closed while the request was under way")]
     Interrupted,
     /// The broker refused the request: its queue is full, or an internal error kept it from being stored.
     #[error("the broker refused the request")]

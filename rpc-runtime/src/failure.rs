@@ -16,6 +16,7 @@ const INTERNAL: &str = "rpc_runtime";
 
 /// The class of a server that has no room for a call.
 const OVERLOADED: &str = "Overloaded";
+const INTERRUPTED: &str = "Interrupted";
 /// How much of what a caller wrote comes back to it in a refusal, in bytes.
 const LONGEST: usize = 1000;
 
@@ -179,6 +180,19 @@ impl Failure {
         Self::internal(OVERLOADED, &message).kwarg("host", host)
     }
 
+    /// The failure of a call that may be with no server any more.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn interrupted() -> Self {
+        let message =
+            "the server's connection went before the call could begin: it may be with nobody";
+        Self::internal(INTERRUPTED, message)
+    }
+
+    /// Whether the call may be with no server any more.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.is_internal() && self.0.class == INTERRUPTED
+    }
+
     /// The failure of a method that its server gave up because it stops.
     pub(crate) fn server_stopped() -> Self {
         Self::internal("ServerStopped", "the server stopped before the method ended")
@@ -190,10 +204,10 @@ impl Failure {
         is_overloaded.then(|| self.kwarg_value("host").unwrap_or_default())
     }
 
-    /// What a method failed with. One that passes on what a server of its own had no room for has begun all the same.
+    /// What a method failed with. One that passes on what became of a call of its own has begun all the same.
     pub(crate) fn of_a_method(mut self) -> Self {
-        if self.is_internal() && self.0.class == OVERLOADED {
-            self.0.class = "NestedOverloaded".to_owned();
+        if self.is_internal() && matches!(&*self.0.class, OVERLOADED | INTERRUPTED) {
+            self.0.class.insert_str(0, "Nested");
         }
         self
     }

@@ -698,9 +698,9 @@ impl Acker {
 
     /// As [`ack`](Self::ack), but waits until the broker has taken note of it: a process that ends afterwards takes
     /// nothing back.
-    pub(crate) async fn ack_surely(self) -> bool {
+    pub(crate) async fn ack_surely(self) -> Acked {
         match self {
-            Self::Memory(acker) => acker.ack(),
+            Self::Memory(acker) => Acked::of(acker.ack()),
             #[cfg(feature = "rabbit")]
             Self::Rabbit(acker) => acker.ack_surely().await,
         }
@@ -722,6 +722,25 @@ impl Acker {
             #[cfg(feature = "rabbit")]
             Self::Rabbit(acker) => acker.reject().await,
         }
+    }
+}
+
+/// What became of an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acked {
+    /// The broker has it: nobody else gets the request.
+    Surely,
+    /// The request comes again, to somebody.
+    NotLeft,
+    /// Nobody knows which of the two.
+    #[cfg(feature = "rabbit")]
+    Unknown,
+}
+
+impl Acked {
+    /// What became of one that has left, or has not.
+    pub(crate) fn of(left: bool) -> Self {
+        if left { Self::Surely } else { Self::NotLeft }
     }
 }
 

@@ -16,6 +16,28 @@ trait Relay {
     async fn hang(&self, ctx: Context) -> Result<(), rpc_runtime::Failure>;
 }
 
+/// Blocks the thread that it runs on.
+#[rpc_api(topic = "blocker", version = "1.0")]
+trait Blocker {
+    /// Once the gate is open.
+    async fn block(&self, ctx: Context, millis: u64) -> ();
+    /// The same, acknowledged afterwards.
+    #[rpc(ack = "late")]
+    async fn block_late(&self, ctx: Context, millis: u64) -> ();
+}
+
+impl Blocker for Recorder {
+    async fn block(&self, _: Context, millis: u64) {
+        self.log.push(millis.to_string());
+        self.gate.notified().await;
+        std::thread::sleep(Duration::from_millis(millis));
+    }
+
+    async fn block_late(&self, ctx: Context, millis: u64) {
+        self.block(ctx, millis).await;
+    }
+}
+
 struct Relaying(ProbeClient);
 
 impl Relay for Relaying {
@@ -113,6 +135,49 @@ on_every_transport! {
             runtime.expect("a runtime").block_on(on_one_thread);
         });
         soon("the nested call", thread).await.expect("no panic");
+    }
+
+    async fn what_waited_until_its_deadline_does_not_begin_when_there_is_room_at_last(world: World) {
+        let on_one_thread = async move {
+            let transport = world.transport().await;
+            let recorder = Recorder::default();
+            let server = world.server(&transport, "h").concurrency(8).limit("block", 1).limit("block_late", 1);
+            let server = server.serve(BlockerServer::new(recorder.clone())).bind().await.expect("bound").run();
+            let client = world.client::<blocker::Api>(&transport);
+            let ctx = Context::new();
+            // What runs keeps its thread, and so this server's clock, until the others' deadline is over.
+            let running = [
+                tokio::spawn(client.block(&ctx, 1100_u64)),
+                tokio::spawn(client.block_late(&ctx, 1100_u64)),
+            ];
+            eventually("two to run", || recorder.log.len() == 2).await;
+            let hasty = client.prepare().timeout(Duration::from_secs(1)).client();
+            let waiting = [tokio::spawn(hasty.block(&ctx, 0_u64)), tokio::spawn(hasty.block_late(&ctx, 0_u64))];
+            eventually("two to wait", || server.waiting() == 2).await;
+            recorder.gate.notify_waiters();
+            for call in running {
+                soon("the answer", call).await.expect("no panic").expect("an answer");
+            }
+            for call in waiting {
+                let ended = soon("the deadline", call).await.expect("no panic");
+                assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
+            }
+            eventually("both to be dropped", || transport.metrics().requests_expired == 2).await;
+            server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+            assert_eq!(recorder.log.len(), 2);
+            // Nothing of it comes again.
+            let next = world.serve(&transport, "h", BlockerServer::new(recorder.clone())).await;
+            recorder.gate.notify_one();
+            client.block(&ctx, 1_u64).await.expect("an answer");
+            next.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+            assert_eq!(recorder.log.events()[2..], ["1"]);
+            assert_eq!(transport.metrics().requests_received, 5);
+        };
+        let thread = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(on_one_thread);
+        });
+        soon("its end", thread).await.expect("no panic");
     }
 
     async fn a_dropped_call_is_forgotten(world: World) {

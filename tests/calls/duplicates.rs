@@ -20,7 +20,10 @@ async fn log_of_doubled_requests(window: DuplicateWindow, requests: usize) -> Ve
         assert_eq!(client.count(&Context::new(), &name).await.expect("an answer"), name);
     }
     server.shutdown(SOON).await.expect("nothing runs");
-    recorder.log.events()
+    let (runs, metrics) = (recorder.log.events(), transport.metrics());
+    assert_eq!(metrics.requests_received, 2 * requests as u64);
+    assert_eq!(metrics.requests_duplicate, (2 * requests - runs.len()) as u64);
+    runs
 }
 
 #[tokio::test]

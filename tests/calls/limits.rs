@@ -139,6 +139,25 @@ on_every_transport! {
         assert_eq!(client.list(&ctx, 900_u32).await.expect("that is fewer").len(), 900);
     }
 
+    async fn as_many_values_as_are_allowed_are_taken(world: World) {
+        let served = world.connect(|builder| builder.value_limit(1000)).await;
+        let _server = world.serve(&served, "h", ListerServer::new(Lists)).await;
+        let transport = world.transport().await;
+        let (client, ctx) = (world.client::<lister::Api>(&transport), Context::new());
+        // The envelope has some, too.
+        let mut length = 900;
+        let failure = loop {
+            length += 1;
+            match client.length(&ctx, vec![7; length]).await {
+                Ok(same) => assert_eq!(same, length),
+                Err(CallError::Failure(failure)) => break failure,
+                Err(error) => panic!("{error:?}"),
+            }
+        };
+        assert_eq!(failure.class(), "RequestTooLarge");
+        assert!(failure.to_string().contains("1001"), "{failure}");
+    }
+
     async fn what_unpacks_to_too_much_is_refused(world: World) {
         let served = world.connect(|builder| builder.unpacked_limit(64 * KIB)).await;
         let recorder = Recorder::default();

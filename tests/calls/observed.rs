@@ -1,6 +1,6 @@
 //! What operators see: spans with names that their tools know, and no secret anywhere.
 
-use rpc_runtime::{ConnectionState, Context, Event, Role, Transport};
+use rpc_runtime::{ConnectionState, Context, Event, Role, Transport, rpc_api};
 use tests::{World, eventually, heard::Heard, soon};
 
 use crate::probe::{ProbeServer, Recorder, probe};
@@ -52,6 +52,57 @@ async fn spans_tell_of_calls_and_nothing_tells_secrets_on_rabbit() {
     // A host that does not answer, with a password that nobody is to see.
     let url = world.url().replacen("://", "://user:canary-password@127.0.0.1:1,", 1);
     assert_observed(&observe(&world, &url).await);
+}
+
+/// What another service with the same topic serves.
+#[rpc_api(topic = "neighbour", version = "1.0")]
+trait Neighbour {
+    /// Tells all of it.
+    #[rpc(fanout)]
+    async fn tell(&self, ctx: Context, list: Vec<u8>);
+    /// Tells one of it.
+    async fn tell_one(&self, ctx: Context);
+}
+
+async fn assert_warned_of_neighbours(world: &World) {
+    let heard = Heard::default();
+    let _guard = heard.listen();
+    let serving = world.connect(|builder| builder.value_limit(1000)).await;
+    let server = world.serve(&serving, "h", ProbeServer::new(Recorder::default())).await;
+    let transport = world.transport().await;
+    let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
+    let neighbour = world.client::<neighbour::Api>(&transport);
+    let arrived = async |count| {
+        eventually("it to arrive", || serving.metrics().requests_received == count).await;
+    };
+    let warnings = || {
+        let lines = heard.lines().into_iter();
+        lines.filter(|line| line.contains("a fanout cast came that")).collect::<Vec<_>>()
+    };
+    client.note(&ctx, "known").await.expect("confirmed");
+    client.note_everywhere(&ctx, "known").await.expect("confirmed");
+    neighbour.tell_one(&ctx).await.expect("confirmed");
+    neighbour.tell(&ctx, vec![7; 1001]).await.expect("confirmed");
+    arrived(4).await;
+    assert_eq!(warnings(), [""; 0]);
+    for more in 1..=3 {
+        neighbour.tell(&ctx, vec![7]).await.expect("confirmed");
+        arrived(4 + more).await;
+        assert_eq!(warnings().len(), 1);
+    }
+    assert!(warnings()[0].starts_with("WARN") && warnings()[0].contains("method=tell"));
+    server.shutdown(std::time::Duration::from_secs(10)).await.expect("nothing runs");
+}
+
+#[tokio::test]
+async fn a_neighbour_with_the_same_topic_is_warned_of_once_in_memory() {
+    assert_warned_of_neighbours(&World::memory()).await;
+}
+
+#[tokio::test]
+async fn a_neighbour_with_the_same_topic_is_warned_of_once_on_rabbit() {
+    let Some(world) = World::rabbit() else { return };
+    assert_warned_of_neighbours(&world).await;
 }
 
 tests::on_every_transport! {

@@ -123,6 +123,47 @@ on_every_transport! {
         next.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
     }
 
+    async fn an_idle_server_needs_no_time_to_stop(world: World) {
+        let transport = world.transport().await;
+        let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
+        let client = world.client::<probe::Api>(&transport);
+        client.echo(&Context::new(), "x").await.expect("an answer");
+        // A reply counts until it is confirmed, which may be after its caller has it.
+        eventually("nothing to run", || server.in_flight() == 0).await;
+        server.shutdown(Duration::ZERO).await.expect("nothing runs");
+    }
+
+    async fn aborting_lets_nothing_begin_where_something_was_given_up(world: World) {
+        const EACH: usize = 40;
+        let transport = world.transport().await;
+        let recorder = Recorder::on("first");
+        let server = world.server(&transport, "first").concurrency(EACH).limit("hold", EACH);
+        let server = server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+        let client = world.client::<probe::Api>(&transport);
+        let calls: Vec<_> = (0..2 * EACH).map(|n| tokio::spawn(client.hold(&Context::new(), n.to_string()))).collect();
+        eventually("half of them to wait", || recorder.log.len() == EACH && server.waiting() == EACH).await;
+        server.abort_handle().abort();
+        // If it begins only after everything was given up, it has nothing to give up.
+        if let Err(error) = server.shutdown(Duration::from_secs(20)).await {
+            assert!((1..=2 * EACH).contains(&error.unfinished), "{error}");
+        }
+        assert_eq!(recorder.log.len(), EACH);
+        let second = Recorder::on("second");
+        let other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
+        eventually("the others to begin there", || second.log.len() == EACH).await;
+        second.gate.notify_waiters();
+        let mut answered = 0;
+        for call in calls {
+            match soon("its end", call).await.expect("no panic") {
+                Ok(_) => answered += 1,
+                Err(CallError::Failure(failure)) => assert_eq!(failure.class(), "ServerStopped"),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(answered, EACH);
+        other.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+    }
+
     async fn a_runtime_may_end_in_the_middle_of_anything(world: World) {
         let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_interrupted"))
             .args([world.url(), world.topic()])

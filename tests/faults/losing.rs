@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rpc_runtime::{Context, RabbitOptions, Retry};
+use rpc_runtime::{CallError, Context, RabbitOptions, Retry};
 use tests::{
     SOON, eventually,
     node::{Alone, Shared},
@@ -233,4 +233,48 @@ async fn fault_b03_late_acknowledged_casts_run_though_their_server_is_cut_off() 
     let runs = || (0..100).filter(|a| scene.slow.runs().contains_key(a)).count();
     eventually("every cast to have run", || runs() == 100).await;
     good(&scene.client, 1000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_b03_a_call_that_may_be_with_no_server_is_interrupted_and_has_not_run() {
+    let Some(shared) = Shared::take().await else { return };
+    let scene = Scene::start(shared.node.world(), Behind::Server).await;
+    // The broker has the acknowledgement, and its word for that never arrives.
+    let answer = Frames::down("confirm.select-ok").on(":consume");
+    let unknown = scene.proxy.rule(answer, Action::ResetBefore);
+    let ended = timed(&scene.client, 1, SOON).await;
+    assert_eq!(unknown.fired(), 1);
+    assert!(matches!(ended.outcome, Err(CallError::Interrupted)), "{:?}", ended.outcome);
+    assert!(ended.took < SOON / 2, "{:?}", ended.took);
+    good(&scene.client, 2).await;
+    assert!(!scene.slow.runs().contains_key(&1));
+    // The acknowledgement itself is lost: the request comes again, and is answered.
+    let lost = scene.proxy.rule(Frames::up("basic.ack").on(":consume"), Action::ResetBefore);
+    let ended = timed(&scene.client, 3, SOON).await;
+    assert_eq!(lost.fired(), 1);
+    assert_eq!(ended.outcome.expect("an answer"), 4);
+    assert_eq!(scene.slow.runs().get(&3), Some(&1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_b03_a_refusal_says_that_nothing_ran_only_if_no_other_server_can_get_the_call() {
+    let Some(shared) = Shared::take().await else { return };
+    let scene = Scene::start(shared.node.world(), Behind::Server).await;
+    scene.server.shutdown(DRAIN).await.expect("nothing runs");
+    let slow = Slow::taking(Duration::from_secs(3600));
+    let full = scene.world.server(&scene.serving, "h").concurrency(1).waiting(0);
+    let full = full.refuse_when_full(true).serve(AdderServer::new(slow.clone())).bind().await;
+    let full = full.expect("bound").run();
+    let client = scene.client.clone();
+    let holding = tokio::spawn(async move { timed(&client, 1, 2 * SOON).await });
+    eventually("its slot to be taken", || full.in_flight() == 1).await;
+    let answer = Frames::down("confirm.select-ok").on(":consume");
+    let unknown = scene.proxy.rule(answer, Action::ResetBefore);
+    let ended = timed(&scene.client, 2, SOON).await;
+    assert_eq!(unknown.fired(), 1);
+    assert!(matches!(ended.outcome, Err(CallError::Interrupted)), "{:?}", ended.outcome);
+    let ended = timed(&scene.client, 3, SOON).await;
+    assert!(matches!(ended.outcome, Err(CallError::Overloaded { .. })), "{:?}", ended.outcome);
+    assert_eq!(slow.runs().len(), 1);
+    holding.abort();
 }

@@ -23,8 +23,12 @@ use crate::{
     duplicates::Seen,
     envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
     excerpt::Excerpt,
-    transport::{Acker, Answer, Delivery, ReplyMessage, Tracked, kept::Redelivery},
+    transport::{Acked, Acker, Answer, Delivery, ReplyMessage, Tracked, kept::Redelivery},
 };
+
+/// How long a request may take to come again that may have come to nobody.
+#[cfg(feature = "rabbit")]
+const DOUBT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A request that has been taken.
 pub(super) struct Incoming {
@@ -65,6 +69,8 @@ pub(super) enum Cause {
     NoRequest,
     NoReplyQueue,
     ReplyTooLarge,
+    #[cfg(feature = "rabbit")]
+    Interrupted,
     /// A method's failures of one class.
     Failed(&'static str, String),
 }
@@ -152,10 +158,6 @@ impl Incoming {
             Some(Admitted::Begins(_)) if *self.shared.abort.borrow() => {
                 arrival.acker.give_back().await;
             }
-            // It may have waited until its deadline.
-            Some(Admitted::Begins(_)) if is_over(expires) => {
-                drop_late(&self.shared, arrival.acker).await;
-            }
             Some(Admitted::Begins(permits)) => {
                 if let Some((arrival, permits)) = self.unless_poison(arrival, permits).await {
                     self.serve(arrival, permits).await;
@@ -194,8 +196,15 @@ impl Incoming {
         let Arrival { request, expires, acker, heartbeat, .. } = arrival;
         // No sign of life comes behind the refusal.
         drop(heartbeat);
-        if !acker.ack().await {
-            return;
+        // "Has not run" is told only of what nobody else runs.
+        match acker.ack_surely().await {
+            Acked::Surely => {}
+            Acked::NotLeft => return,
+            #[cfg(feature = "rabbit")]
+            Acked::Unknown => {
+                drop(permit);
+                return self.doubt(request, expires).await;
+            }
         }
         let until = self.shared.answerable_until(expires);
         if let Some(reply) = reply(&self.shared, request, Err(why)) {
@@ -213,9 +222,23 @@ impl Incoming {
         let name = name.as_deref().unwrap_or("");
         let method = found.as_ref().ok().map(|found| found.method);
         let mut acker = Some(acker);
-        if !late && !acknowledged(&mut acker).await {
-            // It comes again, and is run then.
-            return;
+        // Where a second run would matter, and somebody learns of it if there is none, nothing begins before the broker surely
+        // gives the request to nobody else.
+        let surely = method.is_some_and(|method| !method.idempotent) && request.caller().is_some();
+        let acked = match acker.take_if(|_| !late) {
+            Some(acker) if surely => acker.ack_surely().await,
+            Some(acker) => Acked::of(acker.ack().await),
+            None => Acked::Surely,
+        };
+        match acked {
+            Acked::Surely => {}
+            // It is run then.
+            Acked::NotLeft => return,
+            #[cfg(feature = "rabbit")]
+            Acked::Unknown => {
+                drop((slot, limit, presence));
+                return self.doubt(request, expires).await;
+            }
         }
         if is_over(expires) {
             return drop_late(&self.shared, acker).await;
@@ -228,7 +251,10 @@ impl Incoming {
         let held = Held { slot, tracked, until };
         let (key, settled) = match turn {
             Turn::Over => {
-                acknowledged(&mut acker).await;
+                // Where the copy has not kept it to itself.
+                if let Some(acker) = acker {
+                    acker.ack().await;
+                }
                 return;
             }
             Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
@@ -256,6 +282,30 @@ impl Incoming {
         };
         if let Some(acker) = acker {
             finish(&shared, acker, key, settled).await;
+        }
+    }
+
+    /// Tells a caller that its request may be with nobody, unless it has come again meanwhile: the connection went between its
+    /// acknowledgement and the broker's word for that. If another server has it, whichever reply comes first ends the call, and
+    /// this one says that it may have run.
+    #[cfg(feature = "rabbit")]
+    async fn doubt(&self, request: &Request<'_>, expires: Option<Instant>) {
+        tokio::select! {
+            () = tokio::time::sleep(DOUBT) => {}
+            // Its caller knows by itself.
+            () = until(expires) => return,
+        }
+        if request.unique_id().is_some_and(|id| self.shared.duplicates().knows(&id)) {
+            return;
+        }
+        self.shared.quiet.say(Cause::Interrupted, |left_out| {
+            let what = "the connection went before a request could begin: its caller is told";
+            tracing::warn!(left_out, "{what}");
+        });
+        if let Some(reply) = reply(&self.shared, request, Err(Failure::interrupted())) {
+            let mut answer = Answer::new(reply, self.shared.answerable_until(expires));
+            answer.tracked = Some(self.shared.tracker.track());
+            self.shared.transport.answer(answer);
         }
     }
 
@@ -308,7 +358,9 @@ fn is_over(expires: Option<Instant>) -> bool {
 pub(super) async fn drop_late(shared: &Shared, acker: impl Into<Option<Acker>>) {
     shared.counts().requests_expired.add_one();
     tracing::debug!("dropped a request whose caller has stopped waiting");
-    acknowledged(&mut acker.into()).await;
+    if let Some(acker) = acker.into() {
+        acker.ack().await;
+    }
 }
 
 /// Says once that fanout casts come which this server does not know. Its exchange has only the topic in its name, so
@@ -321,14 +373,6 @@ fn warn_of_neighbours(shared: &Shared, request: &Request<'_>) {
             "a fanout cast came that this server does not know: if its caller is no newer version, another service has \
              the same topic, and needs a virtual host of its own"
         );
-    }
-}
-
-/// Acknowledges a request, unless that has been done. Returns whether the acknowledgement left.
-async fn acknowledged(acker: &mut Option<Acker>) -> bool {
-    match acker.take() {
-        Some(acker) => acker.ack().await,
-        None => true,
     }
 }
 

@@ -40,7 +40,7 @@ use super::{
     runtime::spawn,
     socket::{self, Security, Switch},
 };
-use crate::{TransportError, TransportErrorKind};
+use crate::{TransportError, TransportErrorKind, transport::Acked};
 
 /// How long one host may take to answer, from the first packet to an open connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -517,13 +517,15 @@ impl Channel {
     }
 
     /// Acknowledges one delivery, and waits until the broker surely has that.
-    pub(super) async fn ack_surely(&self, tag: u64) -> Result<(), Fault> {
-        self.ack(tag, false).await?;
+    pub(super) async fn ack_surely(&self, tag: u64) -> Acked {
+        if self.ack(tag, false).await.is_err() {
+            return Acked::NotLeft;
+        }
         // A question whose answer changes nothing: nobody publishes by a channel that consumes.
         let asked = || async { self.confirm_select().await.is_ok() };
         match self.0.receipts.wait(asked).await {
-            true => Ok(()),
-            false => Err(Fault::GivenUp),
+            true => Acked::Surely,
+            false => Acked::Unknown,
         }
     }
 

@@ -42,7 +42,7 @@ use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
     observe::Observer,
-    transport::{Body, Content, Delivery, ListenAddress, Tracked},
+    transport::{Acked, Body, Content, Delivery, ListenAddress, Tracked},
 };
 
 /// The consumers of a server: of its fanout queue, its host's, its topic's.
@@ -64,9 +64,10 @@ impl Acker {
         self.done(acked)
     }
 
-    pub(crate) async fn ack_surely(self) -> bool {
-        let acked = self.channel.ack_surely(self.tag).await.is_ok();
-        self.done(acked)
+    pub(crate) async fn ack_surely(self) -> Acked {
+        let acked = self.channel.ack_surely(self.tag).await;
+        self.done(acked == Acked::Surely);
+        acked
     }
 
     fn done(self, acked: bool) -> bool {
