@@ -242,6 +242,11 @@ async fn fault_b03_a_call_that_may_be_with_no_server_is_interrupted_and_has_not_
     // The broker has the acknowledgement, and its word for that never arrives.
     let answer = Frames::down("confirm.select-ok").on(":consume");
     let unknown = scene.proxy.rule(answer, Action::ResetBefore);
+    // It is asked for where somebody is told, and a second run would matter.
+    scene.client.note(&Context::new(), 10).await.expect("confirmed");
+    eventually("the cast to run", || scene.slow.runs().contains_key(&10)).await;
+    good(&scene.client, 11).await;
+    assert_eq!(unknown.fired(), 0);
     let ended = timed(&scene.client, 1, SOON).await;
     assert_eq!(unknown.fired(), 1);
     assert!(matches!(ended.outcome, Err(CallError::Interrupted)), "{:?}", ended.outcome);
