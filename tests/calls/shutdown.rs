@@ -112,6 +112,8 @@ on_every_transport! {
         let transport = world.transport().await;
         let recorder = Recorder::default();
         let mut server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
+        let early = tokio::time::timeout(Duration::from_millis(50), server.wait()).await;
+        assert!(early.is_err(), "nobody has told it to end");
         server.abort_handle().abort();
         soon("its end", server.wait()).await;
         let client = world.client::<probe::Api>(&transport);
