@@ -139,7 +139,8 @@ fn prepare(folder: &Path, name: &str, epmd: u16, extras: &Extras<'_>) -> Result<
     let here = folder.display();
     // The group is known before there is anything to end. Where the folder is gone, nothing starts.
     let server = programs.join("rabbitmq-server");
-    let start = format!("echo $$ >'{here}/group' && {exports}exec '{}'", server.display());
+    // What a node leaves behind when it dies is left in its own folder.
+    let start = format!("cd '{here}' && echo $$ >group && {exports}exec '{}'", server.display());
     script(&folder.join("start"), &start)?;
     let ctl = programs.join("rabbitmqctl");
     script(&folder.join("rabbitmqctl"), &format!("{exports}exec '{}' \"$@\"", ctl.display()))?;

@@ -177,6 +177,10 @@ pub(super) fn spawn(
     let out = File::options().create(true).append(true).open(log).map_err(cannot)?;
     let errors = out.try_clone().map_err(cannot)?;
     command.envs(environment.iter().map(|(key, value)| (key, value))).process_group(0);
+    // What it leaves behind when it dies is left beside its log.
+    if let Some(folder) = log.parent() {
+        command.current_dir(folder);
+    }
     let child = command.stdin(Stdio::null()).stdout(out).stderr(errors).spawn();
     child.map_err(|error| {
         format!("cannot run `{}`: {error}", command.get_program().to_string_lossy())
