@@ -353,6 +353,18 @@ mod tests {
     }
 
     #[test]
+    fn a_request_belongs_to_the_trace_that_its_context_tells() {
+        let trace = |text: &str| {
+            let request = Request::parse(text).expect("an object");
+            request.traceparent().map(Cow::into_owned)
+        };
+        let told = r#"{"_context_user": "u", "_context_traceparent": "00-0af7-b7ad-01"}"#;
+        assert_eq!(trace(told).as_deref(), Some("00-0af7-b7ad-01"));
+        assert_eq!(trace(r#"{"_context_user": "u", "traceparent": "00"}"#), None);
+        assert_eq!(trace(r#"{"_context_traceparent": 5}"#), None);
+    }
+
+    #[test]
     fn a_reply_ends_unless_it_says_otherwise() {
         let reply = |text: &str| Reply::parse(text.to_owned()).expect("a reply");
         assert!(
