@@ -345,6 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_goes_only_where_it_can_and_may() {
+        let longest = "q".repeat(255);
+        for (name, is_one) in [
+            ("reply_1", true),
+            (longest.as_str(), true),
+            (&format!("{longest}q"), false),
+            ("amq.rabbitmq.reply-to", false),
+            ("a\0b", false),
+        ] {
+            assert_eq!(is_reply_queue(name), is_one, "{name}");
+        }
+    }
+
+    #[test]
     fn context_keys_lose_their_prefix() {
         let text = r#"{"_context_a": {"b": null}, "_context_": 1, "_contextual": 2}"#;
         let request = Request::parse(text).expect("an object");
