@@ -31,6 +31,14 @@ fn expand(source: &str) -> String {
             crate::expand::rpc_api(attribute, item.into_token_stream())
         }
         Some(Item::Enum(item)) => crate::remote_error::derive(quote!(#item)),
+        Some(Item::Struct(mut item)) if has(&item.attrs, "notification") => {
+            let at = item.attrs.iter().position(|attr| attr.path().is_ident("notification"));
+            let attribute = match item.attrs.remove(at.expect("there it is")).meta {
+                Meta::List(list) => list.tokens,
+                _ => TokenStream::new(),
+            };
+            crate::notification::notification(attribute, quote!(#item))
+        }
         Some(Item::Struct(mut item)) => {
             let at = item.attrs.iter().position(|attr| attr.path().is_ident("leave_out_unset"));
             item.attrs.remove(at.expect("an object"));
@@ -41,6 +49,10 @@ fn expand(source: &str) -> String {
         _ => panic!("a sample is a trait, an enum or a struct"),
     };
     prettyplease::unparse(&syn::parse2(expanded).expect("an expansion is Rust"))
+}
+
+fn has(attrs: &[syn::Attribute], name: &str) -> bool {
+    attrs.iter().any(|attr| attr.path().is_ident(name))
 }
 
 fn check(name: &str) {
@@ -73,12 +85,23 @@ fn a_versioned_object_expands_as_reviewed() {
 }
 
 #[test]
+fn a_notification_expands_as_reviewed() {
+    check("notification");
+}
+
+#[test]
 fn two_methods_expand_to_a_screen_or_two_without_a_panic() {
     let expanded = expand(&read("two_methods.rs"));
     let lines = expanded.lines().count();
     assert!(lines < 130, "{lines} lines");
     for word in ["panic!", "unwrap", "expect(", "unreachable!", "todo!"] {
-        for name in ["two_methods.rs", "versions.rs", "remote_error.rs", "versioned_object.rs"] {
+        for name in [
+            "two_methods.rs",
+            "versions.rs",
+            "remote_error.rs",
+            "versioned_object.rs",
+            "notification.rs",
+        ] {
             assert!(!expand(&read(name)).contains(word), "{name} has {word}");
         }
     }

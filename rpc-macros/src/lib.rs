@@ -3,6 +3,7 @@
 mod expand;
 #[cfg(test)]
 mod golden;
+mod notification;
 mod remote_error;
 mod unset;
 mod versioned_object;
@@ -128,6 +129,29 @@ pub fn derive_remote_error(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(VersionedObject, attributes(object))]
 pub fn derive_versioned_object(item: TokenStream) -> TokenStream {
     versioned_object::derive(item.into()).into()
+}
+
+/// Makes a type what is told of one kind of event: the payload of its notifications.
+///
+/// ```text
+/// #[notification(event_type = "volume.create.end", priority = "info")]
+/// #[derive(Serialize, Deserialize)]
+/// struct VolumeCreated {
+///     volume_id: Uuid,
+///     size: u64,
+/// }
+/// ```
+///
+/// | Attribute | Meaning |
+/// |---|---|
+/// | `event_type = "…"` | what happened |
+/// | `priority = "info"` | how much it matters: `audit`, `debug`, `info`, `warn`, `error`, `critical`, `sample`; default: `info` |
+/// | `crate = ::path` | where the runtime lives; default: `::rpc_runtime` |
+///
+/// A notifier needs the type's `Serialize`, a listener its `Deserialize`.
+#[proc_macro_attribute]
+pub fn notification(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    notification::notification(attribute.into(), item.into()).into()
 }
 
 /// Has serde leave out the fields of a struct that are unset: those whose type is spelled `Field<…>`.

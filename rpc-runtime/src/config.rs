@@ -6,8 +6,10 @@ use std::{fmt, path::Path, time::Duration};
 
 use self::file::{Files, Value};
 use crate::{
-    RabbitOptions, Server, ServerBuilder, Transport, TransportBuilder, TransportError,
-    TransportErrorKind, options,
+    Notifier, RabbitOptions, Server, ServerBuilder, Transport, TransportBuilder, TransportError,
+    TransportErrorKind,
+    notify::{Format, LogDriver, NotifierBuilder},
+    options,
 };
 
 /// What a service's configuration files say about messaging: `[DEFAULT]`, `[oslo_messaging_rabbit]` and
@@ -157,6 +159,32 @@ impl Config {
         Server::builder(transport).concurrency(self.concurrency).ping(self.ping)
     }
 
+    /// Starts a notifier on `transport` with the drivers, the topics and the retries that the files say. No driver: nothing is
+    /// sent, as in the original.
+    ///
+    /// The original counts attempts. A notification waits here for as long as those would take, with its pauses: 1 s for
+    /// one, 4 s for two, 9 s for three.
+    ///
+    /// # Errors
+    /// If there is no such driver: `messaging`, `messagingv2`, `log` and `noop` are known.
+    pub fn notifier(&self, transport: &Transport) -> Result<NotifierBuilder, TransportError> {
+        let options = &self.notifications;
+        let builder = Notifier::builder(transport).noop().give_up_after(options.patience());
+        let builder = options.topics.iter().fold(builder, NotifierBuilder::topic);
+        options.drivers.iter().try_fold(builder, |builder, driver| match driver.as_str() {
+            "messaging" => Ok(builder.messaging(Format::V1)),
+            "messagingv2" | "messaging_v2" => Ok(builder.messaging(Format::V2)),
+            "log" => Ok(builder.driver(LogDriver)),
+            "noop" => Ok(builder),
+            unknown => {
+                let unknown = unknown.escape_debug();
+                let known = "expected `messaging`, `messagingv2`, `log` or `noop`";
+                let option = "[oslo_messaging_notifications] driver";
+                Err(wrong(format!("{option} cannot be `{unknown}`: {known}")))
+            }
+        })
+    }
+
     /// The exchange that topics are bound to (`control_exchange`).
     #[must_use]
     pub fn control_exchange(&self) -> &str {
@@ -231,6 +259,15 @@ impl NotificationOptions {
             retry: retry.map(|value| value.retries()).transpose()?.flatten(),
             routing: files.last(SECTION, &["routing_config"])?.and_then(Value::text),
         })
+    }
+
+    /// How long the original tries, by its own pauses (wire: section 7.4). `None`: for ever.
+    fn patience(&self) -> Option<Duration> {
+        let pauses = (0..u64::from(self.retry?)).map(|attempt| (1 + 2 * attempt).min(30));
+        // What is longer than a few years is for ever.
+        let most = 100_000_000;
+        let seconds = pauses.take(1 << 22).fold(0_u64, u64::saturating_add);
+        (seconds < most).then(|| Duration::from_secs(seconds))
     }
 
     /// The names of the drivers, in order: `messaging`, `messagingv2`, `log` and so on (`driver`). None: nothing is

@@ -65,6 +65,13 @@ impl Context {
         Self::default()
     }
 
+    /// Takes a message's entries as they came. What is no JSON there would not have been read at all.
+    pub(crate) fn of(entries: &[(std::borrow::Cow<'_, str>, &str)]) -> Self {
+        let entries =
+            entries.iter().filter_map(|(key, text)| Some((key.to_string(), json::raw(text).ok()?)));
+        Self { entries: Arc::new(entries.collect()), standing: Standing::default() }
+    }
+
     /// Sets `key` to `value`. A value that JSON cannot say is kept as `null`.
     #[must_use]
     pub fn with<T: Serialize>(mut self, key: &str, value: T) -> Self {
@@ -277,6 +284,12 @@ impl Context {
     }
 }
 
+/// Whether what is called so is nobody else's business.
+pub(crate) fn is_secret(key: &str) -> bool {
+    let name = key.to_ascii_lowercase();
+    SECRETS.iter().any(|part| name.contains(part))
+}
+
 /// Returns the deadline that `context` brings along, if it is a [`Context`] that has one.
 pub(crate) fn deadline_of<C: Any>(context: &C) -> Option<Instant> {
     (context as &dyn Any).downcast_ref::<Context>()?.deadline()
@@ -294,8 +307,7 @@ impl fmt::Debug for Context {
     /// secret or credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |(key, value): &'_ (String, Box<RawValue>)| {
-            let name = key.to_ascii_lowercase();
-            let secret = SECRETS.iter().any(|part| name.contains(part)) && value.get() != "null";
+            let secret = is_secret(key) && value.get() != "null";
             (key.clone(), if secret { "<hidden>".to_owned() } else { value.get().to_owned() })
         };
         f.debug_map().entries(self.entries.iter().map(shown)).finish()

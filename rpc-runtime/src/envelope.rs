@@ -5,6 +5,7 @@
 //! arguments and the result as text, so that they are decoded once, into the types that the interface names.
 
 mod context;
+mod notification;
 mod read;
 
 use std::{
@@ -15,7 +16,8 @@ use std::{
 use serde::Serialize;
 use uuid::Uuid;
 
-pub(crate) use context::write_context;
+pub(crate) use context::{write_context, write_plain_context};
+pub(crate) use notification::{Head, Notice, NoticeWriter};
 pub(crate) use read::{EnvelopeError, Reply, Request, is_reply_queue, open};
 
 use crate::json::{self, Nested};

@@ -15,7 +15,7 @@ mod write;
 
 pub(crate) use read::{Reader, count, from_str, object, raw, unquoted};
 pub(crate) use typed::untyped;
-pub(crate) use write::{Nested, nested, nested_text, refuse, refuse_compounds, text};
+pub(crate) use write::{Nested, nested, nested_text, plain, refuse, refuse_compounds, text};
 
 #[cfg(test)]
 pub(crate) mod properties;

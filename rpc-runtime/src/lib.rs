@@ -115,6 +115,7 @@ mod host;
 mod json;
 mod limits;
 pub mod mock;
+pub mod notify;
 pub mod objects;
 mod observe;
 mod options;
@@ -166,6 +167,7 @@ pub use duplicates::DuplicateWindow;
 pub use error::{CallError, CallResult, TransportError, TransportErrorKind};
 pub use failure::{Failure, RemoteError};
 pub use host::Host;
+pub use notify::{Emission, Notification, NotificationListener, Notifier, NotifyError};
 pub use objects::{Object, VersionedObject};
 pub use observe::{ConnectionState, Event, Events, Metrics, Role, TransportState};
 pub use options::{Failover, Login, RabbitOptions};
@@ -174,7 +176,7 @@ pub use rpc_idl::{
     Ack, HistoryEntry, HistoryKind, Interface, Kind, Method, OldForm, OldName, Parameter,
     ParseVersionError, UnknownPin, Version,
 };
-pub use rpc_macros::{RemoteError, VersionedObject, rpc_api};
+pub use rpc_macros::{RemoteError, VersionedObject, notification, rpc_api};
 pub use server::{AbortHandle, Running, Server, ServerBuilder, ShutdownError};
 pub use shared_cap::{CapError, SharedCap};
 pub use transport::{Transport, TransportBuilder, memory};

@@ -229,6 +229,20 @@ counts! {
     replies_sent,
     /// Replies that were dropped because their caller's queue did not come back in time.
     replies_dropped,
+    /// Copies of notifications that the broker has taken.
+    notifications_sent,
+    /// Copies of notifications that were given up: there was no room, or no time left.
+    notifications_dropped,
+    /// Notifications that came to this transport's listeners.
+    notifications_received,
+    /// Second copies of notifications, which nobody was told of.
+    notifications_duplicate,
+    /// Messages to listeners that are no notifications.
+    notifications_malformed,
+    /// Notifications that a handler did not finish, and that come again.
+    notifications_requeued,
+    /// Notifications that were put aside: delivered too often, or nothing that a handler can read.
+    notifications_dead,
 }
 
 /// One total.

@@ -67,13 +67,15 @@ pub(crate) enum Exchange {
     Topic(Arc<str>),
     /// The fanout exchange of a topic.
     Fanout(Arc<str>),
+    /// A control exchange, where whoever publishes makes a queue of the routing key's name.
+    Notifications(Arc<str>),
 }
 
 impl Exchange {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Default => "",
-            Self::Topic(name) | Self::Fanout(name) => name,
+            Self::Topic(name) | Self::Fanout(name) | Self::Notifications(name) => name,
         }
     }
 }
@@ -135,6 +137,8 @@ pub(crate) struct Pending {
     pub(crate) is_call: bool,
     /// Whether the caller watches for signs of life.
     pub(crate) is_monitored: bool,
+    /// Whether it is a notification, and not counted among requests.
+    pub(crate) is_notification: bool,
 }
 
 #[derive(Debug)]
@@ -165,7 +169,13 @@ impl Pending {
             alive: None,
             waker: None,
         };
-        Self { state: Mutex::new(state), retry, is_call, is_monitored: false }
+        Self {
+            state: Mutex::new(state),
+            retry,
+            is_call,
+            is_monitored: false,
+            is_notification: false,
+        }
     }
 
     /// Makes a request with nothing in it.

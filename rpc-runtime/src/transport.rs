@@ -323,16 +323,19 @@ impl Transport {
         }
     }
 
-    /// Binds a server's three queues. Requests that are published after this returns are not lost.
-    pub(crate) async fn listen(&self, address: ListenAddress) -> Result<Listener, TransportError> {
+    /// Binds queues. What is published after this returns is not lost.
+    pub(crate) async fn listen(
+        &self,
+        subscription: Subscription,
+    ) -> Result<Listener, TransportError> {
         match &self.0.driver {
-            Driver::Memory(link) => Ok(Listener::Memory(link.listen(&address)?)),
+            Driver::Memory(link) => Ok(Listener::Memory(link.listen(&subscription)?)),
             Driver::InProcess(_) => {
                 let what = "nobody can listen in place of an implementation";
                 Err(TransportError::new(TransportErrorKind::Configuration, what))
             }
             #[cfg(feature = "rabbit")]
-            Driver::Rabbit(link) => link.listen(address).await.map(Listener::Rabbit),
+            Driver::Rabbit(link) => link.listen(subscription).await.map(Listener::Rabbit),
         }
     }
 }
@@ -565,6 +568,13 @@ impl fmt::Debug for TransportBuilder {
     }
 }
 
+/// What somebody listens to.
+#[derive(Clone, Debug)]
+pub(crate) enum Subscription {
+    Server(ListenAddress),
+    Notifications(Sources),
+}
+
 /// Where a server listens.
 #[derive(Clone, Debug)]
 pub(crate) struct ListenAddress {
@@ -575,7 +585,39 @@ pub(crate) struct ListenAddress {
     pub(crate) prefetch: u16,
 }
 
-/// The requests to a server.
+/// Where notifications come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Sources {
+    /// What events and log lines call it.
+    pub(crate) name: Arc<str>,
+    /// Exchanges, with a routing key that is a topic, a dot and a priority. None is there twice.
+    pub(crate) bindings: Vec<(Arc<str>, Arc<str>)>,
+    /// One queue for all of them. `None`: each has its own, named like its key, for all listeners together.
+    pub(crate) pool: Option<Arc<str>>,
+    /// How many notifications may be here, acknowledged by nobody.
+    pub(crate) prefetch: u16,
+}
+
+impl Sources {
+    /// The queue of a binding.
+    pub(crate) fn queue<'a>(&'a self, key: &'a Arc<str>) -> &'a Arc<str> {
+        self.pool.as_ref().unwrap_or(key)
+    }
+
+    /// The queues, each once: two exchanges with the same key share one.
+    pub(crate) fn queues(&self) -> Vec<Arc<str>> {
+        let mut queues = Vec::new();
+        for (_, key) in &self.bindings {
+            let queue = self.queue(key);
+            if !queues.contains(queue) {
+                queues.push(Arc::clone(queue));
+            }
+        }
+        queues
+    }
+}
+
+/// What comes to somebody who listens.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Memory(memory::Listener),
@@ -612,7 +654,7 @@ impl Listener {
     }
 }
 
-/// A request as it came.
+/// A request, or a notification, as it came.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) body: Body,
@@ -626,6 +668,8 @@ pub(crate) struct Delivery {
     pub(crate) expires: Option<Instant>,
     /// What is known of its deliveries before this one.
     pub(crate) redelivery: Option<Redelivery>,
+    /// The queue that it came by. `None` for a stream, from which nobody takes anything.
+    pub(crate) queue: Option<Arc<str>>,
     pub(crate) acker: Acker,
 }
 

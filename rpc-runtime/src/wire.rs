@@ -59,21 +59,35 @@ pub mod datetime {
     /// # Errors
     /// If it is outside of the years 0 to 9999.
     pub fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-        let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => i64::try_from(after.as_micros()),
-            Err(before) => i64::try_from(before.duration().as_micros()).map(|micros| -micros),
-        };
-        let micros = micros.map_err(ser::Error::custom)?;
-        let (days, time) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
-        let (year, month, day) = date(days);
-        if !(0..=9999).contains(&year) {
+        let Some([year, month, day, hour, minute, second, micros]) = parts(*time) else {
             return Err(ser::Error::custom("a point in time outside of the years 0 to 9999"));
-        }
-        let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        };
         serializer.collect_str(&format_args!(
             "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}"
         ))
+    }
+
+    /// Returns it as notifications have it: with a blank, and without a fraction that is nothing (wire: section 8.1).
+    pub(crate) fn blank(time: SystemTime) -> String {
+        let [year, month, day, hour, minute, second, micros] = parts(time).unwrap_or_default();
+        let fraction = match micros {
+            0 => String::new(),
+            micros => format!(".{micros:06}"),
+        };
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{fraction}")
+    }
+
+    /// Returns year, month, day, hour, minute, second and microsecond, in the years 0 to 9999.
+    fn parts(time: SystemTime) -> Option<[i64; 7]> {
+        let micros = match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_micros()).ok()?,
+            Err(before) => -i64::try_from(before.duration().as_micros()).ok()?,
+        };
+        let (days, time) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+        let (year, month, day) = date(days);
+        let (seconds, micros) = (time / 1_000_000, time % 1_000_000);
+        let parts = [year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60, micros];
+        (0..=9999).contains(&year).then_some(parts)
     }
 
     /// Reads it.
@@ -91,7 +105,7 @@ pub mod datetime {
     /// The microseconds of a day.
     const DAY: i64 = 86_400_000_000;
 
-    fn parse(text: &str) -> Option<SystemTime> {
+    pub(crate) fn parse(text: &str) -> Option<SystemTime> {
         let (date, time) = text.split_at_checked(10)?;
         let mut date = date.split('-').map(digits);
         let (year, month, day) = (date.next()??, date.next()??, date.next()??);

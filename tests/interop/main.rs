@@ -3,6 +3,7 @@
 //! Each runs with the current release and with two that deployments still have: 14.9.3 and 12.7.3.
 
 mod from_python;
+mod notifications;
 mod one_file;
 mod to_python;
 

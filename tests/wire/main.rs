@@ -2,6 +2,7 @@
 //!
 //! Bodies are compared byte for byte, but for the ids, which are random on both sides.
 
+mod notifications;
 mod replies;
 mod requests;
 

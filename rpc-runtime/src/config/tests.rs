@@ -37,6 +37,18 @@ fn the_file_of_a_volume_service_is_read() {
 }
 
 #[test]
+fn retries_of_notifications_are_the_time_that_the_originals_take() {
+    let patience = |retry: &str| {
+        let text = format!("[oslo_messaging_notifications]\nretry = {retry}");
+        Config::parse(&text).expect("a number").notifications().patience()
+    };
+    for (retry, seconds) in [("0", 0), ("1", 1), ("2", 4), ("3", 9), ("15", 225), ("16", 255)] {
+        assert_eq!(patience(retry), Some(Duration::from_secs(seconds)), "{retry}");
+    }
+    assert_eq!((patience("-1"), patience("4000000000")), (None, None));
+}
+
+#[test]
 fn the_file_of_a_compute_service_is_read() {
     let config = Config::parse(NOVA).expect("a file as deployments have it");
     let config = config.default_control_exchange("nova");

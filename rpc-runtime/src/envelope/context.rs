@@ -7,10 +7,24 @@ use serde::{
     ser::{Error as _, Impossible, SerializeMap, SerializeStruct},
 };
 
-use crate::json::{self, refuse, refuse_compounds};
+use crate::{
+    context::is_secret,
+    json::{self, refuse, refuse_compounds},
+};
 
 type Error = serde_json::Error;
 type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// How a context is written.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As it stands inside the escaped message.
+    Nested,
+    /// As it is, with `null` in place of secrets.
+    Redacted,
+    /// As it is.
+    Plain,
+}
 
 /// Appends the members of `context`, as they stand inside the escaped message.
 ///
@@ -18,15 +32,36 @@ type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// If `context` is not a map or struct with string keys, has a key `self`, or holds what JSON cannot say. A `self`
 /// would tear down the connection of an original server that receives it.
 pub(crate) fn write_context<C: Serialize + ?Sized>(context: &C, out: &mut Vec<u8>) -> Result {
-    context.serialize(Members { out, key: None })
+    context.serialize(Members { out, key: None, form: Form::Nested })
+}
+
+/// Appends the same as they are, `null` in place of what has the name of a secret if `redacted` is asked for.
+///
+/// # Errors
+/// As [`write_context`].
+pub(crate) fn write_plain_context<C: Serialize + ?Sized>(
+    context: &C,
+    redacted: bool,
+    out: &mut Vec<u8>,
+) -> Result {
+    let form = if redacted { Form::Redacted } else { Form::Plain };
+    context.serialize(Members { out, key: None, form })
 }
 
 struct Members<'a> {
     out: &'a mut Vec<u8>,
     key: Option<String>,
+    form: Form,
 }
 
 impl Members<'_> {
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        match self.form {
+            Form::Nested => json::nested(self.out, value),
+            Form::Redacted | Form::Plain => json::plain(self.out, value),
+        }
+    }
+
     fn member<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result {
         if key == "self" {
             return Err(Error::custom(
@@ -34,9 +69,12 @@ impl Members<'_> {
             ));
         }
         self.out.extend_from_slice(b", ");
-        json::nested(self.out, &Prefixed(key))?;
+        self.write(&Prefixed(key))?;
         self.out.extend_from_slice(b": ");
-        json::nested(self.out, value)
+        match self.form {
+            Form::Redacted if is_secret(key) => self.write(&()),
+            _ => self.write(value),
+        }
     }
 }
 

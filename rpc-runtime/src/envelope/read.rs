@@ -51,7 +51,7 @@ pub(crate) fn open(body: &[u8]) -> Result<Cow<'_, str>, EnvelopeError> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a member that should be a string.
-fn string(value: &str) -> Option<Cow<'_, str>> {
+pub(super) fn string(value: &str) -> Option<Cow<'_, str>> {
     json::from_str::<Text<'_>>(value).ok().map(|Text(text)| text)
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Request<'a> {
     pub(crate) context: Vec<(Cow<'a, str>, &'a str)>,
 }
 
-fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
+pub(super) fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
     match key {
         Cow::Borrowed(key) => key.strip_prefix("_context_").map(Cow::Borrowed),
         Cow::Owned(key) => key.strip_prefix("_context_").map(|name| Cow::Owned(name.to_owned())),

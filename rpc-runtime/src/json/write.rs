@@ -22,8 +22,13 @@ const RAW_VALUE: &str = "$serde_json::private::RawValue";
 /// Returns `value` as text.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     let mut out = Vec::with_capacity(128);
-    value.serialize(Writer { out: &mut out, nested: false })?;
+    plain(&mut out, value)?;
     String::from_utf8(out).map_err(Error::custom)
+}
+
+/// Appends `value` to `out`.
+pub(crate) fn plain<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result {
+    value.serialize(Writer { out, nested: false })
 }
 
 /// Appends `value` to `out` as it stands inside a string of another JSON text: what is special there is escaped.

@@ -16,7 +16,7 @@ use crate::{
     duplicates::Duplicates,
     excerpt::Excerpt,
     quiet::Quiet,
-    transport::{ListenAddress, Tracker},
+    transport::{ListenAddress, Subscription, Tracker},
 };
 
 /// The options of a [`Server`].
@@ -312,7 +312,7 @@ impl ServerBuilder {
                 services.push(Arc::new(Ping));
             }
             let address = ListenAddress { exchange, topic: Arc::clone(&topic), host, prefetch };
-            let listener = self.transport.listen(address).await?;
+            let listener = self.transport.listen(Subscription::Server(address)).await?;
             listeners.push(Bound { place: Arc::new(Place { topic, services }), listener });
         }
         let shared = Shared {

@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
@@ -24,13 +24,10 @@ use super::{
     until,
 };
 use crate::{
-    Compression, Failure,
+    Failure,
     excerpt::Excerpt,
     pending::{Expiry, Outcome, Outgoing},
-    transport::kept::{
-        DEAD_DELIVERIES, DEAD_HOST, DEAD_METHOD, DEAD_QUEUE, DEAD_REASON, DEAD_TIME, Header,
-        REDELIVERIES, Redelivery,
-    },
+    transport::kept::{DEAD_HOST, Header, REDELIVERIES, Redelivery, letter},
 };
 
 /// How long a request is kept that could not be put aside, before it goes back to its queue.
@@ -157,17 +154,11 @@ impl Incoming {
     /// Puts the request aside for good.
     async fn bury(&self, arrival: &Arrival<'_>, redelivery: &Redelivery) -> Fate {
         let queue = self.shared.dead_letter_queue(&self.place.topic);
-        let buried = match self.shared.transport.keep_queue(&queue).await {
-            Ok(()) => {
-                let letter = arrival.copy(Arc::clone(&queue), self.letter(arrival, redelivery));
-                match self.shared.transport.publish(letter).await {
-                    Outcome::Confirmed => Ok(()),
-                    outcome => Err(format!("{outcome:?}")),
-                }
-            }
-            Err(error) => Err(error.to_string()),
-        };
         let method = arrival.request.method().unwrap_or_default();
+        let mut headers = letter("delivery_limit", redelivery.count, &redelivery.queue, &method);
+        headers.push((DEAD_HOST, Header::Text(self.shared.host.to_string())));
+        let letter = arrival.copy(Arc::clone(&queue), headers);
+        let buried = self.shared.transport.put_aside(&queue, letter).await;
         let id = arrival.request.unique_id().unwrap_or_default();
         let (method, id, deliveries) = (Excerpt(&method), Excerpt(&id), redelivery.count);
         match buried {
@@ -183,34 +174,12 @@ impl Incoming {
             }
         }
     }
-
-    /// Returns what a dead letter says of itself. The count of copies is not there: moved back to its queue, it starts
-    /// anew.
-    fn letter(
-        &self,
-        arrival: &Arrival<'_>,
-        redelivery: &Redelivery,
-    ) -> Vec<(&'static str, Header)> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let text = |text: &str| Header::Text(text.to_owned());
-        vec![
-            (DEAD_REASON, text("delivery_limit")),
-            (DEAD_DELIVERIES, Header::Number(redelivery.count.into())),
-            (DEAD_QUEUE, text(&redelivery.queue)),
-            (DEAD_HOST, text(&self.shared.host)),
-            (DEAD_METHOD, text(&arrival.request.method().unwrap_or_default())),
-            (DEAD_TIME, Header::Number(now.as_secs())),
-        ]
-    }
 }
 
 impl Arrival<'_> {
     /// Returns the request's message as it came, for another queue.
     fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
-        let mut copy = Outgoing::to_queue(queue, self.body.to_vec(), headers);
-        // It was unpacked by this very name.
-        copy.compression = self.compression.and_then(Compression::of_option);
-        copy
+        Outgoing::copy(queue, self.body, self.compression, headers)
     }
 }
 

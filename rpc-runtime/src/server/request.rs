@@ -98,8 +98,9 @@ impl Incoming {
         entry: Entry,
         stopped: watch::Receiver<bool>,
     ) {
-        let Delivery { body: raw, is_fanout, content, compression, expires, redelivery, acker } =
-            delivery;
+        let Delivery {
+            body: raw, is_fanout, content, compression, expires, redelivery, acker, ..
+        } = delivery;
         if let Some(why) = content.refusal() {
             return refuse(&self.shared, acker, &why).await;
         }

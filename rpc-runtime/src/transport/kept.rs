@@ -3,12 +3,17 @@
 //! A request is acknowledged only after the broker has confirmed what was published for it. A crash between the two leaves
 //! both: a request may be there twice, and is never lost.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{Driver, Transport};
 use crate::{
-    TransportError,
+    Compression, TransportError,
     caps::Retry,
+    excerpt::Excerpt,
     pending::{Exchange, Outcome, Outgoing, Pending, Route},
 };
 
@@ -17,17 +22,17 @@ pub(crate) const REDELIVERIES: &str = "x-rpc-redeliveries";
 /// The header by which a message is known that comes back. Its body's id is the request's, which others may carry too.
 pub(crate) const ID: &str = "x-rpc-id";
 /// Why a request is a dead letter.
-pub(crate) const DEAD_REASON: &str = "x-rpc-dead-reason";
+const DEAD_REASON: &str = "x-rpc-dead-reason";
 /// How often it was delivered.
-pub(crate) const DEAD_DELIVERIES: &str = "x-rpc-dead-deliveries";
+const DEAD_DELIVERIES: &str = "x-rpc-dead-deliveries";
 /// The queue that it came by.
-pub(crate) const DEAD_QUEUE: &str = "x-rpc-dead-queue";
+const DEAD_QUEUE: &str = "x-rpc-dead-queue";
 /// The host of the server that gave it up.
 pub(crate) const DEAD_HOST: &str = "x-rpc-dead-host";
-/// The method that it is for.
-pub(crate) const DEAD_METHOD: &str = "x-rpc-dead-method";
+/// The method that it is for, or the event that it tells of.
+const DEAD_METHOD: &str = "x-rpc-dead-method";
 /// When it was given up, in seconds since 1970.
-pub(crate) const DEAD_TIME: &str = "x-rpc-dead-time";
+const DEAD_TIME: &str = "x-rpc-dead-time";
 
 /// The value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +65,36 @@ impl Outgoing {
         let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
         Self { route, body: Arc::new(body), compression: None, expires: None, headers, unique_id }
     }
+
+    /// A message as it came, to one queue. It was unpacked by the name of its `compression`.
+    pub(crate) fn copy(
+        queue: Arc<str>,
+        body: &[u8],
+        compression: Option<&str>,
+        headers: Vec<(&'static str, Header)>,
+    ) -> Self {
+        let mut copy = Self::to_queue(queue, body.to_vec(), headers);
+        copy.compression = compression.and_then(Compression::of_option);
+        copy
+    }
+}
+
+/// Returns what a dead letter says of itself. The count of copies is not there: moved back to its queue, it starts anew.
+pub(crate) fn letter(
+    reason: &str,
+    deliveries: u32,
+    queue: &str,
+    method: &str,
+) -> Vec<(&'static str, Header)> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let text = |text: &str| Header::Text(Excerpt(text).to_string());
+    vec![
+        (DEAD_REASON, text(reason)),
+        (DEAD_DELIVERIES, Header::Number(deliveries.into())),
+        (DEAD_QUEUE, Header::Text(queue.to_owned())),
+        (DEAD_METHOD, text(method)),
+        (DEAD_TIME, Header::Number(now.as_secs())),
+    ]
 }
 
 impl Transport {
@@ -73,8 +108,17 @@ impl Transport {
         poll_fn(|cx| pending.0.poll(cx)).await
     }
 
+    /// Puts a message into a queue that nobody consumes. Returns why, if it cannot.
+    pub(crate) async fn put_aside(&self, queue: &str, letter: Outgoing) -> Result<(), String> {
+        self.keep_queue(queue).await.map_err(|error| error.to_string())?;
+        match self.publish(letter).await {
+            Outcome::Confirmed => Ok(()),
+            outcome => Err(format!("{outcome:?}")),
+        }
+    }
+
     /// Declares a durable queue that nobody consumes. One that exists is good as it is.
-    pub(crate) async fn keep_queue(&self, queue: &str) -> Result<(), TransportError> {
+    async fn keep_queue(&self, queue: &str) -> Result<(), TransportError> {
         match &self.0.driver {
             Driver::Memory(link) => {
                 link.keep_queue(queue);

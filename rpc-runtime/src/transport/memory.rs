@@ -18,8 +18,8 @@ use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
 use super::{
-    Answer, Body, Content, Delivery, ListenAddress,
-    kept::{Header, Redelivery},
+    Answer, Body, Content, Delivery, ListenAddress, Subscription,
+    kept::{Header, REDELIVERIES, Redelivery},
 };
 use crate::{
     Compression, Event, TransportError,
@@ -233,6 +233,25 @@ impl State {
         }
     }
 
+    /// Makes a queue, unless it is there, and binds it.
+    fn provide(&mut self, exchange: &str, key: &str, queue: &Arc<str>) {
+        self.queues.entry(Arc::clone(queue)).or_default();
+        self.bind(exchange, key, queue);
+    }
+
+    /// Makes the queues of a server, and returns them: the topic's, the host's, and its own of the exchange that is
+    /// returned, too.
+    fn bind_server(&mut self, address: &ListenAddress) -> ([Arc<str>; 3], String) {
+        let ListenAddress { exchange, topic, host, .. } = address;
+        let fanout = format!("{topic}_fanout");
+        let own: Arc<str> = format!("{fanout}_{}", Uuid::new_v4().simple()).into();
+        let of_host: Arc<str> = format!("{topic}.{host}").into();
+        self.provide(exchange, topic, topic);
+        self.provide(exchange, &of_host, &of_host);
+        self.provide(&fanout, "", &own);
+        ([Arc::clone(topic), of_host, own], fanout)
+    }
+
     fn requeue(&mut self, queue: &str, mut message: Message) {
         message.redeliveries = message.redeliveries.saturating_add(1);
         if let Some(queue) = self.queues.get_mut(queue) {
@@ -290,9 +309,13 @@ impl Shared {
     /// Publishes a message. Returns whether a queue took it, or will.
     fn publish(self: &Arc<Self>, message: Outgoing) -> bool {
         self.show(&message);
-        let Outgoing { route, body, compression, expires, .. } = message;
+        let Outgoing { route, body, compression, expires, headers, .. } = message;
         let expires = expires.map(|expires| expires.deadline);
-        let message = Message { body, compression, expires, redeliveries: 0 };
+        let counted = headers.iter().find_map(|(name, value)| match value {
+            Header::Number(count) if *name == REDELIVERIES => u32::try_from(*count).ok(),
+            _ => None,
+        });
+        let message = Message { body, compression, expires, redeliveries: counted.unwrap_or(0) };
         match self.fate() {
             Fate::Lost => true,
             Fate::Delivered(copies) => (0..copies).fold(false, |taken, _| {
@@ -334,6 +357,11 @@ impl Shared {
                 state.reply_queues.get(key).and_then(Weak::upgrade)
             }
             Exchange::Topic(_) => return self.lock().route(exchange.name(), key, message),
+            Exchange::Notifications(_) => {
+                let mut state = self.lock();
+                state.provide(exchange.name(), key, &key.into());
+                return state.route(exchange.name(), key, message);
+            }
             // A fanout exchange does not look at routing keys; ours binds with the empty one that senders use.
             Exchange::Fanout(_) => return self.lock().route(exchange.name(), "", message),
         };
@@ -443,7 +471,9 @@ impl Link {
                 return state.backlog.push(Job::Request(request));
             }
         }
-        self.observer.counts.requests_sent.add_one();
+        if !request.is_notification {
+            self.observer.counts.requests_sent.add_one();
+        }
         self.shared.request(&request);
     }
 
@@ -467,27 +497,31 @@ impl Link {
         self.shared.lock().queues.entry(queue.into()).or_default();
     }
 
-    pub(crate) fn listen(&self, address: &ListenAddress) -> Result<Listener, TransportError> {
+    pub(crate) fn listen(&self, subscription: &Subscription) -> Result<Listener, TransportError> {
         if self.is_closed() {
             return Err(TransportError::closed());
         }
-        let ListenAddress { exchange, topic, host, .. } = address;
-        let fanout_exchange = format!("{topic}_fanout");
-        let fanout: Arc<str> = format!("{fanout_exchange}_{}", Uuid::new_v4().simple()).into();
-        let of_host: Arc<str> = format!("{topic}.{host}").into();
-        let woken = Arc::new(Notify::new());
-        let queues = [Arc::clone(topic), of_host, fanout];
         let mut state = self.shared.lock();
+        let (queues, fanout) = match subscription {
+            Subscription::Server(address) => {
+                let (queues, fanout) = state.bind_server(address);
+                (queues.into(), Some(fanout))
+            }
+            Subscription::Notifications(sources) => {
+                for (exchange, key) in &sources.bindings {
+                    state.provide(exchange, key, sources.queue(key));
+                }
+                (sources.queues(), None)
+            }
+        };
+        let woken = Arc::new(Notify::new());
         for queue in &queues {
             state.queues.entry(Arc::clone(queue)).or_default().consumers.push(Arc::clone(&woken));
         }
-        state.bind(exchange, &queues[0], &queues[0]);
-        state.bind(exchange, &queues[1], &queues[1]);
-        state.bind(&fanout_exchange, "", &queues[2]);
         drop(state);
         Ok(Listener {
             shared: Arc::clone(&self.shared),
-            fanout_exchange,
+            fanout,
             queues,
             woken,
             largest: self.limits.message,
@@ -504,12 +538,12 @@ impl Drop for Link {
     }
 }
 
-/// The requests to a server.
+/// What comes to somebody who listens.
 pub(crate) struct Listener {
     shared: Arc<Shared>,
-    fanout_exchange: String,
-    /// The topic's, the host's, and this server's own of the fanout exchange.
-    queues: [Arc<str>; 3],
+    /// The exchange of the last queue, if that one is a server's own.
+    fanout: Option<String>,
+    queues: Vec<Arc<str>>,
     woken: Arc<Notify>,
     /// What is larger is refused.
     largest: usize,
@@ -576,11 +610,12 @@ impl Listener {
                 let acker = Acker { shared: Arc::clone(&self.shared), tag };
                 return Some(Delivery {
                     body,
-                    is_fanout: at + 1 == self.queues.len(),
+                    is_fanout: self.fanout.is_some() && at + 1 == self.queues.len(),
                     content,
                     compression,
                     expires,
                     redelivery,
+                    queue: Some(Arc::clone(name)),
                     acker: super::Acker::Memory(acker),
                 });
             }
@@ -600,10 +635,10 @@ impl Listener {
                 queue.wake();
             }
         }
-        let fanout = &self.queues[2];
-        state.queues.remove(fanout);
-        if let Some(keys) = state.bindings.get_mut(&self.fanout_exchange) {
-            keys.values_mut().for_each(|bound| bound.retain(|queue| queue != fanout));
+        let (Some(exchange), Some(own)) = (&self.fanout, self.queues.last()) else { return };
+        state.queues.remove(own);
+        if let Some(keys) = state.bindings.get_mut(exchange) {
+            keys.values_mut().for_each(|bound| bound.retain(|queue| queue != own));
         }
     }
 }

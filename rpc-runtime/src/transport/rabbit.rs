@@ -12,6 +12,7 @@ mod guard;
 mod homeless;
 mod hush;
 mod names;
+mod place;
 mod publisher;
 mod queue;
 mod receipts;
@@ -57,7 +58,7 @@ use self::{
     topology::Layout,
     vital::Vital,
 };
-use super::{Answer, ListenAddress, Tracker};
+use super::{Answer, Subscription, Tracker};
 use crate::{
     Event, RabbitOptions, Role, TransportError, TransportErrorKind,
     caps::Retry,
@@ -184,14 +185,18 @@ impl Link {
 
     pub(crate) async fn listen(
         &self,
-        mut address: ListenAddress,
+        mut subscription: Subscription,
     ) -> Result<Listener, TransportError> {
-        let options = &self.consuming.layout.options;
-        address.prefetch = options.prefetch.unwrap_or(address.prefetch);
+        if let Some(prefetch) = self.consuming.layout.options.prefetch {
+            match &mut subscription {
+                Subscription::Server(address) => address.prefetch = prefetch,
+                Subscription::Notifications(sources) => sources.prefetch = prefetch,
+            }
+        }
         if self.closed.load(Ordering::Acquire) {
             return Err(self.why_closed());
         }
-        Listener::bind(address, self.consuming.clone(), self.listeners.track()).await
+        Listener::bind(subscription, self.consuming.clone(), self.listeners.track()).await
     }
 
     /// Declares a durable queue that nobody consumes, on the connection that a broker which takes no messages leaves alone.

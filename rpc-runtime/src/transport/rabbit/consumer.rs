@@ -1,7 +1,7 @@
-//! What consumes a server's three queues.
+//! What consumes queues: a server's three, or those of a listener for notifications.
 //!
-//! A server is one task that sets itself up anew in every generation. What it has handed out before belongs to a
-//! channel that is gone: such a delivery comes again, so its acknowledgement fails and it is not run.
+//! Each of them is one task that sets itself up anew in every generation. What it has handed out before belongs to
+//! a channel that is gone: such a delivery comes again, so its acknowledgement fails and it is not run.
 
 use std::{
     collections::VecDeque,
@@ -30,23 +30,21 @@ use super::{
     amqp::{Channel, Connection, Fault},
     declare::declare_all,
     guard,
-    names::OwnQueue,
+    place::{FanoutQueue, Place},
     redelivery::redelivery,
     stream::Reading,
     supervisor::{Backoff, Generations, connected, fraction, is_passing, replaced},
     told,
-    topology::{self, Cause, Layout, Step},
+    topology::{Cause, Layout, Step},
     vital::Vital,
 };
 use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
     envelope::CONTENT_TYPE,
     observe::Observer,
-    transport::{Acked, Body, Content, Delivery, ListenAddress, Tracked},
+    transport::{Acked, Body, Content, Delivery, Subscription, Tracked},
 };
 
-/// The consumers of a server: of its fanout queue, its host's, its topic's.
-const TAGS: [&str; 3] = ["3", "2", "1"];
 /// Of how many looks at the exchanges one is at the bindings, too: that costs the broker more.
 const BINDINGS_ROUND: u32 = 20;
 
@@ -140,7 +138,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     pub(super) async fn bind(
-        address: ListenAddress,
+        subscription: Subscription,
         shared: Consuming,
         tracked: Tracked,
     ) -> Result<Self, TransportError> {
@@ -149,11 +147,10 @@ impl Listener {
         let (stop, stopped) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let (ready, bound) = oneshot::channel();
-        let fanout = FanoutQueue::new(format!("{}_fanout", address.topic), &layout.options)?;
+        let place = Place::new(subscription, &layout.options)?;
         let task = ListenTask {
-            address,
+            place,
             layout,
-            fanout,
             generations,
             inbox: Arc::clone(&inbox),
             stopped,
@@ -161,7 +158,7 @@ impl Listener {
             observer,
         };
         let end = InboxEnd(Arc::clone(&inbox));
-        vital.spawn(&runtime, "consuming a server's queues", async move {
+        vital.spawn(&runtime, "consuming queues", async move {
             task.run(ready).await;
             drop((end, tracked));
             ending.send_replace(true);
@@ -220,9 +217,8 @@ pub(super) struct Consuming {
 
 /// What keeps a server's consumers up.
 struct ListenTask {
-    address: ListenAddress,
+    place: Place,
     layout: Arc<Layout>,
-    fanout: FanoutQueue,
     generations: Generations,
     inbox: Arc<Inbox>,
     /// Set, or dropped, when the server stops.
@@ -231,54 +227,12 @@ struct ListenTask {
     observer: Arc<Observer>,
 }
 
-/// Where fanout casts come by.
-enum FanoutQueue {
-    /// A queue of this server's own.
-    Own(OwnQueue),
-    /// One stream for all servers of the topic.
-    Stream { name: String, reading: Arc<Reading> },
-}
-
-impl FanoutQueue {
-    fn new(kind: String, options: &RabbitOptions) -> Result<Self, TransportError> {
-        Ok(match options.stream_fanout {
-            true => Self::Stream { name: kind, reading: Arc::default() },
-            false => Self::Own(OwnQueue::new(kind, &options.names)?),
-        })
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Own(queue) => queue.name(),
-            Self::Stream { name, .. } => name,
-        }
-    }
-
-    /// Whether it has to be claimed.
-    fn is_stable(&self) -> bool {
-        matches!(self, Self::Own(queue) if queue.is_stable())
-    }
-
-    /// Whether it goes with the server.
-    fn is_temporary(&self) -> bool {
-        matches!(self, Self::Own(queue) if !queue.is_stable())
-    }
-
-    fn reading(&self) -> Option<&Arc<Reading>> {
-        match self {
-            Self::Own(_) => None,
-            Self::Stream { reading, .. } => Some(reading),
-        }
-    }
-}
-
-/// Three consumers on one channel.
+/// Consumers on one channel.
 struct Consumers {
     channel: Channel,
-    /// `None` is the end of one of the three.
-    deliveries: SelectAll<BoxStream<'static, Option<lapin::message::Delivery>>>,
-    /// The queues, in the order of [`topology::queues`].
-    queues: [Arc<str>; 3],
+    /// What comes, with the number of its queue. `None` is the end of one of them.
+    deliveries: SelectAll<BoxStream<'static, Option<(usize, lapin::message::Delivery)>>>,
+    queues: Vec<Arc<str>>,
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
 }
@@ -312,7 +266,7 @@ impl ListenTask {
             let (mut stopped, mut closing) = (self.stopped.clone(), self.closing.clone());
             let mut generations = self.generations.clone();
             let current = Arc::clone(consumers.channel.connection());
-            self.observer.note(Event::Serving { topic: self.address.topic.to_string() });
+            self.observer.note(Event::Serving { topic: self.place.name().to_owned() });
             tokio::select! {
                 () = receive(&self.inbox, &mut consumers) => {}
                 () = self.look_after(&current) => {}
@@ -320,7 +274,7 @@ impl ListenTask {
                 () = told(&mut stopped) => return self.stop(consumers).await,
                 () = told(&mut closing) => return self.stop(consumers).await,
             }
-            self.observer.note(Event::ConsumersLost { topic: self.address.topic.to_string() });
+            self.observer.note(Event::ConsumersLost { topic: self.place.name().to_owned() });
             self.leave(consumers).await;
             if since.elapsed() > Duration::from_secs(5) {
                 backoff.reset();
@@ -338,7 +292,7 @@ impl ListenTask {
                     Err(error) => {
                         backoff.refused_for(lost.elapsed());
                         self.layout.quiet.say(Cause::Consume, |left_out| {
-                            tracing::warn!(topic = %self.address.topic, %error, left_out, "cannot consume");
+                            tracing::warn!(topic = self.place.name(), %error, left_out, "cannot consume");
                         });
                     }
                 }
@@ -349,7 +303,7 @@ impl ListenTask {
     /// Leaves consumers behind of which one is gone. What has not begun comes again, by the next channel; what runs is
     /// acknowledged by this one, which lasts until then.
     async fn leave(&mut self, mut consumers: Consumers) {
-        if let Some(reading) = self.fanout.reading() {
+        if let Some(reading) = self.place.reading() {
             match consumers.channel.connection().is_alive() {
                 // A consumer that ends before its connection does has lost its queue.
                 true => reading.moved(),
@@ -363,13 +317,13 @@ impl ListenTask {
 
     /// Cancels the consumers, and gives back what has not begun. Returns whether the channel was there for it.
     async fn give_back(&self, consumers: &mut Consumers) -> bool {
-        for tag in TAGS {
-            if consumers.channel.cancel(tag).await.is_err() {
+        for number in (0..consumers.queues.len()).rev() {
+            if consumers.channel.cancel(&tag(number)).await.is_err() {
                 return false;
             }
         }
         while let Some(Some(delivery)) = consumers.deliveries.next().now_or_never() {
-            if let Some(delivery) = delivery {
+            if let Some((_, delivery)) = delivery {
                 requeue(&consumers.channel, delivery.delivery_tag).await;
             }
         }
@@ -386,7 +340,7 @@ impl ListenTask {
         if every.is_zero() {
             return pending().await;
         }
-        let steps = topology::server(&self.address, self.fanout.name(), &self.layout);
+        let steps = self.place.steps(&self.layout);
         let mut side = None;
         for round in 1_u32.. {
             sleep(every.mul_f64(0.75 + fraction() / 2.0)).await;
@@ -399,7 +353,7 @@ impl ListenTask {
             };
             self.layout.quiet.say(Cause::Exchange, |left_out| {
                 let what = "an exchange is gone: making it again";
-                tracing::warn!(topic = %self.address.topic, fault = %missing, left_out, "{what}");
+                tracing::warn!(topic = self.place.name(), fault = %missing, left_out, "{what}");
             });
             if declare_all(connection, steps.clone(), &self.layout).await.is_err() {
                 return;
@@ -429,24 +383,23 @@ impl ListenTask {
         }
     }
 
-    /// Declares and consumes the three queues. A fanout queue that somebody else consumes is left to them, for another.
+    /// Declares and consumes the queues. A fanout queue that somebody else consumes is left to them, for another.
     async fn consume(&mut self, connection: &Arc<Connection>) -> Result<Consumers, TransportError> {
         loop {
-            let steps = topology::server(&self.address, self.fanout.name(), &self.layout);
-            declare_all(connection, steps, &self.layout).await?;
+            declare_all(connection, self.place.steps(&self.layout), &self.layout).await?;
             let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
             let channel = connection.channel().await.map_err(failed("open a channel"))?;
-            channel.qos(self.address.prefetch).await.map_err(failed("limit the prefetch"))?;
-            match (self.consume_on(channel).await, &mut self.fanout) {
-                (Ok(consumers), FanoutQueue::Own(queue)) => {
-                    queue.claimed();
+            channel.qos(self.place.prefetch()).await.map_err(failed("limit the prefetch"))?;
+            match (self.consume_on(channel).await, self.place.fanout_mut()) {
+                (Ok(consumers), fanout) => {
+                    match fanout {
+                        Some(FanoutQueue::Own(queue)) => queue.claimed(),
+                        Some(FanoutQueue::Stream { reading, .. }) => reading.began(),
+                        None => {}
+                    }
                     return Ok(consumers);
                 }
-                (Ok(consumers), FanoutQueue::Stream { reading, .. }) => {
-                    reading.began();
-                    return Ok(consumers);
-                }
-                (Err((_, fault)), FanoutQueue::Own(queue)) if is_taken(&fault) => {
+                (Err((_, fault)), Some(FanoutQueue::Own(queue))) if is_taken(&fault) => {
                     if !queue.refused() {
                         let what = format!("`{}` is still in use", queue.name());
                         return Err(TransportError::new(TransportErrorKind::Disconnected, what));
@@ -459,35 +412,39 @@ impl ListenTask {
         }
     }
 
-    /// Consumes the three queues, the fanout queue first: it may be refused. An error comes with the queue's name.
+    /// Consumes the queues, the fanout queue first: it may be refused. An error comes with the queue's name.
     async fn consume_on(&self, channel: Channel) -> Result<Consumers, (String, Fault)> {
         let mut deliveries = SelectAll::new();
-        let queues = topology::queues(&self.address, self.fanout.name());
-        let names = queues.each_ref().map(|name| Arc::from(name.as_str()));
-        for (at, (queue, tag)) in queues.into_iter().rev().zip(TAGS).enumerate() {
-            let exclusive = at == 0 && self.fanout.is_stable();
-            let arguments = match self.fanout.reading() {
-                Some(reading) if at == 0 => reading.resume(),
+        let queues = self.place.queues();
+        let fanout = self.place.fanout().map(|fanout| (queues.len() - 1, fanout));
+        for (number, queue) in queues.iter().enumerate().rev() {
+            let is_fanout = fanout.is_some_and(|(at, _)| at == number);
+            let exclusive = is_fanout && fanout.is_some_and(|(_, fanout)| fanout.is_stable());
+            let arguments = match self.place.reading() {
+                Some(reading) if is_fanout => reading.resume(),
                 _ => consuming(&self.layout.options),
             };
-            match channel.consume(&queue, tag, exclusive, arguments).await {
+            match channel.consume(queue, &tag(number), exclusive, arguments).await {
                 Ok(consumer) => {
-                    let consumer = consumer.map(Some).chain(once(ready(None)));
-                    deliveries.push(consumer.boxed());
+                    let consumer = consumer.map(move |delivery| Some((number, delivery)));
+                    deliveries.push(consumer.chain(once(ready(None))).boxed());
                 }
-                Err(fault) => return Err((queue, fault)),
+                Err(fault) => return Err((queue.to_string(), fault)),
             }
         }
-        let reading = self.fanout.reading().cloned();
-        Ok(Consumers { channel, deliveries, queues: names, reading })
+        let reading = self.place.reading().cloned();
+        Ok(Consumers { channel, deliveries, queues, reading })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
     /// server's own queue. The channel stays open for the acknowledgements of what runs on.
     async fn stop(&self, mut consumers: Consumers) {
-        if self.give_back(&mut consumers).await && self.fanout.is_temporary() {
+        if !self.give_back(&mut consumers).await {
+            return;
+        }
+        if let Some(own) = self.place.fanout().filter(|fanout| fanout.is_temporary()) {
             // One that cannot be deleted goes by itself, later.
-            let _ = consumers.channel.delete_queue(self.fanout.name()).await;
+            let _ = consumers.channel.delete_queue(own.name()).await;
         }
     }
 }
@@ -515,20 +472,25 @@ async fn still_there(
 
 /// Puts what comes into the inbox, until the channel or one of the consumers is gone.
 async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
-    while let Some(Some(delivery)) = consumers.deliveries.next().await {
+    while let Some(Some((number, delivery))) = consumers.deliveries.next().await {
         let tag = delivery.delivery_tag;
         let channel = consumers.channel.clone();
         let place = consumers.reading.as_ref().and_then(|reading| {
             reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
         });
         let acker = Acker { channel: channel.clone(), tag, place };
-        let delivery = incoming(delivery, consumers, acker);
+        let delivery = incoming(delivery, number, consumers, acker);
         inbox.lock().deliveries.push_back((delivery, tag, channel));
         inbox.woken.notify_one();
     }
 }
 
-fn incoming(delivery: lapin::message::Delivery, consumers: &Consumers, acker: Acker) -> Delivery {
+fn incoming(
+    delivery: lapin::message::Delivery,
+    number: usize,
+    consumers: &Consumers,
+    acker: Acker,
+) -> Delivery {
     let properties = &delivery.properties;
     let content = match properties.content_type().as_ref().map(|kind| kind.as_str()) {
         Some(CONTENT_TYPE) => Content::Json,
@@ -541,15 +503,12 @@ fn incoming(delivery: lapin::message::Delivery, consumers: &Consumers, acker: Ac
     let expires =
         lifetime.and_then(|millis| Instant::now().checked_add(Duration::from_millis(millis)));
     let is_fanout = delivery.exchange.as_str().ends_with("_fanout");
-    let [topic, host, fanout] = &consumers.queues;
-    let queue = match is_fanout {
-        true => Some(fanout).filter(|_| consumers.reading.is_none()),
-        // What came by neither of the two was sent by a stranger, who chose its key.
-        false => Some(if *delivery.routing_key.as_str() == **host { host } else { topic }),
-    };
+    let is_of_stream = consumers.reading.is_some() && number + 1 == consumers.queues.len();
+    let queue = consumers.queues.get(number).filter(|_| !is_of_stream);
     Delivery {
         is_fanout,
         redelivery: redelivery(&delivery, queue),
+        queue: queue.cloned(),
         body: Body::Owned(delivery.data),
         content,
         compression,
@@ -575,6 +534,11 @@ pub(super) fn consuming(options: &RabbitOptions) -> FieldTable {
         arguments.insert("x-cancel-on-ha-failover".into(), AMQPValue::Boolean(true));
     }
     arguments
+}
+
+/// The tag of the consumer of a queue.
+fn tag(number: usize) -> String {
+    (number + 1).to_string()
 }
 
 /// Whether somebody else consumes a queue that we want for ourselves.

@@ -285,7 +285,7 @@ impl Publisher {
             while is_open && parting.is_none() && flying.len() < session.window() {
                 let Some(flight) = self.next() else { break };
                 let make = self.homeless.is_rebuilt(flight.message.route.exchange.name());
-                match session.provide(&flight.message.route.exchange, make).await {
+                match session.provide(&flight.message.route, make).await {
                     Provided::Ready => {}
                     Provided::Missing => {
                         self.hold(flight);
@@ -337,6 +337,7 @@ impl Publisher {
     fn count(&self, flight: &Flight) {
         let counts = &self.observer.counts;
         match &flight.owner {
+            Owner::Request(request) if request.is_notification => {}
             Owner::Request(request) if request.is_repeated() => {
                 counts.requests_sent.add_one();
                 counts.requests_repeated.add_one();
@@ -369,7 +370,12 @@ impl Publisher {
                     carried,
                     |flight, verdict| settled.push((flight, verdict)),
                 );
-                settled.into_iter().for_each(|(flight, verdict)| self.settle(flight, verdict));
+                for (flight, verdict) in settled {
+                    if matches!(verdict, Verdict::Returned) {
+                        session.forget(&flight.message.route);
+                    }
+                    self.settle(flight, verdict);
+                }
                 return true;
             }
             Landing::Unsent => self.again(flight, false),

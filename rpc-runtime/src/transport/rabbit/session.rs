@@ -13,16 +13,17 @@ use super::{
     amqp::{Channel, Connection, Fault, Unpublished},
     confirms::Confirms,
     consumer::compression,
-    declare::declare_exchange,
+    declare::{declare_all, declare_exchange},
     queue::ReplyRest,
     stay::Stay,
-    topology::{self, Cause, Layout},
+    supervisor::is_passing,
+    topology::{self, Cause, ExchangeDeclaration, Layout, Step},
 };
 use crate::{
     TransportError,
     compression::unpack,
     envelope,
-    pending::{Exchange, Outgoing, Pending},
+    pending::{Exchange, Outgoing, Pending, Route},
     transport::kept::{self, Header},
 };
 
@@ -107,10 +108,14 @@ impl Session {
     ///
     /// A fanout exchange goes when its last server goes, so it is looked for each time. It is made only if `make` says so:
     /// its servers may be about to do that, with their bindings.
-    pub(super) async fn provide(&mut self, exchange: &Exchange, make: bool) -> Provided {
+    pub(super) async fn provide(&mut self, route: &Route, make: bool) -> Provided {
+        let exchange = &route.exchange;
         let Some(declaration) = topology::publishing(exchange, &self.layout.options) else {
             return Provided::Ready;
         };
+        if matches!(exchange, Exchange::Notifications(_)) {
+            return self.provide_queue(declaration, &route.routing_key).await;
+        }
         if self.declared.contains(&declaration.name) {
             return Provided::Ready;
         }
@@ -140,6 +145,37 @@ impl Session {
         }
         Provided::Ready
     }
+
+    /// Sees to it that an exchange and a queue for notifications are there.
+    async fn provide_queue(&mut self, exchange: ExchangeDeclaration, key: &str) -> Provided {
+        let place = place(&exchange.name, key);
+        if self.declared.contains(&place) {
+            return Provided::Ready;
+        }
+        let [queue, bind] = topology::notification(&exchange.name, key, &self.layout);
+        let steps = vec![Step::Exchange(exchange), queue, bind];
+        match declare_all(self.channel.connection(), steps, &self.layout).await {
+            Ok(()) => {}
+            Err(error) if is_passing(&error) => {
+                return Provided::Disconnected;
+            }
+            Err(error) => self.layout.quiet.say(Cause::Declare, |left_out| {
+                tracing::warn!(queue = key, %error, left_out, "cannot declare a queue for notifications");
+            }),
+        }
+        self.declared.insert(place);
+        Provided::Ready
+    }
+
+    /// No queue took a notification: it is declared anew before the next.
+    pub(super) fn forget(&mut self, route: &Route) {
+        self.declared.remove(&place(route.exchange.name(), &route.routing_key));
+    }
+}
+
+/// The name by which a queue is known to be there.
+fn place(exchange: &str, key: &str) -> String {
+    format!("{exchange}\0{key}")
 }
 
 /// What [`Session::provide`] found.

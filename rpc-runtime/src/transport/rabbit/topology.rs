@@ -7,7 +7,12 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{RabbitOptions, pending::Exchange, quiet::Quiet, transport::ListenAddress};
+use crate::{
+    RabbitOptions,
+    pending::Exchange,
+    quiet::Quiet,
+    transport::{ListenAddress, Sources},
+};
 
 /// The options, and what a broker has made of them.
 #[derive(Debug)]
@@ -105,7 +110,7 @@ pub(super) fn publishing(
     let name = exchange.name().to_owned();
     match exchange {
         Exchange::Default => None,
-        Exchange::Topic(_) => Some(control(name, options)),
+        Exchange::Topic(_) | Exchange::Notifications(_) => Some(control(name, options)),
         Exchange::Fanout(_) => Some(broadcast(name, options)),
     }
 }
@@ -207,6 +212,26 @@ pub(super) fn server(address: &ListenAddress, fanout_queue: &str, layout: &Layou
     let key = address.topic.to_string();
     steps.push(Step::Bind { queue: fanout, exchange: fanout_exchange, key });
     steps
+}
+
+/// What whoever sends a notification declares beside the exchange, so that it waits for who will listen some day.
+pub(super) fn notification(exchange: &str, key: &str, layout: &Layout) -> [Step; 2] {
+    kept_for(exchange, key, key, layout)
+}
+
+/// What a listener for notifications declares, in the original's order.
+pub(super) fn listener(sources: &Sources, layout: &Layout) -> Vec<Step> {
+    let steps = sources.bindings.iter().flat_map(|(exchange, key)| {
+        let declared = Step::Exchange(control(exchange.to_string(), &layout.options));
+        let queue = sources.queue(key);
+        [declared].into_iter().chain(kept_for(exchange, key, queue, layout))
+    });
+    steps.collect()
+}
+
+fn kept_for(exchange: &str, key: &str, queue: &str, layout: &Layout) -> [Step; 2] {
+    let [exchange, key, queue] = [exchange, key, queue].map(str::to_owned);
+    [Step::Queue(shared(queue.clone(), layout)), Step::Bind { queue, exchange, key }]
 }
 
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! The bytes of a notification (wire: section 8.1): one JSON object, on its own (version 1) or in the envelope of requests
+//! (version 2).
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use super::{
+    CLOSING, EnvelopeError, OPENING, hex,
+    read::{string, strip_context},
+};
+use crate::json;
+
+/// A notification that is written, but for what differs from one copy to the next.
+pub(crate) struct NoticeWriter {
+    /// All up to the copy's own id.
+    head: Vec<u8>,
+    /// All behind it.
+    context: Vec<u8>,
+}
+
+/// What a notification says of itself.
+pub(crate) struct Head<'a> {
+    pub(crate) message_id: Uuid,
+    pub(crate) publisher_id: Option<&'a str>,
+    pub(crate) event_type: &'a str,
+    /// In capitals.
+    pub(crate) priority: &'a str,
+    /// JSON text.
+    pub(crate) payload: &'a str,
+    pub(crate) timestamp: &'a str,
+}
+
+impl NoticeWriter {
+    /// Writes a notification. `context` is what [`write_plain_context`](super::write_plain_context) made.
+    pub(crate) fn new(head: &Head<'_>, context: Vec<u8>) -> Result<Self, serde_json::Error> {
+        let mut out = Vec::with_capacity(256 + head.payload.len());
+        let mut member = |name: &str, value: &Option<&str>| {
+            out.extend_from_slice(if out.is_empty() { b"{\"" } else { b", \"" });
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\": ");
+            json::plain(&mut out, value)
+        };
+        member("message_id", &Some(head.message_id.hyphenated().encode_lower(&mut [0; 36])))?;
+        member("publisher_id", &head.publisher_id)?;
+        member("event_type", &Some(head.event_type))?;
+        member("priority", &Some(head.priority))?;
+        out.extend_from_slice(b", \"payload\": ");
+        out.extend_from_slice(head.payload.as_bytes());
+        out.extend_from_slice(b", \"timestamp\": ");
+        json::plain(&mut out, head.timestamp)?;
+        out.extend_from_slice(b", \"_unique_id\": \"");
+        Ok(Self { head: out, context })
+    }
+
+    /// Returns the body of one copy, in the form of version 1.
+    pub(crate) fn bare(&self, unique_id: Uuid) -> Vec<u8> {
+        let mut body = Vec::with_capacity(self.head.len() + 34 + self.context.len());
+        body.extend_from_slice(&self.head);
+        body.extend_from_slice(hex(unique_id, &mut [0; 32]).as_bytes());
+        body.push(b'"');
+        body.extend_from_slice(&self.context);
+        body.push(b'}');
+        body
+    }
+
+    /// Returns the body of one copy, in the form of version 2.
+    pub(crate) fn wrapped(&self, unique_id: Uuid) -> Vec<u8> {
+        let bare = self.bare(unique_id);
+        let mut body = Vec::with_capacity(OPENING.len() + bare.len() * 5 / 4 + CLOSING.len());
+        body.extend_from_slice(OPENING);
+        // It was text when it was written.
+        json::nested_text(&mut body, &String::from_utf8_lossy(&bare));
+        body.extend_from_slice(CLOSING);
+        body
+    }
+}
+
+/// A notification's parts, as text. What a peer left out or misspelt shows only where it matters.
+#[derive(Debug, Default)]
+pub(crate) struct Notice<'a> {
+    message_id: Option<&'a str>,
+    publisher_id: Option<&'a str>,
+    event_type: Option<&'a str>,
+    priority: Option<&'a str>,
+    payload: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    unique_id: Option<&'a str>,
+    /// How many values it is made of.
+    pub(crate) values: usize,
+    /// The context's keys without their prefix.
+    pub(crate) context: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+impl<'a> Notice<'a> {
+    /// Reads the text that [`open`](super::open) returned, and of the context no more entries than `most`.
+    pub(crate) fn parse_within(text: &'a str, most: usize) -> Result<Self, EnvelopeError> {
+        let mut notice = Self::default();
+        let values = json::object(text, |key, value| match &*key {
+            "message_id" => notice.message_id = Some(value),
+            "publisher_id" => notice.publisher_id = Some(value),
+            "event_type" => notice.event_type = Some(value),
+            "priority" => notice.priority = Some(value),
+            "payload" => notice.payload = Some(value),
+            "timestamp" => notice.timestamp = Some(value),
+            "_unique_id" => notice.unique_id = Some(value),
+            _ if notice.context.len() < most => {
+                notice.context.extend(strip_context(key).map(|name| (name, value)));
+            }
+            _ => {}
+        });
+        notice.values = values.map_err(EnvelopeError::Json)?;
+        Ok(notice)
+    }
+
+    pub(crate) fn message_id(&self) -> Option<Cow<'a, str>> {
+        string(self.message_id?)
+    }
+
+    pub(crate) fn publisher_id(&self) -> Option<Cow<'a, str>> {
+        string(self.publisher_id?)
+    }
+
+    pub(crate) fn event_type(&self) -> Option<Cow<'a, str>> {
+        string(self.event_type?)
+    }
+
+    pub(crate) fn priority(&self) -> Option<Cow<'a, str>> {
+        string(self.priority?)
+    }
+
+    pub(crate) fn timestamp(&self) -> Option<Cow<'a, str>> {
+        string(self.timestamp?)
+    }
+
+    /// The id by which a repeated delivery is known. Peers may leave it out.
+    pub(crate) fn unique_id(&self) -> Option<Cow<'a, str>> {
+        string(self.unique_id?)
+    }
+
+    /// The payload's JSON text; an absent one is `null`.
+    pub(crate) fn payload(&self) -> &'a str {
+        self.payload.unwrap_or("null")
+    }
+}

@@ -1,0 +1,164 @@
+//! Where notifications go: to the broker, to the log, or wherever a driver of one's own takes them.
+
+use std::{error::Error, fmt, sync::Arc, time::SystemTime};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Priority;
+use crate::{context::is_secret, json};
+
+/// Why a driver of one's own failed.
+pub type DriverError = Box<dyn Error + Send + Sync>;
+
+/// Takes notifications somewhere. [`NotifierBuilder::driver`](super::NotifierBuilder::driver) adds one.
+///
+/// Each driver of a notifier gets the same message, which none can change.
+///
+/// ```
+/// use rpc_runtime::notify::{Driver, DriverError, Message};
+///
+/// /// Counts them.
+/// #[derive(Default)]
+/// struct Counter(std::sync::atomic::AtomicUsize);
+///
+/// impl Driver for Counter {
+///     fn notify(&self, _: &Message<'_>) -> Result<(), DriverError> {
+///         self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Driver: Send + Sync + 'static {
+    /// Takes a notification. It is called by whoever emits: what takes time belongs on a task of the driver's own.
+    ///
+    /// # Errors
+    /// Whatever kept it from that. It is logged, and known to who waits for the [`Emission`](super::Emission); other
+    /// drivers go on.
+    fn notify(&self, message: &Message<'_>) -> Result<(), DriverError>;
+}
+
+impl<D: Driver + ?Sized> Driver for Arc<D> {
+    fn notify(&self, message: &Message<'_>) -> Result<(), DriverError> {
+        (**self).notify(message)
+    }
+}
+
+/// The form in which the broker gets notifications.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// The notification alone (the driver `messaging`).
+    V1,
+    /// In the envelope that requests have, too (`messagingv2`).
+    #[default]
+    V2,
+}
+
+/// A notification as a driver gets it.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    pub(super) message_id: Uuid,
+    pub(super) publisher_id: Option<&'a str>,
+    pub(super) event_type: &'a str,
+    pub(super) priority: Priority,
+    pub(super) payload: &'a str,
+    pub(super) timestamp: &'a str,
+    pub(super) time: SystemTime,
+}
+
+impl<'a> Message<'a> {
+    /// Returns its id: all its copies have the same.
+    #[must_use]
+    pub fn message_id(&self) -> Uuid {
+        self.message_id
+    }
+
+    /// Returns who tells of it.
+    #[must_use]
+    pub fn publisher_id(&self) -> Option<&'a str> {
+        self.publisher_id
+    }
+
+    /// Returns what happened.
+    #[must_use]
+    pub fn event_type(&self) -> &'a str {
+        self.event_type
+    }
+
+    /// Returns how much it matters.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Returns what is told of it, as JSON text.
+    #[must_use]
+    pub fn payload(&self) -> &'a str {
+        self.payload
+    }
+
+    /// Returns when it was emitted.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        self.time
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    /// Leaves out the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("message_id", &self.message_id)
+            .field("publisher_id", &self.publisher_id)
+            .field("event_type", &self.event_type)
+            .field("priority", &self.priority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes notifications to the log, by `tracing`, at the level of their priority (the driver `log`).
+///
+/// `audit` and `sample`, which the original does not know how to log, are at the level of `info`; `critical` is at that of
+/// `error`. Values of members that are called a token, a password, a secret, a catalogue or credentials are left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogDriver;
+
+impl Driver for LogDriver {
+    fn notify(&self, message: &Message<'_>) -> Result<(), DriverError> {
+        let mut payload: Value = json::from_str(message.payload)?;
+        mask(&mut payload);
+        let (event_type, publisher_id) = (message.event_type, message.publisher_id);
+        let (message_id, priority) = (message.message_id, message.priority);
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "rpc_runtime::notification",
+                    event_type, publisher_id, %message_id, %priority, %payload
+                )
+            };
+        }
+        match priority {
+            Priority::Debug => log!(debug),
+            Priority::Info | Priority::Audit | Priority::Sample => log!(info),
+            Priority::Warn => log!(warn),
+            Priority::Error | Priority::Critical => log!(error),
+        }
+        Ok(())
+    }
+}
+
+/// Hides what has the name of a secret.
+fn mask(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match is_secret(name) && !value.is_null() {
+                    true => *value = Value::from("***"),
+                    false => mask(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(mask),
+        _ => {}
+    }
+}

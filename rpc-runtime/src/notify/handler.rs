@@ -1,0 +1,184 @@
+//! Who is told of notifications: functions of a type's events, and of whatever else comes.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::SystemTime};
+
+use serde::de::DeserializeOwned;
+
+use super::{Notification, Priority};
+use crate::{Context, json, wire};
+
+/// What came with a notification, beside its payload.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// The context of what was done, without its secrets if the notifier left them out.
+    pub context: Context,
+    /// Who tells of it.
+    pub publisher_id: Option<String>,
+    /// What happened. Empty if nobody said.
+    pub event_type: String,
+    /// How much it matters.
+    pub priority: Priority,
+    /// The notification's id: all its copies have the same.
+    pub message_id: Option<String>,
+    /// When it was emitted, as the message has it, in UTC: `2026-11-21 10:15:00.250000`. See [`time`](Self::time).
+    pub timestamp: Option<String>,
+    /// How often it was delivered before, as far as is known. Whoever had it then may have done some of the work.
+    pub redeliveries: u32,
+}
+
+impl Metadata {
+    /// Returns when it was emitted. `None` if it does not say so in a form that is known.
+    #[must_use]
+    pub fn time(&self) -> Option<SystemTime> {
+        wire::datetime::parse(self.timestamp.as_deref()?)
+    }
+}
+
+/// What is told, as it came. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payload(Arc<str>);
+
+impl Payload {
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns its JSON text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Decodes it.
+    ///
+    /// # Errors
+    /// If it is no `T`. The error quotes nothing of it.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        json::from_str(&self.0).map_err(json::unquoted)
+    }
+}
+
+impl fmt::Debug for Payload {
+    /// Leaves out the text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payload").field("bytes", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+/// A handler cannot do its work now: the notification comes again, after a pause, until it is a
+/// [dead letter](super::ListenerBuilder::delivery_limit).
+///
+/// Every error becomes one, so that `?` does.
+#[derive(Debug)]
+pub struct Requeue {
+    reason: String,
+}
+
+impl Requeue {
+    /// Says why, for the log.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+
+    /// Returns why.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl<E: std::error::Error> From<E> for Requeue {
+    fn from(error: E) -> Self {
+        Self { reason: error.to_string() }
+    }
+}
+
+/// How a handler ends: with nothing, or with what may be an error and becomes a [`Requeue`].
+pub trait Handled {
+    /// Returns what it means for the notification.
+    ///
+    /// # Errors
+    /// If it is to come again.
+    fn into_result(self) -> Result<(), Requeue>;
+}
+
+impl Handled for () {
+    fn into_result(self) -> Result<(), Requeue> {
+        Ok(())
+    }
+}
+
+impl<E: Into<Requeue>> Handled for Result<(), E> {
+    fn into_result(self) -> Result<(), Requeue> {
+        self.map_err(Into::into)
+    }
+}
+
+/// A handler at work.
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<(), Requeue>> + Send>>;
+
+/// Begins the work on a notification. An error says that its payload is none of the handler's type.
+type Begin = dyn Fn(Metadata, &Payload) -> Result<Work, serde_json::Error> + Send + Sync;
+
+/// A handler, and what it is for.
+pub(super) struct Handler {
+    /// `None`: for what no other handler is for.
+    event: Option<(&'static str, Priority)>,
+    begin: Box<Begin>,
+}
+
+impl Handler {
+    pub(super) fn typed<E, F, W>(handler: F) -> Self
+    where
+        E: Notification + DeserializeOwned,
+        F: Fn(Metadata, E) -> W + Send + Sync + 'static,
+        W: Future<Output: Handled> + Send + 'static,
+    {
+        let begin = move |metadata: Metadata, payload: &Payload| {
+            let work = handler(metadata, payload.decode()?);
+            Ok::<Work, _>(Box::pin(async { work.await.into_result() }))
+        };
+        Self { event: Some((E::EVENT_TYPE, E::PRIORITY)), begin: Box::new(begin) }
+    }
+
+    pub(super) fn untyped<F, W>(handler: F) -> Self
+    where
+        F: Fn(Metadata, Payload) -> W + Send + Sync + 'static,
+        W: Future<Output: Handled> + Send + 'static,
+    {
+        let begin = move |metadata: Metadata, payload: &Payload| {
+            let work = handler(metadata, payload.clone());
+            Ok::<Work, _>(Box::pin(async { work.await.into_result() }))
+        };
+        Self { event: None, begin: Box::new(begin) }
+    }
+
+    /// The priority of its events, if it is for those of one type.
+    pub(super) fn priority(&self) -> Option<Priority> {
+        self.event.map(|(_, priority)| priority)
+    }
+
+    fn is_for(&self, metadata: &Metadata) -> bool {
+        self.event.is_some_and(|(event_type, priority)| {
+            event_type == metadata.event_type && priority == metadata.priority
+        })
+    }
+
+    pub(super) fn begin(
+        &self,
+        metadata: Metadata,
+        payload: &Payload,
+    ) -> Result<Work, serde_json::Error> {
+        (self.begin)(metadata, payload)
+    }
+}
+
+/// Returns the handlers that a notification is for, in the order in which they were given.
+pub(super) fn chosen<'a>(handlers: &'a [Handler], metadata: &Metadata) -> Vec<&'a Handler> {
+    let own: Vec<_> = handlers.iter().filter(|handler| handler.is_for(metadata)).collect();
+    match own.is_empty() {
+        true => handlers.iter().filter(|handler| handler.event.is_none()).collect(),
+        false => own,
+    }
+}

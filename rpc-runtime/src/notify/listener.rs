@@ -1,0 +1,299 @@
+//! Who wants to know what happens.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, watch};
+
+use super::{
+    Handled, Metadata, Notification, NotifierBuilder, Payload, Priority, RunningListener,
+    handler::Handler,
+    running::{Shared, serve},
+};
+use crate::{
+    DuplicateWindow, ServerBuilder, Transport, TransportError, TransportErrorKind,
+    duplicates::Duplicates,
+    excerpt::Excerpt,
+    quiet::Quiet,
+    transport::{Listener, Sources, Subscription, Tracker},
+};
+
+/// Listens to notifications, and hands them to functions.
+///
+/// A notification is acknowledged when its handlers have ended well: one whose listener crashes comes again, to it or to
+/// another. Second copies are known by their id, and told to nobody. What a handler refuses with a
+/// [`Requeue`](super::Requeue), or by a panic, comes again after a pause that grows, and is a dead letter after so many
+/// deliveries; so is at once what a handler's type cannot be read from.
+///
+/// ```
+/// use rpc_runtime::{Context, NotificationListener, Notifier, Transport, notification, notify::Metadata};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[notification(event_type = "volume.create.end", priority = "info")]
+/// #[derive(Deserialize, Serialize)]
+/// struct VolumeCreated {
+///     size: u64,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let transport = Transport::connect("memory://listener-doc").await?;
+/// let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+/// let listener = NotificationListener::builder(&transport)
+///     .on(move |_: Metadata, event: VolumeCreated| {
+///         let _ = told.send(event.size);
+///         async {}
+///     })
+///     .otherwise(|metadata, _| async move { println!("{}", metadata.event_type) })
+///     .bind()
+///     .await?
+///     .run();
+/// Notifier::builder(&transport).build().emit(&Context::new(), &VolumeCreated { size: 7 });
+/// assert_eq!(heard.recv().await, Some(7));
+/// listener.shutdown(std::time::Duration::from_secs(5)).await?;
+/// # Ok(()) }
+/// ```
+pub struct NotificationListener {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+/// The options of a [`NotificationListener`].
+#[must_use = "a builder does nothing until `bind`"]
+pub struct ListenerBuilder {
+    transport: Transport,
+    topics: Vec<(Option<Arc<str>>, String)>,
+    priorities: Vec<Priority>,
+    pool: Option<Arc<str>>,
+    handlers: Vec<Handler>,
+    concurrency: usize,
+    window: DuplicateWindow,
+    requeue_delay: Duration,
+    delivery_limit: u32,
+    dead_letter_queue: Option<Arc<str>>,
+}
+
+impl ListenerBuilder {
+    /// How many notifications are worked on at a time by default: the original's `executor_thread_pool_size`.
+    pub const CONCURRENCY: usize = 64;
+    /// How long a notification waits by default that its handler could not finish, for the first time.
+    pub const REQUEUE_DELAY: Duration = Duration::from_secs(1);
+    /// How often a notification is delivered by default, at most.
+    pub const DELIVERY_LIMIT: u32 = 20;
+    /// How many more are fetched ahead.
+    const AHEAD: usize = 100;
+
+    fn new(transport: &Transport) -> Self {
+        Self {
+            transport: transport.clone(),
+            topics: Vec::new(),
+            priorities: Vec::new(),
+            pool: None,
+            handlers: Vec::new(),
+            concurrency: Self::CONCURRENCY,
+            window: DuplicateWindow::new(),
+            requeue_delay: Self::REQUEUE_DELAY,
+            delivery_limit: Self::DELIVERY_LIMIT,
+            dead_letter_queue: None,
+        }
+    }
+
+    /// Adds a topic of the transport's control exchange. Default: [`NotifierBuilder::TOPIC`].
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topics.push((None, topic.into()));
+        self
+    }
+
+    /// Adds a topic of another exchange: OpenStack's services have one each, called like them.
+    pub fn topic_of(mut self, exchange: impl Into<Arc<str>>, topic: impl Into<String>) -> Self {
+        self.topics.push((Some(exchange.into()), topic.into()));
+        self
+    }
+
+    /// Listens to notifications of this priority, too. Default: to those of the events that handlers are for; with a
+    /// handler for what is [otherwise](Self::otherwise) left, to all.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priorities.push(priority);
+        self
+    }
+
+    /// Listens with a queue of its own, for all topics and priorities: each pool gets a copy of every notification, and
+    /// shares it out among its listeners. Default: the queues that notifiers make, for all that listen without a pool.
+    pub fn pool(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.pool = Some(name.into());
+        self
+    }
+
+    /// Adds a handler for the events of a type, and of its priority. Several for the same are called in turn; the first
+    /// that refuses is the last.
+    pub fn on<E, F, W>(mut self, handler: F) -> Self
+    where
+        E: Notification + DeserializeOwned,
+        F: Fn(Metadata, E) -> W + Send + Sync + 'static,
+        W: Future<Output: Handled> + Send + 'static,
+    {
+        self.handlers.push(Handler::typed(handler));
+        self
+    }
+
+    /// Adds a handler for what no type's handler is for. Without one, that is acknowledged and forgotten.
+    pub fn otherwise<F, W>(mut self, handler: F) -> Self
+    where
+        F: Fn(Metadata, Payload) -> W + Send + Sync + 'static,
+        W: Future<Output: Handled> + Send + 'static,
+    {
+        self.handlers.push(Handler::untyped(handler));
+        self
+    }
+
+    /// Sets how many notifications are worked on at a time. With 1 they are in order, as far as the broker has kept it.
+    /// Default: [`Self::CONCURRENCY`].
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency.max(1);
+        self
+    }
+
+    /// Sets how much is remembered of notifications that were finished, so that second copies are told to nobody.
+    pub fn duplicate_window(mut self, window: DuplicateWindow) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Sets how long a notification waits before it comes again that a handler has refused: so long the first time, twice
+    /// as long each next, up to half a minute or this if it is longer. Default: [`Self::REQUEUE_DELAY`].
+    pub fn requeue_delay(mut self, delay: Duration) -> Self {
+        self.requeue_delay = delay;
+        self
+    }
+
+    /// Sets how often a notification is delivered before it is put aside, into the queue for dead letters, with headers that
+    /// say why. 0: as often as it takes. Default: [`Self::DELIVERY_LIMIT`].
+    pub fn delivery_limit(mut self, limit: u32) -> Self {
+        self.delivery_limit = limit;
+        self
+    }
+
+    /// Sets the queue for dead letters. Default: for each queue one of its own, its name with
+    /// [`ServerBuilder::DEAD_LETTERS`].
+    pub fn dead_letter_queue(mut self, queue: impl Into<Arc<str>>) -> Self {
+        self.dead_letter_queue = Some(queue.into());
+        self
+    }
+
+    /// Binds the queues. What is published after this returns is not lost.
+    ///
+    /// # Errors
+    /// If there is no handler, a name cannot be a queue's, an exchange or queue exists with other properties, or the broker
+    /// does not answer.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the queues as they are, unconsumed.
+    pub async fn bind(self) -> Result<NotificationListener, TransportError> {
+        let sources = self.sources()?;
+        let listener = self.transport.listen(Subscription::Notifications(sources)).await?;
+        let shared = Shared {
+            transport: self.transport,
+            handlers: self.handlers,
+            slots: Arc::new(Semaphore::new(self.concurrency)),
+            duplicates: Mutex::new(Duplicates::new(self.window)),
+            requeue_delay: self.requeue_delay,
+            delivery_limit: self.delivery_limit,
+            dead_letter_queue: self.dead_letter_queue,
+            tracker: Tracker::default(),
+            stop: watch::Sender::new(false),
+            abort: watch::Sender::new(false),
+            quiet: Quiet::new(),
+        };
+        Ok(NotificationListener { listener, shared: Arc::new(shared) })
+    }
+
+    fn sources(&self) -> Result<Sources, TransportError> {
+        if self.handlers.is_empty() {
+            let what = "a listener needs a handler: `NotificationListener::builder(…).on(…)`";
+            return Err(misconfigured(what.to_owned()));
+        }
+        let mut topics = self.topics.clone();
+        if topics.is_empty() {
+            topics.push((None, NotifierBuilder::TOPIC.to_owned()));
+        }
+        let is_wanted = |priority: &Priority| match self.priorities.is_empty() {
+            true => self
+                .handlers
+                .iter()
+                .any(|handler| handler.priority().is_none_or(|own| own == *priority)),
+            false => self.priorities.contains(priority),
+        };
+        let mut bindings: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for (exchange, topic) in &topics {
+            let exchange = exchange.clone().unwrap_or_else(|| self.transport.control_exchange());
+            for priority in Priority::ALL.iter().filter(|priority| is_wanted(priority)) {
+                let key = format!("{topic}.{}", priority.name());
+                check_name("topic", topic, key.len())?;
+                let binding = (Arc::clone(&exchange), key.into());
+                if !bindings.contains(&binding) {
+                    bindings.push(binding);
+                }
+            }
+        }
+        if let Some(pool) = &self.pool {
+            check_name("pool", pool, pool.len())?;
+        }
+        if let Some(queue) = &self.dead_letter_queue {
+            check_name("queue for dead letters", queue, queue.len())?;
+        }
+        let names: Vec<_> = topics.iter().map(|(_, topic)| topic.as_str()).collect();
+        let name = self.pool.clone().unwrap_or_else(|| names.join(",").into());
+        // What waits for its pause is here, too.
+        let prefetch = u16::try_from(self.concurrency.saturating_add(Self::AHEAD));
+        let prefetch = prefetch.unwrap_or(u16::MAX);
+        Ok(Sources { name, bindings, pool: self.pool.clone(), prefetch })
+    }
+}
+
+fn misconfigured(what: String) -> TransportError {
+    TransportError::new(TransportErrorKind::Configuration, what)
+}
+
+/// Refuses what cannot name a queue, together with its own for dead letters.
+fn check_name(what: &str, name: &str, length: usize) -> Result<(), TransportError> {
+    let is_odd = name.is_empty() || name.contains(['*', '#']) || name.starts_with("amq.");
+    if is_odd || length + ServerBuilder::DEAD_LETTERS.len() > 255 {
+        return Err(misconfigured(format!("`{}` cannot be a {what}", Excerpt(name))));
+    }
+    Ok(())
+}
+
+impl fmt::Debug for ListenerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerBuilder")
+            .field("topics", &self.topics)
+            .field("pool", &self.pool)
+            .field("handlers", &self.handlers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl NotificationListener {
+    /// Starts a listener over `transport`.
+    pub fn builder(transport: &Transport) -> ListenerBuilder {
+        ListenerBuilder::new(transport)
+    }
+
+    /// Starts to listen, on tasks of its own.
+    #[must_use = "keep it to shut the listener down"]
+    pub fn run(self) -> RunningListener {
+        let task = tokio::spawn(serve(Arc::clone(&self.shared), self.listener));
+        RunningListener::new(self.shared, task)
+    }
+}
+
+impl fmt::Debug for NotificationListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotificationListener")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,335 @@
+//! Notifications on their way to the broker: as many as there is room for, until it has them.
+//!
+//! The transport keeps what it cannot send, in order. What is kept here is the count, and what is to be sent again. No task
+//! waits for a notification: whoever ends it wakes it, and it looks after itself.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::{Duration, Instant},
+};
+
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
+use uuid::Uuid;
+
+use super::{NotifyError, emission::Progress};
+use crate::{
+    Compression, Transport,
+    caps::Retry,
+    excerpt::Excerpt,
+    pending::{Outcome, Outgoing, Pending, Route},
+    quiet::Quiet,
+    transport::{Tracked, Tracker},
+};
+
+/// How long a notification waits that the broker has refused.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How much a notifier keeps while the broker takes nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+/// What a log line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cause {
+    Dropped,
+    Refused,
+}
+
+/// See the module.
+pub(super) struct Spool {
+    transport: Transport,
+    room: Room,
+    give_up_after: Option<Duration>,
+    tracker: Tracker,
+    bytes: AtomicUsize,
+    quiet: Quiet<Cause>,
+    /// Where pauses are waited out.
+    runtime: Handle,
+    aging: Arc<Aging>,
+    /// What gives them up.
+    ager: Option<AbortHandle>,
+}
+
+/// Notifications by their age: those that are to be given up.
+#[derive(Default)]
+struct Aging {
+    waiting: Mutex<VecDeque<(Instant, Weak<Spooled>)>>,
+    woken: Notify,
+}
+
+/// One copy of a notification, for one queue.
+pub(super) struct Spooled {
+    spool: Arc<Spool>,
+    progress: Arc<Progress>,
+    event_type: Arc<str>,
+    route: Route,
+    body: Arc<Vec<u8>>,
+    compression: Option<Compression>,
+    unique_id: Uuid,
+    since: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What the transport has of it. `None` once it has ended, and during a pause.
+    pending: Option<Arc<Pending>>,
+    tracked: Option<Tracked>,
+}
+
+/// One copy that is to be sent.
+pub(super) struct Copy {
+    pub(super) event_type: Arc<str>,
+    pub(super) route: Route,
+    pub(super) body: Vec<u8>,
+    pub(super) unique_id: Uuid,
+}
+
+impl Spool {
+    pub(super) fn new(
+        transport: Transport,
+        room: Room,
+        give_up_after: Option<Duration>,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let aging = Arc::new(Aging::default());
+        let ages = give_up_after.is_some_and(|after| !after.is_zero());
+        let ager = ages.then(|| runtime.spawn(give_up(Arc::clone(&aging))).abort_handle());
+        Arc::new(Self {
+            transport,
+            room,
+            give_up_after,
+            tracker: Tracker::default(),
+            bytes: AtomicUsize::new(0),
+            quiet: Quiet::new(),
+            runtime,
+            aging,
+            ager,
+        })
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// How many notifications wait for the broker.
+    pub(super) fn len(&self) -> usize {
+        self.tracker.running()
+    }
+
+    /// Waits until none does.
+    pub(super) async fn idle(&self) {
+        self.tracker.idle().await;
+    }
+
+    /// Sends a copy, if there is room.
+    pub(super) fn send(self: &Arc<Self>, copy: Copy, progress: &Arc<Progress>) {
+        let Copy { event_type, route, body, unique_id } = copy;
+        progress.begin();
+        let (body, compression) = match self.admit(&route, body) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                self.dropped(&event_type, &error);
+                return progress.end(Err(error));
+            }
+        };
+        let state = State { pending: None, tracked: Some(self.tracker.track()) };
+        let spooled = Arc::new(Spooled {
+            spool: Arc::clone(self),
+            progress: Arc::clone(progress),
+            event_type,
+            route,
+            body,
+            compression,
+            unique_id,
+            since: Instant::now(),
+            state: Mutex::new(state),
+        });
+        if let Some(after) = self.give_up_after.filter(|after| !after.is_zero()) {
+            self.aging.lock().push_back((spooled.since + after, Arc::downgrade(&spooled)));
+            self.aging.woken.notify_one();
+        }
+        spooled.send();
+    }
+
+    fn admit(
+        &self,
+        route: &Route,
+        body: Vec<u8>,
+    ) -> Result<(Arc<Vec<u8>>, Option<Compression>), NotifyError> {
+        route.check()?;
+        let (body, compression) = self.transport.pack(body).map_err(|too_large| {
+            NotifyError::TooLarge { size: too_large.size, limit: too_large.limit }
+        })?;
+        let before = self.bytes.fetch_add(body.len(), Ordering::AcqRel);
+        if before > 0 && before + body.len() > self.room.bytes || self.len() >= self.room.messages {
+            self.bytes.fetch_sub(body.len(), Ordering::AcqRel);
+            return Err(NotifyError::SpoolFull);
+        }
+        Ok((body, compression))
+    }
+
+    /// Takes note of a notification that nobody gets.
+    pub(super) fn dropped(&self, event_type: &str, error: &dyn std::error::Error) {
+        self.transport.observer().counts.notifications_dropped.add_one();
+        self.quiet.say(Cause::Dropped, |left_out| {
+            let event_type = Excerpt(event_type);
+            tracing::warn!(%event_type, %error, left_out, "a notification is not sent");
+        });
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if let Some(ager) = &self.ager {
+            ager.abort();
+        }
+    }
+}
+
+impl Aging {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Instant, Weak<Spooled>)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what is too old, and returns when to look again.
+    fn take(&self, now: Instant) -> (Vec<Arc<Spooled>>, Option<Instant>) {
+        let mut waiting = self.lock();
+        let mut old = Vec::new();
+        while let Some((due, spooled)) = waiting.front() {
+            match spooled.upgrade() {
+                Some(spooled) if *due <= now => old.push(spooled),
+                Some(_) => return (old, Some(*due)),
+                None => {}
+            }
+            waiting.pop_front();
+        }
+        (old, None)
+    }
+}
+
+/// Gives up what is too old.
+async fn give_up(aging: Arc<Aging>) {
+    loop {
+        let (old, due) = aging.take(Instant::now());
+        old.into_iter().for_each(|spooled| spooled.give_up());
+        match due {
+            Some(due) => tokio::time::sleep_until(due.into()).await,
+            None => aging.woken.notified().await,
+        }
+    }
+}
+
+impl Spooled {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands it over to the transport.
+    fn send(self: &Arc<Self>) {
+        let retry = match self.spool.give_up_after {
+            Some(Duration::ZERO) => Retry::Never,
+            // A listener knows a second copy by its id.
+            _ => Retry::Ambiguous,
+        };
+        let message = Outgoing {
+            route: self.route.clone(),
+            body: Arc::clone(&self.body),
+            compression: self.compression,
+            expires: None,
+            headers: Vec::new(),
+            unique_id: self.unique_id,
+        };
+        let mut pending = Pending::new(message, false, retry);
+        pending.is_notification = true;
+        let pending = Arc::new(pending);
+        {
+            let mut state = self.lock();
+            if state.tracked.is_none() {
+                // It was given up meanwhile.
+                return;
+            }
+            state.pending = Some(Arc::clone(&pending));
+        }
+        // It is to know its end before it can have one.
+        self.look();
+        self.spool.transport.send(pending);
+    }
+
+    /// Looks whether it has ended.
+    fn look(self: &Arc<Self>) {
+        let Some(pending) = self.lock().pending.clone() else { return };
+        let waker = Waker::from(Arc::clone(self));
+        if let Poll::Ready(outcome) = pending.poll(&mut Context::from_waker(&waker)) {
+            self.settle(outcome);
+        }
+    }
+
+    fn settle(self: &Arc<Self>, outcome: Outcome) {
+        match outcome {
+            Outcome::Confirmed | Outcome::Answered(_) => self.end(Ok(())),
+            Outcome::Unsent(error) => self.end(Err(NotifyError::Unavailable(error))),
+            // The transport was closed with it on its way.
+            Outcome::Interrupted => self.end(Err(crate::TransportError::closed().into())),
+            Outcome::Refused | Outcome::Unroutable => self.again(),
+        }
+    }
+
+    /// Sends it again after a pause, unless it was to be sent at once or not at all.
+    fn again(self: &Arc<Self>) {
+        if self.spool.give_up_after.is_some_and(|after| self.since.elapsed() >= after) {
+            return self.end(Err(NotifyError::Refused));
+        }
+        self.spool.quiet.say(Cause::Refused, |left_out| {
+            let queue = &self.route.routing_key;
+            tracing::warn!(%queue, left_out, "the broker does not take a notification: it is sent again");
+        });
+        self.lock().pending = None;
+        let this = Arc::clone(self);
+        self.spool.runtime.spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            this.send();
+        });
+    }
+
+    /// It has waited for too long. What has left may arrive all the same.
+    fn give_up(self: &Arc<Self>) {
+        if let Some(pending) = self.lock().pending.take() {
+            pending.abandon();
+        }
+        let waited = self.since.elapsed();
+        self.end(Err(NotifyError::Expired { waited }));
+    }
+
+    fn end(&self, result: Result<(), NotifyError>) {
+        let tracked = {
+            let mut state = self.lock();
+            state.pending = None;
+            state.tracked.take()
+        };
+        // Once.
+        if tracked.is_none() {
+            return;
+        }
+        self.spool.bytes.fetch_sub(self.body.len(), Ordering::AcqRel);
+        match &result {
+            Ok(()) => self.spool.transport.observer().counts.notifications_sent.add_one(),
+            Err(error) => self.spool.dropped(&self.event_type, error),
+        }
+        drop(tracked);
+        self.progress.end(result);
+    }
+}
+
+impl Wake for Spooled {
+    fn wake(self: Arc<Self>) {
+        self.look();
+    }
+}

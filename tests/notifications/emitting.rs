@@ -1,0 +1,255 @@
+//! A notifier neither blocks nor fails, and tells nobody's secrets.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rpc_runtime::{
+    Config, Context, NotifyError,
+    notify::{Disclosure, Driver, DriverError, Format, LogDriver, Message, Priority},
+};
+use serde_json::json;
+use tests::{World, eventually, heard, on_every_transport, soon};
+
+use crate::{Heard, Switch, VolumeFailed, created, emits, listens};
+
+/// Notes what it gets, and fails if it is told to.
+#[derive(Default)]
+struct Notes {
+    seen: Mutex<Vec<String>>,
+    fails: bool,
+}
+
+impl Driver for Notes {
+    fn notify(&self, message: &Message<'_>) -> Result<(), DriverError> {
+        let line = format!("{} {} {}", message.priority(), message.event_type(), message.payload());
+        self.seen.lock().expect("no panic").push(line);
+        if self.fails { Err("it was told to".into()) } else { Ok(()) }
+    }
+}
+
+on_every_transport! {
+    async fn what_was_emitted_before_anybody_listened_is_heard(world: World) {
+        let transport = world.transport().await;
+        let notifier = emits(&world, &transport).build();
+        for size in 0..5 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        soon("the broker to have them", notifier.flush()).await;
+        assert_eq!(notifier.waiting(), 0);
+        let heard = Heard::default();
+        let listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        eventually("all of them", || heard.sorted() == [0, 1, 2, 3, 4]).await;
+        soon("the end", listener.shutdown(Duration::from_secs(10))).await.expect("nothing runs");
+        let metrics = transport.metrics();
+        assert_eq!((metrics.notifications_sent, metrics.notifications_received), (5, 5));
+        assert_eq!((metrics.requests_sent, metrics.requests_received), (0, 0));
+    }
+
+    async fn each_level_has_its_queue_and_each_topic_its_copy(world: World) {
+        let transport = world.transport().await;
+        let other = format!("{}-other", world.topic());
+        let notifier = emits(&world, &transport).topic(other.as_str()).build();
+        let (first, second) = (Heard::default(), Heard::default());
+        let _first = first.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        let second_listener = rpc_runtime::NotificationListener::builder(&transport).topic(other);
+        let _second = second.all(second_listener).bind().await.expect("bound").run();
+        let (ctx, payload) = (Context::new(), json!({"a": [1, null]}));
+        notifier.audit(&ctx, "audit.e", &payload);
+        notifier.debug(&ctx, "debug.e", &payload);
+        notifier.info(&ctx, "info.e", &payload);
+        notifier.warn(&ctx, "warn.e", &payload);
+        notifier.error(&ctx, "error.e", &payload);
+        notifier.critical(&ctx, "critical.e", &payload);
+        let last = notifier.sample(&ctx, "sample.e", &payload);
+        soon("the broker to have it", last).await.expect("sent");
+        for heard in [&first, &second] {
+            eventually("all seven", || heard.others.len() == 7).await;
+            let mut seen = heard.others.events();
+            seen.sort_by_key(|(metadata, _)| metadata.priority);
+            for ((metadata, told), priority) in seen.iter().zip(Priority::ALL) {
+                assert_eq!(metadata.priority, priority);
+                assert_eq!(metadata.event_type, format!("{}.e", priority.name()));
+                assert_eq!(metadata.publisher_id.as_deref(), Some("volume.host-1"));
+                assert_eq!(told.decode::<serde_json::Value>().expect("JSON"), payload);
+                assert!(metadata.time().expect("a time").elapsed().expect("past") < tests::SOON * 10);
+            }
+        }
+        let ids = |heard: &Heard| {
+            let mut ids: Vec<_> = heard.others.events().into_iter().map(|(m, _)| m.message_id).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(ids(&first), ids(&second), "copies have the same id");
+    }
+
+    async fn both_forms_are_heard_alike(world: World) {
+        let transport = world.transport().await;
+        let heard = Heard::default();
+        let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        let both = emits(&world, &transport).messaging(Format::V1).messaging(Format::V2).build();
+        let ctx = Context::new().with("user_id", "u1");
+        soon("the broker to have it", both.emit(&ctx, &created(3))).await.expect("sent");
+        eventually("both", || heard.events.len() == 2).await;
+        for (metadata, event) in heard.events.events() {
+            assert_eq!(event, created(3));
+            assert_eq!(metadata.context.user_id().as_deref(), Some("u1"));
+        }
+    }
+
+    async fn no_secret_goes_along_unless_it_is_asked_for(world: World) {
+        let transport = world.transport().await;
+        let heard = Heard::default();
+        let listener = heard.all(listens(&world, &transport)).concurrency(1);
+        let _listener = listener.bind().await.expect("bound").run();
+        let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary");
+        for disclosure in [Disclosure::Redacted, Disclosure::Nothing, Disclosure::Everything] {
+            let notifier = emits(&world, &transport).disclosure(disclosure).build();
+            soon("the broker to have it", notifier.emit(&ctx, &created(1))).await.expect("sent");
+        }
+        eventually("all of them", || heard.events.len() == 3).await;
+        let contexts = heard.events.events().into_iter().map(|(metadata, _)| metadata.context);
+        let told: Vec<_> = contexts
+            .map(|context| (context.user_id(), context.value::<Option<String>>("auth_token")))
+            .collect();
+        let user = Some("u1".to_owned());
+        let token = Some(Some("canary".to_owned()));
+        assert_eq!(told, [(user.clone(), Some(None)), (None, None), (user, token)]);
+    }
+
+    async fn what_cannot_be_sent_is_known_to_who_asks_and_counted(world: World) {
+        let transport = world.connect(|builder| builder.message_limit(64 * 1024)).await;
+        let notifier = emits(&world, &transport).build();
+        let large = "x".repeat(64 * 1024);
+        let error = notifier.info(&Context::new(), "e", &large).await.expect_err("too large");
+        assert!(matches!(error, NotifyError::TooLarge { limit: 65_536, .. }), "{error:?}");
+        let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
+        let error = notifier.info(&Context::new(), "e", &odd).await.expect_err("no JSON");
+        assert!(matches!(error, NotifyError::Encode(_)), "{error:?}");
+        assert_eq!(transport.metrics().notifications_dropped, 2);
+        transport.close().await;
+        let error = notifier.info(&Context::new(), "e", &1).await.expect_err("closed");
+        assert!(matches!(error, NotifyError::Unavailable(_)), "{error:?}");
+        assert_eq!((transport.metrics().notifications_dropped, notifier.waiting()), (3, 0));
+    }
+
+    async fn drivers_get_the_same_message_and_one_that_fails_stops_no_other(world: World) {
+        let transport = world.transport().await;
+        let (good, bad) = (Arc::new(Notes::default()), Arc::new(Notes { fails: true, ..Notes::default() }));
+        let heard = Heard::default();
+        let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).driver(Arc::clone(&bad)).driver(Arc::clone(&good));
+        let notifier = notifier.messaging(Format::V2).build();
+        let ended = soon("the end", notifier.emit(&Context::new(), &created(1))).await;
+        assert!(matches!(ended, Err(NotifyError::Driver(_))), "{ended:?}");
+        eventually("the broker's copy", || heard.sizes() == [1]).await;
+        let line = r#"INFO volume.create.end {"volume_id": "v1", "size": 1}"#;
+        for notes in [good, bad] {
+            assert_eq!(*notes.seen.lock().expect("no panic"), [line]);
+        }
+    }
+
+    async fn a_notifier_waits_for_a_broker_that_is_away_as_long_as_there_is_room(world: World) {
+        let (transport, switch) = Switch::connect(&world).await;
+        let heard = Heard::default();
+        let listener = heard.all(listens(&world, &transport)).concurrency(1);
+        let _listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).spool(50, usize::MAX).build();
+        soon("the broker to have it", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
+        switch.off(&transport).await;
+        let sent: Vec<_> = (1..=60).map(|size| notifier.emit(&Context::new(), &created(size))).collect();
+        assert_eq!(notifier.waiting(), 50);
+        switch.on().await;
+        let mut full = 0;
+        for (size, emission) in (1..).zip(sent) {
+            match soon("its end", emission).await {
+                Ok(()) => assert!(size <= 50),
+                Err(NotifyError::SpoolFull) => full += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((full, transport.metrics().notifications_dropped), (10, 10));
+        eventually("all there was room for", || heard.sorted() == (0..=50).collect::<Vec<_>>()).await;
+    }
+
+    async fn a_notification_is_given_up_when_it_was_to_be(world: World) {
+        let (transport, switch) = Switch::connect(&world).await;
+        let at_once = emits(&world, &transport).give_up_after(Duration::ZERO).build();
+        let hasty = emits(&world, &transport).give_up_after(Duration::from_millis(200)).build();
+        for notifier in [&at_once, &hasty] {
+            let emission = notifier.emit(&Context::new(), &created(1));
+            soon("the broker to have it", emission).await.expect("sent");
+        }
+        switch.off(&transport).await;
+        let error = at_once.emit(&Context::new(), &created(2)).await.expect_err("nobody is there");
+        assert!(matches!(error, NotifyError::Unavailable(_)), "{error:?}");
+        let error = soon("its end", hasty.emit(&Context::new(), &created(3))).await;
+        let error = error.expect_err("nobody is there");
+        assert!(matches!(error, NotifyError::Expired { waited } if waited >= Duration::from_millis(200)), "{error:?}");
+        switch.on().await;
+        let emission = hasty.emit(&Context::new(), &created(4));
+        eventually("the way back", || transport.state().is_up()).await;
+        drop(emission);
+        let heard = Heard::default();
+        let last = emits(&world, &transport).build();
+        soon("the broker to have it", last.emit(&Context::new(), &created(5))).await.expect("sent");
+        let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        let is_there = |heard: &Heard| heard.sizes().contains(&5) && heard.sorted().starts_with(&[1, 1]);
+        eventually("what was sent", || is_there(&heard)).await;
+        let sizes = heard.sorted();
+        assert!(!sizes.contains(&2) && !sizes.contains(&3), "{sizes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_file_says_how_notifications_go() {
+    let config = |lines: &str| {
+        let url = tests::unique("memory://file");
+        let text =
+            format!("[DEFAULT]\ntransport_url = {url}\n[oslo_messaging_notifications]\n{lines}");
+        Config::parse(&text).expect("a file")
+    };
+    for (lines, keys) in [
+        ("driver = messagingv2\ndriver = messaging\ntopics = a, b", vec!["a", "b", "a", "b"]),
+        ("driver = messagingv2\ndriver = noop", vec!["notifications"]),
+        ("driver = noop", Vec::new()),
+        ("", Vec::new()),
+    ] {
+        let config = config(lines);
+        let transport = config.notification_transport().connect().await.expect("connected");
+        let mut published = transport.memory().expect("embedded").observe();
+        let notifier = config.notifier(&transport).expect("known drivers").build();
+        assert_eq!(notifier.is_enabled(), !keys.is_empty());
+        notifier.emit(&Context::new(), &created(1)).await.expect("sent");
+        for key in keys {
+            let seen = published.try_recv().expect("a copy").routing_key;
+            assert_eq!(seen, format!("{key}.info"));
+        }
+        assert!(published.try_recv().is_err());
+    }
+    let config = config("driver = messagingv3");
+    let transport = config.notification_transport().connect().await.expect("connected");
+    let error = config.notifier(&transport).expect_err("there is no such driver").to_string();
+    assert!(error.contains("messagingv3") && error.contains("messagingv2"), "{error}");
+}
+
+#[tokio::test]
+async fn the_log_has_notifications_without_their_secrets() {
+    let log = heard::Heard::default();
+    let _guard = log.listen();
+    let world = World::memory();
+    let transport = world.transport().await;
+    let notifier = emits(&world, &transport).driver(LogDriver).build();
+    let payload = json!({"name": "n", "admin_password": "canary", "deep": [{"token": "canary"}]});
+    notifier.warn(&Context::new(), "instance.update", &payload).await.expect("logged");
+    notifier.emit(&Context::new(), &VolumeFailed { volume_id: "v".to_owned() }).await.expect("too");
+    let lines = log.lines();
+    let one = |parts: &[&str]| {
+        let found = lines.iter().filter(|line| parts.iter().all(|part| line.contains(part)));
+        assert_eq!(found.count(), 1, "{parts:?} in {lines:#?}");
+    };
+    one(&["WARN", "instance.update", "\"name\":\"n\"", "***"]);
+    one(&["ERROR", "volume.create.error"]);
+    assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
+}

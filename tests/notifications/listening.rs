@@ -1,0 +1,351 @@
+//! What a listener has taken it finishes, or it comes again, but not for ever.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rpc_runtime::{
+    Compression, Context, ServerBuilder, Transport, TransportErrorKind,
+    notify::{Format, Metadata, Payload, Priority, Requeue},
+};
+use tests::{Log, SOON, World, eventually, on_every_transport, soon};
+
+use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
+
+/// Reads all that is in the queue of dead letters of `info`.
+async fn dead_letters(world: &World, transport: &Transport) -> Log<Payload> {
+    // A queue that holds notifications is one to listen to, by a pool of its name.
+    let log = Log::default();
+    let noted = log.clone();
+    let listener = rpc_runtime::NotificationListener::builder(transport)
+        .topic(format!("{}-none", world.topic()))
+        .pool(format!("{}.info{}", world.topic(), ServerBuilder::DEAD_LETTERS))
+        .otherwise(move |_, payload| {
+            noted.push(payload);
+            async {}
+        });
+    drop(listener.bind().await.map(rpc_runtime::NotificationListener::run));
+    log
+}
+
+on_every_transport! {
+    async fn an_event_comes_to_the_handlers_of_its_type_and_the_rest_to_the_other(world: World) {
+        let transport = world.transport().await;
+        let (heard, failed, twice) = (Heard::default(), Log::default(), Log::default());
+        let (noted, again) = (failed.clone(), twice.clone());
+        let listener = heard.all(listens(&world, &transport))
+            .on(move |_, event: VolumeFailed| {
+                noted.push(event.volume_id);
+                async {}
+            })
+            .on(move |_, event: VolumeCreated| {
+                again.push(event.size);
+                async {}
+            });
+        let _listener = listener.bind().await.expect("bound").run();
+        let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+        notifier.emit(&ctx, &created(1));
+        notifier.emit(&ctx, &VolumeFailed { volume_id: "v2".to_owned() });
+        // The type alone is not all.
+        notifier.warn(&ctx, "volume.create.end", &created(3));
+        notifier.info(&ctx, "volume.delete.end", &created(4));
+        eventually("all of them", || heard.events.len() + failed.len() + heard.others.len() + twice.len() == 5).await;
+        assert_eq!((heard.sizes(), twice.events(), failed.events()), (vec![1], vec![1], vec!["v2".to_owned()]));
+        let mut others: Vec<_> = heard.others.events().into_iter().map(|(metadata, _)| (metadata.priority, metadata.event_type)).collect();
+        others.sort();
+        let expected = [(Priority::Info, "volume.delete.end"), (Priority::Warn, "volume.create.end")];
+        assert_eq!(others, expected.map(|(priority, event_type)| (priority, event_type.to_owned())));
+    }
+
+    async fn a_listener_takes_only_the_queues_that_its_handlers_need(world: World) {
+        let transport = world.transport().await;
+        let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+        let log = Log::default();
+        let noted = log.clone();
+        let errors = listens(&world, &transport).on(move |_, event: VolumeFailed| {
+            noted.push(event.volume_id);
+            async {}
+        });
+        let errors = errors.bind().await.expect("bound").run();
+        notifier.emit(&ctx, &created(1));
+        soon("the broker to have it", notifier.emit(&ctx, &VolumeFailed { volume_id: "v".to_owned() })).await.expect("sent");
+        eventually("the failure", || log.events() == ["v"]).await;
+        errors.shutdown(SOON).await.expect("nothing runs");
+        let heard = Heard::default();
+        let listener = heard.all(listens(&world, &transport)).priority(Priority::Info);
+        let _listener = listener.bind().await.expect("bound").run();
+        eventually("the other", || heard.sizes() == [1]).await;
+        assert!(heard.others.is_empty());
+    }
+
+    async fn listeners_share_and_pools_get_a_copy_each(world: World) {
+        let transport = world.transport().await;
+        let (one, two, pooled) = (Heard::default(), Heard::default(), Heard::default());
+        let pool = format!("{}-pool", world.topic());
+        let mut running = Vec::new();
+        for (heard, pool) in [(&one, None), (&two, None), (&pooled, Some(&pool)), (&pooled, Some(&pool))] {
+            let builder = heard.all(listens(&world, &transport));
+            let builder = match pool {
+                Some(pool) => builder.pool(pool.as_str()),
+                None => builder,
+            };
+            running.push(builder.bind().await.expect("bound").run());
+        }
+        let notifier = emits(&world, &transport).build();
+        for size in 0..200 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        let all: Vec<_> = (0..200).collect();
+        eventually("each pool to have all", || {
+            let mut shared = [one.sizes(), two.sizes()].concat();
+            shared.sort_unstable();
+            shared == all && pooled.sorted() == all
+        })
+        .await;
+        assert!(!one.events.is_empty() && !two.events.is_empty(), "they share");
+    }
+
+    async fn what_a_handler_refuses_comes_again_and_holds_up_nobody(world: World) {
+        let transport = world.transport().await;
+        let (log, tries) = (Log::default(), Arc::new(AtomicU64::new(0)));
+        let (noted, tried) = (log.clone(), Arc::clone(&tries));
+        let listener = listens(&world, &transport)
+            .concurrency(1)
+            .requeue_delay(Duration::from_millis(20))
+            .on(move |metadata: Metadata, event: VolumeCreated| {
+                let is_refused = event.size == 0 && tried.fetch_add(1, Ordering::Relaxed) < 3;
+                noted.push((event.size, metadata.redeliveries));
+                async move {
+                    match is_refused {
+                        true => Err(Requeue::because("not yet")),
+                        false => Ok(()),
+                    }
+                }
+            });
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..5 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        eventually("all of it", || log.len() == 8).await;
+        let of = |size| log.events().into_iter().filter(|(of, _)| *of == size).map(|(_, count)| count).collect::<Vec<_>>();
+        assert_eq!(of(0), [0, 1, 2, 3], "it knows how often it came");
+        for size in 1..5 {
+            assert_eq!(of(size), [0]);
+        }
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        assert_eq!(transport.metrics().notifications_requeued, 3);
+        listener.shutdown(SOON).await.expect("nothing runs");
+    }
+
+    async fn poison_costs_its_delivery_limit_and_is_a_dead_letter(world: World) {
+        let transport = world.transport().await;
+        let (log, heard) = (Log::default(), Heard::default());
+        let noted = log.clone();
+        let listener = heard.all(listens(&world, &transport))
+            .requeue_delay(Duration::from_millis(5))
+            .delivery_limit(4)
+            .on(move |_, event: VolumeFailed| {
+                noted.push(event.volume_id.clone());
+                async move {
+                    assert_ne!(event.volume_id, "panics", "as it was asked to");
+                    Err::<(), _>(Requeue::because("never"))
+                }
+            });
+        let listener = listener.bind().await.expect("bound").run();
+        let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+        for how in ["panics", "refuses"] {
+            notifier.emit(&ctx, &VolumeFailed { volume_id: how.to_owned() });
+        }
+        // Nothing that its type can be read from.
+        notifier.info(&ctx, "volume.create.end", &"poison");
+        eventually("three dead letters", || transport.metrics().notifications_dead == 3).await;
+        let count = |how: &str| log.events().iter().filter(|seen| *seen == how).count();
+        assert_eq!((count("panics"), count("refuses"), heard.events.len()), (4, 4, 0));
+        notifier.emit(&ctx, &created(1));
+        eventually("the next", || heard.sizes() == [1]).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        listener.shutdown(SOON).await.expect("nothing runs");
+        let letters = dead_letters(&world, &transport).await;
+        eventually("the dead letter", || !letters.is_empty()).await;
+        assert_eq!(letters.events()[0].text(), "\"poison\"");
+    }
+
+    async fn what_a_listener_gives_up_goes_to_the_next(world: World) {
+        let transport = world.transport().await;
+        let log = Log::default();
+        let noted = log.clone();
+        let listener = listens(&world, &transport).concurrency(2).on(move |_, event: VolumeCreated| {
+            noted.push(event.size);
+            std::future::pending::<()>()
+        });
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..5 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        eventually("two to begin", || log.len() == 2).await;
+        let error = soon("its end", listener.shutdown(Duration::from_millis(50))).await;
+        assert_eq!(error.expect_err("two hang").unfinished, 2);
+        let heard = Heard::default();
+        let _next = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        eventually("all of them", || heard.sorted() == [0, 1, 2, 3, 4]).await;
+    }
+
+    async fn a_listener_that_stops_finishes_what_it_has_begun(world: World) {
+        let transport = world.transport().await;
+        let (heard, gate) = (Heard::default(), Heard::default().gate);
+        let (log, opened) = (heard.events.clone(), Arc::clone(&gate));
+        let listener = listens(&world, &transport).concurrency(1).on(move |metadata, event: VolumeCreated| {
+            let (log, opened) = (log.clone(), Arc::clone(&opened));
+            async move {
+                opened.notified().await;
+                log.push((metadata, event));
+            }
+        });
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..3 {
+            soon("the broker to have it", notifier.emit(&Context::new(), &created(size))).await.expect("sent");
+        }
+        eventually("one to begin", || listener.in_flight() == 1).await;
+        let stopping = tokio::spawn(listener.shutdown(SOON));
+        let rest = Heard::default();
+        let next = rest.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        eventually("the others to go to the next", || rest.sorted() == [1, 2]).await;
+        gate.notify_one();
+        soon("its end", stopping).await.expect("no panic").expect("it has finished");
+        assert_eq!(heard.sizes(), [0]);
+        next.shutdown(SOON).await.expect("nothing runs");
+    }
+
+    async fn a_listener_goes_on_when_its_connection_is_lost(world: World) {
+        let Some(world) = world.alone().await else { return };
+        let transport = world.transport().await;
+        let heard = Heard::default();
+        let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..30 {
+            notifier.emit(&Context::new(), &created(size));
+            if size % 10 == 5 {
+                world.cut_connections(&transport).await;
+            }
+        }
+        let all: Vec<_> = (0..30).collect();
+        eventually("all of them", || {
+            let mut sizes = heard.sizes();
+            sizes.sort_unstable();
+            sizes.dedup();
+            sizes == all
+        })
+        .await;
+    }
+
+    async fn topics_of_other_exchanges_are_listened_to(world: World) {
+        let transport = world.transport().await;
+        let exchange = format!("{}-exchange", world.topic());
+        let theirs = world.connect(|builder| builder.control_exchange(exchange.as_str())).await;
+        let heard = Heard::default();
+        let listener = heard.all(listens(&world, &transport)).topic_of(exchange.as_str(), world.topic());
+        let _listener = listener.bind().await.expect("bound").run();
+        for (size, transport) in [(1, &transport), (2, &theirs)] {
+            let notifier = emits(&world, transport).build();
+            soon("the broker to have it", notifier.emit(&Context::new(), &created(size))).await.expect("sent");
+        }
+        eventually("both", || heard.sorted() == [1, 2]).await;
+    }
+
+    async fn notifications_are_compressed_like_requests(world: World) {
+        let transport = world.connect(|builder| builder.compression(Compression::Gzip)).await;
+        let (heard, tries) = (Heard::default(), Log::default());
+        let tried = tries.clone();
+        let listener = heard.all(listens(&world, &transport)).requeue_delay(Duration::from_millis(5));
+        let listener = listener.on(move |metadata: Metadata, _: VolumeFailed| {
+            tried.push(metadata.redeliveries);
+            async move {
+                match metadata.redeliveries {
+                    0 => Err(Requeue::because("not yet")),
+                    _ => Ok(()),
+                }
+            }
+        });
+        let _listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).messaging(Format::V1).messaging(Format::V2).build();
+        notifier.emit(&Context::new(), &created(7));
+        notifier.emit(&Context::new(), &VolumeFailed { volume_id: "v".repeat(1000) });
+        eventually("both forms, and what comes again", || heard.sizes() == [7, 7] && tries.len() == 4).await;
+    }
+
+    async fn what_is_no_listener_is_refused(world: World) {
+        let transport = world.transport().await;
+        let of_nothing = rpc_runtime::NotificationListener::builder(&transport).bind().await;
+        assert_eq!(of_nothing.expect_err("no handler").kind(), TransportErrorKind::Configuration);
+        for odd in ["", "a.*", "#", &"t".repeat(250)] {
+            let heard = Heard::default();
+            let builder = rpc_runtime::NotificationListener::builder(&transport).topic(odd);
+            let error = heard.all(builder).bind().await.expect_err(odd);
+            assert_eq!(error.kind(), TransportErrorKind::Configuration, "{error}");
+        }
+    }
+}
+
+/// An embedded broker's queues are deleted by nobody.
+#[tokio::test]
+async fn a_queue_that_was_deleted_is_made_again_and_loses_nothing() {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.transport().await;
+    let notifier = emits(&world, &transport).build();
+    soon("the broker to have it", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
+    let queue = format!("{}.info", world.topic());
+    if tests::rabbitmqctl(&["delete_queue", &queue]).await.is_none() {
+        return;
+    }
+    for size in 1..=20 {
+        notifier.emit(&Context::new(), &created(size));
+    }
+    soon("the broker to have them", notifier.flush()).await;
+    let heard = Heard::default();
+    let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+    eventually("all since", || heard.sorted() == (1..=20).collect::<Vec<_>>()).await;
+}
+
+/// Only the embedded broker doubles messages at will, and takes any bytes.
+#[tokio::test]
+async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_to_nobody() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let heard = Heard::default();
+    let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+    let (notifier, broker) =
+        (emits(&world, &transport).build(), transport.memory().expect("embedded"));
+    broker.repeat_next(1);
+    notifier.emit(&Context::new(), &created(1));
+    eventually("both", || transport.metrics().notifications_received == 2).await;
+    let queue = format!("{}.info", world.topic());
+    for odd in
+        ["", "[1]", "{}", r#"{"priority": null}"#, r#"{"priority": "loud", "payload": 1}"#, "\u{0}"]
+    {
+        assert!(broker.publish("openstack", &queue, odd.as_bytes().to_vec()));
+    }
+    // Any spelling is one, and what is missing is nothing.
+    assert!(broker.publish("openstack", &queue, br#"{"priority": "Info"}"#.to_vec()));
+    assert!(broker.publish(
+        "openstack",
+        &queue,
+        br#"{"priority": "WARNING", "event_type": 5}"#.to_vec()
+    ));
+    eventually("what is one", || heard.others.len() == 2).await;
+    let metrics = transport.metrics();
+    assert_eq!((heard.sizes(), metrics.notifications_duplicate), (vec![1], 1));
+    assert_eq!((metrics.notifications_malformed, metrics.notifications_received), (3, 7));
+    let (metadata, payload) = heard.others.events().swap_remove(0);
+    assert_eq!(
+        (metadata.event_type.as_str(), metadata.publisher_id, payload.text()),
+        ("", None, "null")
+    );
+    assert_eq!(broker.queued(&queue), 0);
+}

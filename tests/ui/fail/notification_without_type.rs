@@ -1,0 +1,6 @@
+use rpc_runtime::notification;
+
+#[notification(priority = "info")]
+struct VolumeCreated;
+
+fn main() {}
