@@ -166,7 +166,8 @@ impl Config {
     /// one, 4 s for two, 9 s for three.
     ///
     /// # Errors
-    /// If there is no such driver: `messaging`, `messagingv2`, `log` and `noop` are known.
+    /// If there is no such driver: `messaging`, `messagingv2`, `log` and `noop` are known, and `routing` with the feature of that
+    /// name; if its file of rules is none.
     pub fn notifier(&self, transport: &Transport) -> Result<NotifierBuilder, TransportError> {
         let options = &self.notifications;
         let builder = Notifier::builder(transport).noop().give_up_after(options.patience());
@@ -176,9 +177,10 @@ impl Config {
             "messagingv2" | "messaging_v2" => Ok(builder.messaging(Format::V2)),
             "log" => Ok(builder.driver(LogDriver)),
             "noop" => Ok(builder),
+            "routing" => options.routed(builder),
             unknown => {
                 let unknown = unknown.escape_debug();
-                let known = "expected `messaging`, `messagingv2`, `log` or `noop`";
+                let known = "expected `messaging`, `messagingv2`, `log`, `routing` or `noop`";
                 let option = "[oslo_messaging_notifications] driver";
                 Err(wrong(format!("{option} cannot be `{unknown}`: {known}")))
             }
@@ -259,6 +261,24 @@ impl NotificationOptions {
             retry: retry.map(|value| value.retries()).transpose()?.flatten(),
             routing: files.last(SECTION, &["routing_config"])?.and_then(Value::text),
         })
+    }
+
+    #[cfg(feature = "routing")]
+    fn routed(&self, builder: NotifierBuilder) -> Result<NotifierBuilder, TransportError> {
+        let option = "[oslo_messaging_notifications] routing_config";
+        let Some(file) = self.routing() else {
+            return Err(wrong(format!(
+                "{option} is missing: the driver `routing` needs its rules"
+            )));
+        };
+        let rules = crate::notify::Routing::load(file);
+        let rules = rules.map_err(|error| wrong(format!("{option}: {error}")))?;
+        Ok(builder.routing(rules))
+    }
+
+    #[cfg(not(feature = "routing"))]
+    fn routed(&self, _: NotifierBuilder) -> Result<NotifierBuilder, TransportError> {
+        Err(wrong("this build has no driver `routing`: enable the feature `routing`"))
     }
 
     /// How long the original tries, by its own pauses (wire: section 7.4). `None`: for ever.

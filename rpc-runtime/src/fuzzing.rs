@@ -8,7 +8,7 @@ mod corpus;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::de::IgnoredAny;
 use serde_json::{Value, value::RawValue};
@@ -18,7 +18,7 @@ use crate::{
     Config, Failure, Transport,
     caps::Retry,
     compression,
-    envelope::{self, ReplyWriter, Request},
+    envelope::{self, Head, Notice, NoticeWriter, ReplyWriter, Request},
     json,
     limits::Limits,
     observe::Observer,
@@ -35,9 +35,10 @@ const LARGEST: usize = Limits::UNPACKED;
 type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("envelope", envelope),
     ("reply", reply),
+    ("notification", notification),
     ("failure", failure),
     ("url", url),
     ("config", config),
@@ -86,6 +87,41 @@ pub fn envelope(body: &[u8]) {
     match json::from_str::<String>(id) {
         Ok(id) => assert_eq!(reply.expect("our reply is one").msg_id(), id),
         Err(_) => assert!(reply.is_err()),
+    }
+}
+
+/// A listener gets a notification: what is taken apart is JSON in each of its parts, and reads the same when it is written
+/// again, in either form.
+pub fn notification(body: &[u8]) {
+    let Ok(unpacked) = compression::unpack(body, compression(body), LARGEST) else { return };
+    let Ok(text) = envelope::open(&unpacked) else { return };
+    let Ok(notice) = Notice::parse_within(&text, Limits::VALUES) else { return };
+    notice.context.iter().for_each(|(_, value)| part(value));
+    part(notice.payload());
+    let (publisher_id, event_type) = (notice.publisher_id(), notice.event_type());
+    let (priority, timestamp) = (notice.priority(), notice.timestamp());
+    let _ = (notice.message_id(), notice.unique_id());
+    let head = Head {
+        message_id: Uuid::nil(),
+        publisher_id: publisher_id.as_deref(),
+        event_type: event_type.as_deref().unwrap_or_default(),
+        priority: priority.as_deref().unwrap_or_default(),
+        payload: notice.payload(),
+        timestamp: timestamp.as_deref().unwrap_or_default(),
+    };
+    let writer = NoticeWriter::new(&head, Vec::new()).expect("texts are JSON");
+    let (bare, wrapped) = (writer.bare(Uuid::nil()), writer.wrapped(Uuid::nil()));
+    // What stands in the envelope means itself; on its own it may be kombu's for something else.
+    let own = std::str::from_utf8(&bare).expect("ours is text");
+    let is_plain = matches!(json::untyped(own), Ok(Cow::Borrowed(_)));
+    for body in [Some(&wrapped), Some(&bare).filter(|_| is_plain)].into_iter().flatten() {
+        let text = envelope::open(body).expect("ours is one");
+        let again = Notice::parse_within(&text, usize::MAX).expect("ours is one");
+        assert_eq!(again.publisher_id(), publisher_id);
+        assert_eq!(again.event_type().as_deref(), Some(head.event_type));
+        assert_eq!(again.priority().as_deref(), Some(head.priority));
+        assert_eq!(again.timestamp().as_deref(), Some(head.timestamp));
+        part(again.payload());
     }
 }
 

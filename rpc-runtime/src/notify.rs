@@ -25,9 +25,13 @@
 
 mod driver;
 mod emission;
+mod filter;
 mod handler;
+mod incoming;
 mod listener;
 mod notifier;
+#[cfg(feature = "routing")]
+mod routing;
 mod running;
 mod spool;
 
@@ -35,9 +39,12 @@ use std::{fmt, str::FromStr};
 
 pub use driver::{Driver, DriverError, Format, LogDriver, Message};
 pub use emission::{Emission, NotifyError};
-pub use handler::{Handled, Metadata, Payload, Requeue};
+pub use filter::{Filter, FilterError};
+pub use handler::{BatchHandled, Handled, Metadata, Payload, Requeue};
 pub use listener::{ListenerBuilder, NotificationListener};
 pub use notifier::{Disclosure, Notifier, NotifierBuilder};
+#[cfg(feature = "routing")]
+pub use routing::{Routing, RoutingError};
 pub use running::RunningListener;
 
 /// How much a notification matters, and the queue that it waits in: the name in lower case, behind the topic and a dot.

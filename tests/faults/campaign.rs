@@ -9,3 +9,4 @@ mod flat;
 mod returning;
 mod siege;
 mod table;
+mod telling;

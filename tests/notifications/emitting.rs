@@ -235,6 +235,46 @@ async fn a_configuration_file_says_how_notifications_go() {
 }
 
 #[tokio::test]
+async fn a_file_of_rules_says_which_driver_gets_what() {
+    let folder = std::env::temp_dir().join(tests::unique("rules"));
+    std::fs::create_dir(&folder).expect("a folder");
+    let file = folder.join("routing.yaml");
+    let rules = "all: {messaging: {accepted_events: ['volume.*']}}\nbad: {messagingv2: {accepted_priorities: [error]}}";
+    std::fs::write(&file, rules).expect("a file");
+    let config = |file: &std::path::Path| {
+        let lines = format!("driver = routing\nrouting_config = {}", file.display());
+        let url = tests::unique("memory://rules");
+        let section = "[oslo_messaging_notifications]";
+        Config::parse(&format!("[DEFAULT]\ntransport_url = {url}\n{section}\n{lines}"))
+            .expect("a file")
+    };
+    let config_of_rules = config(&file);
+    let transport = config_of_rules.notification_transport().connect().await.expect("connected");
+    let mut published = transport.memory().expect("embedded").observe();
+    let notifier = config_of_rules.notifier(&transport).expect("rules").build();
+    assert!(notifier.is_enabled());
+    for (event_type, priority, forms) in [
+        ("volume.create.end", Priority::Info, vec![false]),
+        ("volume.create.error", Priority::Error, vec![false, true]),
+        ("backup.create.error", Priority::Error, vec![true]),
+        ("backup.create.end", Priority::Info, Vec::new()),
+    ] {
+        notifier.notify(priority, &Context::new(), event_type, &1).await.expect("sent");
+        let mut seen = Vec::new();
+        while let Ok(message) = published.try_recv() {
+            seen.push(message.body.starts_with(b"{\"oslo.version\""));
+        }
+        assert_eq!(seen, forms, "{event_type}");
+    }
+    std::fs::write(&file, "all: {messagingv4: {}}").expect("a file");
+    for (file, said) in [(file, "messagingv4"), (folder.join("nothing"), "routing_config")] {
+        let error = config(&file).notifier(&transport).expect_err("no rules").to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+#[tokio::test]
 async fn the_log_has_notifications_without_their_secrets() {
     let log = heard::Heard::default();
     let _guard = log.listen();

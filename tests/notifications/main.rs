@@ -1,5 +1,6 @@
 //! Notifications, on every transport: what is emitted reaches who listens, once, and nothing is lost.
 
+mod batches;
 mod emitting;
 mod listening;
 

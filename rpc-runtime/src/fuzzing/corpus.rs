@@ -59,6 +59,7 @@ fn files(target: &str) -> Files {
     match target {
         "envelope" => requests(),
         "reply" => replies(),
+        "notification" => notifications(),
         "failure" => failures(),
         "url" => texts(&URLS),
         "config" => {
@@ -73,6 +74,9 @@ fn files(target: &str) -> Files {
         other => panic!("no target {other}"),
     }
 }
+
+/// What the names of recorded notifications begin with.
+const NOTIFICATION: &str = "notification_";
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -147,6 +151,11 @@ fn requests() -> Files {
     files
 }
 
+fn notifications() -> Files {
+    let own = recorded().into_iter().filter(|(name, _)| name.starts_with(NOTIFICATION));
+    few(own.filter_map(|(name, message)| Some((name, body(&message)?))))
+}
+
 fn replies() -> Files {
     few(cases("accept_client_replies.json").into_iter().flat_map(|(name, case)| {
         // Between them are pauses.
@@ -180,7 +189,8 @@ pub(super) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Makes streams of recorded messages, as a broker delivers them.
 fn frames() -> Files {
-    let first = recorded().into_iter().filter(|(name, _)| !name.contains('-'));
+    let is_first = |name: &str| !name.contains('-') && !name.starts_with(NOTIFICATION);
+    let first = recorded().into_iter().filter(|(name, _)| is_first(name));
     let streams = first.filter_map(|(name, message)| {
         let header = hex(message["content_header_frame_payload_hex"].as_str()?);
         let (exchange, key) = (message["exchange"].as_str()?, message["routing_key"].as_str()?);

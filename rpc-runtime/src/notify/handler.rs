@@ -1,6 +1,12 @@
 //! Who is told of notifications: functions of a type's events, and of whatever else comes.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde::de::DeserializeOwned;
 
@@ -115,6 +121,32 @@ impl<E: Into<Requeue>> Handled for Result<(), E> {
     }
 }
 
+/// How a handler of batches ends: with nothing, with one result for all, or with one for each, in order. What it says nothing of
+/// comes again.
+pub trait BatchHandled {
+    /// Returns what it means for each of `count` notifications.
+    fn into_results(self, count: usize) -> Vec<Result<(), Requeue>>;
+}
+
+impl BatchHandled for () {
+    fn into_results(self, count: usize) -> Vec<Result<(), Requeue>> {
+        (0..count).map(|_| Ok(())).collect()
+    }
+}
+
+impl<E: Into<Requeue>> BatchHandled for Result<(), E> {
+    fn into_results(self, count: usize) -> Vec<Result<(), Requeue>> {
+        let reason = self.map_err(|error| error.into().reason);
+        (0..count).map(|_| reason.clone().map_err(Requeue::because)).collect()
+    }
+}
+
+impl<E: Into<Requeue>> BatchHandled for Vec<Result<(), E>> {
+    fn into_results(self, _: usize) -> Vec<Result<(), Requeue>> {
+        self.into_iter().map(|result| result.map_err(Into::into)).collect()
+    }
+}
+
 /// A handler at work.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<(), Requeue>> + Send>>;
 
@@ -171,6 +203,56 @@ impl Handler {
         payload: &Payload,
     ) -> Result<Work, serde_json::Error> {
         (self.begin)(metadata, payload)
+    }
+}
+
+/// Who is told.
+pub(super) enum Handlers {
+    Each(Vec<Handler>),
+    Batch(Batch),
+}
+
+/// Who is told of many at a time.
+pub(super) struct Batch {
+    /// How many, at most.
+    pub(super) size: usize,
+    /// How long the first of them may wait for others.
+    pub(super) wait: Duration,
+    begin: Box<BeginBatch>,
+}
+
+/// Begins the work on a batch.
+type BeginBatch = dyn Fn(Vec<(Metadata, Payload)>) -> BatchWork + Send + Sync;
+
+/// The work on a batch: what it means for each notification, in order.
+type BatchWork = Pin<Box<dyn Future<Output = Vec<Result<(), Requeue>>> + Send>>;
+
+impl Batch {
+    pub(super) fn new<F, W>(size: usize, wait: Duration, handler: F) -> Self
+    where
+        F: Fn(Vec<(Metadata, Payload)>) -> W + Send + Sync + 'static,
+        W: Future<Output: BatchHandled> + Send + 'static,
+    {
+        let begin = move |told: Vec<_>| {
+            let count = told.len();
+            let work = handler(told);
+            Box::pin(async move { work.await.into_results(count) }) as BatchWork
+        };
+        Self { size: size.max(1), wait, begin: Box::new(begin) }
+    }
+
+    pub(super) fn begin(&self, told: Vec<(Metadata, Payload)>) -> BatchWork {
+        (self.begin)(told)
+    }
+}
+
+impl Handlers {
+    /// Whether somebody is told of it.
+    pub(super) fn are_for(&self, metadata: &Metadata) -> bool {
+        match self {
+            Self::Each(handlers) => !chosen(handlers, metadata).is_empty(),
+            Self::Batch(_) => true,
+        }
     }
 }
 

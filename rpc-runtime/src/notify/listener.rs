@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Handled, Metadata, Notification, NotifierBuilder, Payload, Priority, RunningListener,
-    handler::Handler,
+    BatchHandled, Filter, Handled, Metadata, Notification, NotifierBuilder, Payload, Priority,
+    RunningListener,
+    handler::{Batch, Handler, Handlers},
     running::{Shared, serve},
 };
 use crate::{
@@ -69,6 +70,8 @@ pub struct ListenerBuilder {
     priorities: Vec<Priority>,
     pool: Option<Arc<str>>,
     handlers: Vec<Handler>,
+    batches: Vec<Batch>,
+    filters: Vec<Filter>,
     concurrency: usize,
     window: DuplicateWindow,
     requeue_delay: Duration,
@@ -93,6 +96,8 @@ impl ListenerBuilder {
             priorities: Vec::new(),
             pool: None,
             handlers: Vec::new(),
+            batches: Vec::new(),
+            filters: Vec::new(),
             concurrency: Self::CONCURRENCY,
             window: DuplicateWindow::new(),
             requeue_delay: Self::REQUEUE_DELAY,
@@ -149,6 +154,24 @@ impl ListenerBuilder {
         self
     }
 
+    /// Adds a handler for many notifications at a time: as many as `size`, or as come within `wait` of the first. One batch comes
+    /// after the other, in the order of arrival, whatever the priority. A listener that has one has no other handler.
+    pub fn batches<F, W>(mut self, size: usize, wait: Duration, handler: F) -> Self
+    where
+        F: Fn(Vec<(Metadata, Payload)>) -> W + Send + Sync + 'static,
+        W: Future<Output: BatchHandled> + Send + 'static,
+    {
+        self.batches.push(Batch::new(size, wait, handler));
+        self
+    }
+
+    /// Takes only notifications that match `filter`, or another one that is added. What matches none is acknowledged, and told to
+    /// nobody.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filters.push(filter);
+        self
+    }
+
     /// Sets how many notifications are worked on at a time. With 1 they are in order, as far as the broker has kept it.
     /// Default: [`Self::CONCURRENCY`].
     pub fn concurrency(mut self, concurrency: usize) -> Self {
@@ -191,12 +214,17 @@ impl ListenerBuilder {
     ///
     /// # Cancel safety
     /// Dropping the future leaves the queues as they are, unconsumed.
-    pub async fn bind(self) -> Result<NotificationListener, TransportError> {
+    pub async fn bind(mut self) -> Result<NotificationListener, TransportError> {
         let sources = self.sources()?;
+        let handlers = match self.batches.pop() {
+            Some(batch) => Handlers::Batch(batch),
+            None => Handlers::Each(self.handlers),
+        };
         let listener = self.transport.listen(Subscription::Notifications(sources)).await?;
         let shared = Shared {
             transport: self.transport,
-            handlers: self.handlers,
+            handlers,
+            filters: self.filters,
             slots: Arc::new(Semaphore::new(self.concurrency)),
             duplicates: Mutex::new(Duplicates::new(self.window)),
             requeue_delay: self.requeue_delay,
@@ -211,8 +239,12 @@ impl ListenerBuilder {
     }
 
     fn sources(&self) -> Result<Sources, TransportError> {
-        if self.handlers.is_empty() {
-            let what = "a listener needs a handler: `NotificationListener::builder(…).on(…)`";
+        let what = match (self.handlers.len(), self.batches.len()) {
+            (0, 0) => Some("a listener needs a handler: `NotificationListener::builder(…).on(…)`"),
+            (0, 1) | (_, 0) => None,
+            _ => Some("a listener with a handler for batches has no other"),
+        };
+        if let Some(what) = what {
             return Err(misconfigured(what.to_owned()));
         }
         let mut topics = self.topics.clone();
@@ -220,10 +252,12 @@ impl ListenerBuilder {
             topics.push((None, NotifierBuilder::TOPIC.to_owned()));
         }
         let is_wanted = |priority: &Priority| match self.priorities.is_empty() {
-            true => self
-                .handlers
-                .iter()
-                .any(|handler| handler.priority().is_none_or(|own| own == *priority)),
+            true => {
+                let mut handlers = self.handlers.iter();
+                let has_own =
+                    |handler: &Handler| handler.priority().is_none_or(|own| own == *priority);
+                !self.batches.is_empty() || handlers.any(has_own)
+            }
             false => self.priorities.contains(priority),
         };
         let mut bindings: Vec<(Arc<str>, Arc<str>)> = Vec::new();
@@ -247,7 +281,8 @@ impl ListenerBuilder {
         let names: Vec<_> = topics.iter().map(|(_, topic)| topic.as_str()).collect();
         let name = self.pool.clone().unwrap_or_else(|| names.join(",").into());
         // What waits for its pause is here, too.
-        let prefetch = u16::try_from(self.concurrency.saturating_add(Self::AHEAD));
+        let batch = self.batches.iter().map(|batch| batch.size).max().unwrap_or(self.concurrency);
+        let prefetch = u16::try_from(batch.saturating_add(Self::AHEAD));
         let prefetch = prefetch.unwrap_or(u16::MAX);
         Ok(Sources { name, bindings, pool: self.pool.clone(), prefetch })
     }
@@ -271,7 +306,7 @@ impl fmt::Debug for ListenerBuilder {
         f.debug_struct("ListenerBuilder")
             .field("topics", &self.topics)
             .field("pool", &self.pool)
-            .field("handlers", &self.handlers.len())
+            .field("handlers", &(self.handlers.len() + self.batches.len()))
             .finish_non_exhaustive()
     }
 }

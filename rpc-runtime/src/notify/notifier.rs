@@ -1,6 +1,7 @@
 //! Who tells of what happens.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -11,7 +12,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{
-    Driver, Emission, Format, Message, Notification, NotifyError, Priority,
+    Driver, Emission, Format, LogDriver, Message, Notification, NotifyError, Priority,
     emission::Progress,
     spool::{Copy, Room, Spool},
 };
@@ -43,6 +44,8 @@ struct Shared {
     topics: Vec<String>,
     formats: Vec<Format>,
     drivers: Vec<Box<dyn Driver>>,
+    #[cfg(feature = "routing")]
+    routing: Option<super::Routing>,
     disclosure: Disclosure,
 }
 
@@ -66,6 +69,8 @@ pub struct NotifierBuilder {
     topics: Vec<String>,
     formats: Vec<Format>,
     drivers: Vec<Box<dyn Driver>>,
+    #[cfg(feature = "routing")]
+    routing: Option<super::Routing>,
     is_silent: bool,
     disclosure: Disclosure,
     room: Room,
@@ -87,6 +92,8 @@ impl NotifierBuilder {
             topics: Vec::new(),
             formats: Vec::new(),
             drivers: Vec::new(),
+            #[cfg(feature = "routing")]
+            routing: None,
             is_silent: false,
             disclosure: Disclosure::default(),
             room: Room { messages: Self::SPOOL_MESSAGES, bytes: Self::SPOOL_BYTES },
@@ -124,6 +131,14 @@ impl NotifierBuilder {
     pub fn driver(mut self, driver: impl Driver) -> Self {
         self.drivers.push(Box::new(driver));
         self
+    }
+
+    /// Lets rules say which notifications go to the broker, in which form, and to the log (the driver `routing`). Drivers and forms
+    /// that are set besides get all.
+    #[cfg(feature = "routing")]
+    pub fn routing(mut self, routing: super::Routing) -> Self {
+        self.routing = Some(routing);
+        self.noop()
     }
 
     /// Sets how much of the context goes along. Default: [`Disclosure::Redacted`].
@@ -167,6 +182,8 @@ impl NotifierBuilder {
             topics: this.topics,
             formats: this.formats,
             drivers: this.drivers,
+            #[cfg(feature = "routing")]
+            routing: this.routing,
             disclosure: this.disclosure,
         };
         Notifier { publisher_id: this.publisher_id, shared: Arc::new(shared) }
@@ -280,8 +297,10 @@ impl Notifier {
             timestamp: &timestamp,
             time,
         };
-        self.publish(ctx, &message, progress)?;
-        for driver in &self.shared.drivers {
+        let (formats, logs) = self.shared.chosen(event_type, priority);
+        self.publish(ctx, &message, &formats, progress)?;
+        let log = logs.then_some(&LogDriver as &dyn Driver);
+        for driver in self.shared.drivers.iter().map(|driver| &**driver).chain(log) {
             if let Err(error) = driver.notify(&message).map_err(NotifyError::Driver) {
                 self.shared.spool.dropped(event_type, &error);
                 progress.begin();
@@ -296,10 +315,11 @@ impl Notifier {
         &self,
         ctx: &C,
         message: &Message<'_>,
+        formats: &[Format],
         progress: &Arc<Progress>,
     ) -> Result<(), serde_json::Error> {
         let shared = &self.shared;
-        if shared.formats.is_empty() {
+        if formats.is_empty() {
             return Ok(());
         }
         let mut context = Vec::new();
@@ -318,7 +338,7 @@ impl Notifier {
         };
         let notice = NoticeWriter::new(&head, context)?;
         let event_type: Arc<str> = message.event_type.into();
-        for format in &shared.formats {
+        for format in formats {
             for topic in &shared.topics {
                 let unique_id = Uuid::new_v4();
                 let body = match format {
@@ -341,7 +361,7 @@ impl Notifier {
     /// Whether a notification goes anywhere.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        !self.shared.formats.is_empty() || !self.shared.drivers.is_empty()
+        self.shared.is_enabled()
     }
 
     /// Returns how many copies of notifications wait for the broker.
@@ -357,6 +377,41 @@ impl Notifier {
     /// It only looks.
     pub async fn flush(&self) {
         self.shared.spool.idle().await;
+    }
+}
+
+impl Shared {
+    #[cfg(not(feature = "routing"))]
+    fn is_enabled(&self) -> bool {
+        !self.formats.is_empty() || !self.drivers.is_empty()
+    }
+
+    #[cfg(feature = "routing")]
+    fn is_enabled(&self) -> bool {
+        !self.formats.is_empty() || !self.drivers.is_empty() || self.routing.is_some()
+    }
+
+    /// Returns in which forms a notification is sent, and whether it goes to the log by a rule.
+    #[cfg(not(feature = "routing"))]
+    fn chosen(&self, _: &str, _: Priority) -> (Cow<'_, [Format]>, bool) {
+        (Cow::Borrowed(&self.formats), false)
+    }
+
+    #[cfg(feature = "routing")]
+    fn chosen(&self, event_type: &str, priority: Priority) -> (Cow<'_, [Format]>, bool) {
+        let mut formats = Cow::Borrowed(&*self.formats);
+        let mut logs = false;
+        let Some(routing) = &self.routing else { return (formats, logs) };
+        for driver in routing.drivers(event_type, priority) {
+            match driver {
+                super::routing::Routed::Messaging(format) if !formats.contains(&format) => {
+                    formats.to_mut().push(format);
+                }
+                super::routing::Routed::Messaging(_) | super::routing::Routed::Noop => {}
+                super::routing::Routed::Log => logs = true,
+            }
+        }
+        (formats, logs)
     }
 }
 

@@ -1,0 +1,308 @@
+//! One notification: from the bytes that came to its end.
+
+use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
+
+use super::{
+    Metadata, Payload, Requeue,
+    handler::{Handler, chosen},
+    running::{Cause, PAUSE, Shared},
+};
+use crate::{
+    Context, ServerBuilder,
+    compression::unpack,
+    dispatch::{Caught, Panicked},
+    duplicates::Seen,
+    envelope::{self, EnvelopeError, Notice},
+    excerpt::Excerpt,
+    pending::{Outcome, Outgoing},
+    transport::{
+        Acker, Body, Delivery, Tracked,
+        kept::{Header, REDELIVERIES, letter},
+    },
+};
+
+/// A notification that is to be worked on.
+pub(super) struct Incoming {
+    shared: Arc<Shared>,
+    origin: Origin,
+    pub(super) metadata: Metadata,
+    pub(super) payload: Payload,
+    /// The window's, if it has an id.
+    key: Option<u128>,
+    acker: Acker,
+    _tracked: Tracked,
+}
+
+/// What is needed to publish it anew.
+struct Origin {
+    body: Body,
+    compression: Option<String>,
+    queue: Option<Arc<str>>,
+    /// How often it was delivered before.
+    redeliveries: u32,
+    /// Whether the next delivery will be counted by itself.
+    is_counted: bool,
+}
+
+/// How the work on a notification ended.
+pub(super) enum End {
+    Done,
+    Refused(Requeue),
+    /// The listener gave it up.
+    GivenUp,
+    /// It is nothing that a handler can read, or has been delivered too often.
+    Dead(String),
+}
+
+impl Incoming {
+    /// Reads what came. `None` if it is taken care of: it is no notification, nobody's, or not to be worked on now.
+    pub(super) async fn read(
+        shared: Arc<Shared>,
+        delivery: Delivery,
+        tracked: Tracked,
+    ) -> Option<Self> {
+        let Delivery { body, content, compression, redelivery, queue, acker, .. } = delivery;
+        if let Some(why) = content.refusal() {
+            return refuse(&shared, acker, &why).await;
+        }
+        let redeliveries = redelivery.as_ref().map_or(0, |redelivery| redelivery.count);
+        let is_counted = redelivery.is_none_or(|redelivery| redelivery.is_counted);
+        let origin = Origin { body, compression, queue, redeliveries, is_counted };
+        let limits = shared.transport.limits();
+        let unpacked = match unpack(&origin.body, origin.compression.as_deref(), limits.unpacked) {
+            Ok(body) => body,
+            Err(error) => return refuse(&shared, acker, &EnvelopeError::from(error)).await,
+        };
+        let parsed = envelope::open(&unpacked);
+        let text = match &parsed {
+            Ok(text) => text,
+            Err(error) => return refuse(&shared, acker, error).await,
+        };
+        let notice = match Notice::parse_within(text, limits.values) {
+            Ok(notice) if notice.values > limits.values => {
+                return refuse(&shared, acker, &"it is made of too many values").await;
+            }
+            Ok(notice) => notice,
+            Err(error) => return refuse(&shared, acker, &error).await,
+        };
+        shared.counts().notifications_received.add_one();
+        let metadata = metadata(&shared, &notice, redeliveries);
+        let Some(metadata) = metadata.filter(|metadata| shared.handlers.are_for(metadata)) else {
+            acker.ack().await;
+            return None;
+        };
+        let payload = Payload::new(notice.payload());
+        if !shared.filters.is_empty()
+            && !shared.filters.iter().any(|filter| filter.matches(&metadata, &payload))
+        {
+            acker.ack().await;
+            return None;
+        }
+        let (key, acker) = first(&shared, &notice, acker).await?;
+        drop(notice);
+        drop(parsed);
+        drop(unpacked);
+        let this = Self { shared, origin, metadata, payload, key, acker, _tracked: tracked };
+        let limit = this.shared.delivery_limit;
+        if limit > 0 && redeliveries >= limit {
+            this.settle(End::Dead("delivery_limit".to_owned())).await;
+            return None;
+        }
+        if limit > 0 && !this.origin.is_counted {
+            // A classic queue does not count. What ends its listener each time it is worked on would never stop.
+            this.publish_anew(redeliveries).await;
+            return None;
+        }
+        Some(this)
+    }
+
+    /// Has handlers work on it, one after the other.
+    pub(super) async fn work(&self, handlers: &[Handler]) -> End {
+        for handler in chosen(handlers, &self.metadata) {
+            let begin = async { handler.begin(self.metadata.clone(), &self.payload) };
+            let work = match Caught(Box::pin(begin)).await {
+                Ok(Ok(work)) => work,
+                Ok(Err(error)) => return End::Dead(format!("unreadable: {error}")),
+                Err(Panicked) => return End::Refused(Requeue::because("a handler panicked")),
+            };
+            let ended = tokio::select! {
+                ended = Caught(work) => ended,
+                () = self.shared.aborted() => return End::GivenUp,
+            };
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(requeue)) => return End::Refused(requeue),
+                Err(Panicked) => return End::Refused(Requeue::because("a handler panicked")),
+            }
+        }
+        End::Done
+    }
+
+    /// Does what its end asks for.
+    pub(super) async fn settle(self, end: End) {
+        match end {
+            End::Done => self.done().await,
+            End::GivenUp => self.give_back().await,
+            End::Dead(why) => self.put_aside(&why).await,
+            End::Refused(requeue) => self.requeue(&requeue).await,
+        }
+    }
+
+    async fn done(self) {
+        let ended = self.key.map(|key| self.shared.duplicates().end(key, None));
+        for acker in [self.acker].into_iter().chain(ended.unwrap_or_default()) {
+            acker.ack().await;
+        }
+    }
+
+    async fn give_back(self) {
+        let copies = self.key.map(|key| self.shared.duplicates().forget(key));
+        for acker in [self.acker].into_iter().chain(copies.unwrap_or_default()) {
+            acker.give_back().await;
+        }
+    }
+
+    /// Lets it come again after a while.
+    async fn requeue(self, requeue: &Requeue) {
+        let shared = &self.shared;
+        let deliveries = self.origin.redeliveries.saturating_add(1);
+        shared.quiet.say(Cause::Refused, |left_out| {
+            let event_type = Excerpt(&self.metadata.event_type);
+            let why = Excerpt(requeue.reason());
+            tracing::warn!(%event_type, %why, deliveries, left_out, "a handler could not finish a notification");
+        });
+        if shared.delivery_limit > 0 && deliveries >= shared.delivery_limit {
+            return self.put_aside(requeue.reason()).await;
+        }
+        shared.counts().notifications_requeued.add_one();
+        let is_stopped = tokio::select! {
+            () = tokio::time::sleep(shared.delay(self.origin.redeliveries)) => false,
+            () = shared.stopped() => true,
+        };
+        match is_stopped {
+            true => self.give_back().await,
+            false => self.publish_anew(deliveries).await,
+        }
+    }
+
+    /// Publishes it to the end of its queue, with the number of its deliveries so far.
+    async fn publish_anew(self, deliveries: u32) {
+        // To a stream nothing can be put back.
+        let Some(queue) = self.origin.queue.clone() else { return self.give_back().await };
+        let headers = vec![(REDELIVERIES, Header::Number(deliveries.into()))];
+        let copy = self.origin.copy(Arc::clone(&queue), headers);
+        // The copy may come before the broker's word for it.
+        let copies = self.key.map(|key| self.shared.duplicates().forget(key)).unwrap_or_default();
+        let outcome = self.shared.transport.publish(copy).await;
+        let is_there = matches!(outcome, Outcome::Confirmed);
+        if !is_there {
+            kept(&self.shared, &format!("{outcome:?}"), &queue).await;
+        }
+        for acker in [self.acker].into_iter().chain(copies) {
+            match is_there {
+                true => _ = acker.ack().await,
+                false => acker.give_back().await,
+            }
+        }
+    }
+
+    /// Puts it aside for good.
+    async fn put_aside(self, why: &str) {
+        let Some(from) = &self.origin.queue else { return self.give_back().await };
+        let shared = &self.shared;
+        let own = || format!("{from}{}", ServerBuilder::DEAD_LETTERS).into();
+        let queue = shared.dead_letter_queue.clone().unwrap_or_else(own);
+        let (deliveries, event_type) =
+            (self.origin.redeliveries.saturating_add(1), &self.metadata.event_type);
+        let letter =
+            self.origin.copy(Arc::clone(&queue), letter(why, deliveries, from, event_type));
+        match shared.transport.put_aside(&queue, letter).await {
+            Ok(()) => {
+                shared.counts().notifications_dead.add_one();
+                shared.quiet.say(Cause::Dead, |left_out| {
+                    let (event_type, why) = (Excerpt(event_type), Excerpt(why));
+                    tracing::error!(%event_type, %why, %queue, left_out, "a notification is a dead letter now");
+                });
+                self.done().await;
+            }
+            Err(why) => {
+                kept(shared, &why, &queue).await;
+                self.give_back().await;
+            }
+        }
+    }
+}
+
+impl Origin {
+    /// Returns the message as it came, for one queue.
+    fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
+        Outgoing::copy(queue, &self.body, self.compression.as_deref(), headers)
+    }
+}
+
+/// Notes a notification. `None` if it is a second copy, which is taken care of.
+async fn first(
+    shared: &Shared,
+    notice: &Notice<'_>,
+    acker: Acker,
+) -> Option<(Option<u128>, Acker)> {
+    let Some(id) = notice.unique_id() else { return Some((None, acker)) };
+    let mut acker = Some(acker);
+    {
+        let mut known = shared.duplicates();
+        match known.begin(&id, Instant::now()) {
+            Seen::First(key) => return Some((Some(key), acker?)),
+            // It is acknowledged with the one that is being worked on.
+            Seen::Running(waiting) => waiting.extend(acker.take()),
+            Seen::Ended(_) => {}
+        }
+    }
+    shared.counts().notifications_duplicate.add_one();
+    tracing::debug!(unique_id = %Excerpt(&id), "a second copy of a notification");
+    if let Some(acker) = acker {
+        acker.ack().await;
+    }
+    None
+}
+
+/// Says that a notification could not be published, and waits for better times.
+async fn kept(shared: &Shared, why: &str, queue: &str) {
+    shared.quiet.say(Cause::Kept, |left_out| {
+        tracing::warn!(%why, queue, left_out, "cannot publish a notification anew: it goes back");
+    });
+    tokio::select! {
+        () = tokio::time::sleep(PAUSE) => {}
+        () = shared.stopped() => {}
+    }
+}
+
+/// Reads what came beside the payload. `None` if its priority is none.
+fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<Metadata> {
+    let priority = notice.priority();
+    let Some(priority) = priority.as_deref().and_then(|name| name.parse().ok()) else {
+        shared.quiet.say(Cause::NoPriority, |left_out| {
+            let priority = Excerpt(priority.as_deref().unwrap_or("nothing"));
+            tracing::warn!(%priority, left_out, "a notification has no priority that is known");
+        });
+        return None;
+    };
+    let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    Some(Metadata {
+        context: Context::of(&notice.context),
+        publisher_id: owned(notice.publisher_id()),
+        event_type: owned(notice.event_type()).unwrap_or_default(),
+        priority,
+        message_id: owned(notice.message_id()),
+        timestamp: owned(notice.timestamp()),
+        redeliveries,
+    })
+}
+
+async fn refuse<T>(shared: &Shared, acker: Acker, why: &(dyn fmt::Display + Sync)) -> Option<T> {
+    shared.counts().notifications_malformed.add_one();
+    shared.quiet.say(Cause::NoNotification, |left_out| {
+        tracing::warn!(%why, left_out, "refused a message that is no notification");
+    });
+    acker.reject().await;
+    None
+}

@@ -1,0 +1,128 @@
+//! Many notifications at a time, and only those that somebody wants to know of.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use rpc_runtime::{
+    Context, TransportErrorKind,
+    notify::{Filter, Metadata, Payload, Requeue},
+};
+use tests::{Log, SOON, eventually, on_every_transport, soon};
+
+use crate::{Heard, VolumeCreated, created, emits, listens};
+
+/// The size of the volume that is told of.
+fn size(payload: &Payload) -> u64 {
+    payload.decode::<VolumeCreated>().expect("a volume").size
+}
+
+on_every_transport! {
+    async fn batches_come_in_order_and_none_is_larger_than_it_may_be(world: World) {
+        let transport = world.transport().await;
+        let notifier = emits(&world, &transport).build();
+        for size in 0..25 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        soon("the broker to have them", notifier.flush()).await;
+        let log = Log::default();
+        let noted = log.clone();
+        let listener = listens(&world, &transport).batches(10, Duration::from_millis(300), move |batch| {
+            noted.push(batch.iter().map(|(_, payload)| size(payload)).collect::<Vec<_>>());
+            async {}
+        });
+        let listener = listener.bind().await.expect("bound").run();
+        let seen = || log.events().concat();
+        eventually("all of them", || seen().len() == 25).await;
+        assert!(seen().into_iter().eq(0..25));
+        assert!(log.len() >= 3 && log.events().iter().all(|batch| (1..=10).contains(&batch.len())));
+        notifier.error(&Context::new(), "alone", &created(99));
+        eventually("one that waits for no other", || seen().last() == Some(&99)).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        listener.shutdown(SOON).await.expect("nothing runs");
+    }
+
+    async fn of_a_batch_only_what_was_refused_comes_again(world: World) {
+        let transport = world.transport().await;
+        let log = Log::default();
+        let noted = log.clone();
+        let panicked = AtomicBool::new(false);
+        let listener = listens(&world, &transport)
+            .requeue_delay(Duration::from_millis(10))
+            .batches(4, Duration::from_millis(50), move |batch: Vec<(Metadata, Payload)>| {
+                assert!(panicked.swap(true, Ordering::Relaxed), "the first time, as it was asked to");
+                let mut results = Vec::new();
+                for (metadata, payload) in &batch {
+                    let size = size(payload);
+                    noted.push((size, metadata.redeliveries));
+                    let is_refused = size % 2 == 1 && metadata.redeliveries < 2;
+                    results.push(if is_refused { Err(Requeue::because("odd")) } else { Ok(()) });
+                }
+                async { results }
+            });
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..8 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        let ends = || {
+            let mut ends: Vec<_> = log.events();
+            ends.retain(|(size, redeliveries)| size % 2 == 0 || *redeliveries >= 2);
+            ends.sort_unstable();
+            ends.into_iter().map(|(size, _)| size).collect::<Vec<_>>()
+        };
+        eventually("all of them to be done", || ends() == (0..8).collect::<Vec<_>>()).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        assert_eq!(transport.metrics().notifications_dead, 0);
+        listener.shutdown(SOON).await.expect("nothing runs");
+    }
+
+    async fn a_batch_that_is_not_full_goes_back_when_its_listener_stops(world: World) {
+        let transport = world.transport().await;
+        let log = Log::default();
+        let noted = log.clone();
+        let never = listens(&world, &transport).batches(100, Duration::from_secs(3600), move |batch| {
+            noted.push(batch.len());
+            async {}
+        });
+        let listener = never.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..5 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        eventually("all of them to wait", || listener.in_flight() == 5).await;
+        soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
+        assert!(log.is_empty(), "it was not full");
+        let heard = Heard::default();
+        let _next = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        eventually("all of them", || heard.sorted() == [0, 1, 2, 3, 4]).await;
+    }
+
+    async fn what_matches_no_filter_is_told_to_nobody(world: World) {
+        let transport = world.transport().await;
+        let heard = Heard::default();
+        let filter = |pattern: &str| Filter::new().payload("volume_id", pattern).expect("a rule");
+        let listener = heard.all(listens(&world, &transport)).filter(filter("v1$")).filter(filter("v[3-5]$"));
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..10 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        eventually("all of them", || transport.metrics().notifications_received == 10).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        assert_eq!(heard.sorted(), [1, 3, 4, 5]);
+        listener.shutdown(SOON).await.expect("nothing runs");
+        let rest = Heard::default();
+        let _next = rest.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        soon("the broker to have it", notifier.emit(&Context::new(), &created(11))).await.expect("sent");
+        eventually("the next", || rest.sizes() == [11]).await;
+    }
+
+    async fn batches_have_a_listener_to_themselves(world: World) {
+        let transport = world.transport().await;
+        let both = Heard::default().all(listens(&world, &transport));
+        let both = both.batches(2, Duration::ZERO, |_| async {}).bind().await;
+        assert_eq!(both.expect_err("it has others").kind(), TransportErrorKind::Configuration);
+    }
+}
