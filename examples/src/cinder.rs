@@ -56,6 +56,7 @@
 //! - What `get_backup_device` returns below 3.2 stays a dictionary: [`BackupDevice`](objects::BackupDevice) is either.
 
 pub mod backup_rpcapi;
+pub mod notifications;
 pub mod objects;
 pub mod scheduler_rpcapi;
 pub mod volume_rpcapi;

@@ -81,6 +81,7 @@ pub mod base_rpcapi;
 pub mod compute_rpcapi;
 pub mod compute_task_rpcapi;
 pub mod conductor_rpcapi;
+pub mod notifications;
 pub mod objects;
 pub mod options;
 pub mod scheduler_rpcapi;

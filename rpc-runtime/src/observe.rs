@@ -119,14 +119,14 @@ pub enum Event {
     },
     /// The broker takes messages again.
     Unblocked,
-    /// A server consumes its queues, for the first time or again.
+    /// A server or a listener consumes its queues, for the first time or again.
     Serving {
-        /// Its topic.
+        /// Its topic; of a listener for notifications its pool, or its topics with commas between them.
         topic: String,
     },
-    /// A server's consumers are gone: with their connection, or because a queue was deleted. It looks for them again.
+    /// The consumers of a server or a listener are gone: with their connection, or because a queue was deleted. It looks for them again.
     ConsumersLost {
-        /// Its topic.
+        /// As in [`Serving`](Self::Serving).
         topic: String,
     },
     /// A task of the transport has died by a bug of this library's. The transport closes, and calls are told why.

@@ -6,8 +6,9 @@ use std::{
 };
 
 use rpc_runtime::{
-    Config, Context, NotifyError,
+    Config, Context, Notifier, NotifyError, Transport,
     notify::{Disclosure, Driver, DriverError, Format, LogDriver, Message, Priority},
+    rpc_api,
 };
 use serde_json::json;
 use tests::{World, eventually, heard, on_every_transport, soon};
@@ -200,6 +201,30 @@ on_every_transport! {
         let sizes = heard.sorted();
         assert!(!sizes.contains(&2) && !sizes.contains(&3), "{sizes:?}");
     }
+}
+
+/// A service whose tests run in process.
+#[rpc_api(topic = "adder", version = "1.0")]
+trait Adder {
+    /// Adds.
+    async fn add(&self, ctx: Context, a: u32, b: u32) -> u32;
+}
+
+struct Sum;
+
+impl Adder for Sum {
+    async fn add(&self, _: Context, a: u32, b: u32) -> u32 {
+        a + b
+    }
+}
+
+#[tokio::test]
+async fn in_process_notifications_go_nowhere_and_calls_go_on() {
+    let transport = Transport::in_process(AdderServer::new(Sum));
+    let notifier = Notifier::builder(&transport).build();
+    notifier.emit(&Context::new(), &created(1)).await.expect("sent");
+    let sum = AdderClient::new(&transport).add(&Context::new(), 2_u32, 3_u32).await;
+    assert_eq!((sum.expect("an answer"), notifier.waiting()), (5, 0));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod cinder_scheduler;
 mod cinder_volume;
 mod compare;
 mod managers;
+mod notifications;
 mod nova_base;
 mod nova_compute;
 mod nova_compute_task;

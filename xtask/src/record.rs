@@ -1,4 +1,4 @@
-//! Recording what the RPC clients of Cinder and Nova send, for tests to compare with.
+//! Recording what the RPC clients and the notifiers of Cinder and Nova send, for tests to compare with.
 
 use std::{path::Path, process::Command};
 
@@ -8,19 +8,22 @@ use crate::{
     python,
 };
 
-/// Rewrites the recorded requests.
+/// Rewrites the recorded requests and notifications.
 pub(crate) fn run() -> Result<(), Error> {
-    record("cinder", &python::with_cinder()?)?;
-    record("nova", &python::with_nova()?)
+    for (project, python) in [("cinder", python::with_cinder()?), ("nova", python::with_nova()?)] {
+        record("record.py", project, &python)?;
+        record("notifications.py", project, &python)?;
+    }
+    Ok(())
 }
 
-/// Runs the clients of one project, and says what is in the files.
-fn record(project: &str, python: &Path) -> Result<(), Error> {
+/// Runs the clients or the notifiers of one project, and says what is in the files.
+fn record(program: &str, project: &str, python: &Path) -> Result<(), Error> {
     let folder = root().join("tests/recorded");
     let mut command = Command::new(python);
-    command.arg(folder.join("record.py")).arg(project).arg(&folder);
+    command.arg(folder.join(program)).arg(project).arg(&folder);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
-    let said = step(format_args!("recording {project}"), || output(&mut command))?;
+    let said = step(format_args!("recording {project} by {program}"), || output(&mut command))?;
     eprint!("{said}");
     Ok(())
 }

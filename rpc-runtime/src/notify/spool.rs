@@ -328,6 +328,13 @@ impl Spooled {
     }
 }
 
+impl Drop for Spooled {
+    /// Nobody sends it any more: the runtime has ended that was to do it.
+    fn drop(&mut self) {
+        self.end(Err(crate::TransportError::closed().into()));
+    }
+}
+
 impl Wake for Spooled {
     fn wake(self: Arc<Self>) {
         self.look();

@@ -48,7 +48,7 @@ impl Link {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// Runs a request on a task of its own, as a server would. Topic and host count for nothing.
+    /// Runs a request on a task of its own, as a server would. Topic and host count for nothing. Notifications go nowhere.
     pub(crate) fn send(&self, pending: &Pending) {
         if self.closed.load(Ordering::Acquire) {
             pending.end(Outcome::Unsent(TransportError::closed()));
@@ -56,6 +56,10 @@ impl Link {
         }
         let Some(message) = pending.take() else { return };
         pending.confirm();
+        if pending.is_notification {
+            // Nobody listens here.
+            return;
+        }
         let (service, replies) = (Arc::clone(&self.service), Arc::clone(&self.replies));
         let witness = self.witness.clone();
         tokio::spawn(async move {
