@@ -9,10 +9,10 @@ use std::{
 };
 
 use rpc_runtime::{
-    Compression, Context, ServerBuilder, Transport, TransportErrorKind,
+    Compression, Context, RabbitOptions, ServerBuilder, Transport, TransportErrorKind,
     notify::{Format, Metadata, Payload, Priority, Requeue},
 };
-use tests::{Log, SOON, World, eventually, on_every_transport, soon};
+use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, proxy::Proxy, soon};
 
 use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
 
@@ -348,4 +348,54 @@ async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_
         ("", None, "null")
     );
     assert_eq!(broker.queued(&queue), 0);
+}
+
+/// Only a real broker learns that a listener has gone without a word.
+async fn poison_stops(options: RabbitOptions) {
+    let Some(world) = World::rabbit() else { return };
+    let transport = world.connect(|builder| builder.rabbit(options.clone())).await;
+    let notifier = emits(&world, &transport).build();
+    soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+    let log = Log::default();
+    for round in 1.. {
+        let (doomed, proxy) = (Doomed::start(), Proxy::start(&world).await);
+        let (place, noted, url, options) =
+            (world.clone(), log.clone(), proxy.url(&world), options.clone());
+        let serving = doomed.run(async move {
+            let transport = Transport::builder(&url).rabbit(options).connect().await;
+            let transport = transport.expect("connected");
+            let listener = listens(&place, &transport).delivery_limit(3).on(
+                move |metadata: Metadata, _: VolumeCreated| {
+                    noted.push(metadata.redeliveries);
+                    std::future::pending::<()>()
+                },
+            );
+            // Nothing is dropped in an orderly way.
+            std::mem::forget(listener.bind().await.expect("bound").run());
+            transport
+        });
+        let serving = serving.await;
+        let is_over = || serving.metrics().notifications_dead == 1;
+        eventually("it to begin, or to be put aside", || log.len() == round || is_over()).await;
+        if is_over() {
+            break;
+        }
+        doomed.crash();
+        proxy.refuse().await;
+        proxy.cut();
+        std::mem::forget(serving);
+    }
+    assert_eq!(log.events(), [0, 1, 2], "as often as it may be");
+    let letters = dead_letters(&world, &transport).await;
+    eventually("the dead letter", || letters.len() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_its_listener_each_time_is_a_dead_letter_at_last_on_classic_queues() {
+    poison_stops(RabbitOptions::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_its_listener_each_time_is_a_dead_letter_at_last_on_quorum_queues() {
+    poison_stops(RabbitOptions::default().quorum_queues(true).transient_quorum_queues(true)).await;
 }
