@@ -178,6 +178,9 @@ impl Config {
             "log" => Ok(builder.driver(LogDriver)),
             "noop" => Ok(builder),
             "routing" => options.routed(builder),
+            "test" => Err(wrong(
+                "[oslo_messaging_notifications] driver cannot be `test`: a test gives its notifier a `Recorder`",
+            )),
             unknown => {
                 let unknown = unknown.escape_debug();
                 let known = "expected `messaging`, `messagingv2`, `log`, `routing` or `noop`";

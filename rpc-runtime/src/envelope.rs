@@ -17,7 +17,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub(crate) use context::{write_context, write_plain_context};
-pub(crate) use notification::{Head, Notice, NoticeWriter};
+pub(crate) use notification::{Head, Notice, NoticeWriter, context_of};
 pub(crate) use read::{EnvelopeError, Reply, Request, is_reply_queue, open};
 
 use crate::json::{self, Nested};

@@ -37,7 +37,7 @@ mod spool;
 
 use std::{fmt, str::FromStr};
 
-pub use driver::{Driver, DriverError, Format, LogDriver, Message};
+pub use driver::{Driver, DriverError, Format, LogDriver, Message, Recorded, Recorder};
 pub use emission::{Emission, NotifyError};
 pub use filter::{Filter, FilterError};
 pub use handler::{BatchHandled, Handled, Metadata, Payload, Requeue};

@@ -7,7 +7,7 @@ use std::{
 
 use rpc_runtime::{
     Config, Context, Notifier, NotifyError, Transport,
-    notify::{Disclosure, Driver, DriverError, Format, LogDriver, Message, Priority},
+    notify::{Disclosure, Driver, DriverError, Format, LogDriver, Message, Priority, Recorder},
     rpc_api,
 };
 use serde_json::json;
@@ -105,15 +105,18 @@ on_every_transport! {
         let listener = heard.all(listens(&world, &transport)).concurrency(1);
         let _listener = listener.bind().await.expect("bound").run();
         let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary");
+        let recorder = Recorder::default();
         for disclosure in [Disclosure::Redacted, Disclosure::Nothing, Disclosure::Everything] {
-            let notifier = emits(&world, &transport).disclosure(disclosure).build();
+            let notifier = emits(&world, &transport).disclosure(disclosure);
+            let notifier = notifier.messaging(Format::V2).driver(recorder.clone()).build();
             soon("the broker to have it", notifier.emit(&ctx, &created(1))).await.expect("sent");
         }
         eventually("all of them", || heard.events.len() == 3).await;
-        let contexts = heard.events.events().into_iter().map(|(metadata, _)| metadata.context);
-        let told: Vec<_> = contexts
-            .map(|context| (context.user_id(), context.value::<Option<String>>("auth_token")))
-            .collect();
+        let told = |context: Context| (context.user_id(), context.value::<Option<String>>("auth_token"));
+        let kept: Vec<_> = recorder.take().into_iter().map(|kept| told(kept.context)).collect();
+        let heard = heard.events.events().into_iter().map(|(metadata, _)| told(metadata.context));
+        let told: Vec<_> = heard.collect();
+        assert_eq!(kept, told, "drivers are told the same");
         let user = Some("u1".to_owned());
         let token = Some(Some("canary".to_owned()));
         assert_eq!(told, [(user.clone(), Some(None)), (None, None), (user, token)]);

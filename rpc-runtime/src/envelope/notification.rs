@@ -9,7 +9,7 @@ use super::{
     CLOSING, EnvelopeError, OPENING, hex,
     read::{string, strip_context},
 };
-use crate::json;
+use crate::{Context, json};
 
 /// A notification that is written, but for what differs from one copy to the next.
 pub(crate) struct NoticeWriter {
@@ -74,6 +74,18 @@ impl NoticeWriter {
         body.extend_from_slice(CLOSING);
         body
     }
+}
+
+/// Reads what [`write_plain_context`](super::write_plain_context) made.
+pub(crate) fn context_of(members: &[u8]) -> Context {
+    let text = String::from_utf8_lossy(members);
+    let text = format!("{{{}}}", text.strip_prefix(", ").unwrap_or_default());
+    let mut entries = Vec::new();
+    // We have written it ourselves.
+    let _ = json::object(&text, |key, value| {
+        entries.extend(strip_context(key).map(|name| (name, value)));
+    });
+    Context::of(&entries)
 }
 
 /// A notification's parts, as text. What a peer left out or misspelt shows only where it matters.

@@ -1,12 +1,17 @@
 //! Where notifications go: to the broker, to the log, or wherever a driver of one's own takes them.
 
-use std::{error::Error, fmt, sync::Arc, time::SystemTime};
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Priority;
-use crate::{context::is_secret, json};
+use super::{Payload, Priority};
+use crate::{Context, context::is_secret, envelope, json};
 
 /// Why a driver of one's own failed.
 pub type DriverError = Box<dyn Error + Send + Sync>;
@@ -64,6 +69,8 @@ pub struct Message<'a> {
     pub(super) payload: &'a str,
     pub(super) timestamp: &'a str,
     pub(super) time: SystemTime,
+    /// As messages have it.
+    pub(super) context: &'a [u8],
 }
 
 impl<'a> Message<'a> {
@@ -102,6 +109,12 @@ impl<'a> Message<'a> {
     pub fn time(&self) -> SystemTime {
         self.time
     }
+
+    /// Returns what of the context goes along: as much as the notifier [discloses](super::Disclosure).
+    #[must_use]
+    pub fn context(&self) -> Context {
+        envelope::context_of(self.context)
+    }
 }
 
 impl fmt::Debug for Message<'_> {
@@ -113,6 +126,65 @@ impl fmt::Debug for Message<'_> {
             .field("event_type", &self.event_type)
             .field("priority", &self.priority)
             .finish_non_exhaustive()
+    }
+}
+
+/// Keeps notifications, for tests of who emits them (the driver `test`). Clones keep them together.
+///
+/// ```
+/// # use rpc_runtime::{Context, Notifier, Transport, notify::Recorder};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
+/// let transport = Transport::connect("memory://recorder-doc").await?;
+/// let recorder = Recorder::default();
+/// let notifier = Notifier::builder(&transport).driver(recorder.clone()).build();
+/// notifier.info(&Context::new().with("user_id", "u1"), "volume.create.end", &10);
+/// let kept = recorder.take();
+/// let [kept] = &kept[..] else { panic!("one was emitted") };
+/// assert_eq!((kept.event_type.as_str(), kept.payload.text()), ("volume.create.end", "10"));
+/// assert_eq!(kept.context.user_id().as_deref(), Some("u1"));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Recorder(Arc<Mutex<Vec<Recorded>>>);
+
+/// A notification that a [`Recorder`] has kept.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// Its id.
+    pub message_id: Uuid,
+    /// Who tells of it.
+    pub publisher_id: Option<String>,
+    /// What happened.
+    pub event_type: String,
+    /// How much it matters.
+    pub priority: Priority,
+    /// What is told of it.
+    pub payload: Payload,
+    /// What of the context goes along.
+    pub context: Context,
+}
+
+impl Recorder {
+    /// Takes what has been kept since the last time.
+    #[must_use]
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Driver for Recorder {
+    fn notify(&self, message: &Message<'_>) -> Result<(), DriverError> {
+        let recorded = Recorded {
+            message_id: message.message_id,
+            publisher_id: message.publisher_id.map(str::to_owned),
+            event_type: message.event_type.to_owned(),
+            priority: message.priority,
+            payload: Payload::new(message.payload),
+            context: message.context(),
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
+        Ok(())
     }
 }
 

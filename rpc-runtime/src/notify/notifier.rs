@@ -286,6 +286,12 @@ impl Notifier {
         progress: &Arc<Progress>,
     ) -> Result<(), serde_json::Error> {
         let payload = json::text(payload)?;
+        let mut context = Vec::new();
+        match self.shared.disclosure {
+            Disclosure::Nothing => {}
+            Disclosure::Redacted => write_plain_context(ctx, true, &mut context)?,
+            Disclosure::Everything => write_plain_context(ctx, false, &mut context)?,
+        }
         let time = SystemTime::now();
         let timestamp = wire::datetime::blank(time);
         let message = Message {
@@ -296,9 +302,10 @@ impl Notifier {
             payload: &payload,
             timestamp: &timestamp,
             time,
+            context: &context,
         };
         let (formats, logs) = self.shared.chosen(event_type, priority);
-        self.publish(ctx, &message, &formats, progress)?;
+        self.publish(&message, &formats, progress)?;
         let log = logs.then_some(&LogDriver as &dyn Driver);
         for driver in self.shared.drivers.iter().map(|driver| &**driver).chain(log) {
             if let Err(error) = driver.notify(&message).map_err(NotifyError::Driver) {
@@ -311,9 +318,8 @@ impl Notifier {
     }
 
     /// Sends a copy to each topic, in each form.
-    fn publish<C: Serialize + ?Sized>(
+    fn publish(
         &self,
-        ctx: &C,
         message: &Message<'_>,
         formats: &[Format],
         progress: &Arc<Progress>,
@@ -321,12 +327,6 @@ impl Notifier {
         let shared = &self.shared;
         if formats.is_empty() {
             return Ok(());
-        }
-        let mut context = Vec::new();
-        match shared.disclosure {
-            Disclosure::Nothing => {}
-            Disclosure::Redacted => write_plain_context(ctx, true, &mut context)?,
-            Disclosure::Everything => write_plain_context(ctx, false, &mut context)?,
         }
         let head = Head {
             message_id: message.message_id,
@@ -336,7 +336,7 @@ impl Notifier {
             payload: message.payload,
             timestamp: message.timestamp,
         };
-        let notice = NoticeWriter::new(&head, context)?;
+        let notice = NoticeWriter::new(&head, message.context.to_vec())?;
         let event_type: Arc<str> = message.event_type.into();
         for format in formats {
             for topic in &shared.topics {

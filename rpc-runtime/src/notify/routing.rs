@@ -17,13 +17,15 @@ use crate::excerpt::Excerpt;
 ///
 /// # fn main() -> Result<(), rpc_runtime::notify::RoutingError> {
 /// let routing = Routing::parse(
-///     "billing:
-///        messagingv2:
-///          accepted_events: ['volume.*.end', 'snapshot.*']
-///          accepted_priorities: [info]
-///      trouble:
-///        log:
-///          accepted_priorities: [warn, error, critical]",
+///     "
+/// billing:
+///   messagingv2:
+///     accepted_events: ['volume.*.end', 'snapshot.*']
+///     accepted_priorities: [info]
+/// trouble:
+///   log:
+///     accepted_priorities: [warn, error, critical]
+/// ",
 /// )?;
 /// # let _ = routing; Ok(()) }
 /// ```

@@ -46,7 +46,11 @@ async fn no_notification_is_lost_while_the_broker_restarts_and_dies() {
     let (count, restarts) = amount((20_000_u64, 2_u64), (1_000_000, 20));
     let (world, begun) = (alone.node.world(), Instant::now());
     let options = RabbitOptions::default().durable_queues(true);
-    let connect = || world.connect(|builder| builder.rabbit(options.clone()));
+    let connect = || {
+        // The node is for others, too, who want theirs to go with it.
+        world
+            .connect(|builder| builder.rabbit(options.clone()).control_exchange("durable-exchange"))
+    };
     let (emitting, listening) = (connect().await, connect().await);
     let counts = Arc::new(Counts((0..count).map(|_| AtomicU8::new(0)).collect()));
     let heard = Arc::clone(&counts);
