@@ -6,7 +6,7 @@ use std::{
 };
 
 use rpc_runtime::{
-    Config, Context, Notifier, NotifyError, Transport,
+    Config, Context, Notifier, NotifyError, Transport, TransportErrorKind,
     notify::{Disclosure, Driver, DriverError, Format, LogDriver, Message, Priority, Recorder},
     rpc_api,
 };
@@ -320,4 +320,28 @@ async fn the_log_has_notifications_without_their_secrets() {
     one(&["WARN", "instance.update", "\"name\":\"n\"", "***"]);
     one(&["ERROR", "volume.create.error"]);
     assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
+}
+
+/// An embedded broker has no rights.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_notify_is_told_and_costs_nobody_else_anything() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let notifier = emits(&world, &transport).build();
+    soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+    let vhost = world.virtual_host();
+    let rights = ["set_permissions", "--vhost", vhost, "guest", ".*", "^(amq\\..*|)$", ".*"];
+    tests::rabbitmqctl(&rights).await;
+    // A channel remembers what its user might do.
+    world.cut_connections(&transport).await;
+    let error = soon("its end", notifier.emit(&Context::new(), &created(2))).await;
+    let error = error.expect_err("it may not");
+    assert!(
+        matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Refused),
+        "{error:?}"
+    );
+    assert_eq!((notifier.waiting(), transport.metrics().notifications_dropped), (0, 1));
+    tests::rabbitmqctl(&["set_permissions", "--vhost", vhost, "guest", ".*", ".*", ".*"]).await;
+    soon("the broker to have it", notifier.emit(&Context::new(), &created(3))).await.expect("sent");
 }

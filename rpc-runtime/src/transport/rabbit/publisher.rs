@@ -380,6 +380,7 @@ impl Publisher {
             }
             Landing::Unsent => self.again(flight, false),
             Landing::NoExchange => session.homeless.push(flight),
+            Landing::Denied(why) => self.denied(flight, why),
             Landing::Lost => self.lost(flight),
         }
         session.confirms.lost(number);
@@ -445,6 +446,16 @@ impl Publisher {
                 self.later(GRACE, Event::GiveUp(Arc::clone(call)))
             }
             Owner::Request(cast) => _ = cast.end(Outcome::Interrupted),
+        }
+    }
+
+    /// Decides about a message to an exchange that we may not publish to. A notification has no deadline that would end it.
+    fn denied(&mut self, flight: Flight, why: TransportError) {
+        match &flight.owner {
+            Owner::Request(request) if request.is_notification => {
+                request.end(Outcome::Unsent(why));
+            }
+            _ => self.lost(flight),
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) enum Landing {
     Unsent,
     /// The broker closed the channel over a message to its exchange, which is not there: this one, or another.
     NoExchange,
+    /// The broker closed the channel because we may not publish to its exchange.
+    Denied(TransportError),
     /// It may have left.
     Lost,
 }
@@ -233,6 +235,11 @@ async fn send(channel: &Channel, flight: &Flight) -> Landing {
             if fault.says(&format!("no exchange '{}'", route.exchange.name())) =>
         {
             Landing::NoExchange
+        }
+        Err(Unpublished { fault, .. })
+            if fault.says(&format!("access to exchange '{}'", route.exchange.name())) =>
+        {
+            Landing::Denied(fault.to_error(&format!("publish to `{}`", route.exchange.name())))
         }
         Err(_) => Landing::Lost,
     }
