@@ -286,10 +286,11 @@ impl NotificationOptions {
 
     /// How long the original tries, by its own pauses (wire: section 7.4). `None`: for ever.
     fn patience(&self) -> Option<Duration> {
-        let pauses = (0..u64::from(self.retry?)).map(|attempt| (1 + 2 * attempt).min(30));
+        let attempts = u64::from(self.retry?);
+        // 1, 3, 5 and so on up to 29, and then 30 each.
+        let seconds = if attempts <= 15 { attempts.pow(2) } else { 225 + 30 * (attempts - 15) };
         // What is longer than a few years is for ever.
         let most = 100_000_000;
-        let seconds = pauses.take(1 << 22).fold(0_u64, u64::saturating_add);
         (seconds < most).then(|| Duration::from_secs(seconds))
     }
 

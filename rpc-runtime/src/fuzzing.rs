@@ -109,7 +109,7 @@ pub fn notification(body: &[u8]) {
         payload: notice.payload(),
         timestamp: timestamp.as_deref().unwrap_or_default(),
     };
-    let writer = NoticeWriter::new(&head, Vec::new()).expect("texts are JSON");
+    let writer = NoticeWriter::new(&head, &[]).expect("texts are JSON");
     let (bare, wrapped) = (writer.bare(Uuid::nil()), writer.wrapped(Uuid::nil()));
     // What stands in the envelope means itself; on its own it may be kombu's for something else.
     let own = std::str::from_utf8(&bare).expect("ours is text");

@@ -127,6 +127,7 @@ mod server;
 mod shared_cap;
 mod sync;
 mod transport;
+mod until;
 mod url;
 pub mod wire;
 

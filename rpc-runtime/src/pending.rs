@@ -159,6 +159,7 @@ struct State {
 
 impl Pending {
     pub(crate) fn new(message: Outgoing, is_call: bool, retry: Retry) -> Self {
+        let is_notification = matches!(message.route.exchange, Exchange::Notifications(_));
         let state = State {
             phase: Phase::Queued,
             is_repeated: false,
@@ -169,13 +170,7 @@ impl Pending {
             alive: None,
             waker: None,
         };
-        Self {
-            state: Mutex::new(state),
-            retry,
-            is_call,
-            is_monitored: false,
-            is_notification: false,
-        }
+        Self { state: Mutex::new(state), retry, is_call, is_monitored: false, is_notification }
     }
 
     /// Makes a request with nothing in it.

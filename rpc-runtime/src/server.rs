@@ -191,14 +191,6 @@ async fn serve(
     listener.cancel().await;
 }
 
-/// Waits until then, or for ever.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
 #[expect(
     dead_code,
     reason = "servers are bound and stopped from any task: the compiler checks it here"

@@ -12,11 +12,11 @@ use super::{
 use crate::{Context, json};
 
 /// A notification that is written, but for what differs from one copy to the next.
-pub(crate) struct NoticeWriter {
+pub(crate) struct NoticeWriter<'a> {
     /// All up to the copy's own id.
     head: Vec<u8>,
     /// All behind it.
-    context: Vec<u8>,
+    context: &'a [u8],
 }
 
 /// What a notification says of itself.
@@ -31,9 +31,9 @@ pub(crate) struct Head<'a> {
     pub(crate) timestamp: &'a str,
 }
 
-impl NoticeWriter {
+impl<'a> NoticeWriter<'a> {
     /// Writes a notification. `context` is what [`write_plain_context`](super::write_plain_context) made.
-    pub(crate) fn new(head: &Head<'_>, context: Vec<u8>) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(head: &Head<'_>, context: &'a [u8]) -> Result<Self, serde_json::Error> {
         let mut out = Vec::with_capacity(256 + head.payload.len());
         let mut member = |name: &str, value: &Option<&str>| {
             out.extend_from_slice(if out.is_empty() { b"{\"" } else { b", \"" });
@@ -59,7 +59,7 @@ impl NoticeWriter {
         body.extend_from_slice(&self.head);
         body.extend_from_slice(hex(unique_id, &mut [0; 32]).as_bytes());
         body.push(b'"');
-        body.extend_from_slice(&self.context);
+        body.extend_from_slice(self.context);
         body.push(b'}');
         body
     }

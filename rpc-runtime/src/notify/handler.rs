@@ -250,7 +250,9 @@ impl Handlers {
     /// Whether somebody is told of it.
     pub(super) fn are_for(&self, metadata: &Metadata) -> bool {
         match self {
-            Self::Each(handlers) => !chosen(handlers, metadata).is_empty(),
+            Self::Each(handlers) => {
+                handlers.iter().any(|handler| handler.event.is_none() || handler.is_for(metadata))
+            }
             Self::Batch(_) => true,
         }
     }

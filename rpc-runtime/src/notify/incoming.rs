@@ -119,19 +119,18 @@ impl Incoming {
     /// Has handlers work on it, one after the other.
     pub(super) async fn work(&self, handlers: &[Handler]) -> End {
         for handler in chosen(handlers, &self.metadata) {
-            let begin = async { handler.begin(self.metadata.clone(), &self.payload) };
-            let work = match Caught(Box::pin(begin)).await {
-                Ok(Ok(work)) => work,
-                Ok(Err(error)) => return End::Dead(format!("unreadable: {error}")),
-                Err(Panicked) => return End::Refused(Requeue::because("a handler panicked")),
+            let work = async {
+                let begun = handler.begin(self.metadata.clone(), &self.payload)?;
+                Ok::<_, serde_json::Error>(begun.await)
             };
             let ended = tokio::select! {
-                ended = Caught(work) => ended,
+                ended = Caught(Box::pin(work)) => ended,
                 () = self.shared.aborted() => return End::GivenUp,
             };
             match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(requeue)) => return End::Refused(requeue),
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(requeue))) => return End::Refused(requeue),
+                Ok(Err(error)) => return End::Dead(format!("unreadable: {error}")),
                 Err(Panicked) => return End::Refused(Requeue::because("a handler panicked")),
             }
         }

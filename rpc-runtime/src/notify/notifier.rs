@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Driver, Emission, Format, LogDriver, Message, Notification, NotifyError, Priority,
     emission::Progress,
-    spool::{Copy, Room, Spool},
+    spool::{Draft, Room, Spool},
 };
 use crate::{
     Transport,
@@ -336,7 +336,7 @@ impl Notifier {
             payload: message.payload,
             timestamp: message.timestamp,
         };
-        let notice = NoticeWriter::new(&head, message.context.to_vec())?;
+        let notice = NoticeWriter::new(&head, message.context)?;
         let event_type: Arc<str> = message.event_type.into();
         for format in formats {
             for topic in &shared.topics {
@@ -352,7 +352,7 @@ impl Notifier {
                     mandatory: true,
                 };
                 let event_type = Arc::clone(&event_type);
-                shared.spool.send(Copy { event_type, route, body, unique_id }, progress);
+                shared.spool.send(Draft { event_type, route, body, unique_id }, progress);
             }
         }
         Ok(())

@@ -18,11 +18,12 @@ use super::{
 };
 use crate::{
     ShutdownError, Transport,
-    dispatch::Caught,
+    dispatch::{Caught, Panicked},
     duplicates::Duplicates,
     observe::Counts,
     quiet::Quiet,
     transport::{Acker, Delivery, Listener, Tracked, Tracker},
+    until::until,
 };
 
 /// How long a notification is kept that could not be published anew, before it goes back to its queue.
@@ -230,15 +231,13 @@ async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
         ended = work => ended,
         () = shared.aborted() => return give_back(gathered).await,
     };
-    let refused = |why: &str| Err(Requeue::because(why));
-    let mut results = match ended {
-        Ok(results) => results.into_iter(),
-        Err(_) => {
-            gathered.iter().map(|_| refused("a handler panicked")).collect::<Vec<_>>().into_iter()
-        }
+    let (results, silence) = match ended {
+        Ok(results) => (results, "a handler said nothing of it"),
+        Err(Panicked) => (Vec::new(), "a handler panicked"),
     };
+    let mut results = results.into_iter();
     for one in gathered {
-        match results.next().unwrap_or_else(|| refused("a handler said nothing of it")) {
+        match results.next().unwrap_or_else(|| Err(Requeue::because(silence))) {
             Ok(()) => one.settle(End::Done).await,
             // It waits, and the next batch does not.
             Err(requeue) => drop(tokio::spawn(one.settle(End::Refused(requeue)))),
@@ -249,13 +248,5 @@ async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
 async fn give_back(gathered: Vec<Incoming>) {
     for one in gathered {
         one.settle(End::GivenUp).await;
-    }
-}
-
-/// Waits until then, or for ever.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

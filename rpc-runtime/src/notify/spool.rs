@@ -85,7 +85,7 @@ struct State {
 }
 
 /// One copy that is to be sent.
-pub(super) struct Copy {
+pub(super) struct Draft {
     pub(super) event_type: Arc<str>,
     pub(super) route: Route,
     pub(super) body: Vec<u8>,
@@ -130,8 +130,8 @@ impl Spool {
     }
 
     /// Sends a copy, if there is room.
-    pub(super) fn send(self: &Arc<Self>, copy: Copy, progress: &Arc<Progress>) {
-        let Copy { event_type, route, body, unique_id } = copy;
+    pub(super) fn send(self: &Arc<Self>, draft: Draft, progress: &Arc<Progress>) {
+        let Draft { event_type, route, body, unique_id } = draft;
         progress.begin();
         let (body, compression) = match self.admit(&route, body) {
             Ok(admitted) => admitted,
@@ -247,9 +247,7 @@ impl Spooled {
             headers: Vec::new(),
             unique_id: self.unique_id,
         };
-        let mut pending = Pending::new(message, false, retry);
-        pending.is_notification = true;
-        let pending = Arc::new(pending);
+        let pending = Arc::new(Pending::new(message, false, retry));
         {
             let mut state = self.lock();
             if state.tracked.is_none() {

@@ -21,13 +21,13 @@ use tokio::sync::Notify;
 use super::{
     admission::Permits,
     request::{Arrival, Incoming, drop_late},
-    until,
 };
 use crate::{
     Failure,
     excerpt::Excerpt,
     pending::{Expiry, Outcome, Outgoing},
     transport::kept::{DEAD_HOST, Header, REDELIVERIES, Redelivery, letter},
+    until::until,
 };
 
 /// How long a request is kept that could not be put aside, before it goes back to its queue.

@@ -14,7 +14,6 @@ use super::{
     admission::{Admitted, Entry, Permits, Presence},
     heartbeat::Heartbeat,
     run::{report, run, standing},
-    until,
 };
 use crate::{
     Failure,
@@ -24,6 +23,7 @@ use crate::{
     envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
     excerpt::Excerpt,
     transport::{Acked, Acker, Answer, Delivery, ReplyMessage, Tracked, kept::Redelivery},
+    until::until,
 };
 
 /// How long a request may take to come again that may have come to nobody.

@@ -8,13 +8,14 @@ use tracing::{
     field::{DisplayValue, display},
 };
 
-use super::{Shared, request::Cause, until};
+use super::{Shared, request::Cause};
 use crate::{
     Args, Failure,
     context::Standing,
     dispatch::{AnyService, Caught, Panicked, Reply},
     envelope::Request,
     excerpt::Excerpt,
+    until::until,
 };
 
 /// Runs a method. `None` if the server stops before the method ends.

@@ -29,6 +29,7 @@ use crate::{
     caps::Retry,
     observe::Observer,
     pending::{Outcome, Pending},
+    until::until,
 };
 
 /// How long a call whose request may have left waits for the reply that would show it, once its connection is lost.
@@ -176,7 +177,7 @@ impl Publisher {
             let due = self.next_timer();
             tokio::select! {
                 output = &mut future => return Some(output),
-                () = sleep_until(due) => self.fire(),
+                () = until(due) => self.fire(),
                 () = told(&mut closing) => return None,
             }
         }
@@ -325,8 +326,8 @@ impl Publisher {
                 Ok(()) = self.answerable.changed() => {}
                 Ok(()) = closing.changed() => {}
                 Ok(()) = health.changed() => {}
-                () = sleep_until(due) => self.fire(),
-                () = sleep_until(parting) => {}
+                () = until(due) => self.fire(),
+                () = until(parting) => {}
                 () = replaced(&mut generations, &connection) => break End::Lost,
             }
         };
@@ -508,12 +509,5 @@ impl Publisher {
         if connection.is_alive() {
             session.channel.close().await;
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
