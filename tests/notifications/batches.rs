@@ -11,7 +11,7 @@ use rpc_runtime::{
 };
 use tests::{Log, SOON, eventually, on_every_transport, soon};
 
-use crate::{Heard, VolumeCreated, created, emits, listens};
+use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
 
 /// The size of the volume that is told of.
 fn size(payload: &Payload) -> u64 {
@@ -117,6 +117,35 @@ on_every_transport! {
         let _next = rest.all(listens(&world, &transport)).bind().await.expect("bound").run();
         soon("the broker to have it", notifier.emit(&Context::new(), &created(11))).await.expect("sent");
         eventually("the next", || rest.sizes() == [11]).await;
+    }
+
+    async fn a_handler_is_told_what_its_filter_matches_and_the_rest_is_what_no_handler_is_for(world: World) {
+        let transport = world.transport().await;
+        let (heard, matched) = (Heard::default(), Log::default());
+        let noted = matched.clone();
+        let ids = Filter::new().payload("volume_id", "v[3-5]$").expect("a rule");
+        let listener = heard.all(listens(&world, &transport)).matching(ids, move |metadata, payload| {
+            let id = payload.decode::<VolumeFailed>().expect("a volume").volume_id;
+            noted.push(format!("{} {id}", metadata.event_type));
+            async {}
+        });
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in [2, 3] {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        for id in ["v4", "v6"] {
+            notifier.emit(&Context::new(), &VolumeFailed { volume_id: id.to_owned() });
+        }
+        eventually("all of them", || transport.metrics().notifications_received == 4).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        assert_eq!(heard.sorted(), [2, 3]);
+        let mut matched = matched.events();
+        matched.sort_unstable();
+        assert_eq!(matched, ["volume.create.end v3", "volume.create.error v4"]);
+        let rest = heard.others.events();
+        assert_eq!(rest.len(), 1);
+        assert!(rest[0].1.text().contains("v6"));
     }
 
     async fn batches_have_a_listener_to_themselves(world: World) {

@@ -1,4 +1,4 @@
-//! Which notifications a listener wants to know of, by rules over what they say.
+//! Which notifications a listener, or one of its handlers, wants to know of, by rules over what they say.
 
 use regex_lite::Regex;
 
@@ -20,7 +20,7 @@ use crate::json;
 /// # let _ = failures; Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "a filter is for `ListenerBuilder::filter`"]
+#[must_use = "a filter is for `ListenerBuilder::matching` or `ListenerBuilder::filter`"]
 pub struct Filter {
     publisher_id: Option<Regex>,
     event_type: Option<Regex>,

@@ -10,7 +10,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use super::{Notification, Priority};
+use super::{Filter, Notification, Priority};
 use crate::{Context, json, wire};
 
 /// What came with a notification, beside its payload.
@@ -155,9 +155,18 @@ type Begin = dyn Fn(Metadata, &Payload) -> Result<Work, serde_json::Error> + Sen
 
 /// A handler, and what it is for.
 pub(super) struct Handler {
-    /// `None`: for what no other handler is for.
-    event: Option<(&'static str, Priority)>,
+    notifications: Notifications,
     begin: Box<Begin>,
+}
+
+/// What a handler is for.
+enum Notifications {
+    /// The events of a type.
+    Of(&'static str, Priority),
+    /// What matches.
+    Matching(Filter),
+    /// What no other handler is for.
+    Rest,
 }
 
 impl Handler {
@@ -171,10 +180,12 @@ impl Handler {
             let work = handler(metadata, payload.decode()?);
             Ok::<Work, _>(Box::pin(async { work.await.into_result() }))
         };
-        Self { event: Some((E::EVENT_TYPE, E::PRIORITY)), begin: Box::new(begin) }
+        let notifications = Notifications::Of(E::EVENT_TYPE, E::PRIORITY);
+        Self { notifications, begin: Box::new(begin) }
     }
 
-    pub(super) fn untyped<F, W>(handler: F) -> Self
+    /// One for what matches a filter, or without any for what no other handler is for.
+    pub(super) fn untyped<F, W>(filter: Option<Filter>, handler: F) -> Self
     where
         F: Fn(Metadata, Payload) -> W + Send + Sync + 'static,
         W: Future<Output: Handled> + Send + 'static,
@@ -183,18 +194,30 @@ impl Handler {
             let work = handler(metadata, payload.clone());
             Ok::<Work, _>(Box::pin(async { work.await.into_result() }))
         };
-        Self { event: None, begin: Box::new(begin) }
+        let notifications = filter.map_or(Notifications::Rest, Notifications::Matching);
+        Self { notifications, begin: Box::new(begin) }
     }
 
     /// The priority of its events, if it is for those of one type.
     pub(super) fn priority(&self) -> Option<Priority> {
-        self.event.map(|(_, priority)| priority)
+        match self.notifications {
+            Notifications::Of(_, priority) => Some(priority),
+            Notifications::Matching(_) | Notifications::Rest => None,
+        }
     }
 
-    fn is_for(&self, metadata: &Metadata) -> bool {
-        self.event.is_some_and(|(event_type, priority)| {
-            event_type == metadata.event_type && priority == metadata.priority
-        })
+    fn is_for(&self, metadata: &Metadata, payload: &Payload) -> bool {
+        match &self.notifications {
+            Notifications::Of(event_type, priority) => {
+                *event_type == metadata.event_type && *priority == metadata.priority
+            }
+            Notifications::Matching(filter) => filter.matches(metadata, payload),
+            Notifications::Rest => false,
+        }
+    }
+
+    fn is_for_the_rest(&self) -> bool {
+        matches!(self.notifications, Notifications::Rest)
     }
 
     pub(super) fn begin(
@@ -248,21 +271,25 @@ impl Batch {
 
 impl Handlers {
     /// Whether somebody is told of it.
-    pub(super) fn are_for(&self, metadata: &Metadata) -> bool {
+    pub(super) fn are_for(&self, metadata: &Metadata, payload: &Payload) -> bool {
         match self {
-            Self::Each(handlers) => {
-                handlers.iter().any(|handler| handler.event.is_none() || handler.is_for(metadata))
-            }
+            Self::Each(handlers) => handlers
+                .iter()
+                .any(|handler| handler.is_for_the_rest() || handler.is_for(metadata, payload)),
             Self::Batch(_) => true,
         }
     }
 }
 
 /// Returns the handlers that a notification is for, in the order in which they were given.
-pub(super) fn chosen<'a>(handlers: &'a [Handler], metadata: &Metadata) -> Vec<&'a Handler> {
-    let own: Vec<_> = handlers.iter().filter(|handler| handler.is_for(metadata)).collect();
+pub(super) fn chosen<'a>(
+    handlers: &'a [Handler],
+    metadata: &Metadata,
+    payload: &Payload,
+) -> Vec<&'a Handler> {
+    let own: Vec<_> = handlers.iter().filter(|handler| handler.is_for(metadata, payload)).collect();
     match own.is_empty() {
-        true => handlers.iter().filter(|handler| handler.event.is_none()).collect(),
+        true => handlers.iter().filter(|handler| handler.is_for_the_rest()).collect(),
         false => own,
     }
 }

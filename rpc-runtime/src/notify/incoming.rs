@@ -87,17 +87,11 @@ impl Incoming {
         };
         shared.counts().notifications_received.add_one();
         let metadata = metadata(&shared, &notice, redeliveries);
-        let Some(metadata) = metadata.filter(|metadata| shared.handlers.are_for(metadata)) else {
+        let payload = Payload::new(notice.payload());
+        let Some(metadata) = metadata.filter(|metadata| shared.wants(metadata, &payload)) else {
             acker.ack().await;
             return None;
         };
-        let payload = Payload::new(notice.payload());
-        if !shared.filters.is_empty()
-            && !shared.filters.iter().any(|filter| filter.matches(&metadata, &payload))
-        {
-            acker.ack().await;
-            return None;
-        }
         let (key, acker) = first(&shared, &notice, acker).await?;
         drop(notice);
         drop(parsed);
@@ -118,7 +112,7 @@ impl Incoming {
 
     /// Has handlers work on it, one after the other.
     pub(super) async fn work(&self, handlers: &[Handler]) -> End {
-        for handler in chosen(handlers, &self.metadata) {
+        for handler in chosen(handlers, &self.metadata, &self.payload) {
             let work = async {
                 let begun = handler.begin(self.metadata.clone(), &self.payload)?;
                 Ok::<_, serde_json::Error>(begun.await)

@@ -119,7 +119,7 @@ impl ListenerBuilder {
     }
 
     /// Listens to notifications of this priority, too. Default: to those of the events that handlers are for; with a
-    /// handler for what is [otherwise](Self::otherwise) left, to all.
+    /// handler for what [matches](Self::matching) or is [otherwise](Self::otherwise) left, to all.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priorities.push(priority);
         self
@@ -144,13 +144,35 @@ impl ListenerBuilder {
         self
     }
 
-    /// Adds a handler for what no type's handler is for. Without one, that is acknowledged and forgotten.
+    /// Adds a handler for whatever matches `filter`, of any type and priority: the original's endpoint with a filter rule. What
+    /// several handlers are for, they are called for in turn, those of its type among them.
+    ///
+    /// ```
+    /// # use rpc_runtime::{NotificationListener, Transport, notify::Filter};
+    /// # fn doc(transport: &Transport) -> Result<(), rpc_runtime::notify::FilterError> {
+    /// let failures = Filter::new().event_type(r"volume\..*\.error$")?;
+    /// let listener = NotificationListener::builder(transport)
+    ///     .matching(failures, |metadata, payload| async move {
+    ///         println!("{}: {}", metadata.event_type, payload.text());
+    ///     });
+    /// # let _ = listener; Ok(()) }
+    /// ```
+    pub fn matching<F, W>(mut self, filter: Filter, handler: F) -> Self
+    where
+        F: Fn(Metadata, Payload) -> W + Send + Sync + 'static,
+        W: Future<Output: Handled> + Send + 'static,
+    {
+        self.handlers.push(Handler::untyped(Some(filter), handler));
+        self
+    }
+
+    /// Adds a handler for what no other handler is for. Without one, that is acknowledged and forgotten.
     pub fn otherwise<F, W>(mut self, handler: F) -> Self
     where
         F: Fn(Metadata, Payload) -> W + Send + Sync + 'static,
         W: Future<Output: Handled> + Send + 'static,
     {
-        self.handlers.push(Handler::untyped(handler));
+        self.handlers.push(Handler::untyped(None, handler));
         self
     }
 
@@ -165,8 +187,8 @@ impl ListenerBuilder {
         self
     }
 
-    /// Takes only notifications that match `filter`, or another one that is added. What matches none is acknowledged, and told to
-    /// nobody.
+    /// Takes only notifications that match `filter`, or another one that is added, whoever they are for. What matches none is
+    /// acknowledged, and told to nobody. For the filter of one handler see [`matching`](Self::matching).
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filters.push(filter);
         self

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Filter, Requeue,
+    Filter, Metadata, Payload, Requeue,
     handler::{Batch, Handlers},
     incoming::{End, Incoming},
 };
@@ -75,6 +75,13 @@ impl Shared {
 
     pub(super) async fn aborted(&self) {
         let _ = self.abort.subscribe().wait_for(|abort| *abort).await;
+    }
+
+    /// Whether somebody is to be told.
+    pub(super) fn wants(&self, metadata: &Metadata, payload: &Payload) -> bool {
+        let has_matched = |filter: &Filter| filter.matches(metadata, payload);
+        (self.filters.is_empty() || self.filters.iter().any(has_matched))
+            && self.handlers.are_for(metadata, payload)
     }
 
     /// How long a notification waits that was refused after so many deliveries before that one.
