@@ -1,114 +1,57 @@
 //! Measurements. They are printed, and decide nothing: machines differ.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::{Duration, Instant},
-};
+mod load;
+mod macros;
+mod plot;
+mod process;
+mod report;
+mod samples;
+mod subject;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-use crate::{
-    Error,
-    process::{cargo, output, root, state, step},
-};
+use crate::Error;
 
-/// What there is to measure.
+/// What there is to measure, if it is not how fast calls, casts and notifications are.
 #[derive(Clone, Copy, Subcommand)]
 pub(crate) enum Task {
     /// How long `cargo check` takes for an interface of 200 methods over 40 minor versions, on top of its dependencies.
     Macros,
 }
 
+/// How much is measured.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Measures the most important figures, shortly: this library beside bare lapin.
+    #[arg(long)]
+    quick: bool,
+    /// How often each figure is measured, one after the other. Default: 5; quick: 2.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long each is, in seconds. Default: 2; quick: 1.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Measures another revision of this library beside this one.
+    #[arg(long, value_name = "REV")]
+    compare: Option<String>,
+    /// Measures only these operations: `call`, `cast`, `fanout`, `notification`, `idempotent-call`.
+    #[arg(long, value_delimiter = ',')]
+    kinds: Vec<String>,
+    /// Measures only so many operations at a time.
+    #[arg(long, value_delimiter = ',')]
+    in_flight: Vec<usize>,
+    /// Measures only these subjects: `ours`, `lapin-guarded`, and so on.
+    #[arg(long, value_delimiter = ',')]
+    subjects: Vec<String>,
+    /// Writes tables and plots into the documentation.
+    #[arg(long)]
+    publish: bool,
+}
+
 /// Measures.
-pub(crate) fn run(task: Task) -> Result<(), Error> {
+pub(crate) fn run(task: Option<Task>, options: &Options) -> Result<(), Error> {
     match task {
-        Task::Macros => macros(),
+        Some(Task::Macros) => macros::run(),
+        None => load::run(options),
     }
-}
-
-const METHODS: usize = 200;
-const MINORS: usize = 40;
-const RUNS: usize = 5;
-
-fn macros() -> Result<(), Error> {
-    let folder = state().join("bench-macros");
-    write(&folder.join("Cargo.toml"), &manifest())?;
-    // The versions of the dependencies are the workspace's.
-    let lock = fs::read_to_string(root().join("Cargo.lock"));
-    write(&folder.join("Cargo.lock"), &lock.map_err(|error| format!("no Cargo.lock: {error}"))?)?;
-    write(&folder.join("src/lib.rs"), "")?;
-    step(format_args!("checking the dependencies"), || output(&mut check(&folder)).map(drop))?;
-    let empty = measured(&folder, "//! Nothing.\n")?;
-    let small = measured(&folder, &interface(10, MINORS))?;
-    let large = measured(&folder, &interface(METHODS, MINORS))?;
-    println!("cargo check on top of the dependencies, best of {RUNS}:");
-    for (what, time) in [
-        ("an empty crate".to_owned(), empty),
-        (format!("10 methods over {MINORS} minor versions"), small),
-        (format!("{METHODS} methods over {MINORS} minor versions"), large),
-    ] {
-        println!("  {:>5.2} s  {what}", time.as_secs_f64());
-    }
-    Ok(())
-}
-
-fn manifest() -> String {
-    let runtime = root().join("rpc-runtime");
-    format!(
-        "[package]\nname = \"bench-macros\"\nedition = \"2024\"\n\n[dependencies]\nrpc-runtime = {{ path = {:?}, \
-         default-features = false }}\n\n[workspace]\n",
-        runtime.display().to_string()
-    )
-}
-
-fn check(folder: &Path) -> Command {
-    let mut command = cargo();
-    command.arg("check").arg("--quiet").current_dir(folder);
-    command.env("CARGO_TARGET_DIR", folder.join("target"));
-    command
-}
-
-/// Returns the shortest time that a check of this source takes.
-fn measured(folder: &Path, source: &str) -> Result<Duration, Error> {
-    let file: PathBuf = folder.join("src/lib.rs");
-    let mut times = Vec::new();
-    for run in 0..RUNS {
-        write(&file, &format!("{source}\n// {run}\n"))?;
-        let begun = Instant::now();
-        output(&mut check(folder))?;
-        times.push(begun.elapsed());
-    }
-    Ok(times.into_iter().min().unwrap_or_default())
-}
-
-/// Returns an interface: calls and casts that came with each of the versions, half of them with a later argument.
-fn interface(methods: usize, minors: usize) -> String {
-    let mut code = "//! An interface.\nuse rpc_runtime::{Context, rpc_api};\n".to_owned();
-    let _ = writeln!(code, "#[rpc_api(topic = \"bench\", version = \"3.{minors}\")]");
-    code += "/// Many methods.\npub trait Bench {\n";
-    for at in 0..methods {
-        let since = at % (minors + 1);
-        let later = since + at % 7;
-        let argument = match at % 2 == 0 && later > since && later <= minors {
-            true => format!(", #[arg(since = \"3.{later}\")] more: Option<String>"),
-            false => String::new(),
-        };
-        let returns =
-            if at % 3 == 0 { "" } else { " -> Result<Vec<String>, rpc_runtime::Failure>" };
-        let _ = writeln!(
-            code,
-            "    /// Does one thing.\n    #[rpc(since = \"3.{since}\")]\n    async fn method_{at}(&self, ctx: Context, \
-             name: String, size: u64{argument}){returns};"
-        );
-    }
-    code + "}\n"
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let written = folder.and_then(|()| fs::write(path, text));
-    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

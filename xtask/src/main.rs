@@ -72,10 +72,13 @@ enum Task {
         #[arg(long)]
         file: Option<String>,
     },
-    /// Measures, and prints what it found.
+    /// Measures how fast calls, casts and notifications are, beside bare lapin and other libraries, and prints what it found.
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
         #[command(subcommand)]
-        task: bench::Task,
+        task: Option<bench::Task>,
+        #[command(flatten)]
+        options: bench::Options,
     },
     /// Controls a node of the fault suite: its tests call this.
     #[command(hide = true)]
@@ -104,7 +107,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Fuzz { target, seconds } => fuzz::run_targets(target.as_deref(), seconds),
         Task::Mutants { area, file } => mutants::run(area.as_deref(), file.as_deref()),
-        Task::Bench { task } => bench::run(task),
+        Task::Bench { task, options } => bench::run(task, &options),
         Task::Bless => bless::run_all(),
         Task::Record => record::run(),
     };

@@ -38,6 +38,12 @@ pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
     ENVIRONMENTS.into_iter().map(|(setting, _)| setting)
 }
 
+/// Returns the Python that has the original library, as it is now.
+pub(crate) fn with_oslo() -> Result<PathBuf, Error> {
+    let (setting, pins) = ENVIRONMENTS[0];
+    interpreter(setting, pins)
+}
+
 /// Returns the Python that has Cinder, which is that of the tests.
 pub(crate) fn with_cinder() -> Result<PathBuf, Error> {
     let (setting, pins) = CINDER;

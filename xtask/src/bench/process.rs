@@ -1,0 +1,86 @@
+//! One end of a measurement: a program that is told what to do in lines, and what it costs.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Lines, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+use crate::Error;
+
+/// See the module. It ends with this value.
+pub(super) struct Program {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    /// Starts it, and waits until it is ready.
+    pub(super) fn start(name: &str, command: &mut Command) -> Result<Self, Error> {
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| format!("cannot run {name}: {error}"))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let output = output.ok_or("a program has no output")?;
+        let name = name.to_owned();
+        let mut this = Self { name, child, input, lines: BufReader::new(output).lines() };
+        match this.line()?.as_str() {
+            "ready" => Ok(this),
+            other => Err(format!("{} said `{other}` instead of `ready`", this.name)),
+        }
+    }
+
+    /// Gives an order, and returns what it says to that.
+    pub(super) fn ask(&mut self, order: &str) -> Result<String, Error> {
+        let input = self.input.as_mut().ok_or("a program has no input")?;
+        writeln!(input, "{order}").map_err(|error| format!("{} is gone: {error}", self.name))?;
+        self.line()
+    }
+
+    fn line(&mut self) -> Result<String, Error> {
+        match self.lines.next() {
+            Some(Ok(line)) => Ok(line),
+            _ => Err(format!("{} has ended", self.name)),
+        }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // The end of its input is what it waits for.
+        self.input = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the time that a process has spent computing. `None` where the system does not say so in a file.
+pub(super) fn computing(process: u32) -> Option<Duration> {
+    /// How often the kernel counts in a second, on every Linux that there is.
+    const TICKS: f64 = 100.0;
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name stands in brackets, and may have any letter in it.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest.split(' ').skip(11).map(str::parse::<f64>);
+    let (user, system) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    Some(Duration::from_secs_f64((user + system) / TICKS))
+}
+
+/// Forgets how much memory a process has had at the most.
+pub(super) fn forget_peak(process: u32) {
+    // Who may not has the peak of all its time.
+    let _ = fs::write(format!("/proc/{process}/clear_refs"), "5");
+}
+
+/// Returns how much memory a process has had at the most, in KiB.
+pub(super) fn peak(process: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
