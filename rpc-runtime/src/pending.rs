@@ -253,8 +253,10 @@ impl Pending {
                 return false;
             }
             state.outcome = Some(match outcome {
-                // That is true of this copy. Another may have arrived before it.
-                Outcome::Unroutable | Outcome::Unsent(_) if state.is_repeated => {
+                // That is true of this copy. Another may have arrived before it, which nobody asks of a notification.
+                Outcome::Unroutable | Outcome::Unsent(_)
+                    if state.is_repeated && !self.is_notification =>
+                {
                     Outcome::Interrupted
                 }
                 outcome => outcome,
@@ -311,7 +313,12 @@ impl Pending {
         let mut state = self.lock();
         state.message = None;
         state.is_abandoned = true;
-        state.phase != Phase::Queued
+        let has_left = state.phase != Phase::Queued;
+        // Whoever would be woken may be all that holds its own last part, which is not to go under the lock.
+        let waker = state.waker.take();
+        drop(state);
+        drop(waker);
+        has_left
     }
 
     /// Waits for the end. Only one task may.

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use rpc_runtime::{
     Config, Context, Notifier, NotifyError, Transport, TransportErrorKind,
     notify::{Disclosure, Driver, DriverError, Format, LogDriver, Message, Priority, Recorder},
@@ -175,6 +176,25 @@ on_every_transport! {
         }
         assert_eq!((full, transport.metrics().notifications_dropped), (10, 10));
         eventually("all there was room for", || heard.sorted() == (0..=50).collect::<Vec<_>>()).await;
+    }
+
+    async fn what_waits_for_a_broker_that_is_away_ends_when_its_transport_is_closed(world: World) {
+        let (transport, switch) = Switch::connect(&world).await;
+        let notifier = emits(&world, &transport).build();
+        soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+        switch.off(&transport).await;
+        let emission = notifier.emit(&Context::new(), &created(2));
+        let mut flush = std::pin::pin!(notifier.flush());
+        assert!(flush.as_mut().now_or_never().is_none(), "one waits");
+        transport.close().await;
+        let error = soon("its end", emission).await.expect_err("nobody is there");
+        assert!(
+            matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Closed),
+            "{error:?}"
+        );
+        soon("nothing to be left", flush).await;
+        assert_eq!(notifier.waiting(), 0);
+        switch.on().await;
     }
 
     async fn a_notification_is_given_up_when_it_was_to_be(world: World) {

@@ -4,13 +4,16 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use super::DriverError;
-use crate::TransportError;
+use crate::{
+    TransportError,
+    sync::{Mutex, MutexGuard},
+};
 
 /// Why a notification was not sent. Whoever does not ask is not told: it is logged, and counted.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +42,7 @@ pub enum NotifyError {
     /// The broker refused it, and it was not to be sent again: a queue is full.
     #[error("the broker refused the notification")]
     Refused,
-    /// There is no connection, or there will be none.
+    /// There is no connection, the one was lost on which it was to be sent once, or there will be none.
     #[error(transparent)]
     Unavailable(#[from] TransportError),
     /// A driver of one's own failed.

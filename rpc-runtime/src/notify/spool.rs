@@ -5,25 +5,22 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
     task::{Context, Poll, Wake, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::Instant};
 use uuid::Uuid;
 
 use super::{NotifyError, emission::Progress};
 use crate::{
-    Compression, Transport,
+    Compression, Transport, TransportError, TransportErrorKind,
     caps::Retry,
     excerpt::Excerpt,
     pending::{Outcome, Outgoing, Pending, Route},
     quiet::Quiet,
-    transport::{Tracked, Tracker},
+    sync::{Mutex, MutexGuard},
 };
 
 /// How long a notification waits that the broker has refused.
@@ -48,14 +45,22 @@ pub(super) struct Spool {
     transport: Transport,
     room: Room,
     give_up_after: Option<Duration>,
-    tracker: Tracker,
-    bytes: AtomicUsize,
+    kept: Mutex<Kept>,
+    /// Told when nothing is kept any more.
+    emptied: Notify,
     quiet: Quiet<Cause>,
     /// Where pauses are waited out.
     runtime: Handle,
     aging: Arc<Aging>,
     /// What gives them up.
     ager: Option<AbortHandle>,
+}
+
+/// How much has not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Kept {
+    messages: usize,
+    bytes: usize,
 }
 
 /// Notifications by their age: those that are to be given up.
@@ -78,10 +83,11 @@ pub(super) struct Spooled {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     /// What the transport has of it. `None` once it has ended, and during a pause.
     pending: Option<Arc<Pending>>,
-    tracked: Option<Tracked>,
+    has_ended: bool,
 }
 
 /// One copy that is to be sent.
@@ -106,8 +112,8 @@ impl Spool {
             transport,
             room,
             give_up_after,
-            tracker: Tracker::default(),
-            bytes: AtomicUsize::new(0),
+            kept: Mutex::default(),
+            emptied: Notify::new(),
             quiet: Quiet::new(),
             runtime,
             aging,
@@ -121,12 +127,18 @@ impl Spool {
 
     /// How many notifications wait for the broker.
     pub(super) fn len(&self) -> usize {
-        self.tracker.running()
+        self.kept().messages
     }
 
     /// Waits until none does.
     pub(super) async fn idle(&self) {
-        self.tracker.idle().await;
+        loop {
+            let emptied = self.emptied.notified();
+            if self.len() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// Sends a copy, if there is room.
@@ -140,7 +152,6 @@ impl Spool {
                 return progress.end(Err(error));
             }
         };
-        let state = State { pending: None, tracked: Some(self.tracker.track()) };
         let spooled = Arc::new(Spooled {
             spool: Arc::clone(self),
             progress: Arc::clone(progress),
@@ -150,15 +161,17 @@ impl Spool {
             compression,
             unique_id,
             since: Instant::now(),
-            state: Mutex::new(state),
+            state: Mutex::default(),
         });
-        if let Some(after) = self.give_up_after.filter(|after| !after.is_zero()) {
-            self.aging.lock().push_back((spooled.since + after, Arc::downgrade(&spooled)));
-            self.aging.woken.notify_one();
+        if self.ager.is_some()
+            && let Some(due) = self.give_up_after.and_then(|after| spooled.since.checked_add(after))
+        {
+            self.aging.add(due, &spooled, self.len());
         }
         spooled.send();
     }
 
+    /// Makes room for a copy, if there is some.
     fn admit(
         &self,
         route: &Route,
@@ -168,12 +181,31 @@ impl Spool {
         let (body, compression) = self.transport.pack(body).map_err(|too_large| {
             NotifyError::TooLarge { size: too_large.size, limit: too_large.limit }
         })?;
-        let before = self.bytes.fetch_add(body.len(), Ordering::AcqRel);
-        if before > 0 && before + body.len() > self.room.bytes || self.len() >= self.room.messages {
-            self.bytes.fetch_sub(body.len(), Ordering::AcqRel);
+        let mut kept = self.kept();
+        let with_it = Kept { messages: kept.messages + 1, bytes: kept.bytes + body.len() };
+        let is_too_much = kept.bytes > 0 && with_it.bytes > self.room.bytes;
+        if is_too_much || with_it.messages > self.room.messages {
             return Err(NotifyError::SpoolFull);
         }
+        *kept = with_it;
+        drop(kept);
         Ok((body, compression))
+    }
+
+    /// Forgets one of so many bytes, which has ended.
+    fn release(&self, bytes: usize) {
+        let mut kept = self.kept();
+        kept.messages -= 1;
+        kept.bytes -= bytes;
+        let is_empty = kept.messages == 0;
+        drop(kept);
+        if is_empty {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of a notification that nobody gets.
@@ -199,16 +231,26 @@ impl Aging {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds one, of so many that have not ended. What has ended is swept out as the queue grows.
+    fn add(&self, due: Instant, spooled: &Arc<Spooled>, not_ended: usize) {
+        let mut waiting = self.lock();
+        if waiting.len() > 2 * not_ended {
+            waiting.retain(|(_, spooled)| spooled.strong_count() > 0);
+        }
+        waiting.push_back((due, Arc::downgrade(spooled)));
+        drop(waiting);
+        self.woken.notify_one();
+    }
+
     /// Takes what is too old, and returns when to look again.
     fn take(&self, now: Instant) -> (Vec<Arc<Spooled>>, Option<Instant>) {
         let mut waiting = self.lock();
         let mut old = Vec::new();
         while let Some((due, spooled)) = waiting.front() {
-            match spooled.upgrade() {
-                Some(spooled) if *due <= now => old.push(spooled),
-                Some(_) => return (old, Some(*due)),
-                None => {}
+            if *due > now && spooled.strong_count() > 0 {
+                return (old, Some(*due));
             }
+            old.extend(spooled.upgrade());
             waiting.pop_front();
         }
         (old, None)
@@ -221,7 +263,7 @@ async fn give_up(aging: Arc<Aging>) {
         let (old, due) = aging.take(Instant::now());
         old.into_iter().for_each(|spooled| spooled.give_up());
         match due {
-            Some(due) => tokio::time::sleep_until(due.into()).await,
+            Some(due) => tokio::time::sleep_until(due).await,
             None => aging.woken.notified().await,
         }
     }
@@ -250,7 +292,7 @@ impl Spooled {
         let pending = Arc::new(Pending::new(message, false, retry));
         {
             let mut state = self.lock();
-            if state.tracked.is_none() {
+            if state.has_ended {
                 // It was given up meanwhile.
                 return;
             }
@@ -274,8 +316,12 @@ impl Spooled {
         match outcome {
             Outcome::Confirmed | Outcome::Answered(_) => self.end(Ok(())),
             Outcome::Unsent(error) => self.end(Err(NotifyError::Unavailable(error))),
-            // The transport was closed with it on its way.
-            Outcome::Interrupted => self.end(Err(crate::TransportError::closed().into())),
+            // It was to be sent once.
+            Outcome::Interrupted => {
+                let what = "the connection was lost with the notification on its way";
+                let lost = TransportError::new(TransportErrorKind::Disconnected, what);
+                self.end(Err(lost.into()));
+            }
             Outcome::Refused | Outcome::Unroutable => self.again(),
         }
     }
@@ -299,29 +345,28 @@ impl Spooled {
 
     /// It has waited for too long. What has left may arrive all the same.
     fn give_up(self: &Arc<Self>) {
-        if let Some(pending) = self.lock().pending.take() {
-            pending.abandon();
-        }
         let waited = self.since.elapsed();
         self.end(Err(NotifyError::Expired { waited }));
     }
 
     fn end(&self, result: Result<(), NotifyError>) {
-        let tracked = {
+        let pending = {
             let mut state = self.lock();
-            state.pending = None;
-            state.tracked.take()
+            // Once.
+            if std::mem::replace(&mut state.has_ended, true) {
+                return;
+            }
+            state.pending.take()
         };
-        // Once.
-        if tracked.is_none() {
-            return;
+        if let Some(pending) = pending {
+            // It is not to leave after its end.
+            pending.abandon();
         }
-        self.spool.bytes.fetch_sub(self.body.len(), Ordering::AcqRel);
         match &result {
             Ok(()) => self.spool.transport.observer().counts.notifications_sent.add_one(),
             Err(error) => self.spool.dropped(&self.event_type, error),
         }
-        drop(tracked);
+        self.spool.release(self.body.len());
         self.progress.end(result);
     }
 }
@@ -329,7 +374,7 @@ impl Spooled {
 impl Drop for Spooled {
     /// Nobody sends it any more: the runtime has ended that was to do it.
     fn drop(&mut self) {
-        self.end(Err(crate::TransportError::closed().into()));
+        self.end(Err(TransportError::closed().into()));
     }
 }
 
@@ -338,3 +383,9 @@ impl Wake for Spooled {
         self.look();
     }
 }
+
+#[cfg(test)]
+mod model;
+
+#[cfg(test)]
+mod properties;

@@ -69,7 +69,10 @@ struct State {
     unacked: HashMap<u64, (Arc<str>, Message)>,
     next_tag: u64,
     /// What waits for the connection.
-    backlog: Vec<Job>,
+    backlog: Vec<Waiting>,
+    /// What was sent, if a test decides what becomes of it.
+    #[cfg(test)]
+    held: Option<Vec<Arc<Pending>>>,
     lose: usize,
     repeat: usize,
     delay: Option<Duration>,
@@ -96,6 +99,12 @@ struct Message {
 enum Job {
     Request(Arc<Pending>),
     Answer(Answer),
+}
+
+/// A job, and what tells whether its transport was closed.
+struct Waiting {
+    closed: Arc<AtomicBool>,
+    job: Job,
 }
 
 /// A message as it was published, for tests of what goes over the wire.
@@ -170,8 +179,8 @@ impl Broker {
             state.queues.values().for_each(Queue::wake);
             std::mem::take(&mut state.backlog)
         };
-        for job in backlog {
-            self.0.work(job);
+        for waiting in backlog {
+            self.0.work(waiting.job);
         }
     }
 
@@ -181,6 +190,12 @@ impl Broker {
         let (observer, published) = mpsc::unbounded_channel();
         self.0.lock().observers.push(observer);
         published
+    }
+
+    /// Holds what is sent from now on, and returns what was held before.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> Vec<Arc<Pending>> {
+        self.0.lock().held.replace(Vec::new()).unwrap_or_default()
     }
 
     /// Publishes a message as a stranger may: any bytes. Returns whether a queue took it. The empty exchange is that of
@@ -453,28 +468,49 @@ impl Link {
         state.reply_queues.remove(self.replies.queue());
         self.replies.close();
         state.queues.values().for_each(Queue::wake);
+        // Answers wait for the connection all the same: what was begun is finished.
+        let is_own = |waiting: &mut Waiting| {
+            matches!(waiting.job, Job::Request(_)) && Arc::ptr_eq(&waiting.closed, &self.closed)
+        };
+        let own: Vec<_> = state.backlog.extract_if(.., is_own).collect();
+        drop(state);
+        for Waiting { job, .. } in own {
+            if let Job::Request(request) = job {
+                request.end(Outcome::Unsent(TransportError::closed()));
+            }
+        }
     }
 
     pub(crate) fn send(&self, request: Arc<Pending>) {
-        if self.is_closed() {
-            request.end(Outcome::Unsent(TransportError::closed()));
-            return;
-        }
         {
             let mut state = self.shared.lock();
+            // Whoever closes it looks at the backlog afterwards.
+            if self.is_closed() {
+                drop(state);
+                request.end(Outcome::Unsent(TransportError::closed()));
+                return;
+            }
+            #[cfg(test)]
+            if let Some(held) = &mut state.held {
+                return held.push(request);
+            }
             if state.cut {
                 if request.retry == Retry::Never {
                     drop(state);
                     request.end(Outcome::Unsent(super::disconnected()));
                     return;
                 }
-                return state.backlog.push(Job::Request(request));
+                return state.backlog.push(self.later(Job::Request(request)));
             }
         }
         if !request.is_notification {
             self.observer.counts.requests_sent.add_one();
         }
         self.shared.request(&request);
+    }
+
+    fn later(&self, job: Job) -> Waiting {
+        Waiting { closed: Arc::clone(&self.closed), job }
     }
 
     /// How many requests and replies wait for the connection, of this transport and others.
@@ -486,7 +522,7 @@ impl Link {
         {
             let mut state = self.shared.lock();
             if state.cut {
-                return state.backlog.push(Job::Answer(answer));
+                return state.backlog.push(self.later(Job::Answer(answer)));
             }
         }
         self.shared.work(Job::Answer(answer));
