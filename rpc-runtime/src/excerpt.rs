@@ -1,6 +1,6 @@
 //! What a peer wrote, where people read it: in one line, and no longer than is of use.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 /// Text of a peer's for a log line or an error: escaped, so that it cannot pass for lines of its own or speak to a
 /// terminal, and cut.
@@ -18,6 +18,22 @@ impl fmt::Display for Excerpt<'_> {
         shown.escape_debug().fmt(f)?;
         if shown.len() < self.0.len() {
             write!(f, "… ({} bytes)", self.0.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// An error and all that caused it, in one line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut error = self.0;
+        Excerpt(&error.to_string()).fmt(f)?;
+        while let Some(cause) = error.source() {
+            write!(f, ": {}", Excerpt(&cause.to_string()))?;
+            error = cause;
         }
         Ok(())
     }
@@ -45,6 +61,15 @@ mod tests {
     fn an_excerpt_is_one_line_without_controls() {
         let shown = Excerpt("add\r\nERROR all is lost\u{1b}[31m\0\u{202e}").to_string();
         assert_eq!(shown, r"add\r\nERROR all is lost\u{1b}[31m\0\u{202e}");
+    }
+
+    #[test]
+    fn an_error_is_told_with_what_caused_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("a driver failed")]
+        struct Failed(#[source] std::io::Error);
+        let failed = Failed(std::io::Error::other("no\nspace"));
+        assert_eq!(Causes(&failed).to_string(), r"a driver failed: no\nspace");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{NotifyError, emission::Progress};
 use crate::{
     Compression, Transport, TransportError, TransportErrorKind,
     caps::Retry,
-    excerpt::Excerpt,
+    excerpt::{Causes, Excerpt},
     pending::{Outcome, Outgoing, Pending, Route},
     quiet::Quiet,
     sync::{Mutex, MutexGuard},
@@ -209,10 +209,10 @@ impl Spool {
     }
 
     /// Takes note of a notification that nobody gets.
-    pub(super) fn dropped(&self, event_type: &str, error: &dyn std::error::Error) {
+    pub(super) fn dropped(&self, event_type: &str, error: &(dyn std::error::Error + 'static)) {
         self.transport.observer().counts.notifications_dropped.add_one();
         self.quiet.say(Cause::Dropped, |left_out| {
-            let event_type = Excerpt(event_type);
+            let (event_type, error) = (Excerpt(event_type), Causes(error));
             tracing::warn!(%event_type, %error, left_out, "a notification is not sent");
         });
     }
