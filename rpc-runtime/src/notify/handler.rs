@@ -164,7 +164,7 @@ enum Notifications {
     /// The events of a type.
     Of(&'static str, Priority),
     /// What matches.
-    Matching(Filter),
+    Matching(Box<Filter>),
     /// What no other handler is for.
     Rest,
 }
@@ -194,7 +194,8 @@ impl Handler {
             let work = handler(metadata, payload.clone());
             Ok::<Work, _>(Box::pin(async { work.await.into_result() }))
         };
-        let notifications = filter.map_or(Notifications::Rest, Notifications::Matching);
+        let notifications =
+            filter.map_or(Notifications::Rest, |filter| Notifications::Matching(Box::new(filter)));
         Self { notifications, begin: Box::new(begin) }
     }
 

@@ -1,7 +1,9 @@
 //! A listener that listens, and how it stops.
 
 use std::{
+    collections::VecDeque,
     fmt,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -39,6 +41,7 @@ pub(super) enum Cause {
     Refused,
     Dead,
     Kept,
+    Uncounted,
 }
 
 /// What all notifications of one listener share.
@@ -209,25 +212,73 @@ async fn handle(
 /// Takes as many as a batch holds, or as come in time, one batch after the other.
 async fn serve_batches(shared: &Arc<Shared>, listener: &mut Listener, batch: &Batch) {
     let mut stop = std::pin::pin!(shared.stopped());
+    let mut intake = Intake::default();
     loop {
         let (mut gathered, mut due) = (Vec::new(), None);
         while gathered.len() < batch.size {
-            tokio::select! {
+            let has_room = gathered.len() + intake.reading.len() < batch.size;
+            let is_there = tokio::select! {
                 biased;
-                () = &mut stop => return give_back(gathered).await,
+                () = &mut stop => false,
                 () = until(due) => break,
-                is_there = listener.ready() => if !is_there {
-                    return give_back(gathered).await;
-                },
+                read = intake.next() => {
+                    if let Some(incoming) = read.and_then(unless_dead) {
+                        due.get_or_insert_with(|| Instant::now() + batch.wait);
+                        gathered.push(incoming);
+                    }
+                    continue;
+                }
+                is_there = listener.ready(), if has_room => is_there,
+            };
+            if !is_there {
+                give_back(gathered).await;
+                return intake.give_back().await;
             }
-            let Some(delivery) = listener.take() else { continue };
-            let tracked = shared.tracker.track();
-            if let Some(incoming) = Incoming::read(Arc::clone(shared), delivery, tracked).await {
-                due.get_or_insert_with(|| Instant::now() + batch.wait);
-                gathered.push(incoming);
+            if let Some(delivery) = listener.take() {
+                intake.read(shared, delivery);
             }
         }
         hand_over(shared, batch, gathered).await;
+    }
+}
+
+/// What is being read for a batch, in the order of arrival: one that is counted first holds up neither the reading of others
+/// nor a listener that stops.
+#[derive(Default)]
+struct Intake {
+    reading: VecDeque<JoinHandle<Option<Incoming>>>,
+}
+
+impl Intake {
+    fn read(&mut self, shared: &Arc<Shared>, delivery: Delivery) {
+        let tracked = shared.tracker.track();
+        let read = Incoming::read(Arc::clone(shared), delivery, tracked);
+        self.reading.push_back(tokio::spawn(read));
+    }
+
+    /// Waits until the first of them is read. `None` if it is taken care of.
+    async fn next(&mut self) -> Option<Incoming> {
+        let Some(first) = self.reading.front_mut() else { return pending().await };
+        let read = first.await;
+        self.reading.pop_front();
+        read.ok().flatten()
+    }
+
+    async fn give_back(mut self) {
+        while !self.reading.is_empty() {
+            give_back(self.next().await.into_iter().collect()).await;
+        }
+    }
+}
+
+/// Puts aside what has been delivered too often. The batch does not wait for that.
+fn unless_dead(incoming: Incoming) -> Option<Incoming> {
+    match incoming.early_end() {
+        None => Some(incoming),
+        Some(end) => {
+            drop(tokio::spawn(incoming.settle(end)));
+            None
+        }
     }
 }
 
