@@ -309,7 +309,13 @@ async fn the_log_has_notifications_without_their_secrets() {
     let world = World::memory();
     let transport = world.transport().await;
     let notifier = emits(&world, &transport).driver(LogDriver).build();
-    let payload = json!({"name": "n", "admin_password": "canary", "deep": [{"token": "canary"}]});
+    let payload = json!({
+        "name": "n",
+        "admin_password": "canary",
+        "deep": [{"token": "canary", "adminPass": "canary"}],
+        "transport_url": "rabbit://u:canary@h:5672/",
+        "said": "it has password=canary",
+    });
     notifier.warn(&Context::new(), "instance.update", &payload).await.expect("logged");
     notifier.emit(&Context::new(), &VolumeFailed { volume_id: "v".to_owned() }).await.expect("too");
     let lines = log.lines();

@@ -1,6 +1,6 @@
 //! The context of a request: each of its keys becomes a member `_context_<key>` of the message (wire: section 2.1).
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use serde::{
     Serialize, Serializer,
@@ -8,8 +8,8 @@ use serde::{
 };
 
 use crate::{
-    context::is_secret,
     json::{self, refuse, refuse_compounds},
+    secrets::{is_secret, redacted},
 };
 
 type Error = serde_json::Error;
@@ -35,16 +35,16 @@ pub(crate) fn write_context<C: Serialize + ?Sized>(context: &C, out: &mut Vec<u8
     context.serialize(Members { out, key: None, form: Form::Nested })
 }
 
-/// Appends the same as they are, `null` in place of what has the name of a secret if `redacted` is asked for.
+/// Appends the same as they are, `null` in place of what has the name of a secret, however deep, if `is_redacted` is asked for.
 ///
 /// # Errors
 /// As [`write_context`].
 pub(crate) fn write_plain_context<C: Serialize + ?Sized>(
     context: &C,
-    redacted: bool,
+    is_redacted: bool,
     out: &mut Vec<u8>,
 ) -> Result {
-    let form = if redacted { Form::Redacted } else { Form::Plain };
+    let form = if is_redacted { Form::Redacted } else { Form::Plain };
     context.serialize(Members { out, key: None, form })
 }
 
@@ -73,8 +73,21 @@ impl Members<'_> {
         self.out.extend_from_slice(b": ");
         match self.form {
             Form::Redacted if is_secret(key) => self.write(&()),
-            _ => self.write(value),
+            Form::Redacted => self.write_redacted(value),
+            Form::Nested | Form::Plain => self.write(value),
         }
+    }
+
+    /// Writes a value, and looks at it again: what has the name of a secret in it becomes `null`.
+    fn write_redacted<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        let begin = self.out.len();
+        self.write(value)?;
+        let written = std::str::from_utf8(&self.out[begin..]).map_err(Error::custom)?;
+        if let Cow::Owned(redacted) = redacted(written, "null") {
+            self.out.truncate(begin);
+            self.out.extend_from_slice(redacted.as_bytes());
+        }
+        Ok(())
     }
 }
 
@@ -291,6 +304,20 @@ mod tests {
         {
             assert!(refused.is_err());
         }
+    }
+
+    #[test]
+    fn secrets_are_left_out_of_what_is_redacted_however_deep() {
+        let context = serde_json::json!({
+            "auth": {"token": "t", "methods": ["password"], "user": {"adminPass": "p", "id": 1}},
+            "auth_token": "t",
+            "list": [{"secret": {"a": 1}}, 2],
+            "plain": "token",
+        });
+        let mut out = Vec::new();
+        write_plain_context(&context, true, &mut out).expect("JSON");
+        let written = r#", "_context_auth": {"methods": ["password"], "token": null, "user": {"adminPass": null, "id": 1}}, "_context_auth_token": null, "_context_list": [{"secret": null}, 2], "_context_plain": "token""#;
+        assert_eq!(String::from_utf8(out).as_deref(), Ok(written));
     }
 
     #[test]
