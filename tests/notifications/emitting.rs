@@ -104,7 +104,8 @@ on_every_transport! {
         let heard = Heard::default();
         let listener = heard.all(listens(&world, &transport)).concurrency(1);
         let _listener = listener.bind().await.expect("bound").run();
-        let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary");
+        // What came with a request keeps nobody from telling of it.
+        let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary").with("self", 1);
         let recorder = Recorder::default();
         for disclosure in [Disclosure::Redacted, Disclosure::Nothing, Disclosure::Everything] {
             let notifier = emits(&world, &transport).disclosure(disclosure);

@@ -37,8 +37,10 @@ pub(crate) fn write_context<C: Serialize + ?Sized>(context: &C, out: &mut Vec<u8
 
 /// Appends the same as they are, `null` in place of what has the name of a secret, however deep, if `is_redacted` is asked for.
 ///
+/// A key `self` is left out: it may have come with a request.
+///
 /// # Errors
-/// As [`write_context`].
+/// As [`write_context`], but for that.
 pub(crate) fn write_plain_context<C: Serialize + ?Sized>(
     context: &C,
     is_redacted: bool,
@@ -64,9 +66,13 @@ impl Members<'_> {
 
     fn member<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result {
         if key == "self" {
-            return Err(Error::custom(
-                "a context key cannot be `self`: it kills the connection of Python servers",
-            ));
+            return match self.form {
+                Form::Nested => Err(Error::custom(
+                    "a context key cannot be `self`: it kills the connection of Python servers",
+                )),
+                // Whoever sent it would silence whatever is told of the request.
+                Form::Redacted | Form::Plain => Ok(()),
+            };
         }
         self.out.extend_from_slice(b", ");
         self.write(&Prefixed(key))?;
@@ -321,7 +327,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_named_self_is_refused() {
-        assert!(written(&BTreeMap::from([("self", 1)])).is_err());
+    fn a_key_named_self_is_refused_and_left_out_of_notifications() {
+        let context = BTreeMap::from([("self", 1), ("user_id", 2)]);
+        assert!(written(&context).is_err());
+        for is_redacted in [true, false] {
+            let mut out = Vec::new();
+            write_plain_context(&context, is_redacted, &mut out).expect("JSON");
+            assert_eq!(out, br#", "_context_user_id": 2"#);
+        }
     }
 }
