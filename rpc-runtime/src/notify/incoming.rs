@@ -324,10 +324,12 @@ fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<M
         return None;
     };
     let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let event_type = owned(notice.event_type());
     Some(Metadata {
         context: Context::of(&notice.context),
         publisher_id: owned(notice.publisher_id()),
-        event_type: owned(notice.event_type()).unwrap_or_default(),
+        has_event_type: event_type.is_some(),
+        event_type: event_type.unwrap_or_default(),
         priority,
         message_id: owned(notice.message_id()),
         timestamp: owned(notice.timestamp()),
