@@ -78,6 +78,32 @@ on_every_transport! {
         listener.shutdown(SOON).await.expect("nothing runs");
     }
 
+    async fn a_batch_that_takes_too_long_is_given_up_and_comes_again(world: World) {
+        let transport = world.transport().await;
+        let log = Log::default();
+        let noted = log.clone();
+        let listener = listens(&world, &transport)
+            .time_limit(Duration::from_millis(100))
+            .requeue_delay(Duration::from_millis(5))
+            .batches(2, Duration::from_secs(3600), move |batch: Vec<(Metadata, Payload)>| {
+                let is_first = batch.iter().all(|(metadata, _)| metadata.redeliveries == 0);
+                noted.push(batch.len());
+                async move {
+                    if is_first {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            });
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..2 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        eventually("it to come again", || log.events() == [2, 2]).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        listener.shutdown(SOON).await.expect("nothing runs");
+    }
+
     async fn a_batch_that_is_not_full_goes_back_when_its_listener_stops(world: World) {
         let transport = world.transport().await;
         let log = Log::default();

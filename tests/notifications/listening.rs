@@ -9,7 +9,8 @@ use std::{
 };
 
 use rpc_runtime::{
-    Compression, Context, RabbitOptions, ServerBuilder, Transport, TransportErrorKind,
+    Compression, Context, DuplicateWindow, RabbitOptions, ServerBuilder, Transport,
+    TransportErrorKind,
     notify::{Format, Metadata, Payload, Priority, Requeue},
 };
 use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, proxy::Proxy, soon};
@@ -173,6 +174,29 @@ on_every_transport! {
         let letters = dead_letters(&world, &transport).await;
         eventually("the dead letter", || !letters.is_empty()).await;
         assert_eq!(letters.events()[0].text(), "\"poison\"");
+    }
+
+    async fn a_handler_that_takes_too_long_is_given_up_and_holds_up_nobody(world: World) {
+        let transport = world.transport().await;
+        let (heard, tries) = (Heard::default(), Log::default());
+        let tried = tries.clone();
+        let listener = heard.all(listens(&world, &transport))
+            .concurrency(1)
+            .time_limit(Duration::from_millis(100))
+            .requeue_delay(Duration::from_millis(5))
+            .delivery_limit(3)
+            .on(move |metadata: Metadata, _: VolumeFailed| {
+                tried.push(metadata.redeliveries);
+                std::future::pending::<()>()
+            });
+        let listener = listener.bind().await.expect("bound").run();
+        let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+        notifier.emit(&ctx, &VolumeFailed { volume_id: "hangs".to_owned() });
+        notifier.emit(&ctx, &created(1));
+        eventually("the other", || heard.sizes() == [1]).await;
+        eventually("the dead letter", || transport.metrics().notifications_dead == 1).await;
+        assert_eq!(tries.events(), [0, 1, 2], "as often as it may be");
+        soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
     }
 
     async fn what_a_listener_gives_up_goes_to_the_next(world: World) {
@@ -348,6 +372,36 @@ async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_
         ("", None, "null")
     );
     assert_eq!(broker.queued(&queue), 0);
+}
+
+/// Only the embedded broker doubles messages at will.
+#[tokio::test]
+async fn a_second_copy_waits_for_the_first_however_many_come_meanwhile() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let (begun, gate, heard) = (Log::default(), Heard::default().gate, Heard::default());
+    let (noted, opened) = (begun.clone(), Arc::clone(&gate));
+    let listener = heard
+        .all(listens(&world, &transport))
+        .duplicate_window(DuplicateWindow::new().requests(2))
+        .on(move |_, event: VolumeFailed| {
+            noted.push(event.volume_id);
+            let opened = Arc::clone(&opened);
+            async move { opened.notified().await }
+        });
+    let listener = listener.bind().await.expect("bound").run();
+    let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+    transport.memory().expect("embedded").repeat_next(1);
+    notifier.emit(&ctx, &VolumeFailed { volume_id: "v".to_owned() });
+    eventually("both copies", || transport.metrics().notifications_received == 2).await;
+    for size in 0..10 {
+        notifier.emit(&ctx, &created(size));
+    }
+    eventually("the others", || heard.events.len() == 10).await;
+    gate.notify_one();
+    eventually("nothing to be left", || listener.in_flight() == 0).await;
+    assert_eq!((begun.len(), transport.metrics().notifications_received), (1, 12));
+    soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }
 
 /// Only a real broker learns that a listener has gone without a word.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 use super::{
     Metadata, Payload, Requeue,
     handler::{Handler, chosen},
-    running::{Cause, PAUSE, Shared},
+    running::{Cause, PAUSE, Shared, TOO_LONG},
 };
 use crate::{
     Context, ServerBuilder,
@@ -121,6 +121,7 @@ impl Incoming {
             };
             let ended = tokio::select! {
                 ended = Caught(Box::pin(work)) => ended,
+                () = self.shared.too_long() => return End::Refused(Requeue::because(TOO_LONG)),
                 () = self.shared.aborted() => return End::GivenUp,
             };
             match ended {
@@ -144,7 +145,7 @@ impl Incoming {
     }
 
     async fn done(self) {
-        let ended = self.key.map(|key| self.shared.duplicates().end(key, None));
+        let ended = self.key.map(|key| self.shared.duplicates().end(key, None, Instant::now()));
         for acker in [self.acker].into_iter().chain(ended.unwrap_or_default()) {
             acker.ack().await;
         }

@@ -74,6 +74,7 @@ pub struct ListenerBuilder {
     filters: Vec<Filter>,
     concurrency: usize,
     window: DuplicateWindow,
+    time_limit: Option<Duration>,
     requeue_delay: Duration,
     delivery_limit: u32,
     dead_letter_queue: Option<Arc<str>>,
@@ -100,6 +101,7 @@ impl ListenerBuilder {
             filters: Vec::new(),
             concurrency: Self::CONCURRENCY,
             window: DuplicateWindow::new(),
+            time_limit: None,
             requeue_delay: Self::REQUEUE_DELAY,
             delivery_limit: Self::DELIVERY_LIMIT,
             dead_letter_queue: None,
@@ -207,6 +209,16 @@ impl ListenerBuilder {
         self
     }
 
+    /// Gives handlers up that work on a notification, or on a batch, for longer than `limit`: it comes again as if they had
+    /// refused it. Default: none is given up while the listener runs, and one that hangs keeps its slot.
+    ///
+    /// A handler that is given up is dropped at its next `await`. One that blocks its thread meets none, and cannot be given up:
+    /// what blocks belongs on a thread of its own (`tokio::task::spawn_blocking`), which is not ended either.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
+    }
+
     /// Sets how long a notification waits before it comes again that a handler has refused: so long the first time, twice
     /// as long each next, up to half a minute or this if it is longer. Default: [`Self::REQUEUE_DELAY`].
     pub fn requeue_delay(mut self, delay: Duration) -> Self {
@@ -249,6 +261,7 @@ impl ListenerBuilder {
             filters: self.filters,
             slots: Arc::new(Semaphore::new(self.concurrency)),
             duplicates: Mutex::new(Duplicates::new(self.window)),
+            time_limit: self.time_limit,
             requeue_delay: self.requeue_delay,
             delivery_limit: self.delivery_limit,
             dead_letter_queue: self.dead_letter_queue,

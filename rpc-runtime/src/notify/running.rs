@@ -33,6 +33,9 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// The longest that one waits which a handler has refused, unless the first wait is longer.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// Why a notification comes again whose handler was given up.
+pub(super) const TOO_LONG: &str = "a handler took longer than it may";
+
 /// What a log line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
@@ -52,6 +55,7 @@ pub(super) struct Shared {
     pub(super) filters: Vec<Filter>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) duplicates: Mutex<Duplicates<Acker>>,
+    pub(super) time_limit: Option<Duration>,
     pub(super) requeue_delay: Duration,
     pub(super) delivery_limit: u32,
     pub(super) dead_letter_queue: Option<Arc<str>>,
@@ -78,6 +82,11 @@ impl Shared {
 
     pub(super) async fn aborted(&self) {
         let _ = self.abort.subscribe().wait_for(|abort| *abort).await;
+    }
+
+    /// Waits for as long as a handler may work.
+    pub(super) async fn too_long(&self) {
+        until(self.time_limit.and_then(|limit| Instant::now().checked_add(limit))).await;
     }
 
     /// Whether somebody is to be told.
@@ -286,12 +295,14 @@ async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
     let told = gathered.iter().map(|one| (one.metadata.clone(), one.payload.clone())).collect();
     let work = Caught(Box::pin(async { batch.begin(told).await }));
     let ended = tokio::select! {
-        ended = work => ended,
+        ended = work => Some(ended),
+        () = shared.too_long() => None,
         () = shared.aborted() => return give_back(gathered).await,
     };
     let (results, silence) = match ended {
-        Ok(results) => (results, "a handler said nothing of it"),
-        Err(Panicked) => (Vec::new(), "a handler panicked"),
+        Some(Ok(results)) => (results, "a handler said nothing of it"),
+        Some(Err(Panicked)) => (Vec::new(), "a handler panicked"),
+        None => (Vec::new(), TOO_LONG),
     };
     let mut results = results.into_iter();
     for one in gathered {
