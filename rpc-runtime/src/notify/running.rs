@@ -106,7 +106,8 @@ impl Shared {
 /// A listener that listens. Dropping this handle does not stop it.
 pub struct RunningListener {
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    /// `None` once it has ended.
+    task: Option<JoinHandle<()>>,
 }
 
 impl RunningListener {
@@ -114,7 +115,7 @@ impl RunningListener {
     const FAREWELL: Duration = Duration::from_secs(1);
 
     pub(super) fn new(shared: Arc<Shared>, task: JoinHandle<()>) -> Self {
-        Self { shared, task }
+        Self { shared, task: Some(task) }
     }
 
     /// Returns how many notifications have been taken and are not settled yet: being worked on, or waiting to come again.
@@ -146,8 +147,12 @@ impl RunningListener {
     }
 
     async fn drained(&mut self) {
-        if !self.task.is_finished() {
-            let _ = (&mut self.task).await;
+        if let Some(task) = &mut self.task {
+            let ended = task.await;
+            self.task = None;
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener's task has died: nothing more is taken");
+            }
         }
         self.shared.tracker.idle().await;
     }
@@ -232,7 +237,9 @@ async fn serve_batches(shared: &Arc<Shared>, listener: &mut Listener, batch: &Ba
                 () = until(due) => break,
                 read = intake.next() => {
                     if let Some(incoming) = read.and_then(unless_dead) {
-                        due.get_or_insert_with(|| Instant::now() + batch.wait);
+                        if gathered.is_empty() {
+                            due = Instant::now().checked_add(batch.wait);
+                        }
                         gathered.push(incoming);
                     }
                     continue;
