@@ -30,7 +30,8 @@ pub(super) struct Incoming {
     /// The window's, if it has an id.
     key: Option<u128>,
     acker: Acker,
-    _tracked: Tracked,
+    /// Counted until it is settled, of all and of its queue.
+    _tracked: (Tracked, Option<Tracked>),
 }
 
 /// What is needed to publish it anew.
@@ -99,7 +100,13 @@ impl Incoming {
         drop(notice);
         drop(parsed);
         drop(unpacked);
-        Some(Self { shared, origin, metadata, payload, key, acker, _tracked: tracked })
+        Some(Self { shared, origin, metadata, payload, key, acker, _tracked: (tracked, None) })
+    }
+
+    /// Has it counted until it is settled.
+    pub(super) fn holding(mut self, held: Option<Tracked>) -> Self {
+        self._tracked.1 = held;
+        self
     }
 
     /// How it ends without any work: it has been delivered too often.

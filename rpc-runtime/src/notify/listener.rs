@@ -180,6 +180,10 @@ impl ListenerBuilder {
 
     /// Adds a handler for many notifications at a time: as many as `size`, or as come within `wait` of the first. One batch comes
     /// after the other, in the order of arrival, whatever the priority. A listener that has one has no other handler.
+    ///
+    /// A batch is handed over earlier if nothing more of one of its queues can come before: there are as many here as the
+    /// [prefetch](crate::RabbitOptions::prefetch) lets in, with those that wait to come again. Without that option there is room
+    /// for a whole batch of each queue, up to 65 535.
     pub fn batches<F, W>(mut self, size: usize, wait: Duration, handler: F) -> Self
     where
         F: Fn(Vec<(Metadata, Payload)>) -> W + Send + Sync + 'static,

@@ -1,7 +1,7 @@
 //! A listener that listens, and how it stops.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -223,13 +223,13 @@ async fn handle(
     incoming.settle(end).await;
 }
 
-/// Takes as many as a batch holds, or as come in time, one batch after the other.
+/// Takes as many as a batch holds, as can be here or as come in time, one batch after the other.
 async fn serve_batches(shared: &Arc<Shared>, listener: &mut Listener, batch: &Batch) {
     let mut stop = std::pin::pin!(shared.stopped());
-    let mut intake = Intake::default();
+    let mut intake = Intake::new(listener.prefetch());
     loop {
         let (mut gathered, mut due) = (Vec::new(), None);
-        while gathered.len() < batch.size {
+        while gathered.len() < batch.size && (gathered.is_empty() || !intake.is_full()) {
             let has_room = gathered.len() + intake.reading.len() < batch.size;
             let is_there = tokio::select! {
                 biased;
@@ -260,16 +260,30 @@ async fn serve_batches(shared: &Arc<Shared>, listener: &mut Listener, batch: &Ba
 
 /// What is being read for a batch, in the order of arrival: one that is counted first holds up neither the reading of others
 /// nor a listener that stops.
-#[derive(Default)]
 struct Intake {
     reading: VecDeque<JoinHandle<Option<Incoming>>>,
+    /// How many of one queue may be here.
+    most: Option<usize>,
+    /// What is here of each queue, with what waits to come again.
+    held: HashMap<Arc<str>, Tracker>,
 }
 
 impl Intake {
+    fn new(prefetch: Option<u16>) -> Self {
+        Self { reading: VecDeque::new(), most: prefetch.map(usize::from), held: HashMap::new() }
+    }
+
     fn read(&mut self, shared: &Arc<Shared>, delivery: Delivery) {
-        let tracked = shared.tracker.track();
-        let read = Incoming::read(Arc::clone(shared), delivery, tracked);
-        self.reading.push_back(tokio::spawn(read));
+        let queue = delivery.queue.clone();
+        let held = queue.map(|queue| self.held.entry(queue).or_default().track());
+        let read = Incoming::read(Arc::clone(shared), delivery, shared.tracker.track());
+        self.reading.push_back(tokio::spawn(async { read.await.map(|read| read.holding(held)) }));
+    }
+
+    /// Whether nothing more of some queue can come before something of it has ended.
+    fn is_full(&self) -> bool {
+        let is_full = |most| self.held.values().any(|held| held.running() >= most);
+        self.reading.is_empty() && self.most.is_some_and(is_full)
     }
 
     /// Waits until the first of them is read. `None` if it is taken care of.
