@@ -9,7 +9,7 @@ use std::{
 };
 
 use rpc_runtime::{
-    Compression, Context, DuplicateWindow, RabbitOptions, ServerBuilder, Transport,
+    Compression, Context, DuplicateWindow, Notification, RabbitOptions, ServerBuilder, Transport,
     TransportErrorKind,
     notify::{Format, Metadata, Payload, Priority, Requeue},
 };
@@ -81,6 +81,20 @@ on_every_transport! {
         let _listener = listener.bind().await.expect("bound").run();
         eventually("the other", || heard.sizes() == [1]).await;
         assert!(heard.others.is_empty());
+    }
+
+    async fn a_priority_that_is_asked_for_is_heard_beside_those_of_events(world: World) {
+        let transport = world.transport().await;
+        let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+        let heard = Heard::default();
+        let listener = heard.all(listens(&world, &transport)).priority(Priority::Error);
+        let _listener = listener.bind().await.expect("bound").run();
+        soon("the broker to have it", notifier.warn(&ctx, "nobody.listens", &1)).await.expect("sent");
+        notifier.emit(&ctx, &created(1));
+        notifier.error(&ctx, "asked.for", &2);
+        eventually("both", || heard.sizes() == [1] && !heard.others.is_empty()).await;
+        let others: Vec<_> = heard.others.events().into_iter().map(|(metadata, _)| metadata.event_type).collect();
+        assert_eq!(others, ["asked.for"]);
     }
 
     async fn listeners_share_and_pools_get_a_copy_each(world: World) {
@@ -315,6 +329,16 @@ on_every_transport! {
             assert_eq!(error.kind(), TransportErrorKind::Configuration, "{error}");
         }
     }
+}
+
+#[test]
+fn a_priority_is_spelled_as_listeners_take_it() {
+    #[rpc_runtime::notification(event_type = "e", priority = "WARNING")]
+    struct Warned;
+    #[rpc_runtime::notification(event_type = "e", priority = "Error")]
+    struct Failed;
+    let priorities = [Warned::PRIORITY, Failed::PRIORITY];
+    assert_eq!(priorities, [Priority::Warn, Priority::Error]);
 }
 
 /// An embedded broker's queues are deleted by nobody.

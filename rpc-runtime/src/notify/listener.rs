@@ -120,8 +120,9 @@ impl ListenerBuilder {
         self
     }
 
-    /// Listens to notifications of this priority, too. Default: to those of the events that handlers are for; with a
-    /// handler for what [matches](Self::matching) or is [otherwise](Self::otherwise) left, to all.
+    /// Listens to notifications of this priority, beside those of the events that handlers are [for](Self::on). Default: a
+    /// listener that has another handler, [by a filter](Self::matching), for [the rest](Self::otherwise) or for
+    /// [batches](Self::batches), listens to all.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priorities.push(priority);
         self
@@ -135,7 +136,7 @@ impl ListenerBuilder {
     }
 
     /// Adds a handler for the events of a type, and of its priority. Several for the same are called in turn; the first
-    /// that refuses is the last.
+    /// that refuses is the last. When the notification comes again, all are called again, those that had ended well, too.
     pub fn on<E, F, W>(mut self, handler: F) -> Self
     where
         E: Notification + DeserializeOwned,
@@ -290,14 +291,12 @@ impl ListenerBuilder {
         if topics.is_empty() {
             topics.push((None, NotifierBuilder::TOPIC.to_owned()));
         }
-        let is_wanted = |priority: &Priority| match self.priorities.is_empty() {
-            true => {
-                let mut handlers = self.handlers.iter();
-                let has_own =
-                    |handler: &Handler| handler.priority().is_none_or(|own| own == *priority);
-                !self.batches.is_empty() || handlers.any(has_own)
-            }
-            false => self.priorities.contains(priority),
+        let own = || self.handlers.iter().map(Handler::priority);
+        let takes_any = !self.batches.is_empty() || own().any(|own| own.is_none());
+        let is_wanted = |priority: &Priority| {
+            own().any(|own| own == Some(*priority))
+                || self.priorities.contains(priority)
+                || takes_any && self.priorities.is_empty()
         };
         let mut bindings: Vec<(Arc<str>, Arc<str>)> = Vec::new();
         for (exchange, topic) in &topics {
