@@ -97,6 +97,52 @@ on_every_transport! {
         assert_eq!(others, ["asked.for"]);
     }
 
+    async fn who_is_busy_leaves_the_rest_to_others(world: World) {
+        let transport = world.transport().await;
+        let notifier = emits(&world, &transport).build();
+        for size in 0..100 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        soon("the broker to have them", notifier.flush()).await;
+        let begun = Log::default();
+        let noted = begun.clone();
+        let busy = listens(&world, &transport).concurrency(1).on(move |_, event: VolumeCreated| {
+            noted.push(event.size);
+            std::future::pending::<()>()
+        });
+        let busy = busy.bind().await.expect("bound").run();
+        eventually("one to begin", || begun.len() == 1).await;
+        let idle = Heard::default();
+        let _idle = idle.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        eventually("most of them", || idle.events.len() >= 80).await;
+        soon("its end", busy.shutdown(Duration::from_millis(50))).await.expect_err("one hangs");
+        eventually("the rest", || idle.sorted() == (0..100).collect::<Vec<_>>()).await;
+    }
+
+    async fn where_deliveries_are_not_counted_their_order_is_kept(world: World) {
+        let transport = world.transport().await;
+        let notifier = emits(&world, &transport).build();
+        for size in 0..30 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        soon("the broker to have them", notifier.flush()).await;
+        let begun = Log::default();
+        let noted = begun.clone();
+        let first = listens(&world, &transport).concurrency(1).delivery_limit(0);
+        let first = first.on(move |_, event: VolumeCreated| {
+            noted.push(event.size);
+            std::future::pending::<()>()
+        });
+        let first = first.bind().await.expect("bound").run();
+        eventually("one to begin", || begun.len() == 1).await;
+        soon("its end", first.shutdown(Duration::from_millis(50))).await.expect_err("one hangs");
+        let heard = Heard::default();
+        let next = heard.all(listens(&world, &transport)).concurrency(1).delivery_limit(0);
+        let _next = next.bind().await.expect("bound").run();
+        eventually("all of them", || heard.events.len() == 30).await;
+        assert!(heard.sizes().into_iter().eq(0..30), "{:?}", heard.sizes());
+    }
+
     async fn listeners_share_and_pools_get_a_copy_each(world: World) {
         let transport = world.transport().await;
         let (one, two, pooled) = (Heard::default(), Heard::default(), Heard::default());

@@ -87,8 +87,8 @@ impl ListenerBuilder {
     pub const REQUEUE_DELAY: Duration = Duration::from_secs(1);
     /// How often a notification is delivered by default, at most.
     pub const DELIVERY_LIMIT: u32 = 20;
-    /// How many more are fetched ahead.
-    const AHEAD: usize = 100;
+    /// How many more are fetched of each queue, at least.
+    const AHEAD: usize = 10;
 
     fn new(transport: &Transport) -> Self {
         Self {
@@ -201,10 +201,18 @@ impl ListenerBuilder {
         self
     }
 
-    /// Sets how many notifications are worked on at a time. With 1 they are in order, as far as the broker has kept it.
-    /// Default: [`Self::CONCURRENCY`].
+    /// Sets how many notifications are worked on at a time. Default: [`Self::CONCURRENCY`].
+    ///
+    /// With 1 they are in the order of their queue; there is one for each topic and priority, unless there is a
+    /// [pool](Self::pool). What comes again is not: what a handler refused, and what was with a listener that has stopped or lost
+    /// its connection, begun or not. Classic queues, the default, have that in its place again, but do not count it, so it is
+    /// published to its queue's end with a count first. Quorum queues count by themselves, and with a
+    /// [limit](Self::delivery_limit) of 0 nothing is counted: both keep the order as far as the broker does.
+    ///
+    /// So many are fetched of each queue, and half as many again in advance, shared out among the queues, at least ten for each:
+    /// what waits to come again is among them. [`RabbitOptions::prefetch`](crate::RabbitOptions::prefetch) says otherwise.
     pub fn concurrency(mut self, concurrency: usize) -> Self {
-        self.concurrency = concurrency.max(1);
+        self.concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 
@@ -318,11 +326,16 @@ impl ListenerBuilder {
         }
         let names: Vec<_> = topics.iter().map(|(_, topic)| topic.as_str()).collect();
         let name = self.pool.clone().unwrap_or_else(|| names.join(",").into());
-        // What waits for its pause is here, too.
-        let batch = self.batches.iter().map(|batch| batch.size).max().unwrap_or(self.concurrency);
-        let prefetch = u16::try_from(batch.saturating_add(Self::AHEAD));
-        let prefetch = prefetch.unwrap_or(u16::MAX);
-        Ok(Sources { name, bindings, pool: self.pool.clone(), prefetch })
+        let mut sources = Sources { name, bindings, pool: self.pool.clone(), prefetch: 0 };
+        sources.prefetch = self.prefetch(sources.queues().len());
+        Ok(sources)
+    }
+
+    /// How many of each of so many queues may be here: any of them may be the only one where something comes.
+    fn prefetch(&self, queues: usize) -> u16 {
+        let begun = self.batches.iter().map(|batch| batch.size).max().unwrap_or(self.concurrency);
+        let ahead = begun.saturating_add(begun / 2).div_ceil(queues.max(1)).max(Self::AHEAD);
+        u16::try_from(begun.saturating_add(ahead)).unwrap_or(u16::MAX)
     }
 }
 
@@ -368,5 +381,26 @@ impl fmt::Debug for NotificationListener {
         f.debug_struct("NotificationListener")
             .field("listener", &self.listener)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_fetched_ahead_goes_by_the_slots_and_is_shared_by_the_queues() {
+        let transport = Transport::connect("memory://prefetch").await.expect("connected");
+        let prefetch = |builder: ListenerBuilder| builder.sources().expect("sources").prefetch;
+        let any = || ListenerBuilder::new(&transport).otherwise(|_, _| async {});
+        let one = |builder: ListenerBuilder| prefetch(builder.priority(Priority::Info));
+        assert_eq!((prefetch(any()), one(any())), (64 + 14, 64 + 96));
+        assert_eq!((prefetch(any().pool("p")), one(any().concurrency(1))), (64 + 96, 1 + 10));
+        let batches =
+            |size| ListenerBuilder::new(&transport).batches(size, Duration::ZERO, |_| async {});
+        assert_eq!((prefetch(batches(1000)), prefetch(batches(1))), (1000 + 215, 1 + 10));
+        for many in [50_000, usize::MAX] {
+            assert_eq!((one(batches(many)), one(any().concurrency(many))), (u16::MAX, u16::MAX));
+        }
     }
 }
