@@ -57,7 +57,10 @@ pub(crate) fn notification(attribute: TokenStream, item: TokenStream) -> TokenSt
 fn name_of(priority: Option<&LitStr>, errors: &mut Errors) -> Ident {
     let name = |name: &str| Ident::new(name, proc_macro2::Span::call_site());
     let Some(priority) = priority else { return name("Info") };
-    let known = PRIORITIES.iter().find(|(spelled, _)| *spelled == priority.value());
+    // As the runtime reads them: in any case of letters, and `warning`.
+    let value = priority.value().to_ascii_lowercase();
+    let value = if value == "warning" { "warn" } else { &value };
+    let known = PRIORITIES.iter().find(|(spelled, _)| *spelled == value);
     if let Some((_, known)) = known {
         return name(known);
     }

@@ -9,10 +9,10 @@ use serde::{
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use crate::{Failure, json};
-
-/// What a key has in it whose value no log may show. OpenStack's own are `auth_token` and `service_catalog`.
-const SECRETS: [&str; 6] = ["token", "catalog", "password", "passwd", "secret", "credential"];
+use crate::{
+    Failure, json,
+    secrets::{is_secret, redacted},
+};
 
 /// An open map of what travels with every request, with names for OpenStack's well-known keys.
 ///
@@ -284,12 +284,6 @@ impl Context {
     }
 }
 
-/// Whether what is called so is nobody else's business.
-pub(crate) fn is_secret(key: &str) -> bool {
-    let name = key.to_ascii_lowercase();
-    SECRETS.iter().any(|part| name.contains(part))
-}
-
 /// Returns the deadline that `context` brings along, if it is a [`Context`] that has one.
 pub(crate) fn deadline_of<C: Any>(context: &C) -> Option<Instant> {
     (context as &dyn Any).downcast_ref::<Context>()?.deadline()
@@ -304,11 +298,12 @@ pub(crate) fn set_standing<C: Any>(context: &mut C, standing: &Standing) {
 
 impl fmt::Debug for Context {
     /// Hides the values of `auth_token` and `service_catalog`, and of whatever else is called a token, a password, a
-    /// secret or credentials.
+    /// secret, credentials or a key, also within others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |(key, value): &'_ (String, Box<RawValue>)| {
             let secret = is_secret(key) && value.get() != "null";
-            (key.clone(), if secret { "<hidden>".to_owned() } else { value.get().to_owned() })
+            let shown = || redacted(value.get(), "<hidden>").into_owned();
+            (key.clone(), if secret { "<hidden>".to_owned() } else { shown() })
         };
         f.debug_map().entries(self.entries.iter().map(shown)).finish()
     }
@@ -361,6 +356,10 @@ mod tests {
         let ctx = Context::new().with("auth_token", "canary").with("user", "u");
         assert!(!format!("{ctx:?}").contains("canary"));
         assert!(format!("{ctx:?}").contains("\"u\"") || format!("{ctx:?}").contains('u'));
+        let nested =
+            Context::new().with("auth", serde_json::json!({"token": "canary", "name": "n"}));
+        let shown = format!("{nested:?}");
+        assert!(!shown.contains("canary") && shown.contains("name"), "{shown}");
     }
 
     #[test]

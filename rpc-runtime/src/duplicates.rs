@@ -5,7 +5,7 @@
 //! may come later than that, and still waits for its reply.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     hash::{BuildHasher as _, RandomState},
     time::{Duration, Instant},
 };
@@ -53,14 +53,14 @@ impl DuplicateWindow {
         Self::new().requests(0)
     }
 
-    /// Sets how many requests are known at most; each takes about 100 bytes. 0 is [`off`](Self::off). Default:
-    /// [`Self::REQUESTS`].
+    /// Sets how many requests are known at most that have ended; each takes about 100 bytes. What runs is known in any case. 0
+    /// is [`off`](Self::off). Default: [`Self::REQUESTS`].
     pub fn requests(mut self, requests: usize) -> Self {
         self.requests = requests;
         self
     }
 
-    /// Sets how long a request is known, from its beginning. Default: [`Self::AGE`].
+    /// Sets how long a request is known, from its end. Default: [`Self::AGE`].
     pub fn age(mut self, age: Duration) -> Self {
         self.age = age;
         self
@@ -85,6 +85,7 @@ impl Default for DuplicateWindow {
 pub(crate) struct Duplicates<C> {
     window: DuplicateWindow,
     known: HashMap<u128, State<C>>,
+    /// What has ended, and when. What runs is not forgotten: who waits for its end would wait for ever.
     order: VecDeque<(Instant, u128)>,
     /// The requests whose replies are kept, oldest first, and how large those are.
     kept: VecDeque<u128>,
@@ -134,18 +135,15 @@ impl<C> Duplicates<C> {
         {
             self.forget_oldest();
         }
-        if !self.known.contains_key(&key) {
-            while self.order.len() >= requests {
-                self.forget_oldest();
+        match self.known.entry(key) {
+            Entry::Vacant(unknown) => {
+                unknown.insert(State::Running(Vec::new()));
+                Seen::First(key)
             }
-            self.order.push_back((now, key));
-            self.known.insert(key, State::Running(Vec::new()));
-            return Seen::First(key);
-        }
-        match self.known.get_mut(&key) {
-            Some(State::Running(waiting)) => Seen::Running(waiting),
-            Some(State::Ended(reply)) => Seen::Ended(reply.clone()),
-            None => Seen::First(key),
+            Entry::Occupied(known) => match known.into_mut() {
+                State::Running(waiting) => Seen::Running(waiting),
+                State::Ended(reply) => Seen::Ended(reply.clone()),
+            },
         }
     }
 
@@ -162,8 +160,8 @@ impl<C> Duplicates<C> {
     }
 
     /// Notes that a request has ended, and how it was answered. Returns who waited for that.
-    pub(crate) fn end(&mut self, key: u128, reply: Option<ReplyMessage>) -> Vec<C> {
-        // One that ran longer than the window is wide is not known any more.
+    pub(crate) fn end(&mut self, key: u128, reply: Option<ReplyMessage>, now: Instant) -> Vec<C> {
+        // A window that is off knows nothing.
         let Some(state) = self.known.get_mut(&key) else { return Vec::new() };
         let size = reply.as_ref().map_or(0, |reply| reply.body.len());
         let reply = reply.filter(|_| size <= self.window.reply_bytes / 16);
@@ -172,18 +170,24 @@ impl<C> Duplicates<C> {
             self.kept.push_back(key);
         }
         let before = std::mem::replace(state, State::Ended(reply));
+        if matches!(before, State::Running(_)) {
+            self.order.push_back((now, key));
+        }
         let waiting = self.let_go(before);
+        while self.order.len() > self.window.requests {
+            self.forget_oldest();
+        }
         self.make_room();
         waiting
     }
 
     /// Forgets a request that has not come to an end, so that its next copy is run. Returns who waited for the end.
     pub(crate) fn forget(&mut self, key: u128) -> Vec<C> {
-        if let Some(at) = self.order.iter().rposition(|(_, known)| *known == key) {
-            self.order.remove(at);
+        let Some(state) = self.known.remove(&key) else { return Vec::new() };
+        if let State::Ended(_) = state {
+            self.order.retain(|(_, known)| *known != key);
         }
-        let known = self.known.remove(&key);
-        known.map_or_else(Vec::new, |state| self.let_go(state))
+        self.let_go(state)
     }
 
     /// Takes leave of what was known of a request: nobody else counts its reply. Returns who waited for its end.
@@ -248,11 +252,33 @@ mod tests {
     #[test]
     fn a_second_copy_is_known_until_it_is_old() {
         let (mut window, start) = window();
-        assert!(first(window.begin("0000000000000000000000000000000a", start)).is_some());
-        assert!(first(window.begin("a", start)).is_some());
+        for id in ["0000000000000000000000000000000a", "a"] {
+            let key = first(window.begin(id, start)).expect("it is new");
+            window.end(key, None, start);
+        }
         assert!(first(window.begin("0000000000000000000000000000000a", start)).is_none());
         assert!(first(window.begin("a", start + DuplicateWindow::AGE / 2)).is_none());
         assert!(first(window.begin("a", start + DuplicateWindow::AGE)).is_some());
+    }
+
+    #[test]
+    fn what_runs_is_known_however_long_and_whatever_else_comes() {
+        let start = Instant::now();
+        let narrow = DuplicateWindow::new().requests(2).age(Duration::from_secs(1));
+        let mut window = Duplicates::<u8>::new(narrow);
+        let key = first(window.begin("a", start)).expect("it is new");
+        for (seconds, id) in ["b", "c", "d", "e"].iter().enumerate() {
+            let now = start + Duration::from_secs(seconds as u64);
+            let other = first(window.begin(id, now)).expect("it is new");
+            match window.begin("a", now) {
+                Seen::Running(waiting) => waiting.push(7),
+                seen => panic!("{seen:?}"),
+            }
+            window.end(other, None, now);
+        }
+        let end = start + Duration::from_secs(9);
+        assert_eq!(window.end(key, None, end), [7; 4]);
+        assert!(matches!(window.begin("a", end), Seen::Ended(None)));
     }
 
     #[test]
@@ -272,7 +298,7 @@ mod tests {
             Seen::Running(waiting) => waiting.push(1),
             other => panic!("{other:?}"),
         }
-        assert_eq!(window.end(key, reply(3)), [1]);
+        assert_eq!(window.end(key, reply(3), start), [1]);
         assert!(
             matches!(window.begin("a", start), Seen::Ended(Some(kept)) if kept.body.len() == 3)
         );
@@ -284,7 +310,7 @@ mod tests {
         let size = DuplicateWindow::REQUESTS;
         for id in 0..3 * size {
             let key = first(window.begin(&format!("{id:032x}"), start)).expect("it is new");
-            window.end(key, reply(1));
+            window.end(key, reply(1), start);
         }
         assert_eq!((window.known.len(), window.order.len(), window.bytes), (size, size, size));
         assert!(window.kept.len() <= size);
@@ -297,7 +323,7 @@ mod tests {
         let most = DuplicateWindow::REPLY_BYTES / 16;
         for id in 0..100 {
             let key = first(window.begin(&id.to_string(), start)).expect("it is new");
-            window.end(key, reply(most + usize::from(id == 99)));
+            window.end(key, reply(most + usize::from(id == 99)), start);
         }
         assert_eq!(window.bytes, DuplicateWindow::REPLY_BYTES);
         assert!(matches!(window.begin("0", start), Seen::Ended(None)));
@@ -312,18 +338,20 @@ mod tests {
         let mut window = Duplicates::<u8>::new(narrow);
         for (id, size) in [("a", 11), ("b", 10)] {
             let key = first(window.begin(id, start)).expect("it is new");
-            window.end(key, reply(size));
+            window.end(key, reply(size), start);
         }
         assert!(matches!(window.begin("a", start), Seen::Ended(None)), "too large to keep");
-        assert!(first(window.begin("b", start + second)).is_some(), "too old");
+        let again = first(window.begin("b", start + second)).expect("too old");
+        window.end(again, None, start + second);
         for id in ["c", "d"] {
-            first(window.begin(id, start + second)).expect("it is new");
+            let key = first(window.begin(id, start + second)).expect("it is new");
+            window.end(key, None, start + second);
         }
         assert!(first(window.begin("b", start + second)).is_some(), "too many came since");
         let mut off = Duplicates::<u8>::new(DuplicateWindow::off());
         for _ in 0..2 {
             let key = first(off.begin("a", start)).expect("nothing is remembered");
-            assert!(!off.knows("a") && off.end(key, reply(1)).is_empty());
+            assert!(!off.knows("a") && off.end(key, reply(1), start).is_empty());
         }
         assert_eq!((off.known.len(), off.order.len(), off.bytes), (0, 0, 0));
     }

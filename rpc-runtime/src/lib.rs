@@ -123,6 +123,7 @@ mod pending;
 mod quiet;
 mod replies;
 mod returns;
+mod secrets;
 mod server;
 mod shared_cap;
 mod sync;

@@ -34,6 +34,8 @@ mod notifier;
 mod routing;
 mod running;
 mod spool;
+#[cfg(feature = "routing")]
+mod wildcard;
 
 use std::{fmt, str::FromStr};
 

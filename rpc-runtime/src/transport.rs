@@ -644,6 +644,15 @@ impl Listener {
         }
     }
 
+    /// How many deliveries of one queue may be here, acknowledged by nobody. `None`: any number.
+    pub(crate) fn prefetch(&self) -> Option<u16> {
+        match self {
+            Self::Memory(_) => None,
+            #[cfg(feature = "rabbit")]
+            Self::Rabbit(listener) => listener.prefetch(),
+        }
+    }
+
     /// Stops consuming, and gives back to the broker what [`take`](Self::take) has not returned.
     pub(crate) async fn cancel(&mut self) {
         match self {

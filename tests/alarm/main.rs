@@ -1,10 +1,13 @@
 //! A broker that takes no messages for a while, because it has no memory left. Alone in its program: others would be
 //! held up, too.
 
+mod listening;
+
 use std::time::Duration;
 
 use rpc_runtime::{CallError, ConnectionState, Context, Event, Role, TransportErrorKind, rpc_api};
 use tests::{Log, World, heard::Heard, rabbitmqctl, soon};
+use tokio::sync::Mutex;
 
 /// Doubles.
 #[rpc_api(topic = "alarm", version = "1.0")]
@@ -49,9 +52,13 @@ impl Drop for Alarm {
     }
 }
 
+/// The alarm is the whole broker's: one test at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test]
 async fn calls_end_in_time_while_the_broker_takes_nothing_and_go_on_afterwards() {
     let Some(world) = World::rabbit() else { return };
+    let _alone = ALONE.lock().await;
     let heard = Heard::default();
     let _guard = heard.listen();
     let transport = world.transport().await;

@@ -6,10 +6,10 @@ use std::{
 };
 
 use rpc_runtime::{
-    Context, TransportErrorKind,
+    Context, RabbitOptions, TransportErrorKind,
     notify::{Filter, Metadata, Payload, Requeue},
 };
-use tests::{Log, SOON, eventually, on_every_transport, soon};
+use tests::{Log, SOON, World, eventually, on_every_transport, soon};
 
 use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
 
@@ -75,6 +75,32 @@ on_every_transport! {
         eventually("all of them to be done", || ends() == (0..8).collect::<Vec<_>>()).await;
         eventually("nothing to be left", || listener.in_flight() == 0).await;
         assert_eq!(transport.metrics().notifications_dead, 0);
+        listener.shutdown(SOON).await.expect("nothing runs");
+    }
+
+    async fn a_batch_that_takes_too_long_is_given_up_and_comes_again(world: World) {
+        let transport = world.transport().await;
+        let log = Log::default();
+        let noted = log.clone();
+        let listener = listens(&world, &transport)
+            .time_limit(Duration::from_millis(100))
+            .requeue_delay(Duration::from_millis(5))
+            .batches(2, Duration::from_secs(3600), move |batch: Vec<(Metadata, Payload)>| {
+                let is_first = batch.iter().all(|(metadata, _)| metadata.redeliveries == 0);
+                noted.push(batch.len());
+                async move {
+                    if is_first {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            });
+        let listener = listener.bind().await.expect("bound").run();
+        let notifier = emits(&world, &transport).build();
+        for size in 0..2 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        eventually("it to come again", || log.events() == [2, 2]).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
         listener.shutdown(SOON).await.expect("nothing runs");
     }
 
@@ -154,4 +180,53 @@ on_every_transport! {
         let both = both.batches(2, Duration::ZERO, |_| async {}).bind().await;
         assert_eq!(both.expect_err("it has others").kind(), TransportErrorKind::Configuration);
     }
+}
+
+/// The embedded broker has no prefetch.
+#[tokio::test]
+async fn a_batch_is_handed_over_when_no_more_can_come_before() {
+    let Some(world) = World::rabbit() else { return };
+    let options = RabbitOptions::default().prefetch(10);
+    let transport = world.connect(|builder| builder.rabbit(options)).await;
+    let log = Log::default();
+    let noted = log.clone();
+    let hour = Duration::from_secs(3600);
+    let listener = listens(&world, &transport).requeue_delay(hour).batches(
+        1000,
+        hour,
+        move |batch: Vec<(Metadata, Payload)>| {
+            let sizes: Vec<_> = batch.iter().map(|(_, payload)| size(payload)).collect();
+            noted.push(sizes.len());
+            let refused =
+                |size: &u64| if *size < 4 { Err(Requeue::because("not yet")) } else { Ok(()) };
+            std::future::ready(sizes.iter().map(refused).collect::<Vec<_>>())
+        },
+    );
+    let listener = listener.bind().await.expect("bound").run();
+    let notifier = emits(&world, &transport).build();
+    for size in 0..22 {
+        notifier.emit(&Context::new(), &created(size));
+    }
+    // Of the first ten four wait for an hour.
+    eventually("all of them", || log.events() == [10, 6, 6]).await;
+    soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
+}
+
+#[tokio::test]
+async fn a_batch_may_wait_for_ever() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let log = Log::default();
+    let noted = log.clone();
+    let listener = listens(&world, &transport).batches(2, Duration::MAX, move |batch| {
+        noted.push(batch.len());
+        async {}
+    });
+    let listener = listener.bind().await.expect("bound").run();
+    let notifier = emits(&world, &transport).build();
+    for size in 0..2 {
+        notifier.emit(&Context::new(), &created(size));
+    }
+    eventually("a whole one", || log.events() == [2]).await;
+    soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }

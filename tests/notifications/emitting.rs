@@ -105,7 +105,8 @@ on_every_transport! {
         let heard = Heard::default();
         let listener = heard.all(listens(&world, &transport)).concurrency(1);
         let _listener = listener.bind().await.expect("bound").run();
-        let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary");
+        // What came with a request keeps nobody from telling of it.
+        let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary").with("self", 1);
         let recorder = Recorder::default();
         for disclosure in [Disclosure::Redacted, Disclosure::Nothing, Disclosure::Everything] {
             let notifier = emits(&world, &transport).disclosure(disclosure);
@@ -329,7 +330,13 @@ async fn the_log_has_notifications_without_their_secrets() {
     let world = World::memory();
     let transport = world.transport().await;
     let notifier = emits(&world, &transport).driver(LogDriver).build();
-    let payload = json!({"name": "n", "admin_password": "canary", "deep": [{"token": "canary"}]});
+    let payload = json!({
+        "name": "n",
+        "admin_password": "canary",
+        "deep": [{"token": "canary", "adminPass": "canary"}],
+        "transport_url": "rabbit://u:canary@h:5672/",
+        "said": "it has password=canary",
+    });
     notifier.warn(&Context::new(), "instance.update", &payload).await.expect("logged");
     notifier.emit(&Context::new(), &VolumeFailed { volume_id: "v".to_owned() }).await.expect("too");
     let lines = log.lines();

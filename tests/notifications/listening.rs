@@ -9,7 +9,8 @@ use std::{
 };
 
 use rpc_runtime::{
-    Compression, Context, RabbitOptions, ServerBuilder, Transport, TransportErrorKind,
+    Compression, Context, DuplicateWindow, Notification, RabbitOptions, ServerBuilder, Transport,
+    TransportErrorKind,
     notify::{Format, Metadata, Payload, Priority, Requeue},
 };
 use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, proxy::Proxy, soon};
@@ -80,6 +81,66 @@ on_every_transport! {
         let _listener = listener.bind().await.expect("bound").run();
         eventually("the other", || heard.sizes() == [1]).await;
         assert!(heard.others.is_empty());
+    }
+
+    async fn a_priority_that_is_asked_for_is_heard_beside_those_of_events(world: World) {
+        let transport = world.transport().await;
+        let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+        let heard = Heard::default();
+        let listener = heard.all(listens(&world, &transport)).priority(Priority::Error);
+        let _listener = listener.bind().await.expect("bound").run();
+        soon("the broker to have it", notifier.warn(&ctx, "nobody.listens", &1)).await.expect("sent");
+        notifier.emit(&ctx, &created(1));
+        notifier.error(&ctx, "asked.for", &2);
+        eventually("both", || heard.sizes() == [1] && !heard.others.is_empty()).await;
+        let others: Vec<_> = heard.others.events().into_iter().map(|(metadata, _)| metadata.event_type).collect();
+        assert_eq!(others, ["asked.for"]);
+    }
+
+    async fn who_is_busy_leaves_the_rest_to_others(world: World) {
+        let transport = world.transport().await;
+        let notifier = emits(&world, &transport).build();
+        for size in 0..100 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        soon("the broker to have them", notifier.flush()).await;
+        let begun = Log::default();
+        let noted = begun.clone();
+        let busy = listens(&world, &transport).concurrency(1).on(move |_, event: VolumeCreated| {
+            noted.push(event.size);
+            std::future::pending::<()>()
+        });
+        let busy = busy.bind().await.expect("bound").run();
+        eventually("one to begin", || begun.len() == 1).await;
+        let idle = Heard::default();
+        let _idle = idle.all(listens(&world, &transport)).bind().await.expect("bound").run();
+        eventually("most of them", || idle.events.len() >= 80).await;
+        soon("its end", busy.shutdown(Duration::from_millis(50))).await.expect_err("one hangs");
+        eventually("the rest", || idle.sorted() == (0..100).collect::<Vec<_>>()).await;
+    }
+
+    async fn where_deliveries_are_not_counted_their_order_is_kept(world: World) {
+        let transport = world.transport().await;
+        let notifier = emits(&world, &transport).build();
+        for size in 0..30 {
+            notifier.emit(&Context::new(), &created(size));
+        }
+        soon("the broker to have them", notifier.flush()).await;
+        let begun = Log::default();
+        let noted = begun.clone();
+        let first = listens(&world, &transport).concurrency(1).delivery_limit(0);
+        let first = first.on(move |_, event: VolumeCreated| {
+            noted.push(event.size);
+            std::future::pending::<()>()
+        });
+        let first = first.bind().await.expect("bound").run();
+        eventually("one to begin", || begun.len() == 1).await;
+        soon("its end", first.shutdown(Duration::from_millis(50))).await.expect_err("one hangs");
+        let heard = Heard::default();
+        let next = heard.all(listens(&world, &transport)).concurrency(1).delivery_limit(0);
+        let _next = next.bind().await.expect("bound").run();
+        eventually("all of them", || heard.events.len() == 30).await;
+        assert!(heard.sizes().into_iter().eq(0..30), "{:?}", heard.sizes());
     }
 
     async fn listeners_share_and_pools_get_a_copy_each(world: World) {
@@ -173,6 +234,29 @@ on_every_transport! {
         let letters = dead_letters(&world, &transport).await;
         eventually("the dead letter", || !letters.is_empty()).await;
         assert_eq!(letters.events()[0].text(), "\"poison\"");
+    }
+
+    async fn a_handler_that_takes_too_long_is_given_up_and_holds_up_nobody(world: World) {
+        let transport = world.transport().await;
+        let (heard, tries) = (Heard::default(), Log::default());
+        let tried = tries.clone();
+        let listener = heard.all(listens(&world, &transport))
+            .concurrency(1)
+            .time_limit(Duration::from_millis(100))
+            .requeue_delay(Duration::from_millis(5))
+            .delivery_limit(3)
+            .on(move |metadata: Metadata, _: VolumeFailed| {
+                tried.push(metadata.redeliveries);
+                std::future::pending::<()>()
+            });
+        let listener = listener.bind().await.expect("bound").run();
+        let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+        notifier.emit(&ctx, &VolumeFailed { volume_id: "hangs".to_owned() });
+        notifier.emit(&ctx, &created(1));
+        eventually("the other", || heard.sizes() == [1]).await;
+        eventually("the dead letter", || transport.metrics().notifications_dead == 1).await;
+        assert_eq!(tries.events(), [0, 1, 2], "as often as it may be");
+        soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
     }
 
     async fn what_a_listener_gives_up_goes_to_the_next(world: World) {
@@ -293,6 +377,16 @@ on_every_transport! {
     }
 }
 
+#[test]
+fn a_priority_is_spelled_as_listeners_take_it() {
+    #[rpc_runtime::notification(event_type = "e", priority = "WARNING")]
+    struct Warned;
+    #[rpc_runtime::notification(event_type = "e", priority = "Error")]
+    struct Failed;
+    let priorities = [Warned::PRIORITY, Failed::PRIORITY];
+    assert_eq!(priorities, [Priority::Warn, Priority::Error]);
+}
+
 /// An embedded broker's queues are deleted by nobody.
 #[tokio::test]
 async fn a_queue_that_was_deleted_is_made_again_and_loses_nothing() {
@@ -348,6 +442,36 @@ async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_
         ("", None, "null")
     );
     assert_eq!(broker.queued(&queue), 0);
+}
+
+/// Only the embedded broker doubles messages at will.
+#[tokio::test]
+async fn a_second_copy_waits_for_the_first_however_many_come_meanwhile() {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let (begun, gate, heard) = (Log::default(), Heard::default().gate, Heard::default());
+    let (noted, opened) = (begun.clone(), Arc::clone(&gate));
+    let listener = heard
+        .all(listens(&world, &transport))
+        .duplicate_window(DuplicateWindow::new().requests(2))
+        .on(move |_, event: VolumeFailed| {
+            noted.push(event.volume_id);
+            let opened = Arc::clone(&opened);
+            async move { opened.notified().await }
+        });
+    let listener = listener.bind().await.expect("bound").run();
+    let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
+    transport.memory().expect("embedded").repeat_next(1);
+    notifier.emit(&ctx, &VolumeFailed { volume_id: "v".to_owned() });
+    eventually("both copies", || transport.metrics().notifications_received == 2).await;
+    for size in 0..10 {
+        notifier.emit(&ctx, &created(size));
+    }
+    eventually("the others", || heard.events.len() == 10).await;
+    gate.notify_one();
+    eventually("nothing to be left", || listener.in_flight() == 0).await;
+    assert_eq!((begun.len(), transport.metrics().notifications_received), (1, 12));
+    soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }
 
 /// Only a real broker learns that a listener has gone without a word.

@@ -31,6 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A request as the list knows it.
 struct Known {
+    /// When it began, then when it ended.
     since: Instant,
     id: u8,
     /// Who waits for its end. `None` once it has ended.
@@ -57,13 +58,10 @@ impl Both {
     fn begin(&mut self, id: u8, pause: Duration) -> Result<(), TestCaseError> {
         self.now += pause;
         let now = self.now;
-        self.list.retain(|known| now - known.since < AGE);
+        self.list.retain(|known| known.waiting.is_some() || now - known.since < AGE);
         let seen = self.window.begin(&id.to_string(), now);
         let Some(known) = self.list.iter_mut().find(|known| known.id == id) else {
             let Seen::First(key) = seen else { return Err(TestCaseError::fail("it is new")) };
-            if self.list.len() == REQUESTS {
-                self.list.remove(0);
-            }
             self.list.push(Known { since: now, id, waiting: Some(0), size: None });
             self.begun.push((key, id));
             return Ok(());
@@ -88,13 +86,16 @@ impl Both {
             compression: None,
             unique_id: uuid::Uuid::nil(),
         });
-        let waited = self.window.end(key, reply).len();
-        let known = self.list.iter_mut().find(|known| known.id == id);
-        let expected = known.map_or(0, |known| {
-            known.size = size;
-            known.waiting.take().unwrap_or(0)
-        });
-        prop_assert_eq!(waited, expected);
+        let waited = self.window.end(key, reply, self.now).len();
+        let place = self.list.iter().position(|known| known.id == id);
+        let Some(at) = place else { return Err(TestCaseError::fail("it ran")) };
+        let waiting = self.list.remove(at).waiting;
+        self.list.push(Known { since: self.now, id, waiting: None, size });
+        if self.ended() > REQUESTS {
+            let oldest = self.list.iter().position(|known| known.waiting.is_none());
+            oldest.map(|at| self.list.remove(at));
+        }
+        prop_assert_eq!(Some(waited), waiting);
         Ok(())
     }
 
@@ -111,11 +112,17 @@ impl Both {
         (!self.begun.is_empty()).then(|| self.begun.swap_remove(which.index(self.begun.len())))
     }
 
+    /// How many of those that are known have ended.
+    fn ended(&self) -> usize {
+        self.list.iter().filter(|known| known.waiting.is_none()).count()
+    }
+
     /// Checks the bounds, and that nothing is counted that is not there.
     fn check(&self) -> Result<(), TestCaseError> {
         let window = &self.window;
-        prop_assert_eq!(window.known.len(), window.order.len());
-        prop_assert!(window.known.len() <= REQUESTS && window.bytes <= BYTES);
+        prop_assert_eq!(window.known.len(), self.list.len());
+        prop_assert_eq!(window.order.len(), self.ended());
+        prop_assert!(window.order.len() <= REQUESTS && window.bytes <= BYTES);
         let kept = |state: &State<()>| match state {
             State::Ended(Some(reply)) => reply.body.len(),
             _ => 0,

@@ -1,6 +1,6 @@
 //! The context of a request: each of its keys becomes a member `_context_<key>` of the message (wire: section 2.1).
 
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use serde::{
     Serialize, Serializer,
@@ -8,8 +8,8 @@ use serde::{
 };
 
 use crate::{
-    context::is_secret,
     json::{self, refuse, refuse_compounds},
+    secrets::{is_secret, redacted},
 };
 
 type Error = serde_json::Error;
@@ -35,16 +35,18 @@ pub(crate) fn write_context<C: Serialize + ?Sized>(context: &C, out: &mut Vec<u8
     context.serialize(Members { out, key: None, form: Form::Nested })
 }
 
-/// Appends the same as they are, `null` in place of what has the name of a secret if `redacted` is asked for.
+/// Appends the same as they are, `null` in place of what has the name of a secret, however deep, if `is_redacted` is asked for.
+///
+/// A key `self` is left out: it may have come with a request.
 ///
 /// # Errors
-/// As [`write_context`].
+/// As [`write_context`], but for that.
 pub(crate) fn write_plain_context<C: Serialize + ?Sized>(
     context: &C,
-    redacted: bool,
+    is_redacted: bool,
     out: &mut Vec<u8>,
 ) -> Result {
-    let form = if redacted { Form::Redacted } else { Form::Plain };
+    let form = if is_redacted { Form::Redacted } else { Form::Plain };
     context.serialize(Members { out, key: None, form })
 }
 
@@ -64,17 +66,34 @@ impl Members<'_> {
 
     fn member<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result {
         if key == "self" {
-            return Err(Error::custom(
-                "a context key cannot be `self`: it kills the connection of Python servers",
-            ));
+            return match self.form {
+                Form::Nested => Err(Error::custom(
+                    "a context key cannot be `self`: it kills the connection of Python servers",
+                )),
+                // Whoever sent it would silence whatever is told of the request.
+                Form::Redacted | Form::Plain => Ok(()),
+            };
         }
         self.out.extend_from_slice(b", ");
         self.write(&Prefixed(key))?;
         self.out.extend_from_slice(b": ");
         match self.form {
             Form::Redacted if is_secret(key) => self.write(&()),
-            _ => self.write(value),
+            Form::Redacted => self.write_redacted(value),
+            Form::Nested | Form::Plain => self.write(value),
         }
+    }
+
+    /// Writes a value, and looks at it again: what has the name of a secret in it becomes `null`.
+    fn write_redacted<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        let begin = self.out.len();
+        self.write(value)?;
+        let written = std::str::from_utf8(&self.out[begin..]).map_err(Error::custom)?;
+        if let Cow::Owned(redacted) = redacted(written, "null") {
+            self.out.truncate(begin);
+            self.out.extend_from_slice(redacted.as_bytes());
+        }
+        Ok(())
     }
 }
 
@@ -294,7 +313,27 @@ mod tests {
     }
 
     #[test]
-    fn a_key_named_self_is_refused() {
-        assert!(written(&BTreeMap::from([("self", 1)])).is_err());
+    fn secrets_are_left_out_of_what_is_redacted_however_deep() {
+        let context = serde_json::json!({
+            "auth": {"token": "t", "methods": ["password"], "user": {"adminPass": "p", "id": 1}},
+            "auth_token": "t",
+            "list": [{"secret": {"a": 1}}, 2],
+            "plain": "token",
+        });
+        let mut out = Vec::new();
+        write_plain_context(&context, true, &mut out).expect("JSON");
+        let written = r#", "_context_auth": {"methods": ["password"], "token": null, "user": {"adminPass": null, "id": 1}}, "_context_auth_token": null, "_context_list": [{"secret": null}, 2], "_context_plain": "token""#;
+        assert_eq!(String::from_utf8(out).as_deref(), Ok(written));
+    }
+
+    #[test]
+    fn a_key_named_self_is_refused_and_left_out_of_notifications() {
+        let context = BTreeMap::from([("self", 1), ("user_id", 2)]);
+        assert!(written(&context).is_err());
+        for is_redacted in [true, false] {
+            let mut out = Vec::new();
+            write_plain_context(&context, is_redacted, &mut out).expect("JSON");
+            assert_eq!(out, br#", "_context_user_id": 2"#);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Where notifications go: to the broker, to the log, or wherever a driver of one's own takes them.
 
 use std::{
+    borrow::Cow,
     error::Error,
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -11,7 +12,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Payload, Priority};
-use crate::{Context, context::is_secret, envelope, json};
+use crate::{
+    Context, envelope, json,
+    secrets::{MASK, is_secret, masked},
+};
 
 /// Why a driver of one's own failed.
 pub type DriverError = Box<dyn Error + Send + Sync>;
@@ -191,7 +195,8 @@ impl Driver for Recorder {
 /// Writes notifications to the log, by `tracing`, at the level of their priority (the driver `log`).
 ///
 /// `audit` and `sample`, which the original does not know how to log, are at the level of `info`; `critical` is at that of
-/// `error`. Values of members that are called a token, a password, a secret, a catalogue or credentials are left out.
+/// `error`. Values of members that are called a token, a password, a secret, a private key, a catalogue or credentials are left
+/// out, as are logins in URLs, and in texts what stands behind such a name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogDriver;
 
@@ -219,18 +224,23 @@ impl Driver for LogDriver {
     }
 }
 
-/// Hides what has the name of a secret.
+/// Hides what has the name of a secret, and what in texts looks like one.
 fn mask(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
                 match is_secret(name) && !value.is_null() {
-                    true => *value = Value::from("***"),
+                    true => *value = Value::from(MASK),
                     false => mask(value),
                 }
             }
         }
         Value::Array(values) => values.iter_mut().for_each(mask),
+        Value::String(text) => {
+            if let Cow::Owned(masked) = masked(text) {
+                *text = masked;
+            }
+        }
         _ => {}
     }
 }

@@ -40,8 +40,13 @@ pub struct FilterError {
 
 /// Reads a rule. As Python's `match` does, it begins where the text begins.
 fn rule(pattern: &str) -> Result<Regex, FilterError> {
-    Regex::new(&format!("^(?:{pattern})"))
-        .map_err(|error| FilterError { pattern: pattern.to_owned(), error })
+    // Alone, so that no bracket in it closes ours.
+    let is_one = Regex::new(pattern);
+    // One that ends with a comment, as `(?x)` allows, would swallow ours but for the line's end.
+    let anchored = is_one.and_then(|_| {
+        Regex::new(&format!("^(?:{pattern})")).or_else(|_| Regex::new(&format!("^(?:{pattern}\n)")))
+    });
+    anchored.map_err(|error| FilterError { pattern: pattern.to_owned(), error })
 }
 
 impl Filter {
@@ -109,7 +114,7 @@ impl Filter {
             rule.as_ref().is_none_or(|rule| text.is_some_and(|text| rule.is_match(text)))
         };
         is_like(&self.publisher_id, metadata.publisher_id.as_deref())
-            && is_like(&self.event_type, Some(&metadata.event_type))
+            && is_like(&self.event_type, metadata.given_event_type())
             && is_like(&self.message_id, metadata.message_id.as_deref())
             && is_like(&self.timestamp, metadata.timestamp.as_deref())
             && self.context.iter().all(|(key, rule)| {
@@ -151,6 +156,7 @@ mod tests {
             context: Context::new().with("project_id", "p1").with("is_admin", true),
             publisher_id: Some("volume.host-1".to_owned()),
             event_type: "volume.create.end".to_owned(),
+            has_event_type: true,
             priority: Priority::Info,
             message_id: Some("1234".to_owned()),
             timestamp: Some("2026-11-21 10:15:00".to_owned()),
@@ -194,6 +200,24 @@ mod tests {
         let nobody = Metadata { publisher_id: None, ..metadata() };
         let somebody = Filter::new().publisher_id("").expect("a regular expression");
         assert!(!somebody.matches(&nobody, &Payload::new("{}")));
+        let nothing =
+            |has_event_type| Metadata { event_type: String::new(), has_event_type, ..metadata() };
+        let something = Filter::new().event_type(".*").expect("a regular expression");
+        assert!(!something.matches(&nothing(false), &Payload::new("{}")));
+        assert!(something.matches(&nothing(true), &Payload::new("{}")), "an empty text is one");
+    }
+
+    #[test]
+    fn a_rule_is_a_regular_expression_by_itself() {
+        for odd in ["a)|(b", "a)", "(?:a", ")(", "(?x) a) # b"] {
+            assert!(Filter::new().event_type(odd).is_err(), "{odd}");
+        }
+        let new = Filter::new;
+        assert!(matches(new().event_type("(?x) volume # all of them")));
+        assert!(!matches(new().event_type("(?x) create # a part")));
+        assert!(
+            matches(new().event_type("(?i)VOLUME|x")) && !matches(new().event_type("(?i)x|END"))
+        );
     }
 
     #[test]

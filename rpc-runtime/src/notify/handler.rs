@@ -21,8 +21,10 @@ pub struct Metadata {
     pub context: Context,
     /// Who tells of it.
     pub publisher_id: Option<String>,
-    /// What happened. Empty if nobody said.
+    /// What happened. Empty if nobody said, which matches no rule of a [`Filter`].
     pub event_type: String,
+    /// Whether somebody said it.
+    pub(super) has_event_type: bool,
     /// How much it matters.
     pub priority: Priority,
     /// The notification's id: all its copies have the same.
@@ -34,6 +36,11 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// What happened, if somebody said it.
+    pub(super) fn given_event_type(&self) -> Option<&str> {
+        self.has_event_type.then_some(&self.event_type)
+    }
+
     /// Returns when it was emitted. `None` if it does not say so in a form that is known.
     #[must_use]
     pub fn time(&self) -> Option<SystemTime> {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 use super::{
     Metadata, Payload, Requeue,
     handler::{Handler, chosen},
-    running::{Cause, PAUSE, Shared},
+    running::{Cause, PAUSE, Shared, TOO_LONG},
 };
 use crate::{
     Context, ServerBuilder,
@@ -17,7 +17,7 @@ use crate::{
     pending::{Outcome, Outgoing},
     transport::{
         Acker, Body, Delivery, Tracked,
-        kept::{Header, REDELIVERIES, letter},
+        kept::{Header, MOMENT, PATIENCE, REDELIVERIES, letter},
     },
 };
 
@@ -30,7 +30,8 @@ pub(super) struct Incoming {
     /// The window's, if it has an id.
     key: Option<u128>,
     acker: Acker,
-    _tracked: Tracked,
+    /// Counted until it is settled, of all and of its queue.
+    _tracked: (Tracked, Option<Tracked>),
 }
 
 /// What is needed to publish it anew.
@@ -92,26 +93,34 @@ impl Incoming {
             acker.ack().await;
             return None;
         };
-        let (key, acker) = first(&shared, &notice, acker).await?;
+        let id = notice.unique_id();
+        let acker = count(&shared, &origin, id.as_deref(), acker).await?;
+        let (key, acker) = first(&shared, id.as_deref(), acker).await?;
+        drop(id);
         drop(notice);
         drop(parsed);
         drop(unpacked);
-        let this = Self { shared, origin, metadata, payload, key, acker, _tracked: tracked };
-        let limit = this.shared.delivery_limit;
-        if limit > 0 && redeliveries >= limit {
-            this.settle(End::Dead("delivery_limit".to_owned())).await;
-            return None;
-        }
-        if limit > 0 && !this.origin.is_counted {
-            // A classic queue does not count. What ends its listener each time it is worked on would never stop.
-            this.publish_anew(redeliveries).await;
-            return None;
-        }
-        Some(this)
+        Some(Self { shared, origin, metadata, payload, key, acker, _tracked: (tracked, None) })
+    }
+
+    /// Has it counted until it is settled.
+    pub(super) fn holding(mut self, held: Option<Tracked>) -> Self {
+        self._tracked.1 = held;
+        self
+    }
+
+    /// How it ends without any work: it has been delivered too often.
+    pub(super) fn early_end(&self) -> Option<End> {
+        let limit = self.shared.delivery_limit;
+        let is_dead = limit > 0 && self.origin.redeliveries >= limit;
+        is_dead.then(|| End::Dead("delivery_limit".to_owned()))
     }
 
     /// Has handlers work on it, one after the other.
     pub(super) async fn work(&self, handlers: &[Handler]) -> End {
+        if let Some(end) = self.early_end() {
+            return end;
+        }
         for handler in chosen(handlers, &self.metadata, &self.payload) {
             let work = async {
                 let begun = handler.begin(self.metadata.clone(), &self.payload)?;
@@ -119,6 +128,7 @@ impl Incoming {
             };
             let ended = tokio::select! {
                 ended = Caught(Box::pin(work)) => ended,
+                () = self.shared.too_long() => return End::Refused(Requeue::because(TOO_LONG)),
                 () = self.shared.aborted() => return End::GivenUp,
             };
             match ended {
@@ -142,7 +152,7 @@ impl Incoming {
     }
 
     async fn done(self) {
-        let ended = self.key.map(|key| self.shared.duplicates().end(key, None));
+        let ended = self.key.map(|key| self.shared.duplicates().end(key, None, Instant::now()));
         for acker in [self.acker].into_iter().chain(ended.unwrap_or_default()) {
             acker.ack().await;
         }
@@ -182,14 +192,17 @@ impl Incoming {
     async fn publish_anew(self, deliveries: u32) {
         // To a stream nothing can be put back.
         let Some(queue) = self.origin.queue.clone() else { return self.give_back().await };
-        let headers = vec![(REDELIVERIES, Header::Number(deliveries.into()))];
-        let copy = self.origin.copy(Arc::clone(&queue), headers);
+        let shared = &self.shared;
+        let copy = self.origin.counted(&queue, deliveries);
         // The copy may come before the broker's word for it.
-        let copies = self.key.map(|key| self.shared.duplicates().forget(key)).unwrap_or_default();
-        let outcome = self.shared.transport.publish(copy).await;
-        let is_there = matches!(outcome, Outcome::Confirmed);
+        let copies = self.key.map(|key| shared.duplicates().forget(key)).unwrap_or_default();
+        let outcome = tokio::select! {
+            outcome = shared.transport.publish_within(copy, PATIENCE) => outcome,
+            () = shared.aborted() => None,
+        };
+        let is_there = matches!(outcome, Some(Outcome::Confirmed));
         if !is_there {
-            kept(&self.shared, &format!("{outcome:?}"), &queue).await;
+            kept(shared, &said(outcome), &queue).await;
         }
         for acker in [self.acker].into_iter().chain(copies) {
             match is_there {
@@ -209,7 +222,11 @@ impl Incoming {
             (self.origin.redeliveries.saturating_add(1), &self.metadata.event_type);
         let letter =
             self.origin.copy(Arc::clone(&queue), letter(why, deliveries, from, event_type));
-        match shared.transport.put_aside(&queue, letter).await {
+        let put_aside = tokio::select! {
+            put_aside = shared.transport.put_aside(&queue, letter) => put_aside,
+            () = shared.aborted() => Err("the listener stops".to_owned()),
+        };
+        match put_aside {
             Ok(()) => {
                 shared.counts().notifications_dead.add_one();
                 shared.quiet.say(Cause::Dead, |left_out| {
@@ -231,19 +248,54 @@ impl Origin {
     fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
         Outgoing::copy(queue, &self.body, self.compression.as_deref(), headers)
     }
+
+    /// Returns the same with the number of its deliveries so far.
+    fn counted(&self, queue: &Arc<str>, deliveries: u32) -> Outgoing {
+        let headers = vec![(REDELIVERIES, Header::Number(deliveries.into()))];
+        self.copy(Arc::clone(queue), headers)
+    }
+}
+
+/// Has a delivery counted that its queue did not count: what ends its listener each time would never stop. It is published
+/// to the end of its queue, with the number. Returns the acker of what is to be worked on now; where the broker takes no
+/// messages that is all, uncounted.
+async fn count(shared: &Shared, origin: &Origin, id: Option<&str>, acker: Acker) -> Option<Acker> {
+    let limit = shared.delivery_limit;
+    // What is known is worked on here, or was: its connection was lost, and not its listener.
+    let is_known = || id.is_some_and(|id| shared.duplicates().knows(id));
+    let is_due = limit > 0 && !origin.is_counted && origin.redeliveries < limit && !is_known();
+    let Some(queue) = origin.queue.as_ref().filter(|_| is_due) else { return Some(acker) };
+    let copy = origin.counted(queue, origin.redeliveries);
+    let outcome = tokio::select! {
+        outcome = shared.transport.publish_within(copy, MOMENT) => outcome,
+        () = shared.stopped() => {
+            acker.give_back().await;
+            return None;
+        }
+    };
+    if matches!(outcome, Some(Outcome::Confirmed)) {
+        acker.ack().await;
+        return None;
+    }
+    shared.quiet.say(Cause::Uncounted, |left_out| {
+        let (why, what) = (said(outcome), "cannot count the deliveries of a notification");
+        tracing::warn!(%why, %queue, left_out, "{what}");
+    });
+    Some(acker)
+}
+
+/// Says why a message was not published.
+fn said(outcome: Option<Outcome>) -> String {
+    outcome.map_or_else(|| "the broker does not take it".to_owned(), |known| format!("{known:?}"))
 }
 
 /// Notes a notification. `None` if it is a second copy, which is taken care of.
-async fn first(
-    shared: &Shared,
-    notice: &Notice<'_>,
-    acker: Acker,
-) -> Option<(Option<u128>, Acker)> {
-    let Some(id) = notice.unique_id() else { return Some((None, acker)) };
+async fn first(shared: &Shared, id: Option<&str>, acker: Acker) -> Option<(Option<u128>, Acker)> {
+    let Some(id) = id else { return Some((None, acker)) };
     let mut acker = Some(acker);
     {
         let mut known = shared.duplicates();
-        match known.begin(&id, Instant::now()) {
+        match known.begin(id, Instant::now()) {
             Seen::First(key) => return Some((Some(key), acker?)),
             // It is acknowledged with the one that is being worked on.
             Seen::Running(waiting) => waiting.extend(acker.take()),
@@ -251,7 +303,7 @@ async fn first(
         }
     }
     shared.counts().notifications_duplicate.add_one();
-    tracing::debug!(unique_id = %Excerpt(&id), "a second copy of a notification");
+    tracing::debug!(unique_id = %Excerpt(id), "a second copy of a notification");
     if let Some(acker) = acker {
         acker.ack().await;
     }
@@ -280,10 +332,12 @@ fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<M
         return None;
     };
     let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let event_type = owned(notice.event_type());
     Some(Metadata {
         context: Context::of(&notice.context),
         publisher_id: owned(notice.publisher_id()),
-        event_type: owned(notice.event_type()).unwrap_or_default(),
+        has_event_type: event_type.is_some(),
+        event_type: event_type.unwrap_or_default(),
         priority,
         message_id: owned(notice.message_id()),
         timestamp: owned(notice.timestamp()),

@@ -74,6 +74,7 @@ pub struct ListenerBuilder {
     filters: Vec<Filter>,
     concurrency: usize,
     window: DuplicateWindow,
+    time_limit: Option<Duration>,
     requeue_delay: Duration,
     delivery_limit: u32,
     dead_letter_queue: Option<Arc<str>>,
@@ -86,8 +87,8 @@ impl ListenerBuilder {
     pub const REQUEUE_DELAY: Duration = Duration::from_secs(1);
     /// How often a notification is delivered by default, at most.
     pub const DELIVERY_LIMIT: u32 = 20;
-    /// How many more are fetched ahead.
-    const AHEAD: usize = 100;
+    /// How many more are fetched of each queue, at least.
+    const AHEAD: usize = 10;
 
     fn new(transport: &Transport) -> Self {
         Self {
@@ -100,6 +101,7 @@ impl ListenerBuilder {
             filters: Vec::new(),
             concurrency: Self::CONCURRENCY,
             window: DuplicateWindow::new(),
+            time_limit: None,
             requeue_delay: Self::REQUEUE_DELAY,
             delivery_limit: Self::DELIVERY_LIMIT,
             dead_letter_queue: None,
@@ -118,8 +120,9 @@ impl ListenerBuilder {
         self
     }
 
-    /// Listens to notifications of this priority, too. Default: to those of the events that handlers are for; with a
-    /// handler for what [matches](Self::matching) or is [otherwise](Self::otherwise) left, to all.
+    /// Listens to notifications of this priority, beside those of the events that handlers are [for](Self::on). Default: a
+    /// listener that has another handler, [by a filter](Self::matching), for [the rest](Self::otherwise) or for
+    /// [batches](Self::batches), listens to all.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priorities.push(priority);
         self
@@ -133,7 +136,7 @@ impl ListenerBuilder {
     }
 
     /// Adds a handler for the events of a type, and of its priority. Several for the same are called in turn; the first
-    /// that refuses is the last.
+    /// that refuses is the last. When the notification comes again, all are called again, those that had ended well, too.
     pub fn on<E, F, W>(mut self, handler: F) -> Self
     where
         E: Notification + DeserializeOwned,
@@ -178,6 +181,10 @@ impl ListenerBuilder {
 
     /// Adds a handler for many notifications at a time: as many as `size`, or as come within `wait` of the first. One batch comes
     /// after the other, in the order of arrival, whatever the priority. A listener that has one has no other handler.
+    ///
+    /// A batch is handed over earlier if nothing more of one of its queues can come before: there are as many here as the
+    /// [prefetch](crate::RabbitOptions::prefetch) lets in, with those that wait to come again. Without that option there is room
+    /// for a whole batch of each queue, up to 65 535.
     pub fn batches<F, W>(mut self, size: usize, wait: Duration, handler: F) -> Self
     where
         F: Fn(Vec<(Metadata, Payload)>) -> W + Send + Sync + 'static,
@@ -194,16 +201,34 @@ impl ListenerBuilder {
         self
     }
 
-    /// Sets how many notifications are worked on at a time. With 1 they are in order, as far as the broker has kept it.
-    /// Default: [`Self::CONCURRENCY`].
+    /// Sets how many notifications are worked on at a time. Default: [`Self::CONCURRENCY`].
+    ///
+    /// With 1 they are in the order of their queue; there is one for each topic and priority, unless there is a
+    /// [pool](Self::pool). What comes again is not: what a handler refused, and what was with a listener that has stopped or lost
+    /// its connection, begun or not. Classic queues, the default, have that in its place again, but do not count it, so it is
+    /// published to its queue's end with a count first. Quorum queues count by themselves, and with a
+    /// [limit](Self::delivery_limit) of 0 nothing is counted: both keep the order as far as the broker does.
+    ///
+    /// So many are fetched of each queue, and half as many again in advance, shared out among the queues, at least ten for each:
+    /// what waits to come again is among them. [`RabbitOptions::prefetch`](crate::RabbitOptions::prefetch) says otherwise.
     pub fn concurrency(mut self, concurrency: usize) -> Self {
-        self.concurrency = concurrency.max(1);
+        self.concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 
     /// Sets how much is remembered of notifications that were finished, so that second copies are told to nobody.
     pub fn duplicate_window(mut self, window: DuplicateWindow) -> Self {
         self.window = window;
+        self
+    }
+
+    /// Gives handlers up that work on a notification, or on a batch, for longer than `limit`: it comes again as if they had
+    /// refused it. Default: none is given up while the listener runs, and one that hangs keeps its slot.
+    ///
+    /// A handler that is given up is dropped at its next `await`. One that blocks its thread meets none, and cannot be given up:
+    /// what blocks belongs on a thread of its own (`tokio::task::spawn_blocking`), which is not ended either.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
         self
     }
 
@@ -249,6 +274,7 @@ impl ListenerBuilder {
             filters: self.filters,
             slots: Arc::new(Semaphore::new(self.concurrency)),
             duplicates: Mutex::new(Duplicates::new(self.window)),
+            time_limit: self.time_limit,
             requeue_delay: self.requeue_delay,
             delivery_limit: self.delivery_limit,
             dead_letter_queue: self.dead_letter_queue,
@@ -273,14 +299,12 @@ impl ListenerBuilder {
         if topics.is_empty() {
             topics.push((None, NotifierBuilder::TOPIC.to_owned()));
         }
-        let is_wanted = |priority: &Priority| match self.priorities.is_empty() {
-            true => {
-                let mut handlers = self.handlers.iter();
-                let has_own =
-                    |handler: &Handler| handler.priority().is_none_or(|own| own == *priority);
-                !self.batches.is_empty() || handlers.any(has_own)
-            }
-            false => self.priorities.contains(priority),
+        let own = || self.handlers.iter().map(Handler::priority);
+        let takes_any = !self.batches.is_empty() || own().any(|own| own.is_none());
+        let is_wanted = |priority: &Priority| {
+            own().any(|own| own == Some(*priority))
+                || self.priorities.contains(priority)
+                || takes_any && self.priorities.is_empty()
         };
         let mut bindings: Vec<(Arc<str>, Arc<str>)> = Vec::new();
         for (exchange, topic) in &topics {
@@ -302,11 +326,16 @@ impl ListenerBuilder {
         }
         let names: Vec<_> = topics.iter().map(|(_, topic)| topic.as_str()).collect();
         let name = self.pool.clone().unwrap_or_else(|| names.join(",").into());
-        // What waits for its pause is here, too.
-        let batch = self.batches.iter().map(|batch| batch.size).max().unwrap_or(self.concurrency);
-        let prefetch = u16::try_from(batch.saturating_add(Self::AHEAD));
-        let prefetch = prefetch.unwrap_or(u16::MAX);
-        Ok(Sources { name, bindings, pool: self.pool.clone(), prefetch })
+        let mut sources = Sources { name, bindings, pool: self.pool.clone(), prefetch: 0 };
+        sources.prefetch = self.prefetch(sources.queues().len());
+        Ok(sources)
+    }
+
+    /// How many of each of so many queues may be here: any of them may be the only one where something comes.
+    fn prefetch(&self, queues: usize) -> u16 {
+        let begun = self.batches.iter().map(|batch| batch.size).max().unwrap_or(self.concurrency);
+        let ahead = begun.saturating_add(begun / 2).div_ceil(queues.max(1)).max(Self::AHEAD);
+        u16::try_from(begun.saturating_add(ahead)).unwrap_or(u16::MAX)
     }
 }
 
@@ -352,5 +381,26 @@ impl fmt::Debug for NotificationListener {
         f.debug_struct("NotificationListener")
             .field("listener", &self.listener)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_fetched_ahead_goes_by_the_slots_and_is_shared_by_the_queues() {
+        let transport = Transport::connect("memory://prefetch").await.expect("connected");
+        let prefetch = |builder: ListenerBuilder| builder.sources().expect("sources").prefetch;
+        let any = || ListenerBuilder::new(&transport).otherwise(|_, _| async {});
+        let one = |builder: ListenerBuilder| prefetch(builder.priority(Priority::Info));
+        assert_eq!((prefetch(any()), one(any())), (64 + 14, 64 + 96));
+        assert_eq!((prefetch(any().pool("p")), one(any().concurrency(1))), (64 + 96, 1 + 10));
+        let batches =
+            |size| ListenerBuilder::new(&transport).batches(size, Duration::ZERO, |_| async {});
+        assert_eq!((prefetch(batches(1000)), prefetch(batches(1))), (1000 + 215, 1 + 10));
+        for many in [50_000, usize::MAX] {
+            assert_eq!((one(batches(many)), one(any().concurrency(many))), (u16::MAX, u16::MAX));
+        }
     }
 }

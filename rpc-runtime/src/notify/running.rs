@@ -1,7 +1,9 @@
 //! A listener that listens, and how it stops.
 
 use std::{
+    collections::{HashMap, VecDeque},
     fmt,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -31,6 +33,9 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// The longest that one waits which a handler has refused, unless the first wait is longer.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// Why a notification comes again whose handler was given up.
+pub(super) const TOO_LONG: &str = "a handler took longer than it may";
+
 /// What a log line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cause {
@@ -39,6 +44,7 @@ pub(super) enum Cause {
     Refused,
     Dead,
     Kept,
+    Uncounted,
 }
 
 /// What all notifications of one listener share.
@@ -49,6 +55,7 @@ pub(super) struct Shared {
     pub(super) filters: Vec<Filter>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) duplicates: Mutex<Duplicates<Acker>>,
+    pub(super) time_limit: Option<Duration>,
     pub(super) requeue_delay: Duration,
     pub(super) delivery_limit: u32,
     pub(super) dead_letter_queue: Option<Arc<str>>,
@@ -77,6 +84,11 @@ impl Shared {
         let _ = self.abort.subscribe().wait_for(|abort| *abort).await;
     }
 
+    /// Waits for as long as a handler may work.
+    pub(super) async fn too_long(&self) {
+        until(self.time_limit.and_then(|limit| Instant::now().checked_add(limit))).await;
+    }
+
     /// Whether somebody is to be told.
     pub(super) fn wants(&self, metadata: &Metadata, payload: &Payload) -> bool {
         let has_matched = |filter: &Filter| filter.matches(metadata, payload);
@@ -94,7 +106,8 @@ impl Shared {
 /// A listener that listens. Dropping this handle does not stop it.
 pub struct RunningListener {
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    /// `None` once it has ended.
+    task: Option<JoinHandle<()>>,
 }
 
 impl RunningListener {
@@ -102,7 +115,7 @@ impl RunningListener {
     const FAREWELL: Duration = Duration::from_secs(1);
 
     pub(super) fn new(shared: Arc<Shared>, task: JoinHandle<()>) -> Self {
-        Self { shared, task }
+        Self { shared, task: Some(task) }
     }
 
     /// Returns how many notifications have been taken and are not settled yet: being worked on, or waiting to come again.
@@ -134,8 +147,12 @@ impl RunningListener {
     }
 
     async fn drained(&mut self) {
-        if !self.task.is_finished() {
-            let _ = (&mut self.task).await;
+        if let Some(task) = &mut self.task {
+            let ended = task.await;
+            self.task = None;
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener's task has died: nothing more is taken");
+            }
         }
         self.shared.tracker.idle().await;
     }
@@ -206,28 +223,92 @@ async fn handle(
     incoming.settle(end).await;
 }
 
-/// Takes as many as a batch holds, or as come in time, one batch after the other.
+/// Takes as many as a batch holds, as can be here or as come in time, one batch after the other.
 async fn serve_batches(shared: &Arc<Shared>, listener: &mut Listener, batch: &Batch) {
     let mut stop = std::pin::pin!(shared.stopped());
+    let mut intake = Intake::new(listener.prefetch());
     loop {
         let (mut gathered, mut due) = (Vec::new(), None);
-        while gathered.len() < batch.size {
-            tokio::select! {
+        while gathered.len() < batch.size && (gathered.is_empty() || !intake.is_full()) {
+            let has_room = gathered.len() + intake.reading.len() < batch.size;
+            let is_there = tokio::select! {
                 biased;
-                () = &mut stop => return give_back(gathered).await,
+                () = &mut stop => false,
                 () = until(due) => break,
-                is_there = listener.ready() => if !is_there {
-                    return give_back(gathered).await;
-                },
+                read = intake.next() => {
+                    if let Some(incoming) = read.and_then(unless_dead) {
+                        if gathered.is_empty() {
+                            due = Instant::now().checked_add(batch.wait);
+                        }
+                        gathered.push(incoming);
+                    }
+                    continue;
+                }
+                is_there = listener.ready(), if has_room => is_there,
+            };
+            if !is_there {
+                give_back(gathered).await;
+                return intake.give_back().await;
             }
-            let Some(delivery) = listener.take() else { continue };
-            let tracked = shared.tracker.track();
-            if let Some(incoming) = Incoming::read(Arc::clone(shared), delivery, tracked).await {
-                due.get_or_insert_with(|| Instant::now() + batch.wait);
-                gathered.push(incoming);
+            if let Some(delivery) = listener.take() {
+                intake.read(shared, delivery);
             }
         }
         hand_over(shared, batch, gathered).await;
+    }
+}
+
+/// What is being read for a batch, in the order of arrival: one that is counted first holds up neither the reading of others
+/// nor a listener that stops.
+struct Intake {
+    reading: VecDeque<JoinHandle<Option<Incoming>>>,
+    /// How many of one queue may be here.
+    most: Option<usize>,
+    /// What is here of each queue, with what waits to come again.
+    held: HashMap<Arc<str>, Tracker>,
+}
+
+impl Intake {
+    fn new(prefetch: Option<u16>) -> Self {
+        Self { reading: VecDeque::new(), most: prefetch.map(usize::from), held: HashMap::new() }
+    }
+
+    fn read(&mut self, shared: &Arc<Shared>, delivery: Delivery) {
+        let queue = delivery.queue.clone();
+        let held = queue.map(|queue| self.held.entry(queue).or_default().track());
+        let read = Incoming::read(Arc::clone(shared), delivery, shared.tracker.track());
+        self.reading.push_back(tokio::spawn(async { read.await.map(|read| read.holding(held)) }));
+    }
+
+    /// Whether nothing more of some queue can come before something of it has ended.
+    fn is_full(&self) -> bool {
+        let is_full = |most| self.held.values().any(|held| held.running() >= most);
+        self.reading.is_empty() && self.most.is_some_and(is_full)
+    }
+
+    /// Waits until the first of them is read. `None` if it is taken care of.
+    async fn next(&mut self) -> Option<Incoming> {
+        let Some(first) = self.reading.front_mut() else { return pending().await };
+        let read = first.await;
+        self.reading.pop_front();
+        read.ok().flatten()
+    }
+
+    async fn give_back(mut self) {
+        while !self.reading.is_empty() {
+            give_back(self.next().await.into_iter().collect()).await;
+        }
+    }
+}
+
+/// Puts aside what has been delivered too often. The batch does not wait for that.
+fn unless_dead(incoming: Incoming) -> Option<Incoming> {
+    match incoming.early_end() {
+        None => Some(incoming),
+        Some(end) => {
+            drop(tokio::spawn(incoming.settle(end)));
+            None
+        }
     }
 }
 
@@ -235,12 +316,14 @@ async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
     let told = gathered.iter().map(|one| (one.metadata.clone(), one.payload.clone())).collect();
     let work = Caught(Box::pin(async { batch.begin(told).await }));
     let ended = tokio::select! {
-        ended = work => ended,
+        ended = work => Some(ended),
+        () = shared.too_long() => None,
         () = shared.aborted() => return give_back(gathered).await,
     };
     let (results, silence) = match ended {
-        Ok(results) => (results, "a handler said nothing of it"),
-        Err(Panicked) => (Vec::new(), "a handler panicked"),
+        Some(Ok(results)) => (results, "a handler said nothing of it"),
+        Some(Err(Panicked)) => (Vec::new(), "a handler panicked"),
+        None => (Vec::new(), TOO_LONG),
     };
     let mut results = results.into_iter();
     for one in gathered {

@@ -26,7 +26,7 @@ use crate::{
     Failure,
     excerpt::Excerpt,
     pending::{Expiry, Outcome, Outgoing},
-    transport::kept::{DEAD_HOST, Header, REDELIVERIES, Redelivery, letter},
+    transport::kept::{DEAD_HOST, Header, MOMENT, REDELIVERIES, Redelivery, letter},
     until::until,
 };
 
@@ -138,12 +138,13 @@ impl Incoming {
             deadline,
             timeout: deadline.saturating_duration_since(Instant::now()),
         });
-        match self.shared.transport.publish(copy).await {
-            Outcome::Confirmed => Fate::Taken,
-            Outcome::Interrupted | Outcome::Unsent(_) => {
+        match self.shared.transport.publish_within(copy, MOMENT).await {
+            Some(Outcome::Confirmed) => Fate::Taken,
+            Some(Outcome::Interrupted | Outcome::Unsent(_)) => {
                 tokio::time::sleep(PAUSE).await;
                 Fate::Back
             }
+            // A broker that takes no messages, `None`, stops no work by that.
             outcome => {
                 tracing::warn!(?outcome, queue = %redelivery.queue, "cannot count the deliveries of a request");
                 Fate::Runs

@@ -423,7 +423,7 @@ fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<(
 
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
 fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
-    shared.duplicates().end(key, reply)
+    shared.duplicates().end(key, reply, Instant::now())
 }
 
 /// Acknowledges a request that has run, and its copies, once its reply is settled.

@@ -4,9 +4,9 @@
 //! both: a request may be there twice, and is never lost.
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use super::{Driver, Transport};
@@ -33,6 +33,11 @@ pub(crate) const DEAD_HOST: &str = "x-rpc-dead-host";
 const DEAD_METHOD: &str = "x-rpc-dead-method";
 /// When it was given up, in seconds since 1970.
 const DEAD_TIME: &str = "x-rpc-dead-time";
+
+/// How long the work on a message may wait for a copy of it that counts.
+pub(crate) const MOMENT: Duration = Duration::from_secs(5);
+/// How long a copy may take that no work waits for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,12 +113,37 @@ impl Transport {
         poll_fn(|cx| pending.0.poll(cx)).await
     }
 
+    /// As [`publish`](Self::publish), but waits neither for longer than `limit` nor for a broker that takes no messages. `None`
+    /// then: the message may arrive later all the same.
+    pub(crate) async fn publish_within(
+        &self,
+        message: Outgoing,
+        limit: Duration,
+    ) -> Option<Outcome> {
+        let mut events = self.events();
+        let blocked = async {
+            while self.obstacle().is_none() {
+                if events.next().await.is_none() {
+                    // It is closed, which ends the message.
+                    return pending().await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = blocked => None,
+            outcome = self.publish(message) => Some(outcome),
+            () = tokio::time::sleep(limit) => None,
+        }
+    }
+
     /// Puts a message into a queue that nobody consumes. Returns why, if it cannot.
     pub(crate) async fn put_aside(&self, queue: &str, letter: Outgoing) -> Result<(), String> {
         self.keep_queue(queue).await.map_err(|error| error.to_string())?;
-        match self.publish(letter).await {
-            Outcome::Confirmed => Ok(()),
-            outcome => Err(format!("{outcome:?}")),
+        match self.publish_within(letter, PATIENCE).await {
+            Some(Outcome::Confirmed) => Ok(()),
+            Some(outcome) => Err(format!("{outcome:?}")),
+            None => Err("the broker does not take it".to_owned()),
         }
     }
 

@@ -1,6 +1,6 @@
 use rpc_runtime::notification;
 
-#[notification(event_type = "volume.create.end", priority = "warning")]
+#[notification(event_type = "volume.create.end", priority = "urgent")]
 struct VolumeCreated;
 
 fn main() {}

@@ -134,6 +134,7 @@ pub(crate) struct Listener {
     inbox: Arc<Inbox>,
     stop: watch::Sender<bool>,
     ended: watch::Receiver<bool>,
+    prefetch: u16,
 }
 
 impl Listener {
@@ -148,6 +149,7 @@ impl Listener {
         let (ending, ended) = watch::channel(false);
         let (ready, bound) = oneshot::channel();
         let place = Place::new(subscription, &layout.options)?;
+        let prefetch = place.prefetch();
         let task = ListenTask {
             place,
             layout,
@@ -163,7 +165,7 @@ impl Listener {
             drop((end, tracked));
             ending.send_replace(true);
         });
-        let listener = Self { inbox, stop, ended };
+        let listener = Self { inbox, stop, ended, prefetch };
         match bound.await {
             Ok(bound) => bound.map(|()| listener),
             Err(_) => Err(TransportError::closed()),
@@ -188,6 +190,11 @@ impl Listener {
 
     pub(crate) fn take(&mut self) -> Option<Delivery> {
         self.inbox.lock().deliveries.pop_front().map(|(delivery, ..)| delivery)
+    }
+
+    pub(crate) fn prefetch(&self) -> Option<u16> {
+        // To AMQP, nothing is no limit.
+        Some(self.prefetch).filter(|prefetch| *prefetch > 0)
     }
 
     pub(crate) async fn cancel(&mut self) {
