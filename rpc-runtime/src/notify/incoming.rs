@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 use super::{
     Metadata, Payload, Requeue,
     handler::{Handler, chosen},
-    running::{Cause, PAUSE, Shared},
+    running::{Cause, PAUSE, Shared, delay},
 };
 use crate::{
     Context, ServerBuilder,
@@ -103,12 +103,11 @@ impl Incoming {
         drop(parsed);
         drop(unpacked);
         let this = Self { shared, origin, metadata, payload, key, acker, _tracked: tracked };
-        let limit = this.shared.delivery_limit;
-        if limit > 0 && redeliveries >= limit {
+        if this.shared.is_enough(redeliveries) {
             this.settle(End::Dead("delivery_limit".to_owned())).await;
             return None;
         }
-        if limit > 0 && !this.origin.is_counted {
+        if this.shared.delivery_limit.is_some() && !this.origin.is_counted {
             // A classic queue does not count. What ends its listener each time it is worked on would never stop.
             this.publish_anew(redeliveries).await;
             return None;
@@ -170,12 +169,12 @@ impl Incoming {
             let why = Excerpt(requeue.reason());
             tracing::warn!(%event_type, %why, deliveries, left_out, "a handler could not finish a notification");
         });
-        if shared.delivery_limit > 0 && deliveries >= shared.delivery_limit {
+        if shared.is_enough(deliveries) {
             return self.put_aside(requeue.reason()).await;
         }
         shared.counts().notifications_requeued.add_one();
         let is_stopped = tokio::select! {
-            () = tokio::time::sleep(shared.delay(self.origin.redeliveries)) => false,
+            () = tokio::time::sleep(delay(shared.requeue_delay, self.origin.redeliveries)) => false,
             () = shared.stopped() => true,
         };
         match is_stopped {
@@ -305,3 +304,6 @@ async fn refuse<T>(shared: &Shared, acker: Acker, why: &(dyn fmt::Display + Sync
     acker.reject().await;
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -50,7 +51,8 @@ pub(super) struct Shared {
     pub(super) slots: Arc<Semaphore>,
     pub(super) duplicates: Mutex<Duplicates<Acker>>,
     pub(super) requeue_delay: Duration,
-    pub(super) delivery_limit: u32,
+    /// How often one is delivered, if not as often as it takes.
+    pub(super) delivery_limit: Option<NonZeroU32>,
     pub(super) dead_letter_queue: Option<Arc<str>>,
     pub(super) tracker: Tracker,
     /// Whether nothing more is to begin.
@@ -77,11 +79,16 @@ impl Shared {
         let _ = self.abort.subscribe().wait_for(|abort| *abort).await;
     }
 
-    /// How long a notification waits that was refused after so many deliveries before that one.
-    pub(super) fn delay(&self, redeliveries: u32) -> Duration {
-        let grown = self.requeue_delay.saturating_mul(2_u32.saturating_pow(redeliveries.min(16)));
-        grown.min(LONGEST.max(self.requeue_delay))
+    /// Whether a notification has been delivered as often as it may be.
+    pub(super) fn is_enough(&self, deliveries: u32) -> bool {
+        self.delivery_limit.is_some_and(|limit| deliveries >= limit.get())
     }
+}
+
+/// How long a notification waits that was refused after so many deliveries before that one, where it was `first` at first.
+pub(super) fn delay(first: Duration, redeliveries: u32) -> Duration {
+    let grown = first.saturating_mul(2_u32.saturating_pow(redeliveries.min(16)));
+    grown.min(LONGEST.max(first))
 }
 
 /// A listener that listens. Dropping this handle does not stop it.
@@ -216,7 +223,7 @@ async fn serve_batches(shared: &Arc<Shared>, listener: &mut Listener, batch: &Ba
             let Some(delivery) = listener.take() else { continue };
             let tracked = shared.tracker.track();
             if let Some(incoming) = Incoming::read(Arc::clone(shared), delivery, tracked).await {
-                due.get_or_insert_with(|| Instant::now() + batch.wait);
+                due = due.or_else(|| Instant::now().checked_add(batch.wait));
                 gathered.push(incoming);
             }
         }
@@ -248,5 +255,23 @@ async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
 async fn give_back(gathered: Vec<Incoming>) {
     for one in gathered {
         one.settle(End::GivenUp).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_doubles_up_to_half_a_minute_or_the_first_if_that_is_longer() {
+        let seconds = Duration::from_secs;
+        let delays = [0, 1, 4, 5, 6, u32::MAX].map(|redeliveries| delay(seconds(1), redeliveries));
+        assert_eq!(delays, [1, 2, 16, 30, 30, 30].map(seconds));
+        assert_eq!(
+            [0, 1, 9].map(|redeliveries| delay(seconds(40), redeliveries)),
+            [seconds(40); 3]
+        );
+        assert_eq!(delay(Duration::MAX, 3), Duration::MAX);
+        assert_eq!(delay(Duration::ZERO, 3), Duration::ZERO);
     }
 }
