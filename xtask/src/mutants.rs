@@ -112,6 +112,44 @@ const AREAS: &[Area] = &[
         // What is not given back is, when its channel ends: the server does that next.
         same: &[r"replace give_back with \(\)"],
     },
+    Area {
+        name: "notify",
+        files: &[
+            "rpc-runtime/src/notify/spool.rs",
+            "rpc-runtime/src/envelope/notification.rs",
+            "rpc-runtime/src/notify/filter.rs",
+            "rpc-runtime/src/notify/routing.rs",
+            "rpc-runtime/src/notify/emission.rs",
+            "rpc-runtime/src/notify/incoming.rs",
+            "rpc-runtime/src/notify/notifier.rs",
+            "rpc-runtime/src/notify/running.rs",
+            "rpc-runtime/src/notify/listener.rs",
+            "rpc-runtime/src/notify/handler.rs",
+            "rpc-runtime/src/notify/driver.rs",
+        ],
+        // The second has the first with its feature `routing`.
+        tested_by: &["rpc-runtime", "tests"],
+        tests: &[
+            "--lib",
+            "--test",
+            "notifications",
+            "--",
+            "envelope::notification",
+            "notify::",
+            "batches::",
+            "emitting::",
+            "listening::",
+            "--skip",
+            // Models of what races take longer than all others, and see what others see.
+            "::model::",
+        ],
+        same: &[
+            // What is not given back is, when it is dropped.
+            r"running.rs.*replace give_back with \(\)",
+            // They sweep sooner.
+            r"replace (> with >=|\* with [+/]) in Aging::add",
+        ],
+    },
 ];
 
 /// Breaks the files of one area, or of all.

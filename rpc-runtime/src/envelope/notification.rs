@@ -155,3 +155,92 @@ impl<'a> Notice<'a> {
         self.payload.unwrap_or("null")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::open, *};
+    use crate::envelope::write_plain_context;
+
+    const ID: Uuid = Uuid::from_u128(7);
+    const TEXT: &str = r#"{"message_id": "00000000-0000-0000-0000-000000000007", "publisher_id": "volume.host-1", "event_type": "e", "priority": "INFO", "payload": [1, null], "timestamp": "2026-11-21 10:15:00", "_unique_id": "00000000000000000000000000000009", "_context_user_id": "u1"}"#;
+
+    fn head(publisher_id: Option<&str>) -> Head<'_> {
+        Head {
+            message_id: ID,
+            publisher_id,
+            event_type: "e",
+            priority: "INFO",
+            payload: "[1, null]",
+            timestamp: "2026-11-21 10:15:00",
+        }
+    }
+
+    fn context() -> Vec<u8> {
+        let mut members = Vec::new();
+        let context = Context::new().with("user_id", "u1");
+        write_plain_context(&context, true, &mut members).expect("JSON");
+        members
+    }
+
+    #[test]
+    fn a_notification_is_written_in_both_forms_as_the_original_writes_it() {
+        let context = context();
+        let writer = NoticeWriter::new(&head(Some("volume.host-1")), &context).expect("JSON");
+        let unique_id = Uuid::from_u128(9);
+        let bare = String::from_utf8(writer.bare(unique_id)).expect("text");
+        let wrapped = writer.wrapped(unique_id);
+        let outer: serde_json::Value = serde_json::from_slice(&wrapped).expect("JSON");
+        assert_eq!(bare, TEXT);
+        assert_eq!(outer["oslo.message"], TEXT);
+        assert_eq!(outer["oslo.version"], "2.0");
+        assert_eq!(open(&wrapped).expect("an envelope"), bare);
+        let of_nobody = NoticeWriter::new(&head(None), &[]).expect("JSON").bare(unique_id);
+        let of_nobody = String::from_utf8(of_nobody).expect("text");
+        assert!(of_nobody.contains(r#""publisher_id": null, "#), "{of_nobody}");
+    }
+
+    #[test]
+    fn all_that_a_notification_says_of_itself_is_read() {
+        let notice = Notice::parse_within(TEXT, 10).expect("a notification");
+        let said = [
+            notice.message_id(),
+            notice.publisher_id(),
+            notice.event_type(),
+            notice.priority(),
+            notice.timestamp(),
+            notice.unique_id(),
+        ];
+        let expected = [
+            "00000000-0000-0000-0000-000000000007",
+            "volume.host-1",
+            "e",
+            "INFO",
+            "2026-11-21 10:15:00",
+            "00000000000000000000000000000009",
+        ];
+        assert_eq!(said.each_ref().map(Option::as_deref), expected.map(Some));
+        assert_eq!(notice.payload(), "[1, null]");
+        assert_eq!(Context::of(&notice.context).user_id().as_deref(), Some("u1"));
+        let nothing = Notice::parse_within(r#"{"event_type": 5, "priority": null}"#, 10);
+        let nothing = nothing.expect("an object");
+        let said = [nothing.event_type(), nothing.priority(), nothing.message_id()];
+        assert_eq!((said, nothing.payload()), ([None, None, None], "null"));
+    }
+
+    #[test]
+    fn of_a_context_no_more_is_kept_than_may_be_and_all_is_counted() {
+        let text = r#"{"_context_a": 1, "other": 2, "_context_b": 3, "_context_c": 4}"#;
+        for (most, kept) in [(0, 0), (1, 1), (2, 2), (3, 3), (4, 3)] {
+            let notice = Notice::parse_within(text, most).expect("an object");
+            assert_eq!(notice.context.len(), kept, "{most}");
+            let all = Notice::parse_within(text, usize::MAX).expect("an object");
+            assert_eq!(notice.values, all.values);
+        }
+    }
+
+    #[test]
+    fn a_context_is_read_as_it_was_written() {
+        assert_eq!(context_of(&context()).user_id().as_deref(), Some("u1"));
+        assert_eq!(context_of(&[]).user_id(), None);
+    }
+}

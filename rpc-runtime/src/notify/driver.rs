@@ -244,3 +244,43 @@ fn mask(value: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_told_what_the_message_says() {
+        let message = Message {
+            message_id: Uuid::from_u128(7),
+            publisher_id: Some("volume.host-1"),
+            event_type: "volume.create.end",
+            priority: Priority::Error,
+            payload: "[5]",
+            timestamp: "2026-11-21 10:15:00.250000",
+            time: SystemTime::UNIX_EPOCH,
+            context: br#", "_context_user_id": "u1""#,
+        };
+        assert_eq!(message.message_id(), Uuid::from_u128(7));
+        assert_eq!(message.publisher_id(), Some("volume.host-1"));
+        assert_eq!((message.event_type(), message.payload()), ("volume.create.end", "[5]"));
+        assert_eq!((message.priority(), message.time()), (Priority::Error, SystemTime::UNIX_EPOCH));
+        assert_eq!(message.context().user_id().as_deref(), Some("u1"));
+        let shown = format!("{message:?}");
+        assert!(shown.contains("volume.create.end") && !shown.contains("[5]"), "{shown}");
+        let nobody = Message { publisher_id: None, ..message };
+        assert_eq!(nobody.publisher_id(), None);
+    }
+
+    #[test]
+    fn what_has_the_name_of_a_secret_is_masked_at_any_depth() {
+        let mut payload = serde_json::json!({
+            "admin_password": "canary", "token": null, "deep": [{"auth_token": {"a": 1}, "b": 2}], "c": [3],
+        });
+        mask(&mut payload);
+        let masked = serde_json::json!({
+            "admin_password": "***", "token": null, "deep": [{"auth_token": "***", "b": 2}], "c": [3],
+        });
+        assert_eq!(payload, masked);
+    }
+}

@@ -126,3 +126,56 @@ impl fmt::Debug for Emission {
         f.debug_struct("Emission").field("left", &self.0.lock().left).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+    };
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_emission_ends_with_its_last_copy_and_the_first_error() {
+        let (progress, woken) = (Arc::new(Progress::default()), Arc::new(Woken::default()));
+        let mut emission = Emission::new(Arc::clone(&progress));
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut poll = || Pin::new(&mut emission).poll(&mut Context::from_waker(&waker));
+        let wakes = || woken.0.load(Ordering::Relaxed);
+        (0..3).for_each(|_| progress.begin());
+        for result in [Err(NotifyError::SpoolFull), Err(NotifyError::Refused)] {
+            assert!(poll().is_pending());
+            progress.end(result);
+            assert_eq!(wakes(), 0, "another is on its way");
+        }
+        assert!(poll().is_pending());
+        progress.end(Ok(()));
+        assert_eq!(wakes(), 1);
+        assert!(matches!(poll(), Poll::Ready(Err(NotifyError::SpoolFull))));
+    }
+
+    #[test]
+    fn an_emission_wakes_who_asked_last() {
+        let (progress, [first, last]) =
+            (Arc::new(Progress::default()), [(); 2].map(|()| Arc::default()));
+        let mut emission = Emission::new(Arc::clone(&progress));
+        progress.begin();
+        for woken in [&first, &last] {
+            let waker = Waker::from(Arc::<Woken>::clone(woken));
+            assert!(Pin::new(&mut emission).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        progress.end(Ok(()));
+        assert_eq!([first, last].map(|woken| woken.0.load(Ordering::Relaxed)), [0, 1]);
+    }
+}

@@ -301,3 +301,78 @@ pub(super) fn chosen<'a>(
         false => own,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Event;
+
+    impl Notification for Event {
+        const EVENT_TYPE: &'static str = "volume.create.end";
+        const PRIORITY: Priority = Priority::Info;
+    }
+
+    impl<'de> serde::Deserialize<'de> for Event {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Self)
+        }
+    }
+
+    fn metadata(event_type: &str, priority: Priority) -> Metadata {
+        Metadata {
+            context: Context::new(),
+            publisher_id: None,
+            event_type: event_type.to_owned(),
+            has_event_type: true,
+            priority,
+            message_id: None,
+            timestamp: None,
+            redeliveries: 0,
+        }
+    }
+
+    #[test]
+    fn a_handler_is_for_its_type_and_priority_and_the_other_for_the_rest() {
+        let typed = || Handler::typed(|_, _: Event| async {});
+        let untyped = || Handler::untyped(None, |_, _| async {});
+        let own = metadata(Event::EVENT_TYPE, Event::PRIORITY);
+        let others = [
+            metadata(Event::EVENT_TYPE, Priority::Warn),
+            metadata("volume.create.error", Event::PRIORITY),
+        ];
+        let alone = Handlers::Each(vec![typed()]);
+        let payload = Payload::new("{}");
+        assert!(alone.are_for(&own, &payload));
+        assert!(!others.iter().any(|other| alone.are_for(other, &payload)));
+        let both = [untyped(), typed(), untyped(), typed()];
+        let places = |metadata: &Metadata| {
+            let is = |one: &&Handler| both.iter().position(|other| std::ptr::eq(*one, other));
+            chosen(&both, metadata, &payload).iter().filter_map(is).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&own), [1, 3]);
+        assert!(others.iter().all(|other| places(other) == [0, 2]));
+        let both = Handlers::Each(both.into());
+        let batch = Handlers::Batch(Batch::new(0, Duration::ZERO, |_| async {}));
+        let all =
+            |told: &Handlers| [&own, &others[0]].iter().all(|one| told.are_for(one, &payload));
+        assert!(all(&both) && all(&batch));
+    }
+
+    #[test]
+    fn what_a_handler_of_batches_says_is_said_of_each() {
+        let reasons = |results: Vec<Result<(), Requeue>>| {
+            let reason =
+                |result: Result<(), Requeue>| result.err().map(|why| why.reason().to_owned());
+            results.into_iter().map(reason).collect::<Vec<_>>()
+        };
+        let busy = || Some("busy".to_owned());
+        assert_eq!(reasons(().into_results(2)), [None, None]);
+        assert_eq!(reasons(Ok::<_, Requeue>(()).into_results(2)), [None, None]);
+        assert_eq!(reasons(Err(Requeue::because("busy")).into_results(2)), [busy(), busy()]);
+        let each = vec![Ok(()), Err(Requeue::because("busy"))];
+        assert_eq!(reasons(each.into_results(3)), [None, busy()], "of the third it says nothing");
+        let error = "5".parse::<bool>().expect_err("it is none");
+        assert_eq!(Requeue::from(error.clone()).reason(), error.to_string());
+    }
+}

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 use super::{
     Metadata, Payload, Requeue,
     handler::{Handler, chosen},
-    running::{Cause, PAUSE, Shared, TOO_LONG},
+    running::{Cause, PAUSE, Shared, TOO_LONG, delay},
 };
 use crate::{
     Context, ServerBuilder,
@@ -111,8 +111,7 @@ impl Incoming {
 
     /// How it ends without any work: it has been delivered too often.
     pub(super) fn early_end(&self) -> Option<End> {
-        let limit = self.shared.delivery_limit;
-        let is_dead = limit > 0 && self.origin.redeliveries >= limit;
+        let is_dead = self.shared.is_enough(self.origin.redeliveries);
         is_dead.then(|| End::Dead("delivery_limit".to_owned()))
     }
 
@@ -174,12 +173,12 @@ impl Incoming {
             let why = Excerpt(requeue.reason());
             tracing::warn!(%event_type, %why, deliveries, left_out, "a handler could not finish a notification");
         });
-        if shared.delivery_limit > 0 && deliveries >= shared.delivery_limit {
+        if shared.is_enough(deliveries) {
             return self.put_aside(requeue.reason()).await;
         }
         shared.counts().notifications_requeued.add_one();
         let is_stopped = tokio::select! {
-            () = tokio::time::sleep(shared.delay(self.origin.redeliveries)) => false,
+            () = tokio::time::sleep(delay(shared.requeue_delay, self.origin.redeliveries)) => false,
             () = shared.stopped() => true,
         };
         match is_stopped {
@@ -260,10 +259,11 @@ impl Origin {
 /// to the end of its queue, with the number. Returns the acker of what is to be worked on now; where the broker takes no
 /// messages that is all, uncounted.
 async fn count(shared: &Shared, origin: &Origin, id: Option<&str>, acker: Acker) -> Option<Acker> {
-    let limit = shared.delivery_limit;
+    let has_limit = shared.delivery_limit.is_some();
     // What is known is worked on here, or was: its connection was lost, and not its listener.
     let is_known = || id.is_some_and(|id| shared.duplicates().knows(id));
-    let is_due = limit > 0 && !origin.is_counted && origin.redeliveries < limit && !is_known();
+    let is_left = !origin.is_counted && !shared.is_enough(origin.redeliveries);
+    let is_due = has_limit && is_left && !is_known();
     let Some(queue) = origin.queue.as_ref().filter(|_| is_due) else { return Some(acker) };
     let copy = origin.counted(queue, origin.redeliveries);
     let outcome = tokio::select! {
@@ -353,3 +353,6 @@ async fn refuse<T>(shared: &Shared, acker: Acker, why: &(dyn fmt::Display + Sync
     acker.reject().await;
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    num::NonZeroU32,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -276,7 +277,7 @@ impl ListenerBuilder {
             duplicates: Mutex::new(Duplicates::new(self.window)),
             time_limit: self.time_limit,
             requeue_delay: self.requeue_delay,
-            delivery_limit: self.delivery_limit,
+            delivery_limit: NonZeroU32::new(self.delivery_limit),
             dead_letter_queue: self.dead_letter_queue,
             tracker: Tracker::default(),
             stop: watch::Sender::new(false),
@@ -402,5 +403,18 @@ mod tests {
         for many in [50_000, usize::MAX] {
             assert_eq!((one(batches(many)), one(any().concurrency(many))), (u16::MAX, u16::MAX));
         }
+    }
+
+    #[test]
+    fn a_name_has_room_for_the_queue_of_its_dead_letters() {
+        let longest = 255 - ServerBuilder::DEAD_LETTERS.len();
+        assert!(check_name("topic", "t", longest).is_ok());
+        let error = check_name("topic", "t", longest + 1).expect_err("too long");
+        assert_eq!(error.kind(), TransportErrorKind::Configuration);
+        assert_eq!(error.to_string(), "`t` cannot be a topic");
+        for odd in ["", "a*", "#", "amq.topic"] {
+            assert!(check_name("pool", odd, odd.len()).is_err(), "{odd}");
+        }
+        assert!(check_name("pool", "an.amq.topic", 12).is_ok());
     }
 }

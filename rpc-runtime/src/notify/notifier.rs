@@ -46,6 +46,8 @@ struct Shared {
     drivers: Vec<Box<dyn Driver>>,
     #[cfg(feature = "routing")]
     routing: Option<super::Routing>,
+    /// Whether a notification goes anywhere.
+    is_enabled: bool,
     disclosure: Disclosure,
 }
 
@@ -174,6 +176,9 @@ impl NotifierBuilder {
         if this.formats.is_empty() && this.drivers.is_empty() && !this.is_silent {
             this.formats.push(Format::default());
         }
+        let is_enabled = !this.formats.is_empty() || !this.drivers.is_empty();
+        #[cfg(feature = "routing")]
+        let is_enabled = is_enabled || this.routing.is_some();
         let exchange = this.transport.control_exchange();
         let spool = Spool::new(this.transport, this.room, this.give_up_after, Handle::current());
         let shared = Shared {
@@ -184,6 +189,7 @@ impl NotifierBuilder {
             drivers: this.drivers,
             #[cfg(feature = "routing")]
             routing: this.routing,
+            is_enabled,
             disclosure: this.disclosure,
         };
         Notifier { publisher_id: this.publisher_id, shared: Arc::new(shared) }
@@ -304,12 +310,18 @@ impl Notifier {
             time,
             context: &context,
         };
-        let (formats, logs) = self.shared.chosen(event_type, priority);
+        let shared = &*self.shared;
+        let (formats, logs) = (Cow::Borrowed(&*shared.formats), false);
+        #[cfg(feature = "routing")]
+        let (formats, logs) = match &shared.routing {
+            Some(routing) => routing.chosen(formats, event_type, priority),
+            None => (formats, logs),
+        };
         self.publish(&message, &formats, progress)?;
         let log = logs.then_some(&LogDriver as &dyn Driver);
-        for driver in self.shared.drivers.iter().map(|driver| &**driver).chain(log) {
+        for driver in shared.drivers.iter().map(|driver| &**driver).chain(log) {
             if let Err(error) = driver.notify(&message).map_err(NotifyError::Driver) {
-                self.shared.spool.dropped(event_type, &error);
+                shared.spool.dropped(event_type, &error);
                 progress.begin();
                 progress.end(Err(error));
             }
@@ -361,7 +373,7 @@ impl Notifier {
     /// Whether a notification goes anywhere.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.shared.is_enabled()
+        self.shared.is_enabled
     }
 
     /// Returns how many copies of notifications wait for the broker.
@@ -377,41 +389,6 @@ impl Notifier {
     /// It only looks.
     pub async fn flush(&self) {
         self.shared.spool.idle().await;
-    }
-}
-
-impl Shared {
-    #[cfg(not(feature = "routing"))]
-    fn is_enabled(&self) -> bool {
-        !self.formats.is_empty() || !self.drivers.is_empty()
-    }
-
-    #[cfg(feature = "routing")]
-    fn is_enabled(&self) -> bool {
-        !self.formats.is_empty() || !self.drivers.is_empty() || self.routing.is_some()
-    }
-
-    /// Returns in which forms a notification is sent, and whether it goes to the log by a rule.
-    #[cfg(not(feature = "routing"))]
-    fn chosen(&self, _: &str, _: Priority) -> (Cow<'_, [Format]>, bool) {
-        (Cow::Borrowed(&self.formats), false)
-    }
-
-    #[cfg(feature = "routing")]
-    fn chosen(&self, event_type: &str, priority: Priority) -> (Cow<'_, [Format]>, bool) {
-        let mut formats = Cow::Borrowed(&*self.formats);
-        let mut logs = false;
-        let Some(routing) = &self.routing else { return (formats, logs) };
-        for driver in routing.drivers(event_type, priority) {
-            match driver {
-                super::routing::Routed::Messaging(format) if !formats.contains(&format) => {
-                    formats.to_mut().push(format);
-                }
-                super::routing::Routed::Messaging(_) | super::routing::Routed::Noop => {}
-                super::routing::Routed::Log => logs = true,
-            }
-        }
-        (formats, logs)
     }
 }
 

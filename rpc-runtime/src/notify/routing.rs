@@ -1,6 +1,6 @@
 //! Which drivers get which notifications, by a file of rules (the driver `routing`; wire: section 8.2).
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, fs, path::Path};
 
 use super::{Format, Priority, wildcard::Pattern};
 use crate::excerpt::Excerpt;
@@ -40,7 +40,7 @@ struct Rule {
 
 /// A driver that rules may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Routed {
+enum Routed {
     Messaging(Format),
     Log,
     Noop,
@@ -88,8 +88,28 @@ impl Routing {
         rules.collect::<Result<_, _>>().map(Self)
     }
 
+    /// Adds to the forms in which a notification is sent. Returns them, and whether it goes to the log.
+    pub(super) fn chosen<'a>(
+        &self,
+        mut formats: Cow<'a, [Format]>,
+        event_type: &str,
+        priority: Priority,
+    ) -> (Cow<'a, [Format]>, bool) {
+        let mut logs = false;
+        for driver in self.drivers(event_type, priority) {
+            match driver {
+                Routed::Messaging(format) if !formats.contains(&format) => {
+                    formats.to_mut().push(format);
+                }
+                Routed::Messaging(_) | Routed::Noop => {}
+                Routed::Log => logs = true,
+            }
+        }
+        (formats, logs)
+    }
+
     /// Returns the drivers that get a notification, each once.
-    pub(super) fn drivers(&self, event_type: &str, priority: Priority) -> Vec<Routed> {
+    fn drivers(&self, event_type: &str, priority: Priority) -> Vec<Routed> {
         let mut drivers = Vec::new();
         for rule in &self.0 {
             if rule.matches(event_type, priority) && !drivers.contains(&rule.driver) {
@@ -170,6 +190,25 @@ group_3:
         let odd = Routing::parse("g: {log: {accepted_events: ['[', 'e.**']}}").expect("rules");
         assert_eq!(odd.drivers("e.x", Priority::Info), [Routed::Log]);
         assert_eq!(Routing::parse("").expect("no rules").drivers("e", Priority::Info), []);
+    }
+
+    #[test]
+    fn rules_add_to_what_is_set_and_nothing_goes_twice() {
+        let rules = "g: {messagingv2: , noop: , log: {accepted_priorities: [error]}}";
+        let routing = Routing::parse(rules).expect("rules");
+        for (set, priority, expected) in [
+            (vec![], Priority::Info, (vec![Format::V2], false)),
+            (vec![Format::V1], Priority::Info, (vec![Format::V1, Format::V2], false)),
+            (vec![Format::V2], Priority::Error, (vec![Format::V2], true)),
+        ] {
+            let (formats, logs) = routing.chosen(Cow::Borrowed(&set), "e", priority);
+            assert_eq!((formats.into_owned(), logs), expected);
+        }
+        let nothing = Routing::parse("g: {noop: }").expect("rules");
+        assert_eq!(
+            nothing.chosen(Cow::Borrowed(&[]), "e", Priority::Info),
+            (Cow::Borrowed(&[][..]), false)
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     future::pending,
+    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -57,7 +58,8 @@ pub(super) struct Shared {
     pub(super) duplicates: Mutex<Duplicates<Acker>>,
     pub(super) time_limit: Option<Duration>,
     pub(super) requeue_delay: Duration,
-    pub(super) delivery_limit: u32,
+    /// How often one is delivered, if not as often as it takes.
+    pub(super) delivery_limit: Option<NonZeroU32>,
     pub(super) dead_letter_queue: Option<Arc<str>>,
     pub(super) tracker: Tracker,
     /// Whether nothing more is to begin.
@@ -96,11 +98,16 @@ impl Shared {
             && self.handlers.are_for(metadata, payload)
     }
 
-    /// How long a notification waits that was refused after so many deliveries before that one.
-    pub(super) fn delay(&self, redeliveries: u32) -> Duration {
-        let grown = self.requeue_delay.saturating_mul(2_u32.saturating_pow(redeliveries.min(16)));
-        grown.min(LONGEST.max(self.requeue_delay))
+    /// Whether a notification has been delivered as often as it may be.
+    pub(super) fn is_enough(&self, deliveries: u32) -> bool {
+        self.delivery_limit.is_some_and(|limit| deliveries >= limit.get())
     }
+}
+
+/// How long a notification waits that was refused after so many deliveries before that one, where it was `first` at first.
+pub(super) fn delay(first: Duration, redeliveries: u32) -> Duration {
+    let grown = first.saturating_mul(2_u32.saturating_pow(redeliveries.min(16)));
+    grown.min(LONGEST.max(first))
 }
 
 /// A listener that listens. Dropping this handle does not stop it.
@@ -338,5 +345,23 @@ async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
 async fn give_back(gathered: Vec<Incoming>) {
     for one in gathered {
         one.settle(End::GivenUp).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_doubles_up_to_half_a_minute_or_the_first_if_that_is_longer() {
+        let seconds = Duration::from_secs;
+        let delays = [0, 1, 4, 5, 6, u32::MAX].map(|redeliveries| delay(seconds(1), redeliveries));
+        assert_eq!(delays, [1, 2, 16, 30, 30, 30].map(seconds));
+        assert_eq!(
+            [0, 1, 9].map(|redeliveries| delay(seconds(40), redeliveries)),
+            [seconds(40); 3]
+        );
+        assert_eq!(delay(Duration::MAX, 3), Duration::MAX);
+        assert_eq!(delay(Duration::ZERO, 3), Duration::ZERO);
     }
 }
