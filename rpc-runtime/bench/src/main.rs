@@ -8,8 +8,6 @@ mod bare;
 mod drive;
 mod item;
 mod ours;
-#[cfg(feature = "peers")]
-mod peers;
 
 use std::{error::Error, time::Duration};
 
@@ -53,10 +51,6 @@ async fn main() -> Result<()> {
 async fn serve(subject: &str, url: &str, kind: Kind, counter: &Counter) -> Result<Box<dyn Send>> {
     match subject {
         "ours" => ours::serve(url, kind, counter).await,
-        #[cfg(feature = "peers")]
-        "kanin" => peers::kanin::serve(url, kind, counter).await,
-        #[cfg(feature = "peers")]
-        "tarpc-tcp" => peers::tarpc::serve(url).await,
         _ => bare::serve(bare::Variant::of(subject)?, url, kind, counter).await,
     }
 }
@@ -65,12 +59,6 @@ async fn clients(subject: &str, url: &str) -> Result<Box<dyn Clients>> {
     match subject {
         "ours" => ours::clients(url).await,
         "ours-memory" => ours::in_memory().await,
-        #[cfg(feature = "peers")]
-        "kanin" => peers::kanin::clients(url).await,
-        #[cfg(feature = "peers")]
-        "tarpc-tcp" => peers::tarpc::clients(url).await,
-        #[cfg(feature = "peers")]
-        "tarpc-memory" => Ok(peers::tarpc::in_memory()),
         _ => bare::clients(bare::Variant::of(subject)?, url).await,
     }
 }

@@ -13,7 +13,7 @@ use super::{
     process::{Program, computing, forget_peak, peak},
     report::{self, Report},
     samples::{Sample, Samples},
-    subject::{Cell, Kind, ORIGINAL, PEERS, Subject},
+    subject::{Cell, Kind, ORIGINAL, Subject},
 };
 use crate::{
     Error,
@@ -93,8 +93,7 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, Error> {
         }
         false => options.subjects.iter().any(|subject| subject == name),
     };
-    let peers = PEERS.into_iter().any(is_wanted);
-    let program = step("building what is measured", || build(&root(), peers))?;
+    let program = step("building what is measured", || build(&root()))?;
     let mut subjects = Subject::all_of(&[program], |name| name != ORIGINAL && is_wanted(name));
     if let Some(revision) = &options.compare {
         let program = step(format_args!("building {revision}"), || build_at(revision))?;
@@ -115,7 +114,7 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, Error> {
 }
 
 /// Builds the program of a checkout, and returns where it is.
-fn build(checkout: &Path, peers: bool) -> Result<PathBuf, Error> {
+fn build(checkout: &Path) -> Result<PathBuf, Error> {
     let folder = checkout.join(PROGRAM);
     if !folder.is_dir() {
         return Err(format!("there is nothing to measure in {}", folder.display()));
@@ -127,9 +126,6 @@ fn build(checkout: &Path, peers: bool) -> Result<PathBuf, Error> {
     let mut command = cargo();
     command.current_dir(&folder).args(["build", "--quiet", "--release"]);
     command.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS");
-    if peers {
-        command.args(["--features", "peers"]);
-    }
     output(&mut command)?;
     // The next build is another's.
     let built = target.join("release/rpc-bench");
@@ -151,7 +147,7 @@ fn build_at(revision: &str) -> Result<PathBuf, Error> {
     // It is not there the first time.
     let _ = git(&["worktree", "remove", "--force", &place]);
     git(&["worktree", "add", "--detach", &place, revision])?;
-    let built = build(&checkout, false);
+    let built = build(&checkout);
     git(&["worktree", "remove", "--force", &place])?;
     built
 }

@@ -77,9 +77,9 @@ pub(super) struct Subject {
 const CALLS: &[Kind] = &[Kind::Call];
 const MESSAGES: &[Kind] = &[Kind::Call, Kind::Cast, Kind::Fanout];
 
-/// The subjects of a program that is built with or without other libraries: name, whether in one process, what they do, what they
+/// The subjects: name, whether in one process, what they do, what they
 /// are.
-const KNOWN: [(&str, bool, &[Kind], &str); 10] = [
+const KNOWN: [(&str, bool, &[Kind], &str); 7] = [
     (
         "ours",
         false,
@@ -100,15 +100,10 @@ const KNOWN: [(&str, bool, &[Kind], &str); 10] = [
     ),
     ("lapin-binary", false, MESSAGES, "bare lapin, the body alone, no confirms"),
     ("lapin-window", false, MESSAGES, "bare lapin, the body alone, confirms in a window"),
-    ("kanin", false, CALLS, "kanin's server (protobuf, no confirms), bare lapin as its client"),
-    ("tarpc-tcp", false, CALLS, "tarpc, JSON over TCP, no broker"),
     ("ours-memory", true, CALLS, "this library on `memory://`"),
-    ("tarpc-memory", true, CALLS, "tarpc in memory: no bytes at all"),
     ("oslo", false, MESSAGES, "oslo.messaging, threads"),
 ];
 
-/// Those that are built with other libraries.
-pub(super) const PEERS: [&str; 3] = ["kanin", "tarpc-tcp", "tarpc-memory"];
 /// The one that Python does.
 pub(super) const ORIGINAL: &str = "oslo";
 /// What this library is compared with.
