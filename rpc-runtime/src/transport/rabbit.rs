@@ -24,6 +24,7 @@ mod socket;
 mod stay;
 mod stream;
 mod supervisor;
+mod suspects;
 mod tcp;
 mod topology;
 mod vital;

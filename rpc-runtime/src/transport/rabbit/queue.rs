@@ -14,6 +14,7 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
+use super::amqp::Fault;
 use crate::{
     TransportError,
     excerpt::Excerpt,
@@ -204,7 +205,13 @@ impl Jobs {
         self.sweep_at = 2 * self.len();
     }
 }
+
 impl Job {
+    /// Whether it may be sent now: a call only if it can be answered.
+    pub(super) fn may_be_sent(&self, answerable: bool) -> bool {
+        answerable || !matches!(self, Self::Request(request) if request.is_call)
+    }
+
     /// Says that it is not sent any more, and why.
     pub(super) fn fail(self, why: &TransportError) {
         match self {
@@ -217,6 +224,16 @@ impl Job {
 }
 
 impl ReplyJob {
+    /// Gives up a reply that the broker refuses for what it is.
+    pub(super) fn refused(self, why: &Fault) {
+        static QUIET: Quiet = Quiet::new();
+        QUIET.say((), |left_out| {
+            let queue = Excerpt(&self.message.route.routing_key);
+            tracing::warn!(%queue, %why, left_out, "dropped a reply: the broker refuses it");
+        });
+        self.rest.settle();
+    }
+
     /// Gives up a reply whose caller has stopped waiting.
     pub(super) fn give_up(self) {
         static QUIET: Quiet = Quiet::new();
