@@ -248,6 +248,11 @@ impl Connection {
         self.lapin.status().blocked()
     }
 
+    /// Waits until the broker takes no messages by this connection.
+    pub(super) async fn blocked(&self) {
+        let _ = self.health().wait_for(|health| matches!(health, Health::Blocked(_))).await;
+    }
+
     /// Follows what becomes of the connection.
     pub(super) fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()

@@ -18,10 +18,11 @@ use tokio::sync::watch;
 
 use super::{
     absent::Absent,
+    amqp::Connection,
     confirms::Verdict,
     homeless::{Homeless, Missing},
     queue::{Job, ReplyJob, SendQueue},
-    session::{Fallen, Flight, Landing, Owner, Provided, Session, probe, publish},
+    session::{Fallen, Flight, Landing, Owner, Provided, Session, blocked, probe, publish},
     supervisor::{Backoff, Generations, connected, replaced},
     suspects::Suspects,
     told,
@@ -150,6 +151,7 @@ impl Publisher {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
             let mut generations = self.generations.clone();
+            self.drop_hasty(generations.borrow().as_deref());
             let Some(generation) = self.meanwhile(connected(&mut generations)).await.flatten()
             else {
                 return;
@@ -210,6 +212,15 @@ impl Publisher {
                 Event::GiveUp(call) => _ = call.end(Outcome::Interrupted),
                 Event::Look => {}
             }
+        }
+    }
+
+    /// Fails what is to be sent at once or not at all, if that cannot be.
+    fn drop_hasty(&self, connection: Option<&Connection>) {
+        match connection.filter(|connection| connection.is_alive()) {
+            None => self.queue.fail_hasty(&crate::transport::disconnected()),
+            Some(connection) if connection.is_blocked() => self.queue.fail_hasty(&blocked()),
+            Some(_) => {}
         }
     }
 
@@ -348,7 +359,7 @@ impl Publisher {
                 () = self.queue.woken.notified(), if has_room => {}
                 Ok(()) = self.answerable.changed() => {}
                 Ok(()) = closing.changed() => {}
-                Ok(()) = health.changed() => {}
+                Ok(()) = health.changed() => self.drop_hasty(Some(&connection)),
                 () = until(due) => self.fire(),
                 () = until(parting) => {}
                 () = replaced(&mut generations, &connection) => break End::Lost,

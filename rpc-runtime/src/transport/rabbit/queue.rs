@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use super::amqp::Fault;
 use crate::{
     TransportError,
+    caps::Retry,
     excerpt::Excerpt,
     pending::{Outcome, Outgoing, Pending},
     quiet::Quiet,
@@ -157,6 +158,26 @@ impl SendQueue {
             None if answerable => jobs.calls.pop_front().map(Job::Request),
             other => other,
         }
+    }
+
+    /// Fails what is to be sent at once or not at all.
+    pub(super) fn fail_hasty(&self, why: &TransportError) {
+        let mut hasty = Vec::new();
+        let mut is_patient = |request: &Arc<Pending>| {
+            let is_hasty = request.retry == Retry::Never;
+            if is_hasty {
+                hasty.push(Arc::clone(request));
+            }
+            !is_hasty
+        };
+        let mut jobs = self.lock();
+        jobs.calls.retain(&mut is_patient);
+        jobs.others.retain(|job| match job {
+            Job::Request(request) => is_patient(request),
+            Job::Reply(_) => true,
+        });
+        drop(jobs);
+        hasty.into_iter().for_each(|request| Job::Request(request).fail(why));
     }
 
     pub(super) fn is_empty(&self) -> bool {

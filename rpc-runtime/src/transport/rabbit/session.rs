@@ -1,6 +1,12 @@
 //! A channel that publishes: messages on their way, and how each landed.
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::HashSet,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Instant,
+};
 
 use lapin::{
     BasicProperties, Confirmation,
@@ -21,9 +27,10 @@ use super::{
 };
 use crate::{
     TransportError,
+    caps::Retry,
     compression::unpack,
     envelope,
-    pending::{Exchange, Outgoing, Pending, Route},
+    pending::{Exchange, Outcome, Outgoing, Pending, Route},
     transport::kept::{self, Header},
 };
 
@@ -230,15 +237,21 @@ pub(super) async fn publish(
 async fn send(channel: &Channel, flight: &Flight) -> Landing {
     let message = &flight.message;
     let route = &message.route;
-    let published = channel.publish(
+    let published = pin!(channel.publish(
         route.exchange.name(),
         &route.routing_key,
         route.mandatory,
         &message.body,
         properties(message),
         message.expires.map(|expires| expires.deadline),
-    );
-    match published.await {
+    ));
+    let published = match &flight.owner {
+        Owner::Request(request) if request.is_notification && request.retry == Retry::Never => {
+            Box::pin(unless_blocked(channel.connection(), request, published)).await
+        }
+        _ => published.await,
+    };
+    match published {
         Ok(Confirmation::Ack(returned)) => Landing::Confirmed {
             acked: true,
             carried: returned.and_then(|returned| id_of(&returned)),
@@ -254,6 +267,26 @@ async fn send(channel: &Channel, flight: &Flight) -> Landing {
         Err(Unpublished { may_have_left: false, .. }) => Landing::Unsent,
         Err(_) => Landing::Lost,
     }
+}
+
+/// Ends a notification that is sent at once or not at all when the broker stops taking messages. It may arrive all the same.
+async fn unless_blocked<T>(
+    connection: &Connection,
+    request: &Pending,
+    mut publishing: Pin<&mut impl Future<Output = T>>,
+) -> T {
+    tokio::select! {
+        biased;
+        published = &mut publishing => return published,
+        () = connection.blocked() => {}
+    }
+    request.end(Outcome::Unsent(blocked()));
+    publishing.await
+}
+
+/// Why what is sent at once or not at all is not sent to a broker that takes nothing.
+pub(super) fn blocked() -> TransportError {
+    Fault::Blocked.to_error("send anything at once")
 }
 
 /// Returns the id of a message that the broker gave back.
