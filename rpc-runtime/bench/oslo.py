@@ -32,8 +32,9 @@ class Endpoint:
 
 
 def transport(url):
-    conf = cfg.ConfigOpts()
-    conf([])
+    # What traces reads the common one.
+    conf = cfg.CONF
+    conf([], project="bench")
     messaging.set_transport_defaults(EXCHANGE)
     return conf, messaging.get_rpc_transport(conf, url.replace("amqp://", "rabbit://"))
 

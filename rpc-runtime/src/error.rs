@@ -75,8 +75,8 @@ pub enum CallError<E = Infallible> {
     /// The broker refused the request: its queue is full, or an internal error kept it from being stored.
     #[error("the broker refused the request")]
     Refused,
-    /// The request never left this process: the transport is closed, the broker is out of reach for good, or a topic or
-    /// host makes a name that AMQP has no room for.
+    /// No server can have the request: the transport is closed, the broker is out of reach for good, it refused the request
+    /// for its size or topic, or a topic or host makes a name that AMQP has no room for.
     #[error("the transport cannot send the request")]
     Unavailable(#[source] TransportError),
     /// The request needs a newer version than the client's cap allows. It was not sent.
@@ -178,7 +178,8 @@ pub enum TransportErrorKind {
     Configuration,
     /// No broker answered at any of the hosts. Trying again may help.
     Unreachable,
-    /// The broker refused the credentials, the virtual host, or access to an exchange or queue.
+    /// The broker refused the credentials, the virtual host, access to an exchange, queue or topic, or a message, for what
+    /// it is.
     Refused,
     /// An exchange or queue exists with other properties than the ones wanted.
     Mismatch,

@@ -236,6 +236,11 @@ impl Pending {
         }
     }
 
+    /// It turns out that the last copy but one did not arrive either. `was_repeated` is what was known before that.
+    pub(crate) fn unrepeat(&self, was_repeated: bool) {
+        self.lock().is_repeated = was_repeated;
+    }
+
     /// The broker has the message. That ends a cast; a call waits for its reply.
     pub(crate) fn confirm(&self) {
         if self.is_call {
@@ -383,6 +388,37 @@ mod tests {
             assert!(pending.has_left());
             assert!(pending.end(last));
             assert!(matches!(outcome(&pending), Some(Outcome::Interrupted)));
+        }
+    }
+
+    #[test]
+    fn a_notification_ends_as_its_last_copy_did() {
+        let notification = || {
+            let mut message = message();
+            message.route.exchange = Exchange::Notifications("nova".into());
+            let pending = Pending::new(message, false, Retry::Ambiguous);
+            let first = pending.take().expect("it waits");
+            pending.put_back(first, true);
+            pending
+        };
+        let returned = notification();
+        returned.end(Outcome::Unroutable);
+        assert!(matches!(outcome(&returned), Some(Outcome::Unroutable)), "it is sent again");
+        let refused = notification();
+        refused.end(Outcome::Unsent(TransportError::closed()));
+        assert!(matches!(outcome(&refused), Some(Outcome::Unsent(_))), "it says why");
+    }
+
+    #[test]
+    fn a_copy_that_turns_out_not_to_have_arrived_does_not_count() {
+        for was_repeated in [false, true] {
+            let pending = Pending::new(message(), true, Retry::Ambiguous);
+            let first = pending.take().expect("it waits");
+            pending.put_back(first, true);
+            pending.unrepeat(was_repeated);
+            pending.end(Outcome::Unsent(TransportError::closed()));
+            let is_certain = matches!(outcome(&pending), Some(Outcome::Unsent(_)));
+            assert_eq!(is_certain, !was_repeated);
         }
     }
 

@@ -18,3 +18,4 @@ mod silent;
 mod starved;
 mod steps;
 mod stranger;
+mod verdicts;

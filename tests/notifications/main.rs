@@ -2,6 +2,7 @@
 
 mod batches;
 mod emitting;
+mod hasty;
 mod listening;
 
 use std::sync::Arc;

@@ -24,6 +24,7 @@ mod socket;
 mod stay;
 mod stream;
 mod supervisor;
+mod suspects;
 mod tcp;
 mod topology;
 mod vital;
@@ -162,11 +163,24 @@ impl Link {
             request.end(Outcome::Unsent(self.why_closed()));
             return;
         }
-        if request.retry == Retry::Never && self.publishing.borrow().is_none() {
-            request.end(Outcome::Unsent(super::disconnected()));
+        let is_hasty = request.retry == Retry::Never;
+        if is_hasty && let Some(why) = self.hindrance() {
+            request.end(Outcome::Unsent(why));
             return;
         }
         self.queue.push(Job::Request(request));
+        // Whoever fails what waits may have been there just before.
+        if is_hasty && let Some(why) = self.hindrance() {
+            self.queue.fail_hasty(&why);
+        }
+    }
+
+    /// Why nothing can be sent at once.
+    fn hindrance(&self) -> Option<TransportError> {
+        match self.publishing.borrow().as_deref() {
+            None => Some(super::disconnected()),
+            Some(connection) => connection.is_blocked().then(session::blocked),
+        }
     }
 
     /// A server wants to be done: callers that are gone are not waited for any more.

@@ -20,10 +20,11 @@ use tokio::{
 
 use super::{
     Shared, Way,
-    frame::{Cutter, Unit},
+    frame::{Cutter, Unit, method},
     link::{Conditions, Fate},
     rule::Action,
 };
+use crate::raw::short;
 
 /// What is to be written in one direction.
 pub(super) enum Chunk {
@@ -209,6 +210,11 @@ impl Link {
                 self.send(way, bytes);
             }
             Action::Answer(answer) => self.send(way.back(), answer),
+            Action::Refuse(code, text) => {
+                let channel = u16::from_be_bytes([bytes[1], bytes[2]]);
+                let reason = [&code.to_be_bytes()[..], &short(text.as_bytes()), &[0; 4]].concat();
+                self.send(way.back(), method(channel, "channel.close", &reason));
+            }
             Action::Append(more) => {
                 self.send(way, bytes);
                 self.send(way, more);

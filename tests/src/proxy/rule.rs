@@ -143,6 +143,8 @@ pub enum Action {
     Mutate(Change),
     /// It is dropped, and its sender gets these bytes.
     Answer(Vec<u8>),
+    /// It is dropped, and its sender is told that the channel is closed over it, by this code and text.
+    Refuse(u16, String),
     /// It arrives, and these bytes after it.
     Append(Vec<u8>),
     /// Both ends get a reset instead.
@@ -179,6 +181,7 @@ impl fmt::Debug for Action {
             Self::Delay(_) => "Delay",
             Self::Mutate(_) => "Mutate",
             Self::Answer(_) => "Answer",
+            Self::Refuse(..) => "Refuse",
             Self::Append(_) => "Append",
             Self::ResetBefore => "ResetBefore",
             Self::ResetAfter => "ResetAfter",

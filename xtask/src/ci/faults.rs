@@ -12,8 +12,8 @@ const TABLE: &str = "rpc-runtime/docs/reliability.md";
 const ROWS: [(char, usize); 9] = [
     ('A', 19),
     ('B', 19),
-    ('C', 18),
-    ('D', 9),
+    ('C', 21),
+    ('D', 10),
     ('E', 17),
     ('F', 10),
     ('G', 16),

@@ -25,7 +25,7 @@ use lapin::{
         BasicPublishOptions, BasicQosOptions, BasicRejectOptions, ConfirmSelectOptions,
         ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
     },
-    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
+    protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError},
     types::{FieldTable, ShortString},
     uri::AMQPUri,
 };
@@ -71,7 +71,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    fn protocol(&self) -> Option<&lapin::protocol::AMQPError> {
+    fn protocol(&self) -> Option<&AMQPError> {
         match self {
             Self::Broker(error) => match error.kind() {
                 ErrorKind::ProtocolError(error) => Some(error),
@@ -83,13 +83,25 @@ impl Fault {
 
     /// Whether what the broker says contains `words`.
     pub(super) fn says(&self, words: &str) -> bool {
-        self.protocol().is_some_and(|error| error.get_message().as_str().contains(words))
+        self.words().contains(words)
     }
 
     /// Whether what it was about is not there.
     pub(super) fn is_missing(&self) -> bool {
         let not_found = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
         self.protocol().is_some_and(|error| *error.kind() == not_found)
+    }
+
+    /// Whether the broker has closed a channel over what was published on it: over one message, for what that is.
+    pub(super) fn is_of_message(&self) -> bool {
+        let is_soft = |error: &AMQPError| matches!(error.kind(), AMQPErrorKind::Soft(_));
+        // lapin says so itself of a confirm that it does not know.
+        self.protocol().is_some_and(is_soft) && !self.says("inexistant delivery_tag")
+    }
+
+    /// What the broker says.
+    pub(super) fn words(&self) -> &str {
+        self.protocol().map_or("", |error| error.get_message().as_str())
     }
 
     /// Whether it is the connection's, so that whatever else is asked of it would fail, too.
@@ -135,7 +147,7 @@ impl Fault {
     }
 }
 
-fn protocol_kind(error: &lapin::protocol::AMQPError) -> TransportErrorKind {
+fn protocol_kind(error: &AMQPError) -> TransportErrorKind {
     match error.kind() {
         AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => TransportErrorKind::Mismatch,
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::RESOURCELOCKED) => {
@@ -234,6 +246,11 @@ impl Connection {
     /// Whether the broker takes no messages by this connection.
     pub(super) fn is_blocked(&self) -> bool {
         self.lapin.status().blocked()
+    }
+
+    /// Waits until the broker takes no messages by this connection.
+    pub(super) async fn blocked(&self) {
+        let _ = self.health().wait_for(|health| matches!(health, Health::Blocked(_))).await;
     }
 
     /// Follows what becomes of the connection.

@@ -22,8 +22,19 @@ pub(super) async fn declare_all(
     steps: Vec<Step>,
     layout: &Layout,
 ) -> Result<(), TransportError> {
-    let opened =
-        || async { connection.channel().await.map_err(|fault| fault.to_error("open a channel")) };
+    let declared = try_declare(connection, steps, layout).await;
+    declared.map_err(|(fault, what)| fault.to_error(&what))
+}
+
+/// The same, and says what failed at which step.
+pub(super) async fn try_declare(
+    connection: &Arc<Connection>,
+    steps: Vec<Step>,
+    layout: &Layout,
+) -> Result<(), (Fault, String)> {
+    let opened = || async {
+        connection.channel().await.map_err(|fault| (fault, "open a channel".to_owned()))
+    };
     let mut channel = opened().await?;
     for step in steps {
         match declare(&channel, &step).await {
@@ -38,7 +49,7 @@ pub(super) async fn declare_all(
                 if is_denied(&fault) && layout.make_durable() {
                     tracing::warn!("the broker takes durable queues only: all are from now on");
                 }
-                return Err(fault.to_error(&step.to_string()));
+                return Err((fault, step.to_string()));
             }
         }
     }

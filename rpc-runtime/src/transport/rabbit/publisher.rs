@@ -3,6 +3,8 @@
 //! It owns what is on its way. When a channel or connection is lost, it knows for each message whether it surely did
 //! not leave, may have left, or was confirmed, and decides what to do: send it again, fail it, or wait for its reply.
 
+mod fallen;
+
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
@@ -16,17 +18,18 @@ use tokio::sync::watch;
 
 use super::{
     absent::Absent,
+    amqp::Connection,
     confirms::Verdict,
-    homeless::Homeless,
+    homeless::{Homeless, Missing},
     queue::{Job, ReplyJob, SendQueue},
-    session::{Flight, Landing, Owner, Provided, Session, probe, publish},
+    session::{Fallen, Flight, Landing, Owner, Provided, Session, blocked, probe, publish},
     supervisor::{Backoff, Generations, connected, replaced},
+    suspects::Suspects,
     told,
     topology::{Cause, Layout},
 };
 use crate::{
     TransportError, TransportErrorKind,
-    caps::Retry,
     observe::Observer,
     pending::{Outcome, Pending},
     until::until,
@@ -38,7 +41,8 @@ const GRACE: Duration = Duration::from_millis(150);
 const RESEND: Duration = Duration::from_millis(250);
 /// How long a server that stops waits for a caller's queue to come back.
 const PARTING: Duration = Duration::from_secs(2);
-/// How long requests wait for the servers to make an exchange again: somewhat longer than those take to notice.
+/// How long requests wait for the servers to make an exchange again: somewhat longer than those take to notice. And how long
+/// notifications wait for a queue before it is looked for again.
 const REBUILT: Duration = Duration::from_millis(900);
 
 /// What happens later.
@@ -50,9 +54,11 @@ struct Timer {
 enum Event {
     /// See whether a reply queue is there again.
     Try(Arc<str>),
-    /// Publish again what went to an exchange that was not there.
-    Rehouse(String),
+    /// Publish again what had nowhere to go.
+    Rehouse(Missing),
     GiveUp(Arc<Pending>),
+    /// Look whether something can be sent.
+    Look,
 }
 
 impl PartialEq for Timer {
@@ -84,6 +90,7 @@ pub(super) struct Publisher {
     timers: BinaryHeap<Reverse<Timer>>,
     absent: Absent<ReplyJob>,
     homeless: Homeless<Arc<Pending>>,
+    suspects: Suspects<Job>,
     /// Whether it may be tried whether the broker takes messages.
     may_probe: bool,
     layout: Arc<Layout>,
@@ -115,6 +122,7 @@ impl Publisher {
             layout,
             observer,
             homeless: Homeless::new(),
+            suspects: Suspects::new(),
             may_probe: true,
             queue,
             generations,
@@ -133,15 +141,17 @@ impl Publisher {
                 call.end(Outcome::Interrupted);
             }
         }
-        let homeless = self.homeless.into_waiting().map(Job::Request);
+        let aside = self.homeless.into_waiting().map(Job::Request);
+        let aside = aside.chain(self.suspects.into_waiting());
         let why = self.queue.why_closed().unwrap_or_else(TransportError::closed);
-        homeless.chain(self.absent.into_waiting().map(Job::Reply)).for_each(|job| job.fail(&why));
+        aside.chain(self.absent.into_waiting().map(Job::Reply)).for_each(|job| job.fail(&why));
     }
 
     async fn publish(&mut self) {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
             let mut generations = self.generations.clone();
+            self.drop_hasty(generations.borrow().as_deref());
             let Some(generation) = self.meanwhile(connected(&mut generations)).await.flatten()
             else {
                 return;
@@ -152,6 +162,8 @@ impl Publisher {
                     match self.session(session).await {
                         End::Drained => return,
                         End::Refused => continue,
+                        // What the broker meant is not found yet.
+                        End::Lost if !self.suspects.is_empty() && generation.is_alive() => continue,
                         End::Lost => {}
                     }
                     if since.elapsed() > Duration::from_secs(5) {
@@ -193,12 +205,22 @@ impl Publisher {
             let Some(Reverse(timer)) = self.timers.pop() else { return };
             match timer.event {
                 Event::Try(queue) => self.try_queue(&queue),
-                Event::Rehouse(exchange) => {
-                    let waiting = self.homeless.release(&exchange).into_iter();
+                Event::Rehouse(missing) => {
+                    let waiting = self.homeless.release(&missing).into_iter();
                     waiting.rev().for_each(|request| self.queue.push_front(Job::Request(request)));
                 }
                 Event::GiveUp(call) => _ = call.end(Outcome::Interrupted),
+                Event::Look => {}
             }
+        }
+    }
+
+    /// Fails what is to be sent at once or not at all, if that cannot be.
+    fn drop_hasty(&self, connection: Option<&Connection>) {
+        match connection.filter(|connection| connection.is_alive()) {
+            None => self.queue.fail_hasty(&crate::transport::disconnected()),
+            Some(connection) if connection.is_blocked() => self.queue.fail_hasty(&blocked()),
+            Some(_) => {}
         }
     }
 
@@ -210,7 +232,8 @@ impl Publisher {
     fn next(&mut self) -> Option<Flight> {
         let answerable = *self.answerable.borrow();
         loop {
-            let flight = match self.queue.pop(answerable)? {
+            let suspect = self.suspects.next(|job| job.may_be_sent(answerable));
+            let flight = match suspect.or_else(|| self.queue.pop(answerable))? {
                 Job::Request(request) => self.take(request),
                 Job::Reply(job) => self.unless_absent(job).map(|ReplyJob { message, rest }| {
                     Flight { owner: Owner::Reply(rest), message }
@@ -227,16 +250,39 @@ impl Publisher {
         }
     }
 
-    /// Takes the message of a request, unless nobody waits any more or its exchange is not there.
+    /// Takes the message of a request, unless nobody waits any more or it has nowhere to go.
     fn take(&mut self, request: Arc<Pending>) -> Option<Flight> {
         let message = request.take()?;
-        let exchange = message.route.exchange.name();
-        if !self.homeless.knows(exchange) {
-            return Some(Flight { owner: Owner::Request(request), message });
-        }
-        self.homeless.hold(exchange, Arc::clone(&request));
-        request.put_back(message, false);
+        let key = request.is_notification.then_some(&*message.route.routing_key);
+        let awaited = self.homeless.awaits(message.route.exchange.name(), key);
+        let flight = Flight { owner: Owner::Request(request), message };
+        let Some(missing) = awaited else { return Some(flight) };
+        self.hold(flight, missing, false);
         None
+    }
+
+    /// Returns the next message, once what it goes to is there. `None` if there is nothing to send now.
+    async fn ready(&mut self, session: &mut Session) -> Option<Flight> {
+        loop {
+            let flight = self.next()?;
+            let make = self.homeless.is_rebuilt(flight.message.route.exchange.name());
+            match session.provide(&flight.message.route, make).await {
+                Provided::Ready => return Some(flight),
+                Provided::Missing(missing) => self.hold(flight, missing, false),
+                Provided::Disconnected => {
+                    self.again(flight, false);
+                    // The connection may be found to be well.
+                    self.later(RESEND, Event::Look);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// How many messages may be on their way now. One that may close its channel goes alone.
+    fn window(&self, session: &Session) -> usize {
+        let window = session.window();
+        if self.suspects.is_empty() { window } else { window.min(1) }
     }
 
     /// Puts a reply aside whose queue is not there, unless it is the one that is to find that out.
@@ -283,20 +329,8 @@ impl Publisher {
                 break End::Refused;
             }
             let parting = session.stay.parts_until(now);
-            while is_open && parting.is_none() && flying.len() < session.window() {
-                let Some(flight) = self.next() else { break };
-                let make = self.homeless.is_rebuilt(flight.message.route.exchange.name());
-                match session.provide(&flight.message.route, make).await {
-                    Provided::Ready => {}
-                    Provided::Missing => {
-                        self.hold(flight);
-                        continue;
-                    }
-                    Provided::Disconnected => {
-                        self.again(flight, false);
-                        break;
-                    }
-                }
+            while is_open && parting.is_none() && flying.len() < self.window(&session) {
+                let Some(flight) = self.ready(&mut session).await else { break };
                 self.count(&flight);
                 let number = session.confirms.published();
                 flying.push(publish(session.channel.clone(), number, flight));
@@ -306,7 +340,7 @@ impl Publisher {
                 break End::Drained;
             }
             let due = self.next_timer();
-            let has_room = is_open && parting.is_none() && flying.len() < session.window();
+            let has_room = is_open && parting.is_none() && flying.len() < self.window(&session);
             tokio::select! {
                 biased;
                 Some((number, flight, landing)) = flying.next(), if !flying.is_empty() => {
@@ -325,7 +359,7 @@ impl Publisher {
                 () = self.queue.woken.notified(), if has_room => {}
                 Ok(()) = self.answerable.changed() => {}
                 Ok(()) = closing.changed() => {}
-                Ok(()) = health.changed() => {}
+                Ok(()) = health.changed() => self.drop_hasty(Some(&connection)),
                 () = until(due) => self.fire(),
                 () = until(parting) => {}
                 () = replaced(&mut generations, &connection) => break End::Lost,
@@ -360,6 +394,7 @@ impl Publisher {
             Landing::Confirmed { acked, carried } => {
                 let mut settled = Vec::new();
                 let id = flight.message.unique_id;
+                self.suspects.end_trial();
                 if !acked {
                     session.stay.refused(Instant::now());
                 }
@@ -379,10 +414,7 @@ impl Publisher {
                 }
                 return true;
             }
-            Landing::Unsent => self.again(flight, false),
-            Landing::NoExchange => session.homeless.push(flight),
-            Landing::Denied(why) => self.denied(flight, why),
-            Landing::Lost => self.lost(flight),
+            landing => session.fallen.push(Fallen { number, flight, landing }),
         }
         session.confirms.lost(number);
         false
@@ -418,73 +450,6 @@ impl Publisher {
         }
     }
 
-    /// Queues a message again. `left` says whether it may have left before.
-    fn again(&mut self, flight: Flight, left: bool) {
-        let job = match flight.owner {
-            Owner::Request(request) if request.retry == Retry::Never => {
-                request.end(Outcome::Unsent(crate::transport::disconnected()));
-                return;
-            }
-            Owner::Request(request) => {
-                request.put_back(flight.message, left);
-                Job::Request(request)
-            }
-            Owner::Reply(rest) => Job::Reply(ReplyJob { message: flight.message, rest }),
-        };
-        self.queue.push_front(job);
-    }
-
-    /// Decides about a message that may have left without a confirm.
-    fn lost(&mut self, flight: Flight) {
-        match &flight.owner {
-            // A caller ignores a second reply, so a reply may always be repeated.
-            Owner::Reply(rest) if rest.once => {}
-            Owner::Reply(_) => self.again(flight, true),
-            Owner::Request(request) if request.retry == Retry::Ambiguous => {
-                self.again(flight, true)
-            }
-            Owner::Request(call) if call.is_call => {
-                self.later(GRACE, Event::GiveUp(Arc::clone(call)))
-            }
-            Owner::Request(cast) => _ = cast.end(Outcome::Interrupted),
-        }
-    }
-
-    /// Decides about a message to an exchange that we may not publish to. A notification has no deadline that would end it.
-    fn denied(&mut self, flight: Flight, why: TransportError) {
-        match &flight.owner {
-            Owner::Request(request) if request.is_notification => {
-                request.end(Outcome::Unsent(why));
-            }
-            _ => self.lost(flight),
-        }
-    }
-
-    /// Decides about messages to an exchange that was not there.
-    ///
-    /// The one that found it missing was not routed. If there are more, nobody knows which it was.
-    fn rehouse(&mut self, mut homeless: Vec<Flight>) {
-        if homeless.len() > 1 {
-            return homeless.into_iter().for_each(|flight| self.lost(flight));
-        }
-        if let Some(flight) = homeless.pop() {
-            self.hold(flight);
-        }
-    }
-
-    /// Keeps a message until its exchange has been made again.
-    fn hold(&mut self, flight: Flight) {
-        let Flight { owner: Owner::Request(request), message } = flight else {
-            // The default exchange of replies cannot be missing.
-            return self.again(flight, false);
-        };
-        let exchange = message.route.exchange.name().to_owned();
-        request.put_back(message, false);
-        if self.homeless.hold(&exchange, request) {
-            self.later(REBUILT, Event::Rehouse(exchange));
-        }
-    }
-
     /// Ends a session: every publish that is still on its way gets its landing.
     async fn finish<F: Future<Output = (u64, Flight, Landing)>>(
         &mut self,
@@ -502,7 +467,7 @@ impl Publisher {
                 () = &mut deadline, if connection.is_alive() => connection.give_up("publishing"),
             }
         }
-        self.rehouse(std::mem::take(&mut session.homeless));
+        self.fall(std::mem::take(&mut session.fallen));
         let mut settled = Vec::new();
         session.confirms.end(|flight, verdict| settled.push((flight, verdict)));
         settled.into_iter().for_each(|(flight, verdict)| self.settle(flight, verdict));

@@ -14,8 +14,10 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
+use super::amqp::Fault;
 use crate::{
     TransportError,
+    caps::Retry,
     excerpt::Excerpt,
     pending::{Outcome, Outgoing, Pending},
     quiet::Quiet,
@@ -158,6 +160,26 @@ impl SendQueue {
         }
     }
 
+    /// Fails what is to be sent at once or not at all.
+    pub(super) fn fail_hasty(&self, why: &TransportError) {
+        let mut hasty = Vec::new();
+        let mut is_patient = |request: &Arc<Pending>| {
+            let is_hasty = request.retry == Retry::Never;
+            if is_hasty {
+                hasty.push(Arc::clone(request));
+            }
+            !is_hasty
+        };
+        let mut jobs = self.lock();
+        jobs.calls.retain(&mut is_patient);
+        jobs.others.retain(|job| match job {
+            Job::Request(request) => is_patient(request),
+            Job::Reply(_) => true,
+        });
+        drop(jobs);
+        hasty.into_iter().for_each(|request| Job::Request(request).fail(why));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -204,7 +226,13 @@ impl Jobs {
         self.sweep_at = 2 * self.len();
     }
 }
+
 impl Job {
+    /// Whether it may be sent now: a call only if it can be answered.
+    pub(super) fn may_be_sent(&self, answerable: bool) -> bool {
+        answerable || !matches!(self, Self::Request(request) if request.is_call)
+    }
+
     /// Says that it is not sent any more, and why.
     pub(super) fn fail(self, why: &TransportError) {
         match self {
@@ -217,6 +245,16 @@ impl Job {
 }
 
 impl ReplyJob {
+    /// Gives up a reply that the broker refuses for what it is.
+    pub(super) fn refused(self, why: &Fault) {
+        static QUIET: Quiet = Quiet::new();
+        QUIET.say((), |left_out| {
+            let queue = Excerpt(&self.message.route.routing_key);
+            tracing::warn!(%queue, %why, left_out, "dropped a reply: the broker refuses it");
+        });
+        self.rest.settle();
+    }
+
     /// Gives up a reply whose caller has stopped waiting.
     pub(super) fn give_up(self) {
         static QUIET: Quiet = Quiet::new();

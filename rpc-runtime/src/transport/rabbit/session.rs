@@ -1,6 +1,12 @@
 //! A channel that publishes: messages on their way, and how each landed.
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::HashSet,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Instant,
+};
 
 use lapin::{
     BasicProperties, Confirmation,
@@ -13,17 +19,18 @@ use super::{
     amqp::{Channel, Connection, Fault, Unpublished},
     confirms::Confirms,
     consumer::compression,
-    declare::{declare_all, declare_exchange},
+    declare::{declare_exchange, try_declare},
+    homeless::Missing,
     queue::ReplyRest,
     stay::Stay,
-    supervisor::is_passing,
     topology::{self, Cause, ExchangeDeclaration, Layout, Step},
 };
 use crate::{
     TransportError,
+    caps::Retry,
     compression::unpack,
     envelope,
-    pending::{Exchange, Outgoing, Pending, Route},
+    pending::{Exchange, Outcome, Outgoing, Pending, Route},
     transport::kept::{self, Header},
 };
 
@@ -47,12 +54,20 @@ pub(super) enum Landing {
     },
     /// It surely did not leave.
     Unsent,
-    /// The broker closed the channel over a message to its exchange, which is not there: this one, or another.
-    NoExchange,
-    /// The broker closed the channel because we may not publish to its exchange.
-    Denied(TransportError),
+    /// The broker closed the channel over a message: this one, or another. `left` says whether this one may have left.
+    Closed {
+        fault: Fault,
+        left: bool,
+    },
     /// It may have left.
     Lost,
+}
+
+/// A message whose channel is gone, by the number of its publish.
+pub(super) struct Fallen {
+    pub(super) number: u64,
+    pub(super) flight: Flight,
+    pub(super) landing: Landing,
 }
 
 /// One channel in confirm mode, and one on the side for declarations, whose failure costs nobody a publish.
@@ -63,8 +78,8 @@ pub(super) struct Session {
     declared: HashSet<String>,
     layout: Arc<Layout>,
     pub(super) confirms: Confirms<Uuid, Flight>,
-    /// What was on its way to an exchange that is not there.
-    pub(super) homeless: Vec<Flight>,
+    /// What was on its way when the channel went.
+    pub(super) fallen: Vec<Fallen>,
     pub(super) stay: Stay,
 }
 
@@ -96,7 +111,7 @@ impl Session {
             declared: HashSet::new(),
             layout,
             confirms: Confirms::new(),
-            homeless: Vec::new(),
+            fallen: Vec::new(),
             stay: Stay::new(Instant::now()),
         })
     }
@@ -134,7 +149,9 @@ impl Session {
         match provided.await {
             Ok(side) => self.side = Some(side),
             Err(fault) if Fault::is_of_connection(&fault) => return Provided::Disconnected,
-            Err(fault) if fault.is_missing() => return Provided::Missing,
+            Err(fault) if fault.is_missing() => {
+                return Provided::Missing(Missing::Exchange(declaration.name));
+            }
             Err(fault) => {
                 self.layout.quiet.say(Cause::Declare, |left_out| {
                     let exchange = &declaration.name;
@@ -155,15 +172,24 @@ impl Session {
             return Provided::Ready;
         }
         let [queue, bind] = topology::notification(&exchange.name, key, &self.layout);
+        let name = exchange.name.clone();
         let steps = vec![Step::Exchange(exchange), queue, bind];
-        match declare_all(self.channel.connection(), steps, &self.layout).await {
+        match try_declare(self.channel.connection(), steps, &self.layout).await {
             Ok(()) => {}
-            Err(error) if is_passing(&error) => {
-                return Provided::Disconnected;
+            Err((fault, _)) if fault.is_of_connection() => return Provided::Disconnected,
+            Err((fault, what)) => {
+                self.layout.quiet.say(Cause::Declare, |left_out| {
+                    tracing::warn!(queue = key, %fault, left_out, "cannot {what}, for notifications");
+                });
+                if fault.is_missing() {
+                    return Provided::Missing(match fault.says("no exchange") {
+                        // It went meanwhile.
+                        true => Missing::Exchange(name),
+                        // The node that has the queue is down.
+                        false => Missing::Queue { exchange: name, key: key.to_owned() },
+                    });
+                }
             }
-            Err(error) => self.layout.quiet.say(Cause::Declare, |left_out| {
-                tracing::warn!(queue = key, %error, left_out, "cannot declare a queue for notifications");
-            }),
         }
         self.declared.insert(place);
         Provided::Ready
@@ -183,7 +209,7 @@ fn place(exchange: &str, key: &str) -> String {
 /// What [`Session::provide`] found.
 pub(super) enum Provided {
     Ready,
-    Missing,
+    Missing(Missing),
     /// The connection is not good any more.
     Disconnected,
 }
@@ -211,15 +237,21 @@ pub(super) async fn publish(
 async fn send(channel: &Channel, flight: &Flight) -> Landing {
     let message = &flight.message;
     let route = &message.route;
-    let published = channel.publish(
+    let published = pin!(channel.publish(
         route.exchange.name(),
         &route.routing_key,
         route.mandatory,
         &message.body,
         properties(message),
         message.expires.map(|expires| expires.deadline),
-    );
-    match published.await {
+    ));
+    let published = match &flight.owner {
+        Owner::Request(request) if request.is_notification && request.retry == Retry::Never => {
+            Box::pin(unless_blocked(channel.connection(), request, published)).await
+        }
+        _ => published.await,
+    };
+    match published {
         Ok(Confirmation::Ack(returned)) => Landing::Confirmed {
             acked: true,
             carried: returned.and_then(|returned| id_of(&returned)),
@@ -229,20 +261,32 @@ async fn send(channel: &Channel, flight: &Flight) -> Landing {
             carried: returned.and_then(|returned| id_of(&returned)),
         },
         Ok(Confirmation::NotRequested) => Landing::Lost,
+        Err(Unpublished { fault, may_have_left: left }) if fault.is_of_message() => {
+            Landing::Closed { fault, left }
+        }
         Err(Unpublished { may_have_left: false, .. }) => Landing::Unsent,
-        // An error that closed the channel.
-        Err(Unpublished { fault, .. })
-            if fault.says(&format!("no exchange '{}'", route.exchange.name())) =>
-        {
-            Landing::NoExchange
-        }
-        Err(Unpublished { fault, .. })
-            if fault.says(&format!("access to exchange '{}'", route.exchange.name())) =>
-        {
-            Landing::Denied(fault.to_error(&format!("publish to `{}`", route.exchange.name())))
-        }
         Err(_) => Landing::Lost,
     }
+}
+
+/// Ends a notification that is sent at once or not at all when the broker stops taking messages. It may arrive all the same.
+async fn unless_blocked<T>(
+    connection: &Connection,
+    request: &Pending,
+    mut publishing: Pin<&mut impl Future<Output = T>>,
+) -> T {
+    tokio::select! {
+        biased;
+        published = &mut publishing => return published,
+        () = connection.blocked() => {}
+    }
+    request.end(Outcome::Unsent(blocked()));
+    publishing.await
+}
+
+/// Why what is sent at once or not at all is not sent to a broker that takes nothing.
+pub(super) fn blocked() -> TransportError {
+    Fault::Blocked.to_error("send anything at once")
 }
 
 /// Returns the id of a message that the broker gave back.

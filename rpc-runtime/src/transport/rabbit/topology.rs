@@ -32,6 +32,7 @@ pub(super) enum Cause {
     Declare,
     Exchange,
     Publish,
+    Refused,
     UseAsItIs,
 }
 

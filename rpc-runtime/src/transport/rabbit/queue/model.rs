@@ -80,6 +80,27 @@ fn whatever_is_pushed_wakes_who_sends() {
 }
 
 #[test]
+fn what_is_to_be_sent_at_once_or_not_at_all_fails_alone() {
+    many_orders(|| {
+        let queue = Arc::new(SendQueue::default());
+        let jobs = [(true, Retry::Never), (false, Retry::Never), (true, Retry::Unsent)];
+        let jobs = jobs.map(|(is_call, retry)| {
+            let mut pending = Pending::of_nothing(is_call);
+            pending.retry = retry;
+            Arc::new(pending)
+        });
+        let pushing = jobs.each_ref().map(|job| {
+            let (queue, job) = (Arc::clone(&queue), Arc::clone(job));
+            thread::spawn(move || queue.push(Job::Request(job)))
+        });
+        pushing.into_iter().for_each(|task| task.join().expect("it ends"));
+        queue.fail_hasty(&TransportError::closed());
+        assert_eq!(jobs.each_ref().map(|job| job.has_ended()), [true, true, false]);
+        assert_eq!(queue.len(), 1);
+    });
+}
+
+#[test]
 fn a_queue_that_closes_fails_what_it_holds_and_what_comes_later() {
     many_orders(|| {
         let ends = run(&[Scene::close]);
