@@ -20,7 +20,7 @@ const WANTED: usize = 95;
 struct Area {
     name: &'static str,
     files: &'static [&'static str],
-    /// Packages whose tests run. None: the package's own.
+    /// Packages whose tests run beside the package's own.
     tested_by: &'static [&'static str],
     /// What `cargo test` gets: as few tests as see what there is to see, because each mutant waits for them.
     tests: &'static [&'static str],
@@ -70,7 +70,7 @@ const AREAS: &[Area] = &[
     Area {
         name: "dispatch",
         files: &["rpc-runtime/src/dispatch.rs"],
-        tested_by: &["rpc-runtime", "tests"],
+        tested_by: &["tests"],
         tests: &["--lib", "--test", "calls", "--", "dispatch", "versions", "basics", "failures"],
         same: &[],
     },
@@ -107,7 +107,7 @@ const AREAS: &[Area] = &[
             "rpc-runtime/src/server/run.rs",
             "rpc-runtime/src/server/running.rs",
         ],
-        tested_by: &["rpc-runtime", "tests"],
+        tested_by: &["tests"],
         tests: &["--lib", "--test", "calls"],
         // What is not given back is, when its channel ends: the server does that next.
         same: &[r"replace give_back with \(\)"],
@@ -127,8 +127,7 @@ const AREAS: &[Area] = &[
             "rpc-runtime/src/notify/handler.rs",
             "rpc-runtime/src/notify/driver.rs",
         ],
-        // The second has the first with its feature `routing`.
-        tested_by: &["rpc-runtime", "tests"],
+        tested_by: &["tests"],
         tests: &[
             "--lib",
             "--test",
@@ -217,10 +216,11 @@ fn mutate(area: &Area, file: Option<&str>) -> Result<Counts, Error> {
     for same in area.same {
         command.args(["--exclude-re", same]);
     }
-    if !area.tested_by.is_empty() {
-        command.args(["--test-package", &area.tested_by.join(",")]);
-    }
-    command.arg("--").args(area.tests);
+    // As `tests` has them, so that no mutant is built twice.
+    command.args(["--all-features", "--"]);
+    // `--test-package` is for mutants alone: tests that pass without one would not be found there.
+    command.args(area.tested_by.iter().flat_map(|package| ["--package", package]));
+    command.args(area.tests);
     // Most of the time goes into building: the same dependencies for all, no debugger, and few cases of each property.
     command.env("CARGO_TARGET_DIR", state().join("mutants-target"));
     command.envs([("CARGO_INCREMENTAL", "1"), ("PROPTEST_CASES", "64")]);

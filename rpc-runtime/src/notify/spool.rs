@@ -247,7 +247,7 @@ impl Aging {
         let mut waiting = self.lock();
         let mut old = Vec::new();
         while let Some((due, spooled)) = waiting.front() {
-            if *due > now && spooled.strong_count() > 0 {
+            if *due > now {
                 return (old, Some(*due));
             }
             old.extend(spooled.upgrade());
@@ -389,3 +389,36 @@ mod model;
 
 #[cfg(test)]
 mod properties;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TransportErrorKind, notify::Emission, pending::Exchange};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_notification_whose_runtime_ends_in_its_pause_ends_with_it() {
+        let transport = Transport::connect(&format!("memory://spool-{}", Uuid::new_v4())).await;
+        let transport = transport.expect("it is embedded");
+        let broker = transport.memory().expect("it is embedded");
+        broker.hold();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let room = Room { messages: 1, bytes: 1 };
+        let spool = Spool::new(transport, room, None, runtime.handle().clone());
+        let progress = Arc::new(Progress::default());
+        let exchange = Exchange::Notifications("openstack".into());
+        let route = Route { exchange, routing_key: "q".into(), mandatory: true };
+        let unique_id = Uuid::new_v4();
+        let draft = Draft { event_type: "e".into(), route, body: vec![7; 9], unique_id };
+        spool.send(draft, &progress);
+        broker.hold().iter().for_each(|pending| _ = pending.end(Outcome::Refused));
+        assert_eq!(spool.len(), 1, "it pauses");
+        runtime.shutdown_background();
+        let end = tokio::time::timeout(Duration::from_secs(60), Emission::new(progress)).await;
+        let error = end.expect("its end").expect_err("nobody sends it");
+        assert!(
+            matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Closed),
+            "{error:?}"
+        );
+        assert_eq!(*spool.kept(), Kept::default());
+    }
+}

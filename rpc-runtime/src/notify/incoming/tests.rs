@@ -218,3 +218,11 @@ async fn who_waits_for_the_end_of_a_listener_waits_until_its_transport_is_closed
     }
     listener.shutdown(LONG).await.expect("nothing runs");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_has_nothing_to_do_stops_however_little_time_it_has() {
+    let (transport, _) = connect().await;
+    let (builder, _heard) = refuses(&transport, 0);
+    let listener = builder.bind().await.expect("bound").run();
+    listener.shutdown(Duration::ZERO).await.expect("nothing runs");
+}
