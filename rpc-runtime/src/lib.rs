@@ -144,6 +144,9 @@ pub mod oslo {}
 #[doc = include_str!("../docs/reliability.md")]
 pub mod reliability {}
 
+#[doc = include_str!("../docs/speed.md")]
+pub mod speed {}
+
 /// How interfaces are written, and how they change.
 pub mod guide {
     #[doc = include_str!("../docs/guide/evolving.md")]

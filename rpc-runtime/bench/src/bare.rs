@@ -46,10 +46,18 @@ pub(crate) struct Variant {
 impl Variant {
     pub(crate) fn of(subject: &str) -> Result<Self> {
         Ok(match subject {
-            "lapin-binary" => Self { queue: "bench-binary", envelope: false, confirms: false, early: false },
-            "lapin-window" => Self { queue: "bench-window", envelope: false, confirms: true, early: true },
-            "lapin-envelope" => Self { queue: "bench-envelope", envelope: true, confirms: false, early: false },
-            "lapin-guarded" => Self { queue: "bench-guarded", envelope: true, confirms: true, early: true },
+            "lapin-binary" => {
+                Self { queue: "bench-binary", envelope: false, confirms: false, early: false }
+            }
+            "lapin-window" => {
+                Self { queue: "bench-window", envelope: false, confirms: true, early: true }
+            }
+            "lapin-envelope" => {
+                Self { queue: "bench-envelope", envelope: true, confirms: false, early: false }
+            }
+            "lapin-guarded" => {
+                Self { queue: "bench-guarded", envelope: true, confirms: true, early: true }
+            }
             _ => return Err(format!("nothing is called `{subject}`").into()),
         })
     }
@@ -91,10 +99,7 @@ async fn publish(
     properties: BasicProperties,
 ) -> Result<()> {
     let options = BasicPublishOptions::default();
-    channel
-        .basic_publish(exchange.into(), key.into(), options, body, properties)
-        .await?
-        .await?;
+    channel.basic_publish(exchange.into(), key.into(), options, body, properties).await?.await?;
     Ok(())
 }
 
@@ -144,10 +149,18 @@ async fn declare(channel: &Channel, variant: Variant, queue: &str, fanout: bool)
         false => (EXCHANGE.to_owned(), ExchangeKind::Topic),
     };
     let options = ExchangeDeclareOptions::default();
-    channel.exchange_declare(exchange.as_str().into(), kind, options, FieldTable::default()).await?;
+    channel
+        .exchange_declare(exchange.as_str().into(), kind, options, FieldTable::default())
+        .await?;
     let options = QueueBindOptions::default();
     channel
-        .queue_bind(queue.into(), exchange.into(), variant.queue.into(), options, FieldTable::default())
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            variant.queue.into(),
+            options,
+            FieldTable::default(),
+        )
         .await?;
     Ok(())
 }
@@ -163,7 +176,8 @@ async fn handle(variant: Variant, channel: Channel, delivery: Delivery) -> Resul
             let text = |text: &Option<ShortString>| text.as_ref().map(ToString::to_string);
             let queue = text(delivery.properties.reply_to());
             let id = text(delivery.properties.correlation_id()).unwrap_or_default();
-            queue.map(|queue| Ok::<_, serde_json::Error>((queue, id, serde_json::to_vec(&item)?)))
+            queue
+                .map(|queue| Ok::<_, serde_json::Error>((queue, id, serde_json::to_vec(&item)?)))
                 .transpose()?
         }
     };
@@ -277,7 +291,8 @@ impl Clients for BareClients {
         Box::pin(async move {
             match load.kind {
                 Kind::Call | Kind::IdempotentCall => {
-                    drive(load, &bare, |bare| async { bare.0.call(&bare.1).await.map(|_| bare) }).await
+                    drive(load, &bare, |bare| async { bare.0.call(&bare.1).await.map(|_| bare) })
+                        .await
                 }
                 Kind::Cast | Kind::Notification => {
                     drive(load, &bare, |bare| async {

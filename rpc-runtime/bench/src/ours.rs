@@ -3,8 +3,8 @@
 use std::{future::Future, pin::Pin};
 
 use rpc_runtime::{
-    Context, NotificationListener, Notifier, Server, Transport, notification,
-    notify::Metadata, rpc_api,
+    Context, NotificationListener, Notifier, Server, Transport, notification, notify::Metadata,
+    rpc_api,
 };
 use serde::{Deserialize, Serialize};
 
@@ -67,19 +67,15 @@ pub(crate) async fn serve(url: &str, kind: Kind, counter: &Counter) -> Result<Bo
     serve_on(&transport, kind, counter).await
 }
 
-async fn serve_on(
-    transport: &Transport,
-    kind: Kind,
-    counter: &Counter,
-) -> Result<Box<dyn Send>> {
+async fn serve_on(transport: &Transport, kind: Kind, counter: &Counter) -> Result<Box<dyn Send>> {
     if kind == Kind::Notification {
         let counter = counter.clone();
-        let listener = NotificationListener::builder(transport)
-            .topic("bench-ours")
-            .on(move |_: Metadata, _: Told| {
+        let listener = NotificationListener::builder(transport).topic("bench-ours").on(
+            move |_: Metadata, _: Told| {
                 counter.add_one();
                 async {}
-            });
+            },
+        );
         return Ok(Box::new((listener.bind().await?.run(), transport.clone())));
     }
     let mut running = Vec::new();
@@ -101,7 +97,11 @@ struct Ours {
 }
 
 /// A client, and its server if that is here, too.
-struct OurClients(BenchClient, Notifier, #[expect(dead_code, reason = "it goes on")] Option<Box<dyn Send>>);
+struct OurClients(
+    BenchClient,
+    Notifier,
+    #[expect(dead_code, reason = "it goes on")] Option<Box<dyn Send>>,
+);
 
 fn with(transport: &Transport, server: Option<Box<dyn Send>>) -> Box<dyn Clients> {
     let notifier = Notifier::builder(transport).topic("bench-ours").build();
