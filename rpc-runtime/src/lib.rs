@@ -112,6 +112,7 @@ mod failure;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod ids;
 mod json;
 mod limits;
 pub mod mock;

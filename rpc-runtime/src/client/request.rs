@@ -13,6 +13,7 @@ use crate::{
     caps::Retry,
     context::deadline_of,
     envelope::{RequestWriter, Tail, write_context},
+    ids::new_id,
     json,
     pending::Route,
 };
@@ -302,7 +303,7 @@ impl LaterRequest {
 
     /// Makes it a call.
     pub fn call<R, const IS_RESULT: bool>(self) -> Call<R, IS_RESULT> {
-        let msg_id = Uuid::new_v4();
+        let msg_id = new_id();
         Call::new(self.ready(Some(msg_id)))
     }
 
@@ -326,7 +327,7 @@ impl LaterRequest {
         }
         let route = request.route();
         let lowest = options.interface.lowest(request.cap, request.needed);
-        let unique_id = Uuid::new_v4();
+        let unique_id = new_id();
         let monitor = options.monitor.or(request.monitor);
         let monitor = monitor.filter(|silence| msg_id.is_some() && !silence.is_zero());
         let tail = Tail {

@@ -52,6 +52,10 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a member that should be a string.
 pub(super) fn string(value: &str) -> Option<Cow<'_, str>> {
+    // An error would be made of it.
+    if !value.starts_with('"') {
+        return None;
+    }
     json::from_str::<Text<'_>>(value).ok().map(|Text(text)| text)
 }
 

@@ -9,7 +9,6 @@ use std::{
 
 use serde::Serialize;
 use tokio::runtime::Handle;
-use uuid::Uuid;
 
 use super::{
     Driver, Emission, Format, LogDriver, Message, Notification, NotifyError, Priority,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     Transport,
     envelope::{Head, NoticeWriter, write_plain_context},
+    ids::new_id,
     json,
     pending::{Exchange, Route},
     wire,
@@ -301,7 +301,7 @@ impl Notifier {
         let time = SystemTime::now();
         let timestamp = wire::datetime::blank(time);
         let message = Message {
-            message_id: Uuid::new_v4(),
+            message_id: new_id(),
             publisher_id: self.publisher_id.as_deref(),
             event_type,
             priority,
@@ -352,7 +352,7 @@ impl Notifier {
         let event_type: Arc<str> = message.event_type.into();
         for format in formats {
             for topic in &shared.topics {
-                let unique_id = Uuid::new_v4();
+                let unique_id = new_id();
                 let body = match format {
                     Format::V1 => notice.bare(unique_id),
                     Format::V2 => notice.wrapped(unique_id),

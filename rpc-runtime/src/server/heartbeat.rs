@@ -6,11 +6,11 @@ use std::{
 };
 
 use tokio::task::AbortHandle;
-use uuid::Uuid;
 
 use crate::{
     Transport,
     envelope::{Request, heartbeat, is_reply_queue},
+    ids::new_id,
     transport::Answer,
 };
 
@@ -39,7 +39,7 @@ impl Heartbeat {
         let beat = async move {
             loop {
                 tokio::time::sleep(pause).await;
-                let unique_id = Uuid::new_v4();
+                let unique_id = new_id();
                 let body = heartbeat(&msg_id, unique_id);
                 let Ok(reply) = transport.reply(Arc::clone(&queue), body, unique_id) else {
                     return;

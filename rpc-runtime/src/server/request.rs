@@ -7,7 +7,6 @@ use std::{
 
 use rpc_idl::{Ack, Method};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
-use uuid::Uuid;
 
 use super::{
     Place, Shared,
@@ -22,6 +21,7 @@ use crate::{
     duplicates::Seen,
     envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
     excerpt::Excerpt,
+    ids::new_id,
     transport::{Acked, Acker, Answer, Delivery, ReplyMessage, Tracked, kept::Redelivery},
     until::until,
 };
@@ -391,7 +391,7 @@ fn reply(
         });
         return None;
     }
-    let (queue, unique_id): (Arc<str>, _) = (queue.into(), Uuid::new_v4());
+    let (queue, unique_id): (Arc<str>, _) = (queue.into(), new_id());
     let message = |writer: ReplyWriter| {
         let body = writer.finish(msg_id, unique_id);
         shared.transport.reply(Arc::clone(&queue), body, unique_id)

@@ -64,7 +64,7 @@ impl Outgoing {
         body: Vec<u8>,
         headers: Vec<(&'static str, Header)>,
     ) -> Self {
-        let unique_id = uuid::Uuid::new_v4();
+        let unique_id = crate::ids::new_id();
         let mut headers = headers;
         headers.push((ID, Header::Text(unique_id.simple().to_string())));
         let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
