@@ -10,6 +10,7 @@
 //! - What nobody looks at may be nested to any depth. What is decoded, to 128 levels.
 
 mod read;
+mod scan;
 mod typed;
 mod write;
 

@@ -8,6 +8,8 @@ use serde::de::{
 };
 use serde_json::{Error, value::RawValue};
 
+use super::scan::find;
+
 type Result<T> = std::result::Result<T, Error>;
 
 /// How deep what is decoded may be nested. Decoding recurses; a stack is finite.
@@ -227,7 +229,7 @@ impl<'de> Reader<'de> {
     fn plain(&mut self) -> Result<(&'de str, u8)> {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
-        let special = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+        let special = find(rest, |byte| byte == b'"' || byte == b'\\' || byte < 0x20);
         self.at += special.unwrap_or(rest.len());
         match special.map(|at| rest[at]) {
             Some(byte @ (b'"' | b'\\')) => {

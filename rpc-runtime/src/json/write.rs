@@ -14,6 +14,8 @@ use serde::{
 };
 use serde_json::Error;
 
+use super::scan::find;
+
 type Result<T = ()> = std::result::Result<T, Error>;
 
 /// The name under which serde_json's raw values hand over their text.
@@ -38,20 +40,17 @@ pub(crate) fn nested<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Res
 
 /// Appends JSON text that is finished, as it stands inside a string of another JSON text.
 pub(crate) fn nested_text(out: &mut Vec<u8>, text: &str) {
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&text.as_bytes()[plain..at]);
-        plain = at + 1;
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+    let mut rest = text.as_bytes();
+    while let Some(at) = find(rest, |byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
             // Line breaks between tokens: what a peer sent is passed on as it came.
             control => drop(write!(out, "\\u{control:04x}")),
         }
+        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(&text.as_bytes()[plain..]);
+    out.extend_from_slice(rest);
 }
 
 /// Text that is formatted straight into the string of another JSON text.
@@ -115,10 +114,8 @@ impl Writer<'_> {
     fn content(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut plain = 0;
-        while let Some(ahead) = bytes[plain..]
-            .iter()
-            .position(|&byte| !(0x20..0x7f).contains(&byte) || byte == b'"' || byte == b'\\')
-        {
+        let is_special = |byte| !(0x20..0x7f).contains(&byte) || byte == b'"' || byte == b'\\';
+        while let Some(ahead) = find(&bytes[plain..], is_special) {
             let at = plain + ahead;
             self.out.extend_from_slice(&bytes[plain..at]);
             let mut rest = text[at..].chars();
