@@ -48,6 +48,9 @@ use crate::{
 /// Of how many looks at the exchanges one is at the bindings, too: that costs the broker more.
 const BINDINGS_ROUND: u32 = 20;
 
+/// How long an exchange that is gone stays so, in looks at it, until all of its servers have seen that.
+const UNTIL_ALL_KNOW: f64 = 1.5;
+
 /// Tells the broker what became of a delivery, on the channel that it came by.
 pub(crate) struct Acker {
     channel: Channel,
@@ -362,6 +365,8 @@ impl ListenTask {
                 let what = "an exchange is gone: making it again";
                 tracing::warn!(topic = self.place.name(), fault = %missing, left_out, "{what}");
             });
+            // Whoever looks once it is there again misses nothing, and has no bindings.
+            sleep(every.mul_f64(UNTIL_ALL_KNOW)).await;
             if declare_all(connection, steps.clone(), &self.layout).await.is_err() {
                 return;
             }

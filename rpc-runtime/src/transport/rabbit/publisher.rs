@@ -43,7 +43,7 @@ const RESEND: Duration = Duration::from_millis(250);
 const PARTING: Duration = Duration::from_secs(2);
 /// How long requests wait for the servers to make an exchange again: somewhat longer than those take to notice. And how long
 /// notifications wait for a queue before it is looked for again.
-const REBUILT: Duration = Duration::from_millis(900);
+const REBUILT: Duration = Duration::from_millis(1600);
 
 /// What happens later.
 struct Timer {
