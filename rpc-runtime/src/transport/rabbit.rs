@@ -4,6 +4,7 @@
 //! Only this module and those below it name lapin.
 
 mod absent;
+mod acks;
 mod amqp;
 mod confirms;
 mod consumer;
@@ -15,7 +16,6 @@ mod names;
 mod place;
 mod publisher;
 mod queue;
-mod receipts;
 mod redelivery;
 mod reply_queue;
 mod runtime;
@@ -26,6 +26,7 @@ mod stream;
 mod supervisor;
 mod suspects;
 mod tcp;
+mod thread;
 mod topology;
 mod vital;
 
@@ -278,7 +279,6 @@ impl Guide<'_> {
             patience: self.patience,
             options: self.options.clone(),
             observer: Arc::clone(self.observer),
-            runtime: self.runtime.clone(),
             quiet: Quiet::new(),
             largest: self.largest,
             next: 0,

@@ -10,14 +10,18 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use futures_util::{Stream, StreamExt as _, stream::BoxStream};
+use futures_util::{
+    Stream, StreamExt as _,
+    future::{join, try_join_all},
+    stream::{BoxStream, FuturesUnordered},
+};
 use lapin::{
     BasicProperties, ConnectionProperties, ErrorKind, ExchangeKind,
     options::{
@@ -30,15 +34,14 @@ use lapin::{
     uri::AMQPUri,
 };
 use tokio::{
-    runtime::Handle,
     sync::watch,
     time::{timeout, timeout_at},
 };
 
 use super::{
-    receipts::Receipts,
-    runtime::spawn,
+    acks::{Acks, Batch},
     socket::{self, Security, Switch},
+    thread::Thread,
 };
 use crate::{TransportError, TransportErrorKind, transport::Acked};
 
@@ -50,6 +53,8 @@ const OPERATION_LIMIT: Duration = Duration::from_secs(10);
 const CONFIRM_LIMIT: Duration = Duration::from_secs(15);
 /// How long closing may take: a connection that is stuck is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// How many questions behind acknowledgements may be on their way. What comes meanwhile shares the next.
+const QUESTIONS: usize = 2;
 /// How long a connection has to be silent for a message that nobody wants any more to end it.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -192,7 +197,7 @@ pub(super) enum Ended {
 pub(super) struct Connection {
     lapin: Arc<lapin::Connection>,
     switch: Switch,
-    runtime: Handle,
+    thread: Thread,
     health: watch::Sender<Health>,
     /// lapin gives each event to one listener only.
     events: Mutex<Option<Events>>,
@@ -217,12 +222,12 @@ impl Connection {
         uri: AMQPUri,
         name: String,
         tls: Security,
-        runtime: Handle,
         largest: usize,
     ) -> Result<Arc<Self>, Fault> {
-        let switch = Switch::default();
+        let (switch, thread) =
+            (Switch::default(), Thread::new().map_err(|error| Fault::Broker(error.into()))?);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = socket::connect(uri, properties, tls, &switch, &runtime, largest);
+        let connecting = socket::connect(uri, properties, tls, &switch, &thread, largest);
         let lapin = match timeout(CONNECT_LIMIT, connecting).await {
             Ok(connected) => connected.map_err(Fault::Broker)?,
             // With the switch goes the attempt.
@@ -232,7 +237,7 @@ impl Connection {
         Ok(Arc::new(Self {
             lapin: Arc::new(lapin),
             switch,
-            runtime,
+            thread,
             health: watch::Sender::new(Health::Open),
             events: Mutex::new(events),
             spent: AtomicUsize::new(0),
@@ -253,21 +258,24 @@ impl Connection {
         let _ = self.health().wait_for(|health| matches!(health, Health::Blocked(_))).await;
     }
 
+    fn has_health(&self, health: &Health) -> bool {
+        *self.health.borrow() == *health
+    }
+
     /// Follows what becomes of the connection.
     pub(super) fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
     }
 
+    /// Waits until the connection is given up, or closed.
+    async fn given_up(&self) {
+        let _ = self.health().wait_for(|health| matches!(health, Health::Stuck(_))).await;
+    }
+
     /// Gives the connection up: it is stuck at something. Whatever waits for it fails at once, and what the system holds of
     /// messages is thrown away.
     pub(super) fn give_up(&self, at: &'static str) {
-        self.health.send_if_modified(|health| {
-            let news = !matches!(health, Health::Stuck(_));
-            if news {
-                *health = Health::Stuck(at);
-            }
-            news
-        });
+        self.become_unless_stuck(Health::Stuck(at));
         self.switch.reset();
     }
 
@@ -318,11 +326,22 @@ impl Connection {
         });
     }
 
+    /// Runs a task on the connection's own thread, for as long as it has one: there it costs nobody a change of threads.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the task.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        self.thread.run(task).await
+    }
+
     /// Opens a channel.
     pub(super) async fn channel(self: &Arc<Self>) -> Result<Channel, Fault> {
         let lapin = self.within("opening a channel", self.lapin.create_channel()).await?;
-        let (connection, receipts) = (Arc::clone(self), Receipts::new());
-        Ok(Channel(Arc::new(Open { lapin, connection, receipts })))
+        let (connection, acks) = (Arc::clone(self), OnceLock::new());
+        Ok(Channel(Arc::new(Open { lapin, connection, acks })))
     }
 
     /// Returns a channel that is kept on the side, or another in its place if an error has closed it.
@@ -338,16 +357,17 @@ impl Connection {
 
     /// Says goodbye, and ends the connection whether the broker answers or not.
     pub(super) async fn close(&self) {
+        let mut says_goodbye = true;
         if self.is_alive() {
-            let closed = self.lapin.close(200, "bye".into());
-            if timeout(CLOSE_LIMIT, closed).await.is_err() {
-                return self.switch.reset();
-            }
+            let closed = self.thread.nudging(self.lapin.close(200, "bye".into()));
+            says_goodbye = timeout(CLOSE_LIMIT, closed).await.is_ok();
         }
-        match &*self.health.borrow() {
-            Health::Open => self.switch.turn_off(),
-            Health::Blocked(_) | Health::Stuck(_) => self.switch.reset(),
+        if says_goodbye && self.has_health(&Health::Open) {
+            self.switch.turn_off();
+        } else {
+            self.switch.reset();
         }
+        self.become_unless_stuck(Health::Stuck("closed"));
     }
 
     /// Waits for an operation. One that takes too long gives the connection up. While the broker takes no messages
@@ -360,7 +380,7 @@ impl Connection {
         let mut health = self.health();
         tokio::select! {
             biased;
-            done = timeout(OPERATION_LIMIT, operation) => match done {
+            done = timeout(OPERATION_LIMIT, self.thread.nudging(operation)) => match done {
                 Ok(done) => done.map_err(Fault::Broker),
                 Err(_) => {
                     self.give_up(what);
@@ -416,8 +436,10 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if self.lapin.status().connected() {
             let (lapin, switch) = (Arc::clone(&self.lapin), std::mem::take(&mut self.switch));
-            spawn(&self.runtime, async move {
-                let _ = timeout(CLOSE_LIMIT, lapin.close(200, "bye".into())).await;
+            let thread = self.thread.clone();
+            self.thread.detach(async move {
+                let closed = thread.nudging(lapin.close(200, "bye".into()));
+                let _ = timeout(CLOSE_LIMIT, closed).await;
                 switch.turn_off();
             });
         }
@@ -440,7 +462,72 @@ pub(super) struct Channel(Arc<Open>);
 struct Open {
     lapin: lapin::Channel,
     connection: Arc<Connection>,
-    receipts: Receipts,
+    /// The acknowledgements of what is consumed, once there is one.
+    acks: OnceLock<Arc<Acks>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(acks) = self.acks.get() {
+            acks.close();
+        }
+    }
+}
+
+/// Ends acknowledgements when nobody writes them any more.
+struct Writing(Arc<Acks>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Writes the acknowledgements of a channel, until that or the connection is gone.
+async fn write_acks(lapin: lapin::Channel, connection: Arc<Connection>, acks: Writing) {
+    let mut writing = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(has_left) = writing.next(), if !writing.is_empty() => match has_left {
+                true => {}
+                false => return,
+            },
+            batch = acks.0.next(), if writing.len() < QUESTIONS => {
+                let Some(batch) = batch else { return };
+                writing.push(write_batch(&lapin, &connection, &acks.0, batch));
+            }
+            () = connection.given_up() => return,
+        }
+    }
+}
+
+/// Writes acknowledgements, and asks the broker behind them where somebody waits for that. Returns whether they have left.
+async fn write_batch(
+    lapin: &lapin::Channel,
+    connection: &Connection,
+    acks: &Acks,
+    batch: Batch,
+) -> bool {
+    let frames = batch
+        .frames
+        .iter()
+        .map(|(tag, multiple)| lapin.basic_ack(*tag, BasicAckOptions { multiple: *multiple }));
+    let frames = connection.within("acknowledging", try_join_all(frames));
+    let leaving = async {
+        let has_left = frames.await.is_ok();
+        acks.wrote(&batch, has_left);
+        has_left
+    };
+    if !batch.asks {
+        return leaving.await;
+    }
+    // A question whose answer changes nothing: nobody publishes by a channel that consumes.
+    let question = lapin.confirm_select(ConfirmSelectOptions::default());
+    let asking = connection.within("asking for acknowledgements", question);
+    let (has_left, answer) = join(leaving, asking).await;
+    acks.answered(&batch, answer.is_ok());
+    has_left
 }
 
 impl Channel {
@@ -527,35 +614,42 @@ impl Channel {
         self.within("deleting a queue", deleted).await.map(drop)
     }
 
-    /// Acknowledges one delivery, or all up to it.
-    pub(super) async fn ack(&self, tag: u64, multiple: bool) -> Result<(), Fault> {
-        let acked = self.0.lapin.basic_ack(tag, BasicAckOptions { multiple });
+    /// Acknowledges all deliveries up to one. It is for channels of which none is acknowledged by [`Self::ack`].
+    pub(super) async fn ack_all(&self, tag: u64) -> Result<(), Fault> {
+        let acked = self.0.lapin.basic_ack(tag, BasicAckOptions { multiple: true });
         self.within("acknowledging", acked).await
     }
 
-    /// Acknowledges one delivery, and waits until the broker surely has that.
-    pub(super) async fn ack_surely(&self, tag: u64) -> Acked {
-        if self.ack(tag, false).await.is_err() {
-            return Acked::NotLeft;
-        }
-        // A question whose answer changes nothing: nobody publishes by a channel that consumes.
-        let asked = || async { self.confirm_select().await.is_ok() };
-        match self.0.receipts.wait(asked).await {
-            true => Acked::Surely,
-            false => Acked::Unknown,
-        }
+    /// Acknowledges one delivery. With `surely` it waits until the broker has that, otherwise until it has left.
+    pub(super) async fn ack(&self, tag: u64, surely: bool) -> Acked {
+        self.acks().ack(tag, surely).await
+    }
+
+    fn acks(&self) -> &Acks {
+        self.0.acks.get_or_init(|| {
+            let acks = Arc::new(Acks::new());
+            let (lapin, connection) = (self.0.lapin.clone(), Arc::clone(self.connection()));
+            let writing = write_acks(lapin, connection, Writing(Arc::clone(&acks)));
+            // Where the thread is over, so is the writing.
+            self.connection().thread.detach(writing);
+            acks
+        })
     }
 
     /// Refuses a delivery for good.
     pub(super) async fn reject(&self, tag: u64) -> Result<(), Fault> {
         let rejected = self.0.lapin.basic_reject(tag, BasicRejectOptions { requeue: false });
-        self.within("rejecting", rejected).await
+        self.within("rejecting", rejected).await?;
+        self.acks().settled(tag);
+        Ok(())
     }
 
     /// Gives a delivery back to its queue.
     pub(super) async fn requeue(&self, tag: u64) -> Result<(), Fault> {
         let options = BasicNackOptions { requeue: true, multiple: false };
-        self.within("giving back a request", self.0.lapin.basic_nack(tag, options)).await
+        self.within("giving back a request", self.0.lapin.basic_nack(tag, options)).await?;
+        self.acks().settled(tag);
+        Ok(())
     }
 
     /// Publishes a message, and waits for its confirm. `wanted` is when nobody wants it any more.
@@ -574,12 +668,12 @@ impl Channel {
         let options = BasicPublishOptions { mandatory, immediate: false };
         let lapin = &self.0.lapin;
         let publishing = async {
-            let confirm =
-                match lapin.basic_publish(exchange, routing_key, options, body, properties).await {
-                    Ok(confirm) => confirm,
-                    // It was not written to its end, so that nobody can have read it.
-                    Err(error) => return Err(unsent(Fault::Broker(error))),
-                };
+            let sending = lapin.basic_publish(exchange, routing_key, options, body, properties);
+            let confirm = match self.0.connection.thread.nudging(sending).await {
+                Ok(confirm) => confirm,
+                // It was not written to its end, so that nobody can have read it.
+                Err(error) => return Err(unsent(Fault::Broker(error))),
+            };
             // From here on it may have arrived, whatever the error says.
             let left = |error| Unpublished { fault: Fault::Broker(error), may_have_left: true };
             confirm.await.map_err(left)
@@ -658,7 +752,7 @@ mod tests {
                 .chars()
                 .take_while(|c| c.is_alphanumeric() || *c == '_')
                 .collect();
-            if ["status", "configuration", "events_listener"].contains(&name.as_str()) {
+            if ["status", "configuration", "events_listener", "clone"].contains(&name.as_str()) {
                 continue;
             }
             operations += 1;

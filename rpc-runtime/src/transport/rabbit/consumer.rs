@@ -61,12 +61,12 @@ pub(crate) struct Acker {
 
 impl Acker {
     pub(crate) async fn ack(self) -> bool {
-        let acked = self.channel.ack(self.tag, false).await.is_ok();
+        let acked = self.channel.ack(self.tag, false).await == Acked::Surely;
         self.done(acked)
     }
 
     pub(crate) async fn ack_surely(self) -> Acked {
-        let acked = self.channel.ack_surely(self.tag).await;
+        let acked = self.channel.ack(self.tag, true).await;
         self.done(acked == Acked::Surely);
         acked
     }
@@ -269,20 +269,22 @@ impl ListenTask {
         }
     }
 
-    async fn serve(&mut self, mut consumers: Consumers) {
+    async fn serve(mut self, mut consumers: Consumers) {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
             let since = Instant::now();
             let (mut stopped, mut closing) = (self.stopped.clone(), self.closing.clone());
-            let mut generations = self.generations.clone();
-            let current = Arc::clone(consumers.channel.connection());
+            let connection = Arc::clone(consumers.channel.connection());
             self.observer.note(Event::Serving { topic: self.place.name().to_owned() });
-            tokio::select! {
-                () = receive(&self.inbox, &mut consumers) => {}
-                () = self.look_after(&current) => {}
-                () = replaced(&mut generations, &current) => {}
-                () = told(&mut stopped) => return self.stop(consumers).await,
-                () = told(&mut closing) => return self.stop(consumers).await,
+            let receiving = async move {
+                let stops = self.receive(&mut consumers).await;
+                (self, consumers, stops)
+            };
+            let stops;
+            (self, consumers, stops) = connection.run(receiving).await;
+            drop(connection);
+            if stops {
+                return self.stop(consumers).await;
             }
             self.observer.note(Event::ConsumersLost { topic: self.place.name().to_owned() });
             self.leave(consumers).await;
@@ -307,6 +309,20 @@ impl ListenTask {
                     }
                 }
             };
+        }
+    }
+
+    /// Receives requests until one of the consumers is gone, or the server stops. Returns whether it does.
+    async fn receive(&self, consumers: &mut Consumers) -> bool {
+        let (mut stopped, mut closing) = (self.stopped.clone(), self.closing.clone());
+        let mut generations = self.generations.clone();
+        let current = Arc::clone(consumers.channel.connection());
+        tokio::select! {
+            () = receive(&self.inbox, consumers) => false,
+            () = self.look_after(&current) => false,
+            () = replaced(&mut generations, &current) => false,
+            () = told(&mut stopped) => true,
+            () = told(&mut closing) => true,
         }
     }
 

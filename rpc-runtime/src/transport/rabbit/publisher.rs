@@ -133,34 +133,41 @@ impl Publisher {
         }
     }
 
-    pub(super) async fn run(mut self) {
-        self.publish().await;
+    pub(super) async fn run(self) {
+        let mut this = self.publish().await;
         // Nobody comes back to what was put aside.
-        for Reverse(timer) in std::mem::take(&mut self.timers) {
+        for Reverse(timer) in std::mem::take(&mut this.timers) {
             if let Event::GiveUp(call) = timer.event {
                 call.end(Outcome::Interrupted);
             }
         }
-        let aside = self.homeless.into_waiting().map(Job::Request);
-        let aside = aside.chain(self.suspects.into_waiting());
-        let why = self.queue.why_closed().unwrap_or_else(TransportError::closed);
-        aside.chain(self.absent.into_waiting().map(Job::Reply)).for_each(|job| job.fail(&why));
+        let aside = this.homeless.into_waiting().map(Job::Request);
+        let aside = aside.chain(this.suspects.into_waiting());
+        let why = this.queue.why_closed().unwrap_or_else(TransportError::closed);
+        aside.chain(this.absent.into_waiting().map(Job::Reply)).for_each(|job| job.fail(&why));
     }
 
-    async fn publish(&mut self) {
+    /// Publishes by one connection after the other, each time on the thread that the connection has.
+    async fn publish(mut self) -> Self {
         let mut backoff = Backoff::new(Duration::from_secs(1));
         loop {
             let mut generations = self.generations.clone();
             self.drop_hasty(generations.borrow().as_deref());
             let Some(generation) = self.meanwhile(connected(&mut generations)).await.flatten()
             else {
-                return;
+                return self;
             };
             match Session::open(&generation, Arc::clone(&self.layout)).await {
                 Ok(session) => {
                     let since = Instant::now();
-                    match self.session(session).await {
-                        End::Drained => return,
+                    let publishing = async move {
+                        let end = self.session(session).await;
+                        (self, end)
+                    };
+                    let end;
+                    (self, end) = generation.run(publishing).await;
+                    match end {
+                        End::Drained => return self,
                         End::Refused => continue,
                         // What the broker meant is not found yet.
                         End::Lost if !self.suspects.is_empty() && generation.is_alive() => continue,
@@ -175,7 +182,7 @@ impl Publisher {
                 }),
             }
             if self.meanwhile(backoff.pause()).await.is_none() {
-                return;
+                return self;
             }
         }
     }

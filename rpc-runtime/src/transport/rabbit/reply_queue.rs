@@ -125,7 +125,13 @@ impl ReplyTask {
                 None => return,
                 Some(Ok((channel, consumer))) => {
                     self.answerable.send_replace(true);
-                    let closed = self.receive(&channel, consumer).await;
+                    let (connection, by) = (Arc::clone(channel.connection()), channel.clone());
+                    let receiving = async move {
+                        let closed = self.receive(&by, consumer).await;
+                        (self, closed)
+                    };
+                    let closed;
+                    (self, closed) = connection.run(receiving).await;
                     if closed {
                         return self.leave(&channel).await;
                     }
@@ -183,7 +189,7 @@ async fn receive(channel: &Channel, consumer: &mut Consumer, replies: &Replies) 
             last = next.delivery_tag;
             replies.receive(&next.data, compression(&next.properties));
         }
-        if channel.ack(last, true).await.is_err() {
+        if channel.ack_all(last).await.is_err() {
             return;
         }
     }

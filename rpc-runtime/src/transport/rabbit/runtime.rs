@@ -1,7 +1,8 @@
-//! The runtime that AMQP has to itself.
+//! The runtime of what belongs to no connection: who makes connections, and who comes after a lost one.
 //!
-//! One thread for all transports of a process. Handlers that keep every thread of their application's runtime busy stop
-//! neither heartbeats nor acknowledgements, and a runtime that ends takes no connection along in the middle of something.
+//! One thread for all transports of a process; each connection has another. Handlers that keep every thread of their application's
+//! runtime busy stop neither heartbeats nor acknowledgements, and a runtime that ends takes no connection along in the middle of
+//! something.
 
 use std::{
     future::{Future, pending},

@@ -4,12 +4,12 @@ use std::{
     future::{Future, ready},
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{self, Context, Poll},
+    task::{self, Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -27,12 +27,16 @@ use lapin::{
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::{
     net::{TcpStream, lookup_host},
-    runtime::Handle,
     time::timeout,
 };
 use tracing::{Dispatch, dispatcher};
 
-use super::{guard::Guard, hush::hush, tcp::Tcp};
+use super::{
+    guard::Guard,
+    hush::hush,
+    tcp::Tcp,
+    thread::{Driving, Thread, Waited},
+};
 use crate::quiet::Quiet;
 
 /// How much is read from a socket at a time.
@@ -58,19 +62,26 @@ pub(super) async fn connect(
     properties: ConnectionProperties,
     tls: Security,
     switch: &Switch,
-    runtime: &Handle,
+    thread: &Thread,
     largest: usize,
 ) -> lapin::Result<Connection> {
     let wire = Arc::clone(&switch.0);
     let told = dispatcher::get_default(Dispatch::clone);
     let view = View { largest, told };
-    let guarding = Guarding { tokio: Tokio::default().with_handle(runtime.clone()) };
+    let tokio = Tokio::default().with_handle(thread.handle().clone());
+    let guarding = Guarding { tokio, thread: thread.clone() };
+    // It goes with lapin's thread, wherever that ends.
+    let driving = Mutex::new(Some(Driving(thread.clone())));
     let connect = async move |uri: AMQPUri, _: Runtime<Guarding>| {
         let connecting = timeout(SECURE_LIMIT, secured(&uri, &tls, &wire));
         let stream = connecting.await.map_err(io::Error::from)??;
-        Ok(AsyncTcpStream::Plain(Guarded::new(stream, Arc::clone(&wire), view.clone())))
+        let driving = driving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let driving = driving.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+        let wire = Arc::clone(&wire);
+        Ok(AsyncTcpStream::Plain(Guarded::new(stream, wire, view.clone(), driving)))
     };
-    Connection::connector(uri, Runtime::new(guarding), connect, properties).await
+    let connecting = Connection::connector(uri, Runtime::new(guarding), connect, properties);
+    thread.nudging(connecting).await
 }
 
 async fn secured(uri: &AMQPUri, tls: &Security, wire: &Wire) -> io::Result<Secured> {
@@ -204,6 +215,13 @@ pub(super) struct Guarded {
     /// What may be read, from `at` on.
     passed: Vec<u8>,
     at: usize,
+    /// Whether lapin has bytes that it has not looked at.
+    has_given: bool,
+    /// Whether bytes came so fast that no task could run.
+    is_flooded: bool,
+    /// Wakes lapin's thread when there is room to write.
+    writable: Option<Waker>,
+    driving: Driving,
 }
 
 /// What the guard has to do with messages.
@@ -214,10 +232,47 @@ enum Cause {
 }
 
 impl Guarded {
-    fn new(stream: Secured, wire: Arc<Wire>, View { largest, told }: View) -> Self {
-        let received = vec![0; PORTION].into_boxed_slice();
-        let (guard, quiet) = (Guard::new(largest), Quiet::new());
-        Self { stream, wire, guard, quiet, told, received, passed: Vec::new(), at: 0 }
+    fn new(stream: Secured, wire: Arc<Wire>, view: View, driving: Driving) -> Self {
+        let View { largest, told } = view;
+        Self {
+            stream,
+            wire,
+            guard: Guard::new(largest),
+            quiet: Quiet::new(),
+            told,
+            received: vec![0; PORTION].into_boxed_slice(),
+            passed: Vec::new(),
+            at: 0,
+            has_given: false,
+            is_flooded: false,
+            writable: None,
+            driving,
+        }
+    }
+
+    /// Receives what lapin may see. What arrives may be the beginning of a frame that is looked at as a whole: then nothing
+    /// passes yet.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.check(&self.wire.reader, cx)?;
+        while self.at == self.passed.len() {
+            self.passed.clear();
+            self.at = 0;
+            let count = task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut self.received))?;
+            if count == 0 {
+                // lapin would wait for more until somebody ends it, where there was no login yet.
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            self.wire.heard.store(millis(Instant::now()), Ordering::Relaxed);
+            let repaired = self.guard.feed(&self.received[..count], &mut self.passed);
+            self.report(repaired);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Returns a context that wakes lapin's thread wherever it waits.
+    fn writing(&mut self, cx: &Context<'_>) -> Waker {
+        let thread = &self.driving.0;
+        self.writable.get_or_insert_with(|| thread.waker(cx.waker().clone())).clone()
     }
 
     /// Says what the guard has done, to whom the connection was made by: lapin's thread is hushed.
@@ -253,24 +308,31 @@ impl AsyncRead for Guarded {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.wire.check(&this.wire.reader, cx)?;
         hush();
-        // What arrives may be the beginning of a frame that is looked at as a whole: then nothing passes yet.
-        while this.at == this.passed.len() {
-            this.passed.clear();
-            this.at = 0;
-            let count = task::ready!(Pin::new(&mut this.stream).poll_read(cx, &mut this.received))?;
-            if count == 0 {
-                // lapin would wait for more until somebody ends it, where there was no login yet.
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        if this.at == this.passed.len() {
+            // lapin looks at what it has before it comes again, and it comes again only if it is woken.
+            if std::mem::take(&mut this.has_given) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            this.wire.heard.store(millis(Instant::now()), Ordering::Relaxed);
-            let repaired = this.guard.feed(&this.received[..count], &mut this.passed);
-            this.report(repaired);
+            let thread = this.driving.0.clone();
+            match thread.wait(this.is_flooded, |cx| this.receive(cx)) {
+                Some(Waited::Came { what, at_once }) => {
+                    this.is_flooded = at_once;
+                    what?;
+                }
+                Some(Waited::Nudged) => {
+                    this.is_flooded = false;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                None => return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            }
         }
         let count = buf.len().min(this.passed.len() - this.at);
         buf[..count].copy_from_slice(&this.passed[this.at..this.at + count]);
         this.at += count;
+        this.has_given = true;
         Poll::Ready(Ok(count))
     }
 }
@@ -283,7 +345,8 @@ impl AsyncWrite for Guarded {
     ) -> Poll<io::Result<usize>> {
         self.wire.check(&self.wire.writer, cx)?;
         hush();
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let waker = self.writing(cx);
+        Pin::new(&mut self.stream).poll_write(&mut Context::from_waker(&waker), buf)
     }
 
     fn poll_write_vectored(
@@ -292,12 +355,14 @@ impl AsyncWrite for Guarded {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.wire.check(&self.wire.writer, cx)?;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let waker = self.writing(cx);
+        Pin::new(&mut self.stream).poll_write_vectored(&mut Context::from_waker(&waker), bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.wire.check(&self.wire.writer, cx)?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let waker = self.writing(cx);
+        Pin::new(&mut self.stream).poll_flush(&mut Context::from_waker(&waker))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -309,6 +374,7 @@ impl AsyncWrite for Guarded {
 #[derive(Clone, Debug)]
 pub(super) struct Guarding {
     tokio: Tokio,
+    thread: Thread,
 }
 
 /// How a stream looks at what comes: the largest message that it lets through, in bytes, and who is told of the others.
@@ -324,14 +390,16 @@ impl Executor for Guarding {
     type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
 
     fn block_on<T, F: Future<Output = T>>(&self, f: F) -> T {
-        self.tokio.block_on(f)
+        let mut f = pin!(f);
+        // Once it is over, there is only what needs no driving.
+        self.thread.block_on(f.as_mut()).unwrap_or_else(|| self.tokio.block_on(f))
     }
 
     fn spawn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         f: F,
     ) -> Task<Self::Task<T>> {
-        self.tokio.spawn(f)
+        self.tokio.spawn(self.thread.for_lapin(f))
     }
 
     fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(

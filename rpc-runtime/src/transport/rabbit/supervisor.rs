@@ -14,10 +14,7 @@ use lapin::{
     tcp::{OwnedIdentity, OwnedTLSConfig},
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism},
 };
-use tokio::{
-    runtime::Handle,
-    sync::{oneshot, watch},
-};
+use tokio::sync::{oneshot, watch};
 
 use super::{
     amqp::{Connection, Ended, Fault, Health},
@@ -142,7 +139,6 @@ pub(super) struct Supervisor {
     pub(super) patience: Option<Duration>,
     pub(super) options: RabbitOptions,
     pub(super) observer: Arc<Observer>,
-    pub(super) runtime: Handle,
     pub(super) quiet: Quiet<Line>,
     /// The largest message that is let through, in bytes.
     pub(super) largest: usize,
@@ -341,8 +337,7 @@ impl Supervisor {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
             _ => Security::default(),
         };
-        let (uri, runtime) = (self.uri(host), self.runtime.clone());
-        let opened = Connection::open(uri, name, tls, runtime, self.largest).await;
+        let opened = Connection::open(self.uri(host), name, tls, self.largest).await;
         opened.map_err(|fault| refusal(&fault, host))
     }
 
