@@ -92,6 +92,10 @@
 //! nested to 128 levels. `NaN` and infinities are numbers here as they are for Python, though not in the JSON standard.
 //! A context key cannot be `self`.
 
+// What the macros write names this crate, also here.
+#[cfg(all(any(rpc_bench, test), feature = "rabbit"))]
+extern crate self as rpc_runtime;
+
 mod address;
 mod args;
 mod call;
@@ -115,6 +119,9 @@ mod host;
 mod ids;
 mod json;
 mod limits;
+#[cfg(all(any(rpc_bench, test), feature = "rabbit"))]
+#[doc(hidden)]
+pub mod measured;
 pub mod mock;
 pub mod notify;
 pub mod objects;

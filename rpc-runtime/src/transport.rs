@@ -12,6 +12,8 @@ mod rabbit;
 
 #[cfg(all(any(fuzzing, test), feature = "config", feature = "rabbit"))]
 pub(crate) use rabbit::guard_promises;
+#[cfg(all(any(rpc_bench, test), feature = "rabbit"))]
+pub(crate) use rabbit::measured;
 
 use std::{
     fmt,

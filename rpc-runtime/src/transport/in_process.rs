@@ -94,7 +94,8 @@ async fn answer(
     Ok(request.caller().map(|(msg_id, _)| writer.finish(msg_id, Uuid::new_v4())))
 }
 
-async fn run(
+/// Runs the method that a request is for, and returns what it answers.
+pub(crate) async fn run(
     service: &dyn AnyService,
     request: &Request<'_>,
     deadline: Option<Instant>,

@@ -12,6 +12,8 @@ mod declare;
 mod guard;
 mod homeless;
 mod hush;
+#[cfg(any(rpc_bench, test))]
+pub(crate) mod measured;
 mod names;
 mod place;
 mod publisher;
