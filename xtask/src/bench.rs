@@ -1,9 +1,11 @@
 //! Measurements. They are printed, and decide nothing: machines differ.
 
 mod load;
+mod machine;
 mod macros;
 mod plot;
 mod process;
+mod pure;
 mod report;
 mod samples;
 mod subject;
@@ -17,6 +19,8 @@ use crate::Error;
 pub(crate) enum Task {
     /// How long `cargo check` takes for an interface of 200 methods over 40 minor versions, on top of its dependencies.
     Macros,
+    /// What the parts cost that do no I/O: time, instructions, allocations.
+    Pure(pure::Options),
 }
 
 /// How much is measured.
@@ -52,6 +56,7 @@ pub(crate) struct Options {
 pub(crate) fn run(task: Option<Task>, options: &Options) -> Result<(), Error> {
     match task {
         Some(Task::Macros) => macros::run(),
+        Some(Task::Pure(options)) => pure::measure(options),
         None => load::run(options),
     }
 }

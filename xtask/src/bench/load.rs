@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Options,
+    Options, machine,
     process::{Program, computing, forget_peak, peak},
     report::{self, Report},
     samples::{Sample, Samples},
@@ -269,32 +269,25 @@ fn process_of(broker: &Broker) -> Option<u32> {
 
 /// Says where and when it was measured.
 fn surroundings(broker: &Broker, rounds: usize, seconds: f64) -> Vec<(&'static str, String)> {
-    let said = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        let text = output(command.current_dir(root()).args(arguments)).unwrap_or_default();
-        text.lines().next().unwrap_or("unknown").trim().to_owned()
-    };
-    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap_or_default();
     let lapin = lock.split("name = \"lapin\"\nversion = \"").nth(1);
     let lapin = lapin.and_then(|rest| rest.split('"').next()).unwrap_or("unknown");
     let control = broker.control.as_ref().map(|control| control.display().to_string());
     let rabbit = control.map_or_else(
         || "unknown".to_owned(),
-        |control| said(&control, &["eval", "io:format(\"~s\", [rabbit_misc:version()])."]),
+        |control| machine::said(&control, &["eval", "io:format(\"~s\", [rabbit_misc:version()])."]),
     );
     vec![
-        ("date", said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
-        ("revision", said("git", &["describe", "--always", "--dirty"])),
-        ("compiler", said("rustc", &["--version"])),
+        ("date", machine::date()),
+        ("revision", machine::revision()),
+        ("compiler", machine::compiler()),
         ("lapin", lapin.to_owned()),
         ("RabbitMQ", rabbit.trim_end_matches("ok").to_owned()),
-        ("system", said("uname", &["-srm"])),
-        ("processor", format!("{model}, {cores} cores, shared by clients, servers and the broker")),
+        ("system", machine::system()),
+        (
+            "processor",
+            format!("{}, shared by clients, servers and the broker", machine::processor()),
+        ),
         ("rounds", format!("{rounds}, {seconds} s each, subjects in turn; figures are medians")),
     ]
 }

@@ -51,7 +51,7 @@ pub(super) fn write(report: &Report<'_>, publish: bool) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_file(file: &Path, text: &str) -> Result<(), Error> {
+pub(super) fn write_file(file: &Path, text: &str) -> Result<(), Error> {
     let folder = file.parent().map_or(Ok(()), fs::create_dir_all);
     let written = folder.and_then(|()| fs::write(file, text));
     written.map_err(|error| format!("cannot write {}: {error}", file.display()))
