@@ -8,7 +8,7 @@ use serde::de::{
 };
 use serde_json::{Error, value::RawValue};
 
-use super::scan::find;
+use super::scan::{InString, find};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -225,21 +225,27 @@ impl<'de> Reader<'de> {
         Ok(key)
     }
 
-    /// Finds the end of a string's plain part.
-    fn plain(&mut self) -> Result<(&'de str, u8)> {
-        let start = self.at;
-        let rest = &self.text.as_bytes()[start..];
-        let special = find(rest, |byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+    /// Passes over a string's plain part, and the quote or backslash behind it. Returns which it was.
+    #[inline]
+    fn skip_plain(&mut self) -> Result<u8> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let special = find::<InString>(rest);
         self.at += special.unwrap_or(rest.len());
         match special.map(|at| rest[at]) {
             Some(byte @ (b'"' | b'\\')) => {
-                let plain = &self.text[start..self.at];
                 self.at += 1;
-                Ok((plain, byte))
+                Ok(byte)
             }
             Some(_) => Err(self.error("a control character in a string")),
             None => Err(self.error("a string without an end")),
         }
+    }
+
+    /// Reads a string's plain part, and what stands behind it.
+    fn plain(&mut self) -> Result<(&'de str, u8)> {
+        let start = self.at;
+        let end = self.skip_plain()?;
+        Ok((&self.text[start..self.at - 1], end))
     }
 
     /// Reads a string, borrowed if it has no escapes.
@@ -316,8 +322,7 @@ impl<'de> Reader<'de> {
     fn skip_string(&mut self) -> Result<()> {
         self.at += 1;
         loop {
-            let (_, end) = self.plain()?;
-            if end == b'"' {
+            if self.skip_plain()? == b'"' {
                 return Ok(());
             }
             match self.text.as_bytes().get(self.at) {

@@ -14,7 +14,7 @@ use serde::{
 };
 use serde_json::Error;
 
-use super::scan::find;
+use super::scan::{InAscii, InString, find};
 
 type Result<T = ()> = std::result::Result<T, Error>;
 
@@ -41,7 +41,7 @@ pub(crate) fn nested<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Res
 /// Appends JSON text that is finished, as it stands inside a string of another JSON text.
 pub(crate) fn nested_text(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
-    while let Some(at) = find(rest, |byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    while let Some(at) = find::<InString>(rest) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
             byte @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', byte]),
@@ -114,8 +114,7 @@ impl Writer<'_> {
     fn content(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut plain = 0;
-        let is_special = |byte| !(0x20..0x7f).contains(&byte) || byte == b'"' || byte == b'\\';
-        while let Some(ahead) = find(&bytes[plain..], is_special) {
+        while let Some(ahead) = find::<InAscii>(&bytes[plain..]) {
             let at = plain + ahead;
             self.out.extend_from_slice(&bytes[plain..at]);
             let mut rest = text[at..].chars();
