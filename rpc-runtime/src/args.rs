@@ -11,8 +11,9 @@ use serde::{
 };
 
 use crate::{
-    Answer, Failure,
+    Answer, Context, Failure,
     context::{self, Standing},
+    envelope::Arguments,
     json, objects,
 };
 
@@ -65,7 +66,7 @@ impl<T: Serialize> Arg<Vec<T>> for &[T] {}
 /// A wrong, missing or unknown argument is a `TypeError` that names it, as a Python server answers.
 pub struct Args<'a> {
     method: &'a str,
-    values: Vec<(Cow<'a, str>, &'a str)>,
+    values: Arguments<'a>,
     context: &'a [(Cow<'a, str>, &'a str)],
     standing: Standing,
 }
@@ -73,7 +74,7 @@ pub struct Args<'a> {
 impl<'a> Args<'a> {
     pub(crate) fn new(
         method: &'a str,
-        values: Vec<(Cow<'a, str>, &'a str)>,
+        values: Arguments<'a>,
         context: &'a [(Cow<'a, str>, &'a str)],
         standing: Standing,
     ) -> Self {
@@ -99,16 +100,28 @@ impl<'a> Args<'a> {
     /// # Errors
     /// A failure for the caller, if what it sent is not a `C`.
     pub fn context<C: DeserializeOwned + Any>(&self) -> Result<C, Failure> {
+        // Ours takes the entries as they are.
+        let mut ours = None::<C>;
+        if let Some(ours) = (&mut ours as &mut dyn Any).downcast_mut::<Option<Context>>() {
+            *ours = Some(Context::of(self.context));
+        }
+        let mut read = match ours {
+            Some(ours) => ours,
+            None => self.decode_context()?,
+        };
+        context::set_standing(&mut read, &self.standing);
+        Ok(read)
+    }
+
+    fn decode_context<C: DeserializeOwned>(&self) -> Result<C, Failure> {
         let entries = Entries { rest: self.context, value: "null" };
         let read = C::deserialize(MapAccessDeserializer::new(entries)).map_err(json::unquoted);
-        let mut read: C = read.map_err(|error| {
+        read.map_err(|error| {
             Failure::bad_arguments(&format!(
                 "{}() got a context that does not fit: {error}",
                 self.method
             ))
-        })?;
-        context::set_standing(&mut read, &self.standing);
-        Ok(read)
+        })
     }
 
     /// Takes out the argument `name`.

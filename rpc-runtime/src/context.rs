@@ -1,6 +1,8 @@
 //! The context of a request: who asks, for which project, under which request id, and until when.
 
-use std::{any::Any, fmt, future::pending, sync::Arc, time::Instant};
+mod entries;
+
+use std::{any::Any, fmt, future::pending, time::Instant};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -9,8 +11,10 @@ use serde::{
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
+use self::entries::Entries;
 use crate::{
-    Failure, json,
+    Failure,
+    json::{self, Verbatim},
     secrets::{is_secret, redacted},
 };
 
@@ -34,7 +38,7 @@ use crate::{
 /// ```
 #[derive(Clone, Default)]
 pub struct Context {
-    entries: Arc<Vec<(String, Box<RawValue>)>>,
+    entries: Entries,
     standing: Standing,
 }
 
@@ -65,22 +69,16 @@ impl Context {
         Self::default()
     }
 
-    /// Takes a message's entries as they came. What is no JSON there would not have been read at all.
+    /// Takes a message's entries as they came: JSON text each.
     pub(crate) fn of(entries: &[(std::borrow::Cow<'_, str>, &str)]) -> Self {
-        let entries =
-            entries.iter().filter_map(|(key, text)| Some((key.to_string(), json::raw(text).ok()?)));
-        Self { entries: Arc::new(entries.collect()), standing: Standing::default() }
+        let entries = entries.iter().map(|(key, value)| (&**key, *value));
+        Self { entries: entries.collect(), standing: Standing::default() }
     }
 
     /// Sets `key` to `value`. A value that JSON cannot say is kept as `null`.
     #[must_use]
     pub fn with<T: Serialize>(mut self, key: &str, value: T) -> Self {
-        let value = Failure::value(&value);
-        let entries = Arc::make_mut(&mut self.entries);
-        match entries.iter_mut().find(|(known, _)| known == key) {
-            Some(entry) => entry.1 = value,
-            None => entries.push((key.to_owned(), value)),
-        }
+        self.entries = self.entries.with(key, Failure::value(&value).get());
         self
     }
 
@@ -88,13 +86,13 @@ impl Context {
     #[must_use]
     pub fn value<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         // A peer may repeat a key: the last one counts, as in Python.
-        let (_, value) = self.entries.iter().rfind(|(known, _)| known == key)?;
-        json::from_str(value.get()).ok()
+        let (_, value) = self.entries.iter().filter(|(known, _)| *known == key).last()?;
+        json::from_str(value).ok()
     }
 
     /// Returns the keys, in the order in which they came.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(key, _)| key.as_str())
+        self.entries.iter().map(|(key, _)| key)
     }
 
     /// Returns the user's id: `user_id`, or `user` as oslo.context's older form has it.
@@ -300,10 +298,10 @@ impl fmt::Debug for Context {
     /// Hides the values of `auth_token` and `service_catalog`, and of whatever else is called a token, a password, a
     /// secret, credentials or a key, also within others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(key, value): &'_ (String, Box<RawValue>)| {
-            let secret = is_secret(key) && value.get() != "null";
-            let shown = || redacted(value.get(), "<hidden>").into_owned();
-            (key.clone(), if secret { "<hidden>".to_owned() } else { shown() })
+        let shown = |(key, value): (&str, &str)| {
+            let secret = is_secret(key) && value != "null";
+            let shown = || redacted(value, "<hidden>").into_owned();
+            (key.to_owned(), if secret { "<hidden>".to_owned() } else { shown() })
         };
         f.debug_map().entries(self.entries.iter().map(shown)).finish()
     }
@@ -311,15 +309,15 @@ impl fmt::Debug for Context {
 
 impl Serialize for Context {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.entries.iter().map(|(key, value)| (key, value)))
+        serializer.collect_map(self.entries.iter().map(|(key, value)| (key, Verbatim(value))))
     }
 }
 
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
+        struct Object;
 
-        impl<'de> Visitor<'de> for Entries {
+        impl<'de> Visitor<'de> for Object {
             type Value = Context;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -327,15 +325,16 @@ impl<'de> Deserialize<'de> for Context {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Context, A::Error> {
-                let mut entries = Vec::new();
+                let mut entries: Vec<(String, Box<RawValue>)> = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
-                Ok(Context { entries: Arc::new(entries), standing: Standing::default() })
+                let entries = entries.iter().map(|(key, value)| (&**key, value.get()));
+                Ok(Context { entries: entries.collect(), standing: Standing::default() })
             }
         }
 
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_map(Object)
     }
 }
 
@@ -349,6 +348,16 @@ mod tests {
         let ctx: Context = serde_json::from_str(text).expect("an object");
         assert_eq!(serde_json::to_string(&ctx).expect("JSON"), text);
         assert_eq!(ctx.keys().collect::<Vec<_>>(), ["z", "auth_token", "a"]);
+    }
+
+    #[test]
+    fn what_is_set_is_what_is_read_also_where_a_peer_repeats_a_key() {
+        let entries = [("a", "1"), ("b", "2"), ("a", "3")].map(|(key, value)| (key.into(), value));
+        let ctx = Context::of(&entries);
+        assert_eq!((ctx.value("a"), ctx.value("b")), (Some(3), Some(2)));
+        let ctx = ctx.with("a", 4).with("c", 5);
+        assert_eq!((ctx.value("a"), ctx.value("b"), ctx.value("c")), (Some(4), Some(2), Some(5)));
+        assert_eq!(ctx.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub(crate) use context::{write_context, write_plain_context};
 pub(crate) use notification::{Head, Notice, NoticeWriter, context_of};
-pub(crate) use read::{EnvelopeError, Reply, Request, is_reply_queue, open};
+pub(crate) use read::{Arguments, EnvelopeError, Reply, Request, is_reply_queue, open};
 
 use crate::json::{self, Nested};
 

@@ -12,10 +12,12 @@
 mod read;
 mod scan;
 mod typed;
+mod verbatim;
 mod write;
 
-pub(crate) use read::{Reader, count, from_str, object, raw, unquoted};
+pub(crate) use read::{Reader, count, from_str, object, raw, string, unquoted};
 pub(crate) use typed::untyped;
+pub(crate) use verbatim::Verbatim;
 pub(crate) use write::{Nested, nested, nested_text, plain, refuse, refuse_compounds, text};
 
 #[cfg(test)]
@@ -220,6 +222,17 @@ mod tests {
         .expect("pairs");
         assert_eq!(members, [("a".to_owned(), "1"), ("b".to_owned(), "[2]")]);
         assert!(object("[1]", |_, _| ()).is_err() && object("[[1, 2]]", |_, _| ()).is_err());
+    }
+
+    #[test]
+    fn a_string_is_one_and_nothing_else() {
+        let copied = string(r#" "a\n\u00e9" "#).expect("a string");
+        assert!(matches!(copied, std::borrow::Cow::Owned(ref text) if text == "a\né"));
+        let plain = string("\"ab\"").expect("a string");
+        assert!(matches!(plain, std::borrow::Cow::Borrowed("ab")));
+        for other in ["", "null", "5", "[\"a\"]", "\"a", "\"a\" 1", "\"\\x\""] {
+            assert_eq!(string(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     CLOSING, EnvelopeError, OPENING, hex,
-    read::{string, strip_context},
+    read::{keep, string},
 };
 use crate::{Context, json};
 
@@ -82,9 +82,7 @@ pub(crate) fn context_of(members: &[u8]) -> Context {
     let text = format!("{{{}}}", text.strip_prefix(", ").unwrap_or_default());
     let mut entries = Vec::new();
     // We have written it ourselves.
-    let _ = json::object(&text, |key, value| {
-        entries.extend(strip_context(key).map(|name| (name, value)));
-    });
+    let _ = json::object(&text, |key, value| keep(&mut entries, key, value));
     Context::of(&entries)
 }
 
@@ -116,9 +114,7 @@ impl<'a> Notice<'a> {
             "payload" => notice.payload = Some(value),
             "timestamp" => notice.timestamp = Some(value),
             "_unique_id" => notice.unique_id = Some(value),
-            _ if notice.context.len() < most => {
-                notice.context.extend(strip_context(key).map(|name| (name, value)));
-            }
+            _ if notice.context.len() < most => keep(&mut notice.context, key, value),
             _ => {}
         });
         notice.values = values.map_err(EnvelopeError::Json)?;

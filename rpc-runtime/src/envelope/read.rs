@@ -3,7 +3,9 @@
 use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, de::Error as _};
+use smallvec::SmallVec;
 
+pub(super) use crate::json::string;
 use crate::{Failure, compression::CompressionError, json, limits::TooLarge};
 
 /// Why a message is not one of this protocol. It is refused without an answer: there is nobody to answer.
@@ -50,15 +52,6 @@ pub(crate) fn open(body: &[u8]) -> Result<Cow<'_, str>, EnvelopeError> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Reads a member that should be a string.
-pub(super) fn string(value: &str) -> Option<Cow<'_, str>> {
-    // An error would be made of it.
-    if !value.starts_with('"') {
-        return None;
-    }
-    json::from_str::<Text<'_>>(value).ok().map(|Text(text)| text)
-}
-
 /// A request's parts, as text. What a peer left out or misspelt shows only where it matters.
 #[derive(Debug, Default)]
 pub(crate) struct Request<'a> {
@@ -76,7 +69,26 @@ pub(crate) struct Request<'a> {
     pub(crate) context: Vec<(Cow<'a, str>, &'a str)>,
 }
 
-pub(super) fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
+/// Arguments, each with its value as text. A method rarely has more than there is room for at once.
+pub(crate) type Arguments<'a> = SmallVec<[(Cow<'a, str>, &'a str); 8]>;
+
+/// How many entries of a context there is room for when the first one comes.
+const USUAL: usize = 16;
+
+/// Keeps an entry of a context, if this is one.
+pub(super) fn keep<'a>(
+    context: &mut Vec<(Cow<'a, str>, &'a str)>,
+    key: Cow<'a, str>,
+    value: &'a str,
+) {
+    let Some(name) = strip_context(key) else { return };
+    if context.is_empty() {
+        context.reserve(USUAL);
+    }
+    context.push((name, value));
+}
+
+fn strip_context(key: Cow<'_, str>) -> Option<Cow<'_, str>> {
     match key {
         Cow::Borrowed(key) => key.strip_prefix("_context_").map(Cow::Borrowed),
         Cow::Owned(key) => key.strip_prefix("_context_").map(|name| Cow::Owned(name.to_owned())),
@@ -102,9 +114,7 @@ impl<'a> Request<'a> {
             "_reply_q" => request.reply_queue = Some(value),
             "_unique_id" => request.unique_id = Some(value),
             "_timeout" => request.timeout = Some(value),
-            _ if request.context.len() < most => {
-                request.context.extend(strip_context(key).map(|name| (name, value)));
-            }
+            _ if request.context.len() < most => keep(&mut request.context, key, value),
             _ => {}
         });
         request.values = values.map_err(EnvelopeError::Json)?;
@@ -154,8 +164,8 @@ impl<'a> Request<'a> {
     }
 
     /// The arguments, in the order in which they came. An absent `args` means none.
-    pub(crate) fn args(&self) -> Result<Vec<(Cow<'a, str>, &'a str)>, serde_json::Error> {
-        let mut args = Vec::new();
+    pub(crate) fn args(&self) -> Result<Arguments<'a>, serde_json::Error> {
+        let mut args = Arguments::new();
         if let Some(text) = self.args {
             json::object(text, |key, value| args.push((key, value)))?;
         }

@@ -26,6 +26,19 @@ pub(crate) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T> {
     Ok(value)
 }
 
+/// Reads `text`, which is one string and nothing else. `None` if it is not.
+///
+/// It is borrowed if it has no escapes, and copied once if it has.
+pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
+    let mut reader = Reader::new(text);
+    if reader.peek() != Some(b'"') {
+        return None;
+    }
+    // An escape is longer than what it stands for.
+    let string = reader.string_in(Some(text.len())).ok()?;
+    reader.end().ok().map(|()| string)
+}
+
 /// Checks that `text` is one value, and keeps it as it is.
 pub(crate) fn raw(text: &str) -> Result<Box<RawValue>> {
     from_str(text)
@@ -250,12 +263,17 @@ impl<'de> Reader<'de> {
 
     /// Reads a string, borrowed if it has no escapes.
     fn string(&mut self) -> Result<Cow<'de, str>> {
+        self.string_in(None)
+    }
+
+    /// Reads the same. One that has escapes begins with so much room, in bytes.
+    fn string_in(&mut self, room: Option<usize>) -> Result<Cow<'de, str>> {
         self.at += 1;
         let (plain, end) = self.plain()?;
         if end == b'"' {
             return Ok(Cow::Borrowed(plain));
         }
-        let mut string = String::with_capacity(2 * plain.len() + 16);
+        let mut string = String::with_capacity(room.unwrap_or(2 * plain.len() + 16));
         string.push_str(plain);
         loop {
             self.escape(&mut string)?;

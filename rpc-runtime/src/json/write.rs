@@ -19,7 +19,7 @@ use super::scan::{InAscii, InString, find};
 type Result<T = ()> = std::result::Result<T, Error>;
 
 /// The name under which serde_json's raw values hand over their text.
-const RAW_VALUE: &str = "$serde_json::private::RawValue";
+pub(super) const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 /// Returns `value` as text.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String> {

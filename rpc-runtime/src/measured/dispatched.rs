@@ -28,6 +28,11 @@ pub struct Caller {
     project_id: String,
 }
 
+#[cfg(test)]
+pub(super) fn caller() -> Caller {
+    Caller { user_id: "u".to_owned(), project_id: "p".to_owned() }
+}
+
 /// What is dispatched.
 #[rpc_api(topic = "measured", version = "1.1")]
 pub trait Measured {
