@@ -9,13 +9,14 @@ mod pure;
 mod report;
 mod samples;
 mod subject;
+mod surroundings;
 
 use clap::{Args, Subcommand};
 
 use crate::Error;
 
 /// What there is to measure, if it is not how fast calls, casts and notifications are.
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Task {
     /// How long `cargo check` takes for an interface of 200 methods over 40 minor versions, on top of its dependencies.
     Macros,
@@ -44,7 +45,7 @@ pub(crate) struct Options {
     /// Measures only so many operations at a time.
     #[arg(long, value_delimiter = ',')]
     in_flight: Vec<usize>,
-    /// Measures only these subjects: `ours`, `lapin-guarded`, and so on.
+    /// Measures only these subjects: `ours`, `lapin-guarded`, `kanin`, `tarpc-memory`, and so on.
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<String>,
     /// Writes tables and plots into the documentation.

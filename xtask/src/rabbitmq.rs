@@ -16,6 +16,7 @@ use std::{
 
 use clap::Subcommand;
 
+pub(crate) use self::node::free_ports;
 use crate::{
     Error,
     process::{self, step},

@@ -35,29 +35,51 @@ mod envelope;
 pub(crate) struct Variant {
     /// Its queue.
     queue: &'static str,
-    /// The original's envelope, instead of the arguments alone.
-    envelope: bool,
+    /// Where requests go.
+    exchange: &'static str,
+    form: Form,
     /// Confirms of requests and replies, and acknowledgements of replies.
     confirms: bool,
     /// Whether requests are acknowledged before they are worked on.
     early: bool,
 }
 
+/// What a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// The arguments alone, as JSON.
+    Plain,
+    /// The original's envelope around them.
+    Envelope,
+    /// The arguments alone, as a server of kanin reads them.
+    #[cfg(feature = "peers")]
+    Protobuf,
+}
+
 impl Variant {
     pub(crate) fn of(subject: &str) -> Result<Self> {
+        let plain = Self {
+            queue: "bench-binary",
+            exchange: EXCHANGE,
+            form: Form::Plain,
+            confirms: false,
+            early: false,
+        };
+        let envelope = Self { queue: "bench-envelope", form: Form::Envelope, ..plain };
         Ok(match subject {
-            "lapin-binary" => {
-                Self { queue: "bench-binary", envelope: false, confirms: false, early: false }
-            }
-            "lapin-window" => {
-                Self { queue: "bench-window", envelope: false, confirms: true, early: true }
-            }
-            "lapin-envelope" => {
-                Self { queue: "bench-envelope", envelope: true, confirms: false, early: false }
-            }
+            "lapin-binary" => plain,
+            "lapin-window" => Self { queue: "bench-window", confirms: true, early: true, ..plain },
+            "lapin-envelope" => envelope,
             "lapin-guarded" => {
-                Self { queue: "bench-guarded", envelope: true, confirms: true, early: true }
+                Self { queue: "bench-guarded", confirms: true, early: true, ..envelope }
             }
+            #[cfg(feature = "peers")]
+            "kanin" => Self {
+                queue: crate::peers::kanin::QUEUE,
+                exchange: crate::peers::kanin::EXCHANGE,
+                form: Form::Protobuf,
+                ..plain
+            },
             _ => return Err(format!("nothing is called `{subject}`").into()),
         })
     }
@@ -67,9 +89,11 @@ impl Variant {
     }
 
     fn request(self, id: &str, reply_queue: Option<&str>, item: &Item) -> Result<Vec<u8>> {
-        match self.envelope {
-            true => envelope::request(id, reply_queue, item),
-            false => Ok(serde_json::to_vec(item)?),
+        match self.form {
+            Form::Plain => Ok(serde_json::to_vec(item)?),
+            Form::Envelope => envelope::request(id, reply_queue, item),
+            #[cfg(feature = "peers")]
+            Form::Protobuf => Ok(prost::Message::encode_to_vec(item)),
         }
     }
 }
@@ -77,10 +101,13 @@ impl Variant {
 /// How many requests are fetched ahead.
 const PREFETCH: u16 = 100;
 
+/// Returns an address for lapin, which takes a path of `/` for a virtual host without a name.
+pub(crate) fn address(url: &str) -> String {
+    format!("{}/%2f", url.trim_end_matches('/'))
+}
+
 async fn connect(url: &str, variant: Variant) -> Result<Channel> {
-    // lapin takes a path of `/` for a virtual host without a name.
-    let url = format!("{}/%2f", url.trim_end_matches('/'));
-    let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
+    let connection = Connection::connect(&address(url), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     if variant.confirms {
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -146,7 +173,7 @@ async fn declare(channel: &Channel, variant: Variant, queue: &str, fanout: bool)
     channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
     let (exchange, kind) = match fanout {
         true => (variant.fanout_exchange(), ExchangeKind::Fanout),
-        false => (EXCHANGE.to_owned(), ExchangeKind::Topic),
+        false => (variant.exchange.to_owned(), ExchangeKind::Topic),
     };
     let options = ExchangeDeclareOptions::default();
     channel
@@ -169,9 +196,9 @@ async fn handle(variant: Variant, channel: Channel, delivery: Delivery) -> Resul
     if variant.early {
         delivery.ack(BasicAckOptions::default()).await?;
     }
-    let answer = match variant.envelope {
-        true => envelope::answer(&delivery.data)?,
-        false => {
+    let answer = match variant.form {
+        Form::Envelope => envelope::answer(&delivery.data)?,
+        _ => {
             let item: Item = serde_json::from_slice(&delivery.data)?;
             let text = |text: &Option<ShortString>| text.as_ref().map(ToString::to_string);
             let queue = text(delivery.properties.reply_to());
@@ -237,9 +264,9 @@ pub(crate) async fn clients(variant: Variant, url: &str) -> Result<Box<dyn Clien
 
 impl Shared {
     fn receive(&self, reply: &Delivery) {
-        let id = match self.variant.envelope {
-            true => envelope::id(&reply.data),
-            false => reply.properties.correlation_id().as_ref().map(ToString::to_string),
+        let id = match self.variant.form {
+            Form::Envelope => envelope::id(&reply.data),
+            _ => reply.properties.correlation_id().as_ref().map(ToString::to_string),
         };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(caller) = id.and_then(|id| waiting.remove(&id)) {
@@ -248,15 +275,15 @@ impl Shared {
     }
 
     async fn call(&self, item: &Item) -> Result<Item> {
-        let id = match self.variant.envelope {
-            true => uuid::Uuid::new_v4().simple().to_string(),
-            false => self.next.fetch_add(1, Ordering::Relaxed).to_string(),
+        let id = match self.variant.form {
+            Form::Envelope => uuid::Uuid::new_v4().simple().to_string(),
+            _ => self.next.fetch_add(1, Ordering::Relaxed).to_string(),
         };
         let (caller, reply) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), caller);
         let body = self.variant.request(&id, Some(&self.reply_queue), item)?;
         let mut properties = BasicProperties::default().with_delivery_mode(2);
-        if self.variant.envelope {
+        if self.variant.form == Form::Envelope {
             properties = properties
                 .with_content_type("application/json".into())
                 .with_content_encoding("utf-8".into())
@@ -267,11 +294,14 @@ impl Shared {
                 .with_correlation_id(id.into())
                 .with_reply_to(self.reply_queue.as_str().into());
         }
-        publish(&self.channel, EXCHANGE, self.variant.queue, &body, properties).await?;
+        publish(&self.channel, self.variant.exchange, self.variant.queue, &body, properties)
+            .await?;
         let reply = reply.await?;
-        match self.variant.envelope {
-            true => envelope::result(&reply),
-            false => Ok(serde_json::from_slice(&reply)?),
+        match self.variant.form {
+            Form::Plain => Ok(serde_json::from_slice(&reply)?),
+            Form::Envelope => envelope::result(&reply),
+            #[cfg(feature = "peers")]
+            Form::Protobuf => Ok(prost::Message::decode(&reply[..])?),
         }
     }
 
@@ -296,7 +326,7 @@ impl Clients for BareClients {
                 }
                 Kind::Cast | Kind::Notification => {
                     drive(load, &bare, |bare| async {
-                        bare.0.cast(EXCHANGE, &bare.1).await.map(|()| bare)
+                        bare.0.cast(bare.0.variant.exchange, &bare.1).await.map(|()| bare)
                     })
                     .await
                 }

@@ -40,10 +40,14 @@ impl FromStr for Kind {
 }
 
 /// A small struct, made larger by its text.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
+#[cfg_attr(feature = "peers", derive(PartialEq, prost::Message))]
 pub(crate) struct Item {
+    #[cfg_attr(feature = "peers", prost(uint64, tag = "1"))]
     pub(crate) id: u64,
+    #[cfg_attr(feature = "peers", prost(string, tag = "2"))]
     pub(crate) name: String,
+    #[cfg_attr(feature = "peers", prost(string, tag = "3"))]
     pub(crate) data: String,
 }
 

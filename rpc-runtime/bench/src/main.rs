@@ -8,6 +8,8 @@ mod bare;
 mod drive;
 mod item;
 mod ours;
+#[cfg(feature = "peers")]
+mod peers;
 
 use std::{error::Error, time::Duration};
 
@@ -51,6 +53,10 @@ async fn main() -> Result<()> {
 async fn serve(subject: &str, url: &str, kind: Kind, counter: &Counter) -> Result<Box<dyn Send>> {
     match subject {
         "ours" => ours::serve(url, kind, counter).await,
+        #[cfg(feature = "peers")]
+        "kanin" => peers::kanin::serve(url).await,
+        #[cfg(feature = "peers")]
+        "tarpc-tcp" => peers::tarpc::serve(url).await,
         _ => bare::serve(bare::Variant::of(subject)?, url, kind, counter).await,
     }
 }
@@ -59,6 +65,10 @@ async fn clients(subject: &str, url: &str) -> Result<Box<dyn Clients>> {
     match subject {
         "ours" => ours::clients(url).await,
         "ours-memory" => ours::in_memory().await,
+        #[cfg(feature = "peers")]
+        "tarpc-tcp" => peers::tarpc::clients(url).await,
+        #[cfg(feature = "peers")]
+        "tarpc-memory" => Ok(peers::tarpc::in_memory()),
         _ => bare::clients(bare::Variant::of(subject)?, url).await,
     }
 }
@@ -66,15 +76,20 @@ async fn clients(subject: &str, url: &str) -> Result<Box<dyn Clients>> {
 async fn count(mut lines: Lines<BufReader<Stdin>>, counter: &Counter) -> Result<()> {
     while let Some(line) = lines.next_line().await? {
         let wanted: u64 = line.strip_prefix("await ").unwrap_or(&line).parse()?;
-        let reached = async {
-            while counter.get() < wanted {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let _ = timeout(PATIENCE, reached).await;
-        println!("count {}", counter.get());
+        println!("count {}", await_count(counter, wanted).await);
     }
     Ok(())
+}
+
+/// Waits until as many are handled, but not for ever. Returns how many are.
+async fn await_count(counter: &Counter, wanted: u64) -> u64 {
+    let reached = async {
+        while counter.get() < wanted {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let _ = timeout(PATIENCE, reached).await;
+    counter.get()
 }
 
 async fn load(mut lines: Lines<BufReader<Stdin>>, clients: Box<dyn Clients>) -> Result<()> {

@@ -9,11 +9,12 @@ use std::{
 };
 
 use super::{
-    Options, machine,
+    Options,
     process::{Program, computing, forget_peak, peak},
     report::{self, Report},
     samples::{Sample, Samples},
-    subject::{Cell, Kind, ORIGINAL, Subject},
+    subject::{Cell, Kind, ORIGINAL, PEERS, Subject, Way, wants_peers},
+    surroundings,
 };
 use crate::{
     Error,
@@ -50,7 +51,9 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
         }
     }
     let names: Vec<_> = subjects.iter().map(|subject| subject.name.clone()).collect();
-    let surroundings = surroundings(&lease.broker, rounds, seconds);
+    let mut surroundings = surroundings::of(&lease.broker);
+    let rounds = format!("{rounds}, {seconds} s each, subjects in turn; figures are medians");
+    surroundings.push(("rounds", rounds));
     let report = Report { samples: &bench.samples, subjects: &names, surroundings };
     report::write(&report, options.publish)
 }
@@ -93,7 +96,8 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, Error> {
         }
         false => options.subjects.iter().any(|subject| subject == name),
     };
-    let program = step("building what is measured", || build(&root()))?;
+    let peers = if wants_peers(is_wanted) { &[PEERS][..] } else { &[] };
+    let program = step("building what is measured", || build(&root(), peers))?;
     let mut subjects = Subject::all_of(&[program], |name| name != ORIGINAL && is_wanted(name));
     if let Some(revision) = &options.compare {
         let program = step(format_args!("building {revision}"), || build_at(revision))?;
@@ -114,7 +118,7 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, Error> {
 }
 
 /// Builds the program of a checkout, and returns where it is.
-fn build(checkout: &Path) -> Result<PathBuf, Error> {
+pub(super) fn build(checkout: &Path, features: &[&str]) -> Result<PathBuf, Error> {
     let folder = checkout.join(PROGRAM);
     if !folder.is_dir() {
         return Err(format!("there is nothing to measure in {}", folder.display()));
@@ -125,6 +129,7 @@ fn build(checkout: &Path) -> Result<PathBuf, Error> {
     let target = state().join("bench-target");
     let mut command = cargo();
     command.current_dir(&folder).args(["build", "--quiet", "--release"]);
+    command.args(features.iter().flat_map(|feature| ["--features", feature]));
     command.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS");
     output(&mut command)?;
     // The next build is another's.
@@ -147,7 +152,7 @@ fn build_at(revision: &str) -> Result<PathBuf, Error> {
     // It is not there the first time.
     let _ = git(&["worktree", "remove", "--force", &place]);
     git(&["worktree", "add", "--detach", &place, revision])?;
-    let built = build(&checkout);
+    let built = build(&checkout, &[]);
     git(&["worktree", "remove", "--force", &place])?;
     built
 }
@@ -160,14 +165,22 @@ struct Bench<'a> {
     clients: BTreeMap<String, Program>,
     /// With what each listens for.
     servers: BTreeMap<String, (Kind, Program)>,
+    /// Where those listen that need no broker.
+    addresses: BTreeMap<String, String>,
     samples: Samples,
 }
 
 impl<'a> Bench<'a> {
     fn new(lease: &'a Lease) -> Self {
         let broker = &lease.broker;
-        let (clients, servers, samples) = (BTreeMap::new(), BTreeMap::new(), Samples::default());
-        Self { broker, broker_process: process_of(broker), clients, servers, samples }
+        Self {
+            broker,
+            broker_process: process_of(broker),
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            samples: Samples::default(),
+        }
     }
 
     fn measure(&mut self, subject: &Subject, cell: Cell, seconds: f64) -> Result<Sample, Error> {
@@ -180,9 +193,14 @@ impl<'a> Bench<'a> {
 
     /// Starts both ends, if they do not run yet. Returns whether one did not.
     fn start(&mut self, subject: &Subject, kind: Kind) -> Result<bool, Error> {
-        let (name, url) = (&subject.name, self.broker.url.as_str());
+        let name = &subject.name;
+        if subject.way == Way::Socket && !self.addresses.contains_key(name) {
+            let [port] = rabbitmq::free_ports()?;
+            self.addresses.insert(name.clone(), format!("127.0.0.1:{port}"));
+        }
+        let url = self.addresses.get(name).unwrap_or(&self.broker.url).as_str();
         let listens = self.servers.get(name).is_some_and(|(listened, _)| serves(*listened, kind));
-        if !listens && !subject.is_in_process {
+        if !listens && subject.way != Way::Memory {
             self.servers.remove(name);
             let program = Program::start(name, &mut subject.command(&["serve", url, kind.name()]))?;
             self.servers.insert(name.clone(), (kind, program));
@@ -234,7 +252,7 @@ impl<'a> Bench<'a> {
             p99: figure(&found, "p99")?,
             client: each.next().flatten(),
             server: each.next().flatten(),
-            broker: each.next().flatten().filter(|_| !subject.is_in_process),
+            broker: each.next().flatten().filter(|_| subject.way == Way::Broker),
             client_peak: mib(client_id),
             server_peak: server_id.and_then(mib),
         })
@@ -247,13 +265,13 @@ fn serves(listened: Kind, wanted: Kind) -> bool {
     listened == wanted || is_shared(listened) && is_shared(wanted)
 }
 
-/// Returns one figure of what a client has found.
-fn figure(found: &str, name: &str) -> Result<f64, Error> {
+/// Returns one figure of what a program has found.
+pub(super) fn figure(found: &str, name: &str) -> Result<f64, Error> {
     let value = found.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     value.and_then(|value| value.parse().ok()).ok_or_else(|| format!("no `{name}` in: {found}"))
 }
 
-fn count(said: &str) -> Result<u64, Error> {
+pub(super) fn count(said: &str) -> Result<u64, Error> {
     let count = said.strip_prefix("count ").and_then(|count| count.parse().ok());
     count.ok_or_else(|| format!("not a count: {said}"))
 }
@@ -265,29 +283,4 @@ fn process_of(broker: &Broker) -> Option<u32> {
     let id = said.trim().trim_matches('"').parse().ok()?;
     let name = fs::read_to_string(format!("/proc/{id}/comm")).ok()?;
     name.starts_with("beam").then_some(id)
-}
-
-/// Says where and when it was measured.
-fn surroundings(broker: &Broker, rounds: usize, seconds: f64) -> Vec<(&'static str, String)> {
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap_or_default();
-    let lapin = lock.split("name = \"lapin\"\nversion = \"").nth(1);
-    let lapin = lapin.and_then(|rest| rest.split('"').next()).unwrap_or("unknown");
-    let control = broker.control.as_ref().map(|control| control.display().to_string());
-    let rabbit = control.map_or_else(
-        || "unknown".to_owned(),
-        |control| machine::said(&control, &["eval", "io:format(\"~s\", [rabbit_misc:version()])."]),
-    );
-    vec![
-        ("date", machine::date()),
-        ("revision", machine::revision()),
-        ("compiler", machine::compiler()),
-        ("lapin", lapin.to_owned()),
-        ("RabbitMQ", rabbit.trim_end_matches("ok").to_owned()),
-        ("system", machine::system()),
-        (
-            "processor",
-            format!("{}, shared by clients, servers and the broker", machine::processor()),
-        ),
-        ("rounds", format!("{rounds}, {seconds} s each, subjects in turn; figures are medians")),
-    ]
 }

@@ -1,11 +1,15 @@
 //! Tables of what was found, for people.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     plot,
     samples::{Sample, Samples},
-    subject::{BASES, Cell, Kind, meaning},
+    subject::{BASES, Cell, Kind, are_comparable, meaning},
 };
 use crate::{
     Error,
@@ -28,16 +32,11 @@ pub(super) struct Report<'a> {
 pub(super) fn write(report: &Report<'_>, publish: bool) -> Result<(), Error> {
     let tables = tables(report);
     println!("{tables}");
-    let kept = state().join("bench");
-    let mut folders = vec![kept];
-    if publish {
-        folders.push(root().join(PUBLISHED));
-    }
     let plots: Vec<_> = kinds(report)
         .into_iter()
         .map(|(kind, cells)| (kind, plot::bars(report, kind, &cells)))
         .collect();
-    for folder in folders {
+    for folder in folders(publish) {
         write_file(
             &folder.join("figures.md"),
             &format!("# Figures\n\nMade by `cargo xtask bench --publish`.\n\n{tables}"),
@@ -49,6 +48,12 @@ pub(super) fn write(report: &Report<'_>, publish: bool) -> Result<(), Error> {
         eprintln!("written: {}", folder.join("index.html").display());
     }
     Ok(())
+}
+
+/// Returns where pages are written: always beside what else is kept, and into the documentation if that is asked for.
+pub(super) fn folders(publish: bool) -> Vec<PathBuf> {
+    let published = publish.then(|| root().join(PUBLISHED));
+    std::iter::once(state().join("bench")).chain(published).collect()
 }
 
 pub(super) fn write_file(file: &Path, text: &str) -> Result<(), Error> {
@@ -66,40 +71,61 @@ fn kinds(report: &Report<'_>) -> Vec<(Kind, Vec<Cell>)> {
 }
 
 fn tables(report: &Report<'_>) -> String {
-    let mut text = "| | |\n|---|---|\n".to_owned();
-    for (what, value) in &report.surroundings {
-        let _ = writeln!(text, "| {what} | {value} |");
-    }
+    let mut text = facts(&report.surroundings);
     text += "\n| subject | is |\n|---|---|\n";
     for subject in report.subjects {
         let _ = writeln!(text, "| `{subject}` | {} |", meaning(subject));
     }
     text += "\nComputing time is per operation, memory the most that a process had. Casts, fanout casts and notifications count once servers have\nhandled all of them. Ratios are medians of the rounds' own.\n";
     for (kind, cells) in kinds(report) {
+        let bases = bases(report, &cells);
         let _ = writeln!(text, "\n## {}\n", kind.title());
         text += "| in flight | body | subject | per s | p50 µs | p99 µs |";
-        for base in BASES {
+        for base in &bases {
             let _ = write!(text, " to `{base}` |");
         }
         text += " client µs | server µs | broker µs | client MiB | server MiB |\n|";
-        text += &"---|".repeat(11 + BASES.len());
+        text += &"---|".repeat(11 + bases.len());
         text.push('\n');
         for cell in cells {
-            report.subjects.iter().for_each(|subject| row(&mut text, report, cell, subject));
+            report
+                .subjects
+                .iter()
+                .for_each(|subject| row(&mut text, report, cell, subject, &bases));
         }
     }
     text
 }
 
-fn row(text: &mut String, report: &Report<'_>, cell: Cell, subject: &str) {
+/// Returns a table of what was measured where.
+pub(super) fn facts(surroundings: &[(&'static str, String)]) -> String {
+    let mut text = "| | |\n|---|---|\n".to_owned();
+    for (what, value) in surroundings {
+        let _ = writeln!(text, "| {what} | {value} |");
+    }
+    text
+}
+
+/// Returns what the subjects of these cells can be compared with.
+fn bases(report: &Report<'_>, cells: &[Cell]) -> Vec<&'static str> {
+    let is_measured = |base: &&str| {
+        cells
+            .iter()
+            .any(|cell| report.samples.median(*cell, base, |sample| Some(sample.rate)).is_some())
+    };
+    BASES.into_iter().filter(is_measured).collect()
+}
+
+fn row(text: &mut String, report: &Report<'_>, cell: Cell, subject: &str, bases: &[&str]) {
     let of = |figure: &dyn Fn(&Sample) -> Option<f64>| report.samples.median(cell, subject, figure);
     let Some(rate) = of(&|sample| Some(sample.rate)) else { return };
     let (p50, p99) = (of(&|sample| Some(sample.p50)), of(&|sample| Some(sample.p99)));
     let _ = write!(text, "| {} | {} | `{subject}` | {rate:.0} |", cell.in_flight, cell.body);
     let _ = write!(text, " {} | {} |", shown(p50, 0), shown(p99, 0));
-    for base in BASES {
+    for base in bases {
         let ratio = report.samples.ratio(cell, subject, base, |sample| sample.rate);
-        let _ = write!(text, " {} |", shown(ratio.filter(|_| subject != base), 2));
+        let ratio = ratio.filter(|_| are_comparable(subject, base));
+        let _ = write!(text, " {} |", shown(ratio, 2));
     }
     let costs =
         [of(&|sample| sample.client), of(&|sample| sample.server), of(&|sample| sample.broker)];
@@ -110,6 +136,6 @@ fn row(text: &mut String, report: &Report<'_>, cell: Cell, subject: &str) {
     text.push('\n');
 }
 
-fn shown(figure: Option<f64>, digits: usize) -> String {
+pub(super) fn shown(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| format!("{figure:.digits$}"))
 }

@@ -69,65 +69,109 @@ pub(super) struct Subject {
     called: &'static str,
     /// What runs that program.
     program: Vec<PathBuf>,
-    /// Whether client and server are one process.
-    pub(super) is_in_process: bool,
+    pub(super) way: Way,
     kinds: &'static [Kind],
+}
+
+/// How client and server of a subject reach each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Over the broker that all share.
+    Broker,
+    /// Over a connection of their own.
+    Socket,
+    /// They are one process.
+    Memory,
+}
+
+/// What is known of a subject.
+struct Known {
+    name: &'static str,
+    way: Way,
+    kinds: &'static [Kind],
+    meaning: &'static str,
+    /// Whether the program has it only if it is built with its feature [`PEERS`].
+    is_peer: bool,
 }
 
 const CALLS: &[Kind] = &[Kind::Call];
 const MESSAGES: &[Kind] = &[Kind::Call, Kind::Cast, Kind::Fanout];
+const BARE: &[Kind] = &[Kind::Call, Kind::Cast, Kind::Fanout, Kind::Notification];
 
-/// The subjects: name, whether in one process, what they do, what they
-/// are.
-const KNOWN: [(&str, bool, &[Kind], &str); 7] = [
-    (
-        "ours",
-        false,
-        &Kind::ALL,
-        "this library: confirms, duplicate window, deadlines, at most once",
-    ),
-    (
+const KNOWN: [Known; 10] = [
+    known("ours", &Kind::ALL, "this library: confirms, duplicate window, deadlines, at most once"),
+    known(
         "lapin-guarded",
-        false,
-        &[Kind::Call, Kind::Cast, Kind::Fanout, Kind::Notification],
+        BARE,
         "bare lapin, the same envelope, early acknowledgement, confirms both ways, replies acknowledged",
     ),
-    (
-        "lapin-envelope",
-        false,
-        &[Kind::Call, Kind::Cast, Kind::Fanout, Kind::Notification],
-        "bare lapin, the same envelope, no confirms",
-    ),
-    ("lapin-binary", false, MESSAGES, "bare lapin, the body alone, no confirms"),
-    ("lapin-window", false, MESSAGES, "bare lapin, the body alone, confirms in a window"),
-    ("ours-memory", true, CALLS, "this library on `memory://`"),
-    ("oslo", false, MESSAGES, "oslo.messaging, threads"),
+    known("lapin-envelope", BARE, "bare lapin, the same envelope, no confirms"),
+    known("lapin-binary", MESSAGES, "bare lapin, the body alone, no confirms"),
+    known("lapin-window", MESSAGES, "bare lapin, the body alone, confirms in a window"),
+    Known {
+        is_peer: true,
+        ..known("kanin", CALLS, "a server of kanin's, protobuf, no confirms; bare lapin calls it")
+    },
+    Known { way: Way::Memory, ..known("ours-memory", CALLS, "this library on `memory://`") },
+    Known {
+        way: Way::Memory,
+        is_peer: true,
+        ..known("tarpc-memory", CALLS, "tarpc within a process: values are handed over as they are")
+    },
+    Known {
+        way: Way::Socket,
+        is_peer: true,
+        ..known("tarpc-tcp", CALLS, "tarpc over one TCP connection, JSON, no broker")
+    },
+    known(ORIGINAL, MESSAGES, "oslo.messaging, threads"),
 ];
+
+/// Returns one that goes over the broker.
+const fn known(name: &'static str, kinds: &'static [Kind], meaning: &'static str) -> Known {
+    Known { name, way: Way::Broker, kinds, meaning, is_peer: false }
+}
 
 /// The one that Python does.
 pub(super) const ORIGINAL: &str = "oslo";
-/// What this library is compared with.
-pub(super) const BASES: [&str; 2] = ["lapin-guarded", "lapin-envelope"];
+/// What subjects are compared with: those over the broker with bare lapin, the others with tarpc.
+pub(super) const BASES: [&str; 3] = ["lapin-guarded", "lapin-envelope", "tarpc-memory"];
+/// The feature of the program that has other libraries.
+pub(super) const PEERS: &str = "peers";
+
+fn find(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
 
 /// Says what a subject is.
 pub(super) fn meaning(name: &str) -> &'static str {
-    KNOWN
-        .iter()
-        .find(|(known, ..)| *known == name)
-        .map_or("another revision", |(.., meaning)| meaning)
+    find(name).map_or("another revision", |known| known.meaning)
+}
+
+/// Whether the ratio of two subjects says something: a broker between client and server makes all the difference.
+pub(super) fn are_comparable(one: &str, other: &str) -> bool {
+    let has_broker = |name: &str| {
+        let name = name.split('@').next().unwrap_or(name);
+        find(name).is_some_and(|known| known.way == Way::Broker)
+    };
+    one != other && has_broker(one) == has_broker(other)
+}
+
+/// Whether one of the subjects that are asked for takes the feature [`PEERS`].
+pub(super) fn wants_peers(is_wanted: impl Fn(&str) -> bool) -> bool {
+    KNOWN.iter().any(|known| known.is_peer && is_wanted(known.name))
 }
 
 impl Subject {
     /// Returns all that one program does. `program` is a command with its first arguments.
     pub(super) fn all_of(program: &[PathBuf], is_done: impl Fn(&str) -> bool) -> Vec<Self> {
-        let known = KNOWN.into_iter().filter(|(name, ..)| is_done(name));
+        let known = KNOWN.iter().filter(|known| is_done(known.name));
         known
-            .map(|(name, is_in_process, kinds, _)| Self {
-                name: name.to_owned(),
-                called: name,
+            .map(|known| Self {
+                name: known.name.to_owned(),
+                called: known.name,
                 program: program.to_vec(),
-                is_in_process,
-                kinds,
+                way: known.way,
+                kinds: known.kinds,
             })
             .collect()
     }
@@ -150,5 +194,37 @@ impl Subject {
         let mut command = Command::new(program);
         command.args(arguments).arg(end[0]).arg(self.called).args(&end[1..]);
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BASES, KNOWN, are_comparable, find, wants_peers};
+
+    #[test]
+    fn a_ratio_is_only_of_two_that_both_have_a_broker_or_neither() {
+        assert!(are_comparable("ours", "lapin-guarded"));
+        assert!(are_comparable("kanin", "lapin-envelope"));
+        assert!(are_comparable("ours@main", "ours"));
+        assert!(are_comparable("ours-memory", "tarpc-memory"));
+        assert!(are_comparable("tarpc-tcp", "tarpc-memory"));
+        assert!(!are_comparable("ours-memory", "lapin-guarded"));
+        assert!(!are_comparable("ours", "tarpc-memory"));
+        assert!(!are_comparable("lapin-guarded", "lapin-guarded"));
+    }
+
+    #[test]
+    fn every_base_is_a_subject_and_no_name_comes_twice() {
+        assert!(BASES.iter().all(|base| find(base).is_some()));
+        for known in &KNOWN {
+            assert_eq!(KNOWN.iter().filter(|other| other.name == known.name).count(), 1);
+        }
+    }
+
+    #[test]
+    fn other_libraries_are_built_only_where_one_is_asked_for() {
+        assert!(wants_peers(|name| name == "kanin"));
+        assert!(wants_peers(|_| true));
+        assert!(!wants_peers(|name| name.starts_with("ours") || name.starts_with("lapin")));
     }
 }

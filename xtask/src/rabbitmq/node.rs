@@ -102,7 +102,7 @@ fn end(groups: &[u32], folder: &Path) -> String {
 }
 
 /// Finds ports that are free now, on loopback.
-pub(super) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
     let no_port = |error: std::io::Error| format!("no free port on loopback: {error}");
     let mut listeners = Vec::new();
     let mut ports = [0; N];
