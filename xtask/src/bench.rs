@@ -1,5 +1,6 @@
 //! Measurements. They are printed, and decide nothing: machines differ.
 
+mod growth;
 mod load;
 mod machine;
 mod macros;
@@ -22,6 +23,8 @@ pub(crate) enum Task {
     Macros,
     /// What the parts cost that do no I/O: time, instructions, allocations.
     Pure(pure::Options),
+    /// How this library grows: with calls in flight, size, hosts, topics and servers of a fanout. Takes six minutes at most.
+    Growth(growth::Options),
 }
 
 /// How much is measured.
@@ -58,6 +61,7 @@ pub(crate) fn run(task: Option<Task>, options: &Options) -> Result<(), Error> {
     match task {
         Some(Task::Macros) => macros::run(),
         Some(Task::Pure(options)) => pure::measure(options),
+        Some(Task::Growth(options)) => growth::run(&options),
         None => load::run(options),
     }
 }

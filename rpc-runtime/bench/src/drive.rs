@@ -45,6 +45,8 @@ pub(crate) trait Clients {
 /// What was found.
 pub(crate) struct Found {
     seconds: f64,
+    /// The bytes of one of the futures that do operations.
+    task: usize,
     /// In microseconds, in order.
     times: Vec<u32>,
 }
@@ -60,7 +62,11 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, seconds) = (self.times.len(), self.seconds);
         let [p50, p90, p99] = [50, 90, 99].map(|percent| self.percentile(percent));
-        write!(f, "done operations={count} seconds={seconds:.6} p50={p50} p90={p90} p99={p99}")
+        let task = self.task;
+        write!(
+            f,
+            "done operations={count} seconds={seconds:.6} p50={p50} p90={p90} p99={p99} task={task}"
+        )
     }
 }
 
@@ -73,10 +79,11 @@ where
 {
     let begun = Instant::now();
     let until = begun + load.time;
+    let mut task = 0;
     let workers: Vec<_> = (0..load.in_flight)
         .map(|_| {
             let mut client = client.clone();
-            tokio::spawn(async move {
+            let worker = async move {
                 let mut times = Vec::new();
                 loop {
                     let begun = Instant::now();
@@ -86,7 +93,9 @@ where
                     client = operation(client).await?;
                     times.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
                 }
-            })
+            };
+            task = size_of_val(&worker);
+            tokio::spawn(worker)
         })
         .collect();
     let mut times = Vec::new();
@@ -95,5 +104,5 @@ where
     }
     let seconds = begun.elapsed().as_secs_f64();
     times.sort_unstable();
-    Ok(Found { seconds, times })
+    Ok(Found { seconds, task, times })
 }

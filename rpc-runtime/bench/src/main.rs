@@ -2,10 +2,11 @@
 //!
 //! `cargo xtask bench` starts both, and talks to them in lines. A server says `ready`, and answers `await N` with `count N` once it
 //! has handled as many. A client says `ready`, and answers `call 64 4096 2` (what, how many at once, the bytes of a body,
-//! seconds) with what it has found. Both end with their input.
+//! seconds) with what it has found. Both end with their input. What `grow` takes is in `growth`.
 
 mod bare;
 mod drive;
+mod growth;
 mod item;
 mod ours;
 #[cfg(feature = "peers")]
@@ -45,7 +46,10 @@ async fn main() -> Result<()> {
             println!("ready");
             load(lines, clients).await
         }
-        _ => Err("usage: serve SUBJECT URL KIND | load SUBJECT URL".into()),
+        ["grow", "serve", url, name] => growth::serve(url, name, lines).await,
+        ["grow", "load", url, name] => growth::load(url, name, lines).await,
+        _ => Err("usage: serve SUBJECT URL KIND | load SUBJECT URL | grow (serve | load) URL NAME"
+            .into()),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) trait Bench {
 #[derive(Clone, Deserialize, Serialize)]
 struct Told(Item);
 
-struct Counting(Counter);
+pub(crate) struct Counting(pub(crate) Counter);
 
 impl Bench for Counting {
     async fn echo(&self, _: Context, item: Item) -> Item {

@@ -277,7 +277,7 @@ pub(super) fn count(said: &str) -> Result<u64, Error> {
 }
 
 /// Returns the broker's process, if it runs here.
-fn process_of(broker: &Broker) -> Option<u32> {
+pub(super) fn process_of(broker: &Broker) -> Option<u32> {
     let said =
         output(Command::new(broker.control.as_ref()?).args(["eval", "os:getpid()."])).ok()?;
     let id = said.trim().trim_matches('"').parse().ok()?;

@@ -1,7 +1,10 @@
-//! Plots of what was found: bars, each as long as so many operations a second.
+//! Plots of what was found: bars, each as long as so many operations a second, and lines over what grows.
+
+mod lines;
 
 use std::fmt::Write as _;
 
+pub(super) use self::lines::{Line, lines};
 use super::{
     report::Report,
     subject::{Cell, Kind, meaning},
@@ -50,13 +53,18 @@ pub(super) fn bars(report: &Report<'_>, kind: Kind, cells: &[Cell]) -> String {
             at += BAR;
         }
     }
+    drawing(at + 10.0, kind.title(), &shapes)
+}
+
+/// Makes a drawing of shapes.
+fn drawing(height: f64, label: &str, shapes: &str) -> String {
     format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH:.0} {:.0}' width='{WIDTH:.0}' role='img' aria-label='{}'>\n\
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH:.0} {height:.0}' width='{WIDTH:.0}' role='img' aria-label='{}'>\n\
          <style>text {{ font: 12px sans-serif; fill: #222 }} .title {{ font-weight: bold }} .name {{ text-anchor: end }} \
-         .own {{ fill: #c2410c }} .other {{ fill: #94a3b8 }}</style>\n\
+         .middle {{ text-anchor: middle }} .own {{ fill: #c2410c }} .other {{ fill: #94a3b8 }} \
+         .grid {{ stroke: #e2e8f0 }} .line {{ stroke: #c2410c; stroke-width: 2; fill: none }}</style>\n\
          <rect width='100%' height='100%' fill='white'/>\n{shapes}</svg>\n",
-        at + 10.0,
-        kind.title(),
+        escaped(label),
     )
 }
 

@@ -80,7 +80,68 @@ pub(super) fn forget_peak(process: u32) {
 
 /// Returns how much memory a process has had at the most, in KiB.
 pub(super) fn peak(process: u32) -> Option<u64> {
+    kib(process, "VmHWM:")
+}
+
+/// Returns how much memory a process has, in KiB.
+pub(super) fn resident(process: u32) -> Option<u64> {
+    kib(process, "VmRSS:")
+}
+
+fn kib(process: u32, name: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// Returns the ports of a process's own ends of its connections.
+pub(super) fn connections(process: u32) -> Option<Vec<u16>> {
+    let files = fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+    let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    let own: Vec<_> = links
+        .filter_map(|link| {
+            Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let tables =
+        ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/{process}/net/{table}")));
+    let ports = tables.into_iter().flatten().flat_map(|table| established(&table, &own));
+    Some(ports.collect())
+}
+
+/// Returns the near ports of a table's established connections whose sockets are among these.
+fn established(table: &str, sockets: &[String]) -> Vec<u16> {
+    /// The kernel's number of that state.
+    const ESTABLISHED: &str = "01";
+    let port = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (near, state, socket) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+        let is_own = *state == ESTABLISHED && sockets.iter().any(|own| own == socket);
+        let (_, port) = near.rsplit_once(':').filter(|_| is_own)?;
+        u16::from_str_radix(port, 16).ok()
+    };
+    table.lines().filter_map(port).collect()
+}
+
+/// Returns how many files a process may have open.
+pub(super) fn files_limit(process: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::established;
+
+    #[test]
+    fn only_established_connections_of_the_process_count() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+            0: 0100007F:1628 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0 100 0\n\
+            1: 0100007F:9C40 0100007F:1628 01 00000000:00000000 00:00000000 00000000     0        0 12 1 0 20 4\n\
+            2: 0100007F:9C41 0100007F:1628 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0 20 4\n\
+            3: 0100007F:9C42 0100007F:1628 06 00000000:00000000 00:00000000 00000000     0        0 14 1 0 20 4\n";
+        let own = ["11", "12", "14"].map(str::to_owned);
+        assert_eq!(established(table, &own), [40000]);
+    }
 }

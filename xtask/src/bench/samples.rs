@@ -66,7 +66,8 @@ impl Samples {
     }
 }
 
-fn median(mut figures: Vec<f64>) -> Option<f64> {
+/// Returns the middle one, or what is between the two in the middle.
+pub(super) fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);
     let (low, high) = (figures.len().checked_sub(1)? / 2, figures.len() / 2);
     Some((figures[low] + figures[high]) / 2.0)
