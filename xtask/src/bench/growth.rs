@@ -28,9 +28,9 @@ pub(crate) struct Options {
     /// Measures fewer sizes, for a minute at most.
     #[arg(long)]
     quick: bool,
-    /// How often each size is measured. Default: 1.
-    #[arg(long, default_value_t = 1)]
-    rounds: u32,
+    /// How often each size is measured, as long as there is time. Default: 2; quick: 1.
+    #[arg(long)]
+    rounds: Option<u32>,
     /// Measures only these: `in-flight`, `body`, `hosts`, `topics`, `fanout`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -180,18 +180,18 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
         options.only.is_empty() || options.only.iter().any(|name| name == plan.curve.name)
     };
     let mut plans: Vec<_> = plans.into_iter().filter(wanted).collect();
+    let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 2 });
     let program = step("building what is measured", || build(&root(), &[]))?;
     let lease = rabbitmq::lease()?;
     let until = Instant::now() + if options.quick { QUICK_LIMIT } else { LIMIT };
     let mut growth = Growth::new(&program, &lease.broker, options.quick);
-    for _ in 0..options.rounds {
+    for _ in 0..rounds {
         for plan in &mut plans {
             let sizes = if options.quick { plan.quick_sizes } else { plan.sizes };
             for size in sizes {
                 let (name, curve) = (plan.curve.name, &mut plan.curve);
                 if Instant::now() >= until {
-                    curve
-                        .note(format!("{size}: left out, because the time for this run was over."));
+                    curve.leave_out(*size);
                     continue;
                 }
                 match (plan.measure)(&mut growth, *size) {
@@ -211,7 +211,8 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
         }
     }
     let mut surroundings = surroundings::of(&lease.broker);
-    surroundings.push(("rounds", options.rounds.to_string()));
+    let rounds = format!("{rounds}, as far as there was time; figures are medians");
+    surroundings.push(("rounds", rounds));
     write(&plans, &surroundings, options.publish)
 }
 

@@ -47,6 +47,13 @@ impl Curve {
         self.rounds.entry(size).or_default().push(figures);
     }
 
+    /// Says that a size is left out, unless another round has measured it.
+    pub(super) fn leave_out(&mut self, size: u32) {
+        if !self.rounds.contains_key(&size) {
+            self.note(format!("{size}: left out, because the time for this run was over."));
+        }
+    }
+
     /// Adds what there is to say, once.
     pub(super) fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
@@ -141,6 +148,15 @@ mod tests {
             curve.note("1000: it was refused".to_owned());
         }
         assert_eq!(curve.chapter().matches("- 1000: it was refused\n").count(), 1);
+    }
+
+    #[test]
+    fn a_size_is_left_out_only_if_no_round_has_it() {
+        let mut curve = curve();
+        curve.leave_out(10);
+        assert!(!curve.chapter().contains("left out"));
+        curve.leave_out(1000);
+        assert!(curve.chapter().contains("- 1000: left out"), "{}", curve.chapter());
     }
 
     #[test]
