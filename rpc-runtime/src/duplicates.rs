@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::transport::ReplyMessage;
+use uuid::Uuid;
+
+use crate::{hash::Keyed, transport::ReplyMessage};
 
 /// How much a server remembers of the requests that it has begun, so that a second copy is not run again.
 ///
@@ -84,7 +86,7 @@ impl Default for DuplicateWindow {
 #[derive(Debug)]
 pub(crate) struct Duplicates<C> {
     window: DuplicateWindow,
-    known: HashMap<u128, State<C>>,
+    known: HashMap<u128, State<C>, Keyed>,
     /// What has ended, and when. What runs is not forgotten: who waits for its end would wait for ever.
     order: VecDeque<(Instant, u128)>,
     /// The requests whose replies are kept, oldest first, and how large those are.
@@ -115,7 +117,7 @@ impl<C> Duplicates<C> {
     pub(crate) fn new(window: DuplicateWindow) -> Self {
         Self {
             window,
-            known: HashMap::new(),
+            known: HashMap::default(),
             order: VecDeque::new(),
             kept: VecDeque::new(),
             bytes: 0,
@@ -149,6 +151,9 @@ impl<C> Duplicates<C> {
 
     fn forget_oldest(&mut self) {
         let Some((_, oldest)) = self.order.pop_front() else { return };
+        if self.kept.front() == Some(&oldest) {
+            self.kept.pop_front();
+        }
         if let Some(state) = self.known.remove(&oldest) {
             self.let_go(state);
         }
@@ -165,13 +170,17 @@ impl<C> Duplicates<C> {
         let Some(state) = self.known.get_mut(&key) else { return Vec::new() };
         let size = reply.as_ref().map_or(0, |reply| reply.body.len());
         let reply = reply.filter(|_| size <= self.window.reply_bytes / 16);
-        if reply.is_some() {
-            self.bytes += size;
-            self.kept.push_back(key);
-        }
+        let is_kept = reply.is_some();
         let before = std::mem::replace(state, State::Ended(reply));
         if matches!(before, State::Running(_)) {
             self.order.push_back((now, key));
+        }
+        if is_kept {
+            self.bytes += size;
+            // In the same order, or the front would not be what goes first.
+            if !matches!(before, State::Ended(Some(_))) {
+                self.kept.push_back(key);
+            }
         }
         let waiting = self.let_go(before);
         while self.order.len() > self.window.requests {
@@ -186,6 +195,7 @@ impl<C> Duplicates<C> {
         let Some(state) = self.known.remove(&key) else { return Vec::new() };
         if let State::Ended(_) = state {
             self.order.retain(|(_, known)| *known != key);
+            self.kept.retain(|known| *known != key);
         }
         self.let_go(state)
     }
@@ -201,27 +211,21 @@ impl<C> Duplicates<C> {
         }
     }
 
-    /// Lets the oldest replies go, and forgets about those that went with their requests.
+    /// Lets the oldest replies go. They are not looked at unless there are too many bytes: none of them is in a cache any more.
     fn make_room(&mut self) {
-        while let Some(&oldest) = self.kept.front() {
-            match self.known.get_mut(&oldest) {
-                Some(State::Ended(reply @ Some(_))) if self.bytes > self.window.reply_bytes => {
-                    self.bytes -= reply.take().map_or(0, |reply| reply.body.len());
-                }
-                Some(State::Ended(Some(_))) => return,
-                _ => {}
+        while self.bytes > self.window.reply_bytes
+            && let Some(oldest) = self.kept.pop_front()
+        {
+            if let Some(State::Ended(reply)) = self.known.get_mut(&oldest) {
+                self.bytes -= reply.take().map_or(0, |reply| reply.body.len());
             }
-            self.kept.pop_front();
         }
     }
 
     fn key(&self, id: &str) -> u128 {
-        match u128::from_str_radix(id, 16) {
-            Ok(number) if id.len() == 32 => number,
-            _ => {
-                u128::from(self.hash[0].hash_one(id)) << 64 | u128::from(self.hash[1].hash_one(id))
-            }
-        }
+        let number = if id.len() == 32 { Uuid::try_parse(id).ok() } else { None };
+        let hash = |at: usize| u128::from(self.hash[at].hash_one(id));
+        number.map_or_else(|| hash(0) << 64 | hash(1), |number| number.as_u128())
     }
 }
 

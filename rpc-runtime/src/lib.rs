@@ -115,6 +115,7 @@ mod failure;
 #[cfg(all(any(fuzzing, test), feature = "config", feature = "rabbit"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hash;
 mod host;
 mod ids;
 mod json;

@@ -13,6 +13,7 @@ use crate::{
     compression,
     envelope::{self, EnvelopeError, Reply},
     excerpt::Excerpt,
+    hash::Keyed,
     limits::{Limits, TooLarge},
     observe::Observer,
     pending::{Outcome, Pending},
@@ -20,13 +21,16 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
+/// The calls by their ids, each as one number.
+type Waiting = HashMap<u128, Arc<Pending>, Keyed>;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Replies {
     /// Named once there is a connection.
     queue: OnceLock<String>,
     observer: Arc<Observer>,
-    waiting: Mutex<HashMap<Uuid, Arc<Pending>>>,
+    waiting: Mutex<Waiting>,
     limits: Limits,
     quiet: Quiet,
 }
@@ -61,16 +65,16 @@ impl Replies {
         self.queue.get().map_or("", String::as_str)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Pending>>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn insert(&self, msg_id: Uuid, call: Arc<Pending>) {
-        self.lock().insert(msg_id, call);
+        self.lock().insert(msg_id.as_u128(), call);
     }
 
     pub(crate) fn remove(&self, msg_id: Uuid) {
-        self.lock().remove(&msg_id);
+        self.lock().remove(&msg_id.as_u128());
     }
 
     /// Ends the calls that still wait: no reply comes any more.
@@ -109,8 +113,9 @@ impl Replies {
         let body = compression::unpack(body, compression, self.limits.unpacked)?;
         let text = envelope::open(&body)?.into_owned();
         let reply = Reply::parse_within(text, self.limits.values)?;
-        let call =
-            Uuid::try_parse(reply.msg_id()).ok().and_then(|id| self.lock().get(&id).cloned());
+        let call = Uuid::try_parse(reply.msg_id())
+            .ok()
+            .and_then(|id| self.lock().get(&id.as_u128()).cloned());
         let Some(call) = call else {
             tracing::debug!(msg_id = %Excerpt(reply.msg_id()), "nobody waits for this reply");
             return Ok(false);

@@ -128,6 +128,8 @@ impl Both {
             _ => 0,
         };
         prop_assert_eq!(window.known.values().map(kept).sum::<usize>(), window.bytes);
+        let replies = window.known.values().filter(|state| matches!(state, State::Ended(Some(_))));
+        prop_assert_eq!(window.kept.len(), replies.count());
         for known in &self.list {
             prop_assert!(window.knows(&known.id.to_string()));
         }
