@@ -24,9 +24,10 @@ use super::{
 use crate::{
     Compression, Event, TransportError,
     caps::Retry,
+    hash::Keyed,
     limits::Limits,
     observe::Observer,
-    pending::{Exchange, Outcome, Outgoing, Pending},
+    pending::{Exchange, Outcome, Outgoing, Pending, Route},
     replies::Replies,
 };
 
@@ -36,6 +37,8 @@ static BROKERS: Mutex<BTreeMap<String, Weak<Shared>>> = Mutex::new(BTreeMap::new
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+type Table<K, V> = HashMap<K, V, Keyed>;
 
 /// The embedded broker, and its switches for tests. Get it from [`Transport::memory`](crate::Transport::memory).
 ///
@@ -62,11 +65,11 @@ struct Shared(Mutex<State>);
 struct State {
     cut: bool,
     /// Exchange, then routing key, to the queues bound.
-    bindings: HashMap<String, HashMap<String, Vec<Arc<str>>>>,
-    queues: HashMap<Arc<str>, Queue>,
-    reply_queues: HashMap<String, Weak<Replies>>,
+    bindings: Table<String, Table<String, Vec<Arc<str>>>>,
+    queues: Table<Arc<str>, Queue>,
+    reply_queues: Table<String, Weak<Replies>>,
     /// What consumers have and did not acknowledge, by delivery tag.
-    unacked: HashMap<u64, (Arc<str>, Message)>,
+    unacked: Table<u64, (Arc<str>, Message)>,
     next_tag: u64,
     /// What waits for the connection.
     backlog: Vec<Waiting>,
@@ -206,9 +209,10 @@ impl Broker {
             fanout if fanout.ends_with("_fanout") => Exchange::Fanout(fanout.into()),
             topic => Exchange::Topic(topic.into()),
         };
+        let route = Route { exchange, routing_key: routing_key.into(), mandatory: true };
         let message =
             Message { body: Arc::new(body), compression: None, expires: None, redeliveries: 0 };
-        self.0.deliver(&exchange, routing_key, &message)
+        deliver(self.0.lock(), &route, &message, 1)
     }
 
     /// Returns how many messages wait in `queue`: a topic, or a topic, a dot and a host.
@@ -275,6 +279,45 @@ impl State {
         }
     }
 
+    /// Puts a message into the queue of that name. Returns whether there is one.
+    fn put(&mut self, queue: &str, message: &Message) -> bool {
+        let Some(queue) = self.queues.get_mut(queue) else { return false };
+        queue.messages.push_back(message.clone());
+        queue.wake();
+        true
+    }
+
+    fn fate(&mut self) -> Fate {
+        if self.lose > 0 {
+            self.lose -= 1;
+            return Fate::Lost;
+        }
+        let copies = if self.repeat > 0 { 2 } else { 1 };
+        self.repeat = self.repeat.saturating_sub(1);
+        self.delay.map_or(Fate::Delivered(copies), |delay| Fate::Delayed(delay, copies))
+    }
+
+    /// Shows a message to who observes the broker.
+    fn show(&mut self, message: &Outgoing) {
+        if self.observers.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let published = Published {
+            exchange: message.route.exchange.name().to_owned(),
+            routing_key: message.route.routing_key.to_string(),
+            mandatory: message.route.mandatory,
+            expiration: message
+                .expires
+                .and_then(|expires| expires.millis(now))
+                .map(|millis| millis.to_string()),
+            compression: message.compression.map(Compression::header),
+            headers: message.headers.iter().map(shown).collect(),
+            body: message.body.to_vec(),
+        };
+        self.observers.retain(|observer| observer.send(published.clone()).is_ok());
+    }
+
     /// Puts a message into every queue that is bound. Returns whether there was one.
     fn route(&mut self, exchange: &str, key: &str, message: &Message) -> bool {
         let Some(bound) = self.bindings.get(exchange).and_then(|keys| keys.get(key)) else {
@@ -305,16 +348,15 @@ impl Shared {
     fn work(self: &Arc<Self>, job: Job) {
         match job {
             Job::Request(request) => self.request(&request),
-            Job::Answer(answer) => {
-                self.publish(answer.message);
-            }
+            Job::Answer(answer) => _ = self.publish(self.lock(), answer.message),
         }
     }
 
     fn request(self: &Arc<Self>, request: &Pending) {
+        // Its caller may be woken by that, and is not to find the broker locked.
         let Some(message) = request.take() else { return };
         let mandatory = message.route.mandatory;
-        if self.publish(message) || !mandatory {
+        if self.publish(self.lock(), message) || !mandatory {
             request.confirm();
         } else {
             request.end(Outcome::Unroutable);
@@ -322,8 +364,8 @@ impl Shared {
     }
 
     /// Publishes a message. Returns whether a queue took it, or will.
-    fn publish(self: &Arc<Self>, message: Outgoing) -> bool {
-        self.show(&message);
+    fn publish(self: &Arc<Self>, mut state: MutexGuard<'_, State>, message: Outgoing) -> bool {
+        state.show(&message);
         let Outgoing { route, body, compression, expires, headers, .. } = message;
         let expires = expires.map(|expires| expires.deadline);
         let counted = headers.iter().find_map(|(name, value)| match value {
@@ -331,80 +373,53 @@ impl Shared {
             _ => None,
         });
         let message = Message { body, compression, expires, redeliveries: counted.unwrap_or(0) };
-        match self.fate() {
+        match state.fate() {
             Fate::Lost => true,
-            Fate::Delivered(copies) => (0..copies).fold(false, |taken, _| {
-                self.deliver(&route.exchange, &route.routing_key, &message) || taken
-            }),
+            Fate::Delivered(copies) => deliver(state, &route, &message, copies),
             Fate::Delayed(delay, copies) => {
+                drop(state);
                 let shared = Arc::clone(self);
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
-                    for _ in 0..copies {
-                        shared.deliver(&route.exchange, &route.routing_key, &message);
-                    }
+                    deliver(shared.lock(), &route, &message, copies);
                 });
                 true
             }
         }
     }
+}
 
-    fn fate(&self) -> Fate {
-        let mut state = self.lock();
-        if state.lose > 0 {
-            state.lose -= 1;
-            return Fate::Lost;
+/// Delivers a message so many times. Returns whether a queue took it. Who waits for a reply is told once the broker is free.
+fn deliver(
+    mut state: MutexGuard<'_, State>,
+    route: &Route,
+    message: &Message,
+    copies: usize,
+) -> bool {
+    let key = &*route.routing_key;
+    let mut put = || match &route.exchange {
+        Exchange::Default => state.put(key, message),
+        // A fanout exchange does not look at routing keys; ours binds with the empty one that senders use.
+        Exchange::Fanout(name) => state.route(name, "", message),
+        Exchange::Topic(name) => state.route(name, key, message),
+        Exchange::Notifications(name) => {
+            state.provide(name, key, &route.routing_key);
+            state.route(name, key, message)
         }
-        let copies = if state.repeat > 0 { 2 } else { 1 };
-        state.repeat = state.repeat.saturating_sub(1);
-        state.delay.map_or(Fate::Delivered(copies), |delay| Fate::Delayed(delay, copies))
+    };
+    if (0..copies).fold(false, |taken, _| put() || taken) {
+        return true;
     }
-
-    fn deliver(&self, exchange: &Exchange, key: &str, message: &Message) -> bool {
-        let replies = match exchange {
-            Exchange::Default => {
-                let mut state = self.lock();
-                if let Some(queue) = state.queues.get_mut(key) {
-                    queue.messages.push_back(message.clone());
-                    queue.wake();
-                    return true;
-                }
-                state.reply_queues.get(key).and_then(Weak::upgrade)
-            }
-            Exchange::Topic(_) => return self.lock().route(exchange.name(), key, message),
-            Exchange::Notifications(_) => {
-                let mut state = self.lock();
-                state.provide(exchange.name(), key, &key.into());
-                return state.route(exchange.name(), key, message);
-            }
-            // A fanout exchange does not look at routing keys; ours binds with the empty one that senders use.
-            Exchange::Fanout(_) => return self.lock().route(exchange.name(), "", message),
-        };
-        let Some(replies) = replies else { return false };
+    let replies = match route.exchange {
+        Exchange::Default => state.reply_queues.get(key).and_then(Weak::upgrade),
+        _ => None,
+    };
+    drop(state);
+    let Some(replies) = replies else { return false };
+    for _ in 0..copies {
         replies.receive(&message.body, message.compression.map(Compression::header));
-        true
     }
-
-    fn show(&self, message: &Outgoing) {
-        let mut state = self.lock();
-        if state.observers.is_empty() {
-            return;
-        }
-        let now = Instant::now();
-        let published = Published {
-            exchange: message.route.exchange.name().to_owned(),
-            routing_key: message.route.routing_key.to_string(),
-            mandatory: message.route.mandatory,
-            expiration: message
-                .expires
-                .and_then(|expires| expires.millis(now))
-                .map(|millis| millis.to_string()),
-            compression: message.compression.map(Compression::header),
-            headers: message.headers.iter().map(shown).collect(),
-            body: message.body.to_vec(),
-        };
-        state.observers.retain(|observer| observer.send(published.clone()).is_ok());
-    }
+    true
 }
 
 fn shown((name, value): &(&'static str, Header)) -> (&'static str, String) {
@@ -519,13 +534,11 @@ impl Link {
     }
 
     pub(crate) fn answer(&self, answer: Answer) {
-        {
-            let mut state = self.shared.lock();
-            if state.cut {
-                return state.backlog.push(self.later(Job::Answer(answer)));
-            }
+        let mut state = self.shared.lock();
+        if state.cut {
+            return state.backlog.push(self.later(Job::Answer(answer)));
         }
-        self.shared.work(Job::Answer(answer));
+        self.shared.publish(state, answer.message);
     }
 
     /// Makes a queue that nobody consumes, unless it is there.
@@ -643,7 +656,7 @@ impl Listener {
                     message.compression.map(|compression| compression.header().to_owned());
                 state.unacked.insert(tag, (Arc::clone(name), message));
                 self.turn = self.turn.wrapping_add(place + 1);
-                let acker = Acker { shared: Arc::clone(&self.shared), tag };
+                let acker = Acker { shared: Arc::clone(&self.shared), tag, is_acked: false };
                 return Some(Delivery {
                     body,
                     is_fanout: self.fanout.is_some() && at + 1 == self.queues.len(),
@@ -695,10 +708,12 @@ impl Drop for Listener {
 pub(crate) struct Acker {
     shared: Arc<Shared>,
     tag: u64,
+    is_acked: bool,
 }
 
 impl Acker {
-    pub(crate) fn ack(self) -> bool {
+    pub(crate) fn ack(mut self) -> bool {
+        self.is_acked = true;
         self.shared.lock().unacked.remove(&self.tag).is_some()
     }
 }
@@ -711,6 +726,9 @@ impl fmt::Debug for Acker {
 
 impl Drop for Acker {
     fn drop(&mut self) {
+        if self.is_acked {
+            return;
+        }
         let mut state = self.shared.lock();
         if let Some((queue, message)) = state.unacked.remove(&self.tag) {
             state.requeue(&queue, message);
