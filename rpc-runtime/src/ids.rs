@@ -22,7 +22,14 @@ struct Pool {
 
 /// Returns an id that nobody else has.
 pub(crate) fn new_id() -> Uuid {
-    POOL.with_borrow_mut(|pool| pool.next(std::process::id()))
+    let [id] = new_ids();
+    id
+}
+
+/// Returns ids that nobody else has. Asking which process this is takes longer than drawing one, so that is done once.
+pub(crate) fn new_ids<const COUNT: usize>() -> [Uuid; COUNT] {
+    let process = std::process::id();
+    POOL.with_borrow_mut(|pool| [(); COUNT].map(|()| pool.next(process)))
 }
 
 impl Pool {

@@ -4,7 +4,6 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use rpc_idl::Version;
 use serde::{Serialize, ser::Error as _};
-use uuid::Uuid;
 
 use super::Options;
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     caps::Retry,
     context::deadline_of,
     envelope::{RequestWriter, Tail, write_context},
-    ids::new_id,
+    ids::new_ids,
     json,
     pending::Route,
 };
@@ -188,7 +187,8 @@ impl Request {
 
     /// Writes the context, and leaves the arguments open for those that came in later versions.
     pub fn later<C: Serialize + Any>(mut self, ctx: &C) -> LaterRequest {
-        let mut context = Vec::new();
+        // Room for what a service sends of its user: growing would cost more than all the rest of it.
+        let mut context = Vec::with_capacity(256);
         if let Err(error) = write_context(ctx, &mut context) {
             self.error.get_or_insert(CallError::Encode(error));
         }
@@ -303,16 +303,15 @@ impl LaterRequest {
 
     /// Makes it a call.
     pub fn call<R, const IS_RESULT: bool>(self) -> Call<R, IS_RESULT> {
-        let msg_id = new_id();
-        Call::new(self.ready(Some(msg_id)))
+        Call::new(self.ready(true))
     }
 
     /// Makes it a cast.
     pub fn cast(self) -> Cast {
-        Cast::new(self.ready(None))
+        Cast::new(self.ready(false))
     }
 
-    fn ready(self, msg_id: Option<Uuid>) -> Result<Ready, CallError> {
+    fn ready(self, is_call: bool) -> Result<Ready, CallError> {
         let Self { request, context, inherited, what } = self;
         let options = &request.options;
         if let Some(error) = request.error {
@@ -327,7 +326,8 @@ impl LaterRequest {
         }
         let route = request.route();
         let lowest = options.interface.lowest(request.cap, request.needed);
-        let unique_id = new_id();
+        let [unique_id, msg_id] = new_ids();
+        let msg_id = is_call.then_some(msg_id);
         let monitor = options.monitor.or(request.monitor);
         let monitor = monitor.filter(|silence| msg_id.is_some() && !silence.is_zero());
         let tail = Tail {
