@@ -2,7 +2,7 @@
 
 mod entries;
 
-use std::{any::Any, fmt, future::pending, time::Instant};
+use std::{any::Any, fmt, future::pending, sync::Arc, time::Instant};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -50,7 +50,7 @@ pub(crate) struct Standing {
     /// When the server gives it up.
     pub(crate) limit: Option<Instant>,
     /// Set when the server gives up whatever it runs.
-    pub(crate) given_up: Option<watch::Receiver<bool>>,
+    pub(crate) given_up: Option<Arc<watch::Sender<bool>>>,
     /// How often it was delivered before, as far as is known.
     pub(crate) redeliveries: u32,
 }
@@ -261,11 +261,9 @@ impl Context {
             }
         };
         let given_up = async {
-            let Some(mut given_up) = self.standing.given_up.clone() else { return pending().await };
-            if given_up.wait_for(|given_up| *given_up).await.is_err() {
-                // The server is gone, and had not given anything up.
-                pending().await
-            }
+            let Some(given_up) = &self.standing.given_up else { return pending().await };
+            // It cannot go away while this holds it.
+            let _ = given_up.subscribe().wait_for(|given_up| *given_up).await;
         };
         tokio::select! {
             () = end => {}
@@ -383,7 +381,7 @@ mod tests {
         let (past, future) =
             (Instant::now(), Instant::now() + std::time::Duration::from_secs(3600));
         let is_cancelled = |deadline, limit, given_up| {
-            let given_up = Some(watch::Sender::new(given_up).subscribe());
+            let given_up = Some(Arc::new(watch::Sender::new(given_up)));
             let standing = Standing { deadline, limit, given_up, redeliveries: 0 };
             Context { standing, ..Context::new() }.is_cancelled()
         };

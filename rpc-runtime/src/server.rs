@@ -88,7 +88,7 @@ struct Shared {
     /// One window for all queues: a request may come by one and its copy by another.
     duplicates: Mutex<Duplicates<Acker>>,
     /// Whether methods that still run are to be given up.
-    abort: watch::Sender<bool>,
+    abort: Arc<watch::Sender<bool>>,
     /// Whether it has been said that fanout casts of others come.
     crossed: AtomicBool,
     quiet: Quiet<Cause>,
@@ -181,12 +181,10 @@ async fn serve(
                 None => break,
             },
         };
-        let incoming = Incoming {
-            shared: Arc::clone(&shared),
-            place: Arc::clone(&place),
-            tracked: shared.tracker.track(),
-        };
-        tokio::spawn(incoming.handle(delivery, entry, stopped.clone()));
+        let incoming = Incoming { shared: Arc::clone(&shared), place: Arc::clone(&place) };
+        let tracked = shared.tracker.track();
+        // Boxed, since tokio moves what is spawned several times.
+        tokio::spawn(Box::pin(incoming.handle(tracked, delivery, entry, stopped.clone())));
     }
     listener.cancel().await;
 }

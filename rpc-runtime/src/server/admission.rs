@@ -121,6 +121,14 @@ impl Admission {
         Some(Presence { present: Arc::clone(&room.present), id, is_first })
     }
 
+    /// Returns what a request begins with that has its slot already, or what it came with.
+    pub(super) fn at_once(entry: Entry) -> Result<Permits, Entry> {
+        match entry {
+            Entry::Slot(slot) => Ok(Permits { slot, limit: None }),
+            Entry::Desk(_) => Err(entry),
+        }
+    }
+
     /// Waits until the request may begin, unless there is no place to wait in and it may be refused. `None` never comes.
     ///
     /// # Cancel safety
@@ -139,7 +147,7 @@ impl Admission {
             (Entry::Desk(_), None) => return None,
         };
         let limit = method.and_then(|method| room.limits.get(method));
-        if let Some(permits) = self.at_once(limit) {
+        if let Some(permits) = self.free(limit) {
             return Some(Admitted::Begins(permits));
         }
         let _waiting = Waiting::new(&room.waiting);
@@ -165,7 +173,7 @@ impl Admission {
         permits.map(Admitted::Begins)
     }
 
-    fn at_once(&self, limit: Option<&Arc<Semaphore>>) -> Option<Permits> {
+    fn free(&self, limit: Option<&Arc<Semaphore>>) -> Option<Permits> {
         let limit = match limit {
             Some(limit) => Some(Arc::clone(limit).try_acquire_owned().ok()?),
             None => None,

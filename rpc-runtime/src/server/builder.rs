@@ -325,7 +325,7 @@ impl ServerBuilder {
             dead_letter_queue: self.dead_letter_queue,
             tracker: Tracker::default(),
             duplicates: Mutex::new(Duplicates::new(self.duplicate_window)),
-            abort: watch::Sender::new(false),
+            abort: Arc::new(watch::Sender::new(false)),
             crossed: AtomicBool::new(false),
             quiet: Quiet::new(),
         };

@@ -7,9 +7,10 @@ use std::{
 
 use tokio::task::AbortHandle;
 
+use super::request::Parts;
 use crate::{
     Transport,
-    envelope::{Request, heartbeat, is_reply_queue},
+    envelope::{heartbeat, is_reply_queue},
     ids::new_id,
     transport::Answer,
 };
@@ -27,15 +28,15 @@ impl Heartbeat {
     const SHORTEST: Duration = Duration::from_millis(100);
 
     /// Begins to send, if the request's caller asks for it.
-    pub(super) async fn of(request: &Request<'_>, transport: &Transport) -> Option<Self> {
-        let pause = pause(request.monitor()?)?;
-        let (msg_id, queue) = request.caller()?;
-        if !is_reply_queue(&queue) {
+    pub(super) async fn of(parts: &Parts<'_>, transport: &Transport) -> Option<Self> {
+        let pause = pause(parts.request.monitor()?)?;
+        let (msg_id, queue) = parts.caller.as_ref()?;
+        if !is_reply_queue(queue) {
             return None;
         }
         let ended = Arc::new(Mutex::new(false));
-        let (flag, transport, msg_id) = (Arc::clone(&ended), transport.clone(), msg_id.to_owned());
-        let queue: Arc<str> = queue.into();
+        let (flag, transport) = (Arc::clone(&ended), transport.clone());
+        let (msg_id, queue): (String, Arc<str>) = ((*msg_id).to_owned(), Arc::from(&**queue));
         let beat = async move {
             loop {
                 tokio::time::sleep(pause).await;

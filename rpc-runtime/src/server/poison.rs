@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::{
     admission::Permits,
-    request::{Arrival, Incoming, drop_late},
+    request::{Arrival, Incoming, drop_late, give_back},
 };
 use crate::{
     Failure,
@@ -81,39 +81,43 @@ enum Fate {
 }
 
 impl Incoming {
+    /// Whether a request was delivered before, and may be what ended its server.
+    pub(super) fn is_suspicious(&self, arrival: &Arrival<'_>) -> bool {
+        // What is known runs here, or has: its connection was lost, and not its server.
+        let is_known =
+            || arrival.parts.id.as_ref().is_some_and(|id| self.shared.duplicates().knows(id));
+        arrival.redelivery.is_some()
+            && self.shared.delivery_limit > 0
+            && arrival.is_late()
+            && !is_known()
+    }
+
     /// Counts a request that was delivered before, and puts it aside if that was too often. Returns what is to be run now.
-    pub(super) async fn unless_poison<'a>(
+    pub(super) async fn unless_poison(
         &self,
-        arrival: Arrival<'a>,
+        arrival: &mut Arrival<'_>,
         permits: Permits,
-    ) -> Option<(Arrival<'a>, Permits)> {
+    ) -> Option<Permits> {
         let limit = self.shared.delivery_limit;
-        let known = |id: &str| self.shared.duplicates().knows(id);
-        let redelivery = match &arrival.redelivery {
-            // What is known runs here, or has: its connection was lost, and not its server.
-            Some(redelivery)
-                if limit > 0
-                    && arrival.is_late()
-                    && !arrival.request.unique_id().is_some_and(|id| known(&id)) =>
-            {
-                redelivery.clone()
-            }
-            _ => return Some((arrival, permits)),
-        };
+        let Some(redelivery) = arrival.redelivery.clone() else { return Some(permits) };
         let mut stopped = self.shared.abort.subscribe();
         let is_dead = redelivery.count >= limit;
         let counting = (!is_dead && !redelivery.is_counted).then(|| self.shared.counting.begin());
         let fate = tokio::select! {
-            fate = self.decide(&arrival, &redelivery, is_dead) => fate,
+            fate = self.decide(arrival, &redelivery, is_dead) => fate,
             () = until(arrival.expires) => Fate::Late,
             _ = stopped.wait_for(|stopped| *stopped) => Fate::Back,
         };
         match fate {
-            Fate::Runs => return Some((arrival, permits)),
-            Fate::Back => arrival.acker.give_back().await,
-            Fate::Late => drop_late(&self.shared, arrival.acker).await,
+            Fate::Runs => return Some(permits),
+            Fate::Back => give_back(&self.shared, None, arrival.acker.take()).await,
+            Fate::Late => drop_late(&self.shared, arrival.acker.take()).await,
             Fate::Taken if is_dead => self.decline(arrival, permits.slot, dead(limit)).await,
-            Fate::Taken => _ = arrival.acker.ack_surely().await,
+            Fate::Taken => {
+                if let Some(acker) = arrival.acker.take() {
+                    acker.ack_surely().await;
+                }
+            }
         }
         drop(counting);
         None
@@ -155,13 +159,13 @@ impl Incoming {
     /// Puts the request aside for good.
     async fn bury(&self, arrival: &Arrival<'_>, redelivery: &Redelivery) -> Fate {
         let queue = self.shared.dead_letter_queue(&self.place.topic);
-        let method = arrival.request.method().unwrap_or_default();
-        let mut headers = letter("delivery_limit", redelivery.count, &redelivery.queue, &method);
+        let method = arrival.parts.name();
+        let mut headers = letter("delivery_limit", redelivery.count, &redelivery.queue, method);
         headers.push((DEAD_HOST, Header::Text(self.shared.host.to_string())));
         let letter = arrival.copy(Arc::clone(&queue), headers);
         let buried = self.shared.transport.put_aside(&queue, letter).await;
-        let id = arrival.request.unique_id().unwrap_or_default();
-        let (method, id, deliveries) = (Excerpt(&method), Excerpt(&id), redelivery.count);
+        let id = arrival.parts.id.as_deref().unwrap_or_default();
+        let (method, id, deliveries) = (Excerpt(method), Excerpt(id), redelivery.count);
         match buried {
             Ok(()) => {
                 self.shared.counts().requests_dead.add_one();

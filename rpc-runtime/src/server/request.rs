@@ -1,6 +1,7 @@
 //! One request on a server: read it, acknowledge it, run its method, answer it.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -10,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::{
     Place, Shared,
-    admission::{Admitted, Entry, Permits, Presence},
+    admission::{Admission, Admitted, Entry, Permits, Presence},
     heartbeat::Heartbeat,
     run::{report, run, standing},
 };
@@ -34,7 +35,6 @@ const DOUBT: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) struct Incoming {
     pub(super) shared: Arc<Shared>,
     pub(super) place: Arc<Place>,
-    pub(super) tracked: Tracked,
 }
 
 /// What a request holds on the server until it has its answer.
@@ -45,9 +45,18 @@ struct Held {
     until: Instant,
 }
 
+/// A request, and of it what is asked for more than once.
+pub(super) struct Parts<'a> {
+    pub(super) request: Request<'a>,
+    pub(super) method: Option<Cow<'a, str>>,
+    pub(super) id: Option<Cow<'a, str>>,
+    /// The call's id as it came, and the queue for its reply.
+    pub(super) caller: Option<(&'a str, Cow<'a, str>)>,
+}
+
 /// A request as far as it has come, and what tells the broker of it.
 pub(super) struct Arrival<'a> {
-    pub(super) request: &'a Request<'a>,
+    pub(super) parts: &'a Parts<'a>,
     found: Result<Found, Failure>,
     /// Its message as it came, and how that is compressed.
     pub(super) body: &'a [u8],
@@ -56,7 +65,10 @@ pub(super) struct Arrival<'a> {
     pub(super) expires: Option<Instant>,
     /// What is known of its deliveries before this one.
     pub(super) redelivery: Option<Redelivery>,
-    pub(super) acker: Acker,
+    /// Until the broker is told.
+    pub(super) acker: Option<Acker>,
+    /// Until it goes with the reply.
+    tracked: Option<Tracked>,
     /// Kept until the request is in the window of known ones.
     presence: Option<Presence>,
     /// Its caller learns that the server lives, also while it waits.
@@ -94,6 +106,7 @@ enum Turn {
 impl Incoming {
     pub(super) async fn handle(
         self,
+        tracked: Tracked,
         delivery: Delivery,
         entry: Entry,
         stopped: watch::Receiver<bool>,
@@ -102,74 +115,108 @@ impl Incoming {
             body: raw, is_fanout, content, compression, expires, redelivery, acker, ..
         } = delivery;
         if let Some(why) = content.refusal() {
-            return refuse(&self.shared, acker, &why).await;
+            return Box::pin(refuse(&self.shared, acker, &why)).await;
         }
         let limits = self.shared.transport.limits();
         let body = match unpack(&raw, compression.as_deref(), limits.unpacked) {
             Ok(body) => body,
-            Err(error) => return refuse(&self.shared, acker, &EnvelopeError::from(error)).await,
+            Err(error) => {
+                let error = EnvelopeError::from(error);
+                return Box::pin(refuse(&self.shared, acker, &error)).await;
+            }
         };
         let text = match envelope::open(&body) {
             Ok(text) => text,
-            Err(error) => return refuse(&self.shared, acker, &error).await,
+            Err(error) => return Box::pin(refuse(&self.shared, acker, &error)).await,
         };
-        let request = match Request::parse_within(&text, limits.values) {
-            Ok(request) => request,
-            Err(error) => return refuse(&self.shared, acker, &error).await,
+        let parts = match Request::parse_within(&text, limits.values) {
+            Ok(request) => Parts::of(request),
+            Err(error) => return Box::pin(refuse(&self.shared, acker, &error)).await,
         };
         self.shared.counts().requests_received.add_one();
         if is_over(expires) {
-            return drop_late(&self.shared, acker).await;
+            return Box::pin(drop_late(&self.shared, acker)).await;
         }
-        let is_too_much = request.values > limits.values;
+        let values = parts.request.values;
+        let is_too_much = values > limits.values;
         let found = match is_too_much {
-            true => Err(Failure::too_many_values(request.values, limits.values)),
-            false => self.find(&request),
+            true => Err(Failure::too_many_values(values, limits.values)),
+            false => self.find(&parts),
         };
         if is_fanout && found.is_err() && !is_too_much {
-            warn_of_neighbours(&self.shared, &request);
+            warn_of_neighbours(&self.shared, &parts);
         }
-        let presence = self.shared.admission.note(request.unique_id().as_deref());
-        let heartbeat = Heartbeat::of(&request, &self.shared.transport).await;
-        let arrival = Arrival {
-            request: &request,
+        let presence = self.shared.admission.note(parts.id.as_deref());
+        let heartbeat = Heartbeat::of(&parts, &self.shared.transport).await;
+        let mut arrival = Arrival {
+            parts: &parts,
             found,
             body: &raw,
             compression: compression.as_deref(),
             expires,
             redelivery,
-            acker,
+            acker: Some(acker),
+            tracked: Some(tracked),
             presence,
             heartbeat,
         };
-        self.begin(arrival, entry, stopped).await;
+        self.begin(&mut arrival, entry, stopped).await;
     }
 
     /// Runs a request once it may begin, or does what else is to be done for it.
-    async fn begin(self, arrival: Arrival<'_>, entry: Entry, stopped: watch::Receiver<bool>) {
+    async fn begin(&self, arrival: &mut Arrival<'_>, entry: Entry, stopped: watch::Receiver<bool>) {
+        let permits = match Admission::at_once(entry) {
+            Ok(permits) => {
+                drop(stopped);
+                permits
+            }
+            Err(entry) => match Box::pin(self.wait(arrival, entry, stopped)).await {
+                Some(permits) => permits,
+                None => return,
+            },
+        };
+        // What made room for it may be that everything is given up.
+        if *self.shared.abort.borrow() {
+            return Box::pin(give_back(&self.shared, None, arrival.acker.take())).await;
+        }
+        let permits = match self.is_suspicious(arrival) {
+            false => permits,
+            true => match Box::pin(self.unless_poison(arrival, permits)).await {
+                Some(permits) => permits,
+                None => return,
+            },
+        };
+        self.serve(arrival, permits).await;
+    }
+
+    /// Waits until a request may begin. `None` if it does not.
+    async fn wait(
+        &self,
+        arrival: &mut Arrival<'_>,
+        entry: Entry,
+        stopped: watch::Receiver<bool>,
+    ) -> Option<Permits> {
         let expires = arrival.expires;
         let admitted = tokio::select! {
             biased;
-            admitted = self.admit(&arrival, entry) => admitted,
-            () = until(expires) => return drop_late(&self.shared, arrival.acker).await,
-            () = self.shared.stopping(stopped) => return arrival.acker.give_back().await,
+            admitted = self.admit(arrival, entry) => admitted?,
+            () = until(expires) => {
+                drop_late(&self.shared, arrival.acker.take()).await;
+                return None;
+            }
+            () = self.shared.stopping(stopped) => {
+                give_back(&self.shared, None, arrival.acker.take()).await;
+                return None;
+            }
         };
         match admitted {
-            // What made room for it may be that everything is given up.
-            Some(Admitted::Begins(_)) if *self.shared.abort.borrow() => {
-                arrival.acker.give_back().await;
-            }
-            Some(Admitted::Begins(permits)) => {
-                if let Some((arrival, permits)) = self.unless_poison(arrival, permits).await {
-                    self.serve(arrival, permits).await;
-                }
-            }
-            Some(Admitted::Full(permit)) => {
+            Admitted::Begins(permits) => Some(permits),
+            Admitted::Full(permit) => {
                 self.shared.counts().requests_declined.add_one();
                 tracing::debug!("refused a call: there is no room");
                 self.decline(arrival, permit, Failure::overloaded(&self.shared.host)).await;
+                None
             }
-            None => {}
         }
     }
 
@@ -178,11 +225,11 @@ impl Incoming {
         let method = arrival.found.as_ref().ok().map(|found| found.method.name);
         let may_be_refused = || {
             let is_first = arrival.presence.as_ref().is_none_or(|presence| presence.is_first);
-            let id = arrival.request.unique_id();
+            let parts = arrival.parts;
             is_first
                 && arrival.redelivery.is_none()
-                && arrival.request.caller().is_some()
-                && !id.is_some_and(|id| self.shared.duplicates().knows(&id))
+                && parts.caller.is_some()
+                && !parts.id.as_ref().is_some_and(|id| self.shared.duplicates().knows(id))
         };
         self.shared.admission.admit(entry, method, may_be_refused).await
     }
@@ -190,13 +237,14 @@ impl Incoming {
     /// Answers a request that is not run here. The permit is free once the broker has had the reply.
     pub(super) async fn decline(
         &self,
-        arrival: Arrival<'_>,
+        arrival: &mut Arrival<'_>,
         permit: OwnedSemaphorePermit,
         why: Failure,
     ) {
-        let Arrival { request, expires, acker, heartbeat, .. } = arrival;
+        let Arrival { parts, expires, .. } = *arrival;
         // No sign of life comes behind the refusal.
-        drop(heartbeat);
+        arrival.heartbeat = None;
+        let Some(acker) = arrival.acker.take() else { return };
         // "Has not run" is told only of what nobody else runs.
         match acker.ack_surely().await {
             Acked::Surely => {}
@@ -204,29 +252,25 @@ impl Incoming {
             #[cfg(feature = "rabbit")]
             Acked::Unknown => {
                 drop(permit);
-                return self.doubt(request, expires).await;
+                return self.doubt(parts, expires).await;
             }
         }
         let until = self.shared.answerable_until(expires);
-        if let Some(reply) = reply(&self.shared, request, Err(why)) {
+        if let Some(reply) = reply(&self.shared, parts, Err(why)) {
             let tracked = self.shared.tracker.track();
-            send(&self.shared, reply, Held { slot: permit, tracked, until });
+            send(&self.shared, reply, Held { slot: permit, tracked, until }, false);
         }
     }
 
-    async fn serve(self, arrival: Arrival<'_>, permits: Permits) {
-        let late = arrival.is_late();
-        let Arrival { request, found, expires, redelivery, acker, presence, heartbeat, .. } =
-            arrival;
+    async fn serve(&self, arrival: &mut Arrival<'_>, permits: Permits) {
+        let (shared, late) = (&self.shared, arrival.is_late());
+        let Arrival { parts, expires, .. } = *arrival;
         let Permits { slot, limit } = permits;
-        let name = request.method();
-        let name = name.as_deref().unwrap_or("");
-        let method = found.as_ref().ok().map(|found| found.method);
-        let mut acker = Some(acker);
+        let method = arrival.found.as_ref().ok().map(|found| found.method);
         // Where a second run would matter, and somebody learns of it if there is none, nothing begins before the broker surely
         // gives the request to nobody else.
-        let surely = method.is_some_and(|method| !method.idempotent) && request.caller().is_some();
-        let acked = match acker.take_if(|_| !late) {
+        let surely = method.is_some_and(|method| !method.idempotent) && parts.caller.is_some();
+        let acked = match arrival.acker.take_if(|_| !late) {
             Some(acker) if surely => acker.ack_surely().await,
             Some(acker) => Acked::of(acker.ack().await),
             None => Acked::Surely,
@@ -237,52 +281,55 @@ impl Incoming {
             Acked::NotLeft => return,
             #[cfg(feature = "rabbit")]
             Acked::Unknown => {
-                drop((slot, limit, presence));
-                return self.doubt(request, expires).await;
+                drop((slot, limit, arrival.presence.take()));
+                return Box::pin(self.doubt(parts, expires)).await;
             }
         }
         if is_over(expires) {
-            return drop_late(&self.shared, acker).await;
+            return Box::pin(drop_late(shared, arrival.acker.take())).await;
         }
-        let turn = self.turn(request, &mut acker);
-        drop(presence);
-        let heartbeat = heartbeat.filter(|_| matches!(turn, Turn::Run(_)));
-        let Self { shared, place: _, tracked } = self;
-        let until = shared.answerable_until(expires);
-        let held = Held { slot, tracked, until };
+        let turn = self.turn(parts, &mut arrival.acker);
+        arrival.presence = None;
+        let Some(tracked) = arrival.tracked.take() else { return };
+        let held = Held { slot, tracked, until: shared.answerable_until(expires) };
         let (key, settled) = match turn {
             Turn::Over => {
+                arrival.heartbeat = None;
                 // Where the copy has not kept it to itself.
-                if let Some(acker) = acker {
-                    acker.ack().await;
+                if let Some(acker) = arrival.acker.take() {
+                    Box::pin(acker.ack()).await;
                 }
                 return;
             }
-            Turn::Repeat(reply) => (None, Some(send(&shared, reply, held))),
+            Turn::Repeat(reply) => {
+                arrival.heartbeat = None;
+                (None, send(shared, reply, held, late))
+            }
             Turn::Run(key) => {
-                let redeliveries = redelivery.map_or(0, |redelivery| redelivery.count);
-                let standing = standing(&shared, expires, redeliveries);
-                let result = match found {
-                    Ok(Found { service, .. }) => run(&shared, &*service, request, standing).await,
-                    Err(failure) => Some(Err(failure)),
+                let redeliveries = arrival.redelivery.as_ref().map_or(0, |before| before.count);
+                let standing = standing(shared, expires, redeliveries);
+                let result = match &arrival.found {
+                    Ok(Found { service, .. }) => run(shared, &**service, parts, standing).await,
+                    Err(failure) => Some(Err(failure.clone())),
                 };
-                drop((heartbeat, limit));
+                arrival.heartbeat = None;
+                drop(limit);
                 if result.is_none() && late {
-                    return give_back(&shared, key, acker).await;
+                    return Box::pin(give_back(shared, key, arrival.acker.take())).await;
                 }
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
-                report(&shared, name, method, &result);
-                let reply = reply(&shared, request, result);
+                report(shared, parts.name(), method, &result);
+                let reply = reply(shared, parts, result);
                 if let (Some(key), false) = (key, late) {
-                    end(&shared, key, reply.clone());
+                    end(shared, key, reply.clone());
                 }
                 let kept = reply.clone().filter(|_| late);
-                let settled = reply.map(|reply| send(&shared, reply, held));
+                let settled = reply.and_then(|reply| send(shared, reply, held, late));
                 (key.filter(|_| late).map(|key| (key, kept)), settled)
             }
         };
-        if let Some(acker) = acker {
-            finish(&shared, acker, key, settled).await;
+        if let Some(acker) = arrival.acker.take() {
+            Box::pin(finish(shared, acker, key, settled)).await;
         }
     }
 
@@ -290,46 +337,47 @@ impl Incoming {
     /// acknowledgement and the broker's word for that. If another server has it, whichever reply comes first ends the call, and
     /// this one says that it may have run.
     #[cfg(feature = "rabbit")]
-    async fn doubt(&self, request: &Request<'_>, expires: Option<Instant>) {
+    async fn doubt(&self, parts: &Parts<'_>, expires: Option<Instant>) {
         tokio::select! {
             () = tokio::time::sleep(DOUBT) => {}
             // Its caller knows by itself.
             () = until(expires) => return,
         }
-        if request.unique_id().is_some_and(|id| self.shared.duplicates().knows(&id)) {
+        if parts.id.as_ref().is_some_and(|id| self.shared.duplicates().knows(id)) {
             return;
         }
         self.shared.quiet.say(Cause::Interrupted, |left_out| {
             let what = "the connection went before a request could begin: its caller is told";
             tracing::warn!(left_out, "{what}");
         });
-        if let Some(reply) = reply(&self.shared, request, Err(Failure::interrupted())) {
+        if let Some(reply) = reply(&self.shared, parts, Err(Failure::interrupted())) {
             let mut answer = Answer::new(reply, self.shared.answerable_until(expires));
             answer.tracked = Some(self.shared.tracker.track());
             self.shared.transport.answer(answer);
         }
     }
 
-    fn find(&self, request: &Request<'_>) -> Result<Found, Failure> {
-        let Some(method) = request.method() else {
+    fn find(&self, parts: &Parts<'_>) -> Result<Found, Failure> {
+        let (request, Some(method)) = (&parts.request, &parts.method) else {
             return Err(Failure::bad_arguments("attribute name must be string"));
         };
         let interfaces = self.place.services.iter().map(|service| service.interface());
         let namespace = request.namespace();
         let (at, method) =
-            dispatch::find(interfaces, namespace.as_deref(), request.version(), &method)?;
+            dispatch::find(interfaces, namespace.as_deref(), request.version(), method)?;
         Ok(Found { service: Arc::clone(&self.place.services[at]), method })
     }
 
     /// Asks the window of known requests. A copy of one that still runs, and that is to be acknowledged after it,
     /// leaves its `acker` there.
-    fn turn(&self, request: &Request<'_>, acker: &mut Option<Acker>) -> Turn {
-        let Some(id) = request.unique_id() else { return Turn::Run(None) };
+    fn turn(&self, parts: &Parts<'_>, acker: &mut Option<Acker>) -> Turn {
+        let Some(id) = &parts.id else { return Turn::Run(None) };
+        let now = Instant::now();
         let mut known = self.shared.duplicates();
-        let seen = known.begin(&id, Instant::now());
+        let seen = known.begin(id, now);
         if !matches!(seen, Seen::First(_)) {
             self.shared.counts().requests_duplicate.add_one();
-            tracing::debug!(unique_id = %Excerpt(&id), "a second copy of a request");
+            tracing::debug!(unique_id = %Excerpt(id), "a second copy of a request");
         }
         match seen {
             Seen::First(key) => Turn::Run(Some(key)),
@@ -340,6 +388,18 @@ impl Incoming {
             Seen::Ended(Some(reply)) => Turn::Repeat(reply),
             Seen::Ended(None) => Turn::Over,
         }
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn of(request: Request<'a>) -> Self {
+        let (method, id, caller) = (request.method(), request.unique_id(), request.caller());
+        Self { request, method, id, caller }
+    }
+
+    /// The method's name as it came, if it is one.
+    pub(super) fn name(&self) -> &str {
+        self.method.as_deref().unwrap_or("")
     }
 }
 
@@ -366,11 +426,10 @@ pub(super) async fn drop_late(shared: &Shared, acker: impl Into<Option<Acker>>) 
 
 /// Says once that fanout casts come which this server does not know. Its exchange has only the topic in its name, so
 /// services of one topic share it, whatever their control exchanges.
-fn warn_of_neighbours(shared: &Shared, request: &Request<'_>) {
+fn warn_of_neighbours(shared: &Shared, parts: &Parts<'_>) {
     if !shared.crossed.swap(true, Ordering::Relaxed) {
-        let method = request.method().unwrap_or_default();
         tracing::warn!(
-            method = %Excerpt(&method),
+            method = %Excerpt(parts.name()),
             "a fanout cast came that this server does not know: if its caller is no newer version, another service has \
              the same topic, and needs a virtual host of its own"
         );
@@ -380,18 +439,18 @@ fn warn_of_neighbours(shared: &Shared, request: &Request<'_>) {
 /// Writes the reply, if somebody waits for one.
 fn reply(
     shared: &Shared,
-    request: &Request<'_>,
+    parts: &Parts<'_>,
     result: Result<Reply, Failure>,
 ) -> Option<ReplyMessage> {
-    let (msg_id, queue) = request.caller()?;
-    if !is_reply_queue(&queue) {
+    let (msg_id, queue) = parts.caller.as_ref()?;
+    if !is_reply_queue(queue) {
         shared.quiet.say(Cause::NoReplyQueue, |left_out| {
             let what = "dropped a reply to what cannot be a reply queue";
-            tracing::warn!(queue = %Excerpt(&queue), left_out, "{what}");
+            tracing::warn!(queue = %Excerpt(queue), left_out, "{what}");
         });
         return None;
     }
-    let (queue, unique_id): (Arc<str>, _) = (queue.into(), new_id());
+    let (queue, unique_id): (Arc<str>, _) = (Arc::from(&**queue), new_id());
     let message = |writer: ReplyWriter| {
         let body = writer.finish(msg_id, unique_id);
         shared.transport.reply(Arc::clone(&queue), body, unique_id)
@@ -410,12 +469,17 @@ fn reply(
         .ok()
 }
 
-/// Sends a reply. Returns what tells when that is settled.
-fn send(shared: &Shared, reply: ReplyMessage, held: Held) -> oneshot::Receiver<()> {
-    let (settled, receiver) = oneshot::channel();
+/// Sends a reply. Returns what tells when that is settled, if somebody `waits` for it.
+fn send(
+    shared: &Shared,
+    reply: ReplyMessage,
+    held: Held,
+    waits: bool,
+) -> Option<oneshot::Receiver<()>> {
+    let (settled, receiver) = waits.then(oneshot::channel).unzip();
     let mut answer = Answer::new(reply, held.until);
     answer.slot = Some(held.slot);
-    answer.settled = Some(settled);
+    answer.settled = settled;
     answer.tracked = Some(held.tracked);
     shared.transport.answer(answer);
     receiver
@@ -444,7 +508,7 @@ async fn finish(
 }
 
 /// Gives back a request that has not come to its end, and its copies: whoever gets them next runs them again.
-async fn give_back(shared: &Shared, key: Option<u128>, acker: Option<Acker>) {
+pub(super) async fn give_back(shared: &Shared, key: Option<u128>, acker: Option<Acker>) {
     let copies = key.map(|key| shared.duplicates().forget(key)).unwrap_or_default();
     for acker in acker.into_iter().chain(copies) {
         acker.give_back().await;

@@ -1,6 +1,12 @@
 //! A method while it runs: under its span, until it returns, panics or is given up.
 
-use std::time::Instant;
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Instant,
+};
 
 use rpc_idl::Method;
 use tracing::{
@@ -8,12 +14,14 @@ use tracing::{
     field::{DisplayValue, display},
 };
 
-use super::{Shared, request::Cause};
+use super::{
+    Shared,
+    request::{Cause, Parts},
+};
 use crate::{
     Args, Failure,
     context::Standing,
     dispatch::{AnyService, Caught, Panicked, Reply},
-    envelope::Request,
     excerpt::Excerpt,
     until::until,
 };
@@ -22,11 +30,10 @@ use crate::{
 pub(super) async fn run(
     shared: &Shared,
     service: &dyn AnyService,
-    request: &Request<'_>,
+    parts: &Parts<'_>,
     standing: Standing,
 ) -> Option<Result<Reply, Failure>> {
-    let name = request.method();
-    let name = name.as_deref().unwrap_or("");
+    let (name, request) = (parts.name(), &parts.request);
     let args = match request.args() {
         Ok(args) => args,
         Err(error) => {
@@ -34,23 +41,44 @@ pub(super) async fn run(
             return Some(Err(Failure::bad_arguments(&what)));
         }
     };
-    let mut stopped = shared.abort.subscribe();
     let limit = standing.limit;
-    let args = Args::new(name, args, &request.context, standing);
+    let mut method = Caught(service.run(Args::new(name, args, &request.context, standing)));
     let run = async {
-        tokio::select! {
-            result = Caught(service.run(args)) => Some(match result {
-                Ok(result) => result.map_err(Failure::of_a_method),
-                Err(Panicked) => Err(Failure::internal("MethodPanicked", "the method panicked")),
-            }),
-            _ = stopped.wait_for(|stopped| *stopped) => None,
-            () = until(limit) => {
-                let what = "the method took longer than its server allows";
-                Some(Err(Failure::internal("TimeLimitExceeded", what)))
-            }
-        }
+        // Many methods do not wait for anything. What the others may have to be stopped for is prepared only then.
+        let at_once = poll_fn(|cx| match Pin::new(&mut method).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        let result = match at_once.await {
+            Some(result) => result,
+            None => match Box::pin(unless_stopped(shared, method, limit)).await {
+                Ok(result) => result,
+                Err(stopped) => return stopped,
+            },
+        };
+        Some(match result {
+            Ok(result) => result.map_err(Failure::of_a_method),
+            Err(Panicked) => Err(Failure::internal("MethodPanicked", "the method panicked")),
+        })
     };
-    run.instrument(span(name, request)).await
+    run.instrument(span(parts)).await
+}
+
+/// Goes on with a method. The error is what comes of it if it does not end by itself.
+async fn unless_stopped<M: Future>(
+    shared: &Shared,
+    method: M,
+    limit: Option<Instant>,
+) -> Result<M::Output, Option<Result<Reply, Failure>>> {
+    let mut stopped = shared.abort.subscribe();
+    tokio::select! {
+        result = method => Ok(result),
+        _ = stopped.wait_for(|stopped| *stopped) => Err(None),
+        () = until(limit) => {
+            let what = "the method took longer than its server allows";
+            Err(Some(Err(Failure::internal("TimeLimitExceeded", what))))
+        }
+    }
 }
 
 /// Returns what a method may know of its request.
@@ -58,19 +86,18 @@ pub(super) fn standing(shared: &Shared, deadline: Option<Instant>, redeliveries:
     let limit = shared.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     // Where methods are given up, they are when their callers have gone.
     let limit = limit.map(|limit| deadline.map_or(limit, |deadline| deadline.min(limit)));
-    Standing { deadline, limit, given_up: Some(shared.abort.subscribe()), redeliveries }
+    Standing { deadline, limit, given_up: Some(Arc::clone(&shared.abort)), redeliveries }
 }
 
 /// Returns the span of a request, named as OpenTelemetry names such things.
-fn span(method: &str, request: &Request<'_>) -> Span {
-    let (id, parent) = (request.unique_id(), request.traceparent());
+fn span(parts: &Parts<'_>) -> Span {
     tracing::info_span!(
         "rpc.server",
-        otel.kind = if request.caller().is_some() { "server" } else { "consumer" },
+        otel.kind = if parts.caller.is_some() { "server" } else { "consumer" },
         rpc.system = "oslo.messaging",
-        rpc.method = method,
-        messaging.message.id = shown(id.as_deref()),
-        traceparent = shown(parent.as_deref()),
+        rpc.method = parts.name(),
+        messaging.message.id = shown(parts.id.as_deref()),
+        traceparent = shown(parts.request.traceparent().as_deref()),
     )
 }
 
