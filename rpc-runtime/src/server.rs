@@ -1,6 +1,7 @@
 //! The server's side: bind the queues, run the methods, stop without losing anything.
 
 mod admission;
+mod answer;
 mod builder;
 mod heartbeat;
 mod poison;

@@ -12,18 +12,18 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use super::{
     Place, Shared,
     admission::{Admission, Admitted, Entry, Permits, Presence},
+    answer::{Held, reply, send},
     heartbeat::Heartbeat,
     run::{report, run, standing},
 };
 use crate::{
     Failure,
     compression::unpack,
-    dispatch::{self, AnyService, Reply},
+    dispatch::{self, AnyService},
     duplicates::Seen,
-    envelope::{self, EnvelopeError, ReplyWriter, Request, is_reply_queue},
+    envelope::{self, EnvelopeError, Request},
     excerpt::Excerpt,
-    ids::new_id,
-    transport::{Acked, Acker, Answer, Delivery, ReplyMessage, Tracked, kept::Redelivery},
+    transport::{Acked, Acker, Delivery, ReplyMessage, Tracked, kept::Redelivery},
     until::until,
 };
 
@@ -35,14 +35,6 @@ const DOUBT: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) struct Incoming {
     pub(super) shared: Arc<Shared>,
     pub(super) place: Arc<Place>,
-}
-
-/// What a request holds on the server until it has its answer.
-struct Held {
-    slot: OwnedSemaphorePermit,
-    tracked: Tracked,
-    /// When nobody waits for the answer any more.
-    until: Instant,
 }
 
 /// A request, and of it what is asked for more than once.
@@ -351,7 +343,8 @@ impl Incoming {
             tracing::warn!(left_out, "{what}");
         });
         if let Some(reply) = reply(&self.shared, parts, Err(Failure::interrupted())) {
-            let mut answer = Answer::new(reply, self.shared.answerable_until(expires));
+            let mut answer =
+                crate::transport::Answer::new(reply, self.shared.answerable_until(expires));
             answer.tracked = Some(self.shared.tracker.track());
             self.shared.transport.answer(answer);
         }
@@ -434,55 +427,6 @@ fn warn_of_neighbours(shared: &Shared, parts: &Parts<'_>) {
              the same topic, and needs a virtual host of its own"
         );
     }
-}
-
-/// Writes the reply, if somebody waits for one.
-fn reply(
-    shared: &Shared,
-    parts: &Parts<'_>,
-    result: Result<Reply, Failure>,
-) -> Option<ReplyMessage> {
-    let (msg_id, queue) = parts.caller.as_ref()?;
-    if !is_reply_queue(queue) {
-        shared.quiet.say(Cause::NoReplyQueue, |left_out| {
-            let what = "dropped a reply to what cannot be a reply queue";
-            tracing::warn!(queue = %Excerpt(queue), left_out, "{what}");
-        });
-        return None;
-    }
-    let (queue, unique_id): (Arc<str>, _) = (Arc::from(&**queue), new_id());
-    let message = |writer: ReplyWriter| {
-        let body = writer.finish(msg_id, unique_id);
-        shared.transport.reply(Arc::clone(&queue), body, unique_id)
-    };
-    let writer = match result {
-        Ok(Reply(writer)) => writer,
-        Err(failure) => ReplyWriter::failure(&failure),
-    };
-    message(writer)
-        .or_else(|size| {
-            shared.quiet.say(Cause::ReplyTooLarge, |left_out| {
-                tracing::error!(%size, left_out, "a reply is larger than it may be: its caller is told");
-            });
-            message(ReplyWriter::failure(&Failure::reply_too_large(size)))
-        })
-        .ok()
-}
-
-/// Sends a reply. Returns what tells when that is settled, if somebody `waits` for it.
-fn send(
-    shared: &Shared,
-    reply: ReplyMessage,
-    held: Held,
-    waits: bool,
-) -> Option<oneshot::Receiver<()>> {
-    let (settled, receiver) = waits.then(oneshot::channel).unzip();
-    let mut answer = Answer::new(reply, held.until);
-    answer.slot = Some(held.slot);
-    answer.settled = settled;
-    answer.tracked = Some(held.tracked);
-    shared.transport.answer(answer);
-    receiver
 }
 
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
