@@ -389,7 +389,8 @@ impl RabbitOptions {
 
     /// Sets how often a server looks whether its exchanges are still there, more or less. A broker tells nobody when one is
     /// deleted, and then nothing arrives any more; the original's servers have to be started again. A look costs the broker
-    /// two questions that it answers from memory; every twentieth asks for the bindings, too. Zero: never. Default:
+    /// one question for each exchange, however many servers a transport has, and it answers them from memory. Bindings are made
+    /// again in turn, all of them within twenty looks, or 16 servers' in each where there are more than 320. Zero: never. Default:
     /// [`Self::CHECK_EXCHANGES`].
     #[must_use]
     pub fn check_exchanges(mut self, every: Duration) -> Self {

@@ -15,7 +15,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use rpc_runtime::{CallError, Context, Event, Server, Transport, TransportErrorKind};
-use tests::{World, eventually, soon, unique};
+use tests::{World, eventually, rabbitmqctl, soon, unique};
 
 use crate::{
     adder::{AdderClient, AdderServer, Slow, adder},
@@ -216,4 +216,54 @@ async fn refusals_by_the_thousand_use_up_no_connection() {
         assert!(!matches!(event, Event::Lost { .. }), "{event:?}");
     }
     drop(server);
+}
+
+/// How many channels each connection of a virtual host has.
+async fn channels(world: &World) -> Option<Vec<usize>> {
+    let list = ["--quiet", "list_connections", "vhost", "channels", "--no-table-headers"];
+    let text = rabbitmqctl(&list).await?;
+    let own = text.lines().filter_map(|line| line.split_once('\t'));
+    let own = own.filter(|(virtual_host, _)| *virtual_host == world.virtual_host());
+    Some(own.map(|(_, count)| count.trim().parse().expect("a number")).collect())
+}
+
+// A server that looked after its exchanges by itself would have a channel more, of which a connection has 2047.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_of_one_transport_share_its_connections_and_who_looks_after_exchanges() {
+    const SERVERS: usize = 60;
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let transport = world.transport().await;
+    let (mut servers, mut notes) = (Vec::new(), Vec::new());
+    for host in 0..SERVERS {
+        let slow = Slow::default();
+        notes.push(slow.ran.clone());
+        servers.push(world.serve(&transport, &format!("h{host}"), AdderServer::new(slow)).await);
+    }
+    let stranger = stranger(&world).await;
+    let exchange = format!("{}_fanout", world.topic());
+    stranger.exchange_delete(exchange.into(), Default::default()).await.expect("it is gone");
+    // Each of them learns of it, and binds its queue anew.
+    let everybody = world.client::<adder::Api>(&transport).prepare().fanout().client();
+    let mut heard = 0;
+    for number in 0..300 {
+        everybody.note(&Context::new(), number).await.expect("confirmed");
+        let hear = async {
+            while !notes.iter().all(|notes| notes.events().contains(&number)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        heard += u32::from(tokio::time::timeout(Duration::from_millis(300), hear).await.is_ok());
+        if heard == 2 {
+            break;
+        }
+    }
+    assert_eq!(heard, 2, "not all of them are bound again");
+    let Some(mut counts) = channels(&world).await else { return };
+    counts.sort_unstable();
+    // The stranger's, the one that publishes, the one that consumes.
+    let [_, publishing, consuming] = counts[..] else { panic!("{counts:?}") };
+    assert!(publishing <= 4, "{counts:?}");
+    assert!((SERVERS..SERVERS + 5).contains(&consuming), "{counts:?}");
+    drop(servers);
 }

@@ -12,6 +12,7 @@ mod declare;
 mod guard;
 mod homeless;
 mod hush;
+mod lookout;
 #[cfg(any(rpc_bench, test))]
 pub(crate) mod measured;
 mod names;
@@ -54,6 +55,7 @@ pub(crate) use guard::promises as guard_promises;
 use self::{
     consumer::Consuming,
     declare::declare_all,
+    lookout::Lookout,
     publisher::Publisher,
     queue::{Job, SendQueue},
     reply_queue::ReplyTask,
@@ -148,8 +150,15 @@ impl Link {
         };
         let signals = Signals { close: close.clone(), end, hang_up, ended: ending };
         spawn(&runtime, tasks.end(close_requested, signals));
-        let generations = consuming;
-        let consuming = Consuming { layout, generations, closing, observer, runtime, vital };
+        let (generations, lookout) = (consuming, Arc::new(Lookout::new()));
+        let looking = Arc::clone(&lookout).run(
+            layout.options.check_exchanges,
+            generations.clone(),
+            closing.clone(),
+        );
+        vital.spawn(&runtime, "looking after exchanges", looking);
+        let consuming =
+            Consuming { layout, generations, closing, observer, lookout, runtime, vital };
         Ok(Self {
             queue,
             publishing,

@@ -168,7 +168,8 @@ impl State {
 
     /// Drops what is done with from the beginning of the table.
     fn shorten(&mut self) {
-        while self.deliveries.pop_front_if(|first| matches!(first, Delivery::Done)).is_some() {
+        while matches!(self.deliveries.front(), Some(Delivery::Done)) {
+            self.deliveries.pop_front();
             self.first += 1;
         }
     }

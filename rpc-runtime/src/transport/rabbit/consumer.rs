@@ -6,7 +6,6 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -30,12 +29,13 @@ use super::{
     amqp::{Channel, Connection, Fault},
     declare::declare_all,
     guard,
+    lookout::Lookout,
     place::{FanoutQueue, Place},
     redelivery::redelivery,
     stream::Reading,
-    supervisor::{Backoff, Generations, connected, fraction, is_passing, replaced},
+    supervisor::{Backoff, Generations, connected, is_passing, replaced},
     told,
-    topology::{Cause, Layout, Step},
+    topology::{Cause, Layout},
     vital::Vital,
 };
 use crate::{
@@ -44,9 +44,6 @@ use crate::{
     observe::Observer,
     transport::{Acked, Body, Content, Delivery, Subscription, Tracked},
 };
-
-/// Of how many looks at the exchanges one is at the bindings, too: that costs the broker more.
-const BINDINGS_ROUND: u32 = 20;
 
 /// How long an exchange that is gone stays so, in looks at it, until all of its servers have seen that.
 const UNTIL_ALL_KNOW: f64 = 1.5;
@@ -146,7 +143,7 @@ impl Listener {
         shared: Consuming,
         tracked: Tracked,
     ) -> Result<Self, TransportError> {
-        let Consuming { layout, generations, closing, observer, runtime, vital } = shared;
+        let Consuming { layout, generations, closing, observer, lookout, runtime, vital } = shared;
         let inbox = Arc::new(Inbox::default());
         let (stop, stopped) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
@@ -161,6 +158,7 @@ impl Listener {
             stopped,
             closing,
             observer,
+            lookout,
         };
         let end = InboxEnd(Arc::clone(&inbox));
         vital.spawn(&runtime, "consuming queues", async move {
@@ -221,6 +219,7 @@ pub(super) struct Consuming {
     pub(super) generations: Generations,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) observer: Arc<Observer>,
+    pub(super) lookout: Arc<Lookout>,
     pub(super) runtime: Handle,
     pub(super) vital: Vital,
 }
@@ -235,6 +234,7 @@ struct ListenTask {
     stopped: watch::Receiver<bool>,
     closing: watch::Receiver<bool>,
     observer: Arc<Observer>,
+    lookout: Arc<Lookout>,
 }
 
 /// Consumers on one channel.
@@ -360,32 +360,22 @@ impl ListenTask {
         true
     }
 
-    /// Makes exchanges and bindings again that somebody has deleted: the broker tells nobody. Returns when that fails.
+    /// Makes exchanges and bindings again that somebody has deleted. Returns when that fails.
     async fn look_after(&self, connection: &Arc<Connection>) {
-        let every = self.layout.options.check_exchanges;
-        if every.is_zero() {
-            return pending().await;
-        }
         let steps = self.place.steps(&self.layout);
-        let mut side = None;
-        for round in 1_u32.. {
-            sleep(every.mul_f64(0.75 + fraction() / 2.0)).await;
-            // Who publishes may have made an exchange again, without the bindings.
-            let whole = round % BINDINGS_ROUND == 0;
-            let missing = match still_there(connection, &mut side, &steps, whole).await {
-                Ok(()) => continue,
-                Err(fault) if fault.is_of_connection() => return pending().await,
-                Err(fault) => fault,
-            };
+        let mut watching = self.lookout.watch(steps.clone());
+        loop {
+            let missing = watching.missing().await;
             self.layout.quiet.say(Cause::Exchange, |left_out| {
                 let what = "an exchange is gone: making it again";
                 tracing::warn!(topic = self.place.name(), fault = %missing, left_out, "{what}");
             });
             // Whoever looks once it is there again misses nothing, and has no bindings.
-            sleep(every.mul_f64(UNTIL_ALL_KNOW)).await;
+            sleep(self.layout.options.check_exchanges.mul_f64(UNTIL_ALL_KNOW)).await;
             if declare_all(connection, steps.clone(), &self.layout).await.is_err() {
                 return;
             }
+            watching.made_again();
         }
     }
 
@@ -475,27 +465,6 @@ impl ListenTask {
             let _ = consumers.channel.delete_queue(own.name()).await;
         }
     }
-}
-
-/// Looks whether the exchanges of a server are there, and makes its bindings again if `whole` is asked for.
-async fn still_there(
-    connection: &Arc<Connection>,
-    side: &mut Option<Channel>,
-    steps: &[Step],
-    whole: bool,
-) -> Result<(), Fault> {
-    let channel = connection.side_channel(side.take()).await?;
-    for step in steps {
-        match step {
-            Step::Exchange(exchange) => channel.expect_exchange(&exchange.name).await?,
-            Step::Bind { queue, exchange, key } if whole => {
-                channel.bind(queue, exchange, key).await?;
-            }
-            _ => {}
-        }
-    }
-    *side = Some(channel);
-    Ok(())
 }
 
 /// Puts what comes into the inbox, until the channel or one of the consumers is gone.
