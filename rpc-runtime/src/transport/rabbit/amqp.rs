@@ -283,6 +283,10 @@ impl Connection {
     pub(super) async fn watch(&self) -> Ended {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Events(mut events)) = events else { return std::future::pending().await };
+        // What happened before somebody listened is told to nobody.
+        if !self.lapin.status().connected() {
+            return Ended::Lost("it went as soon as it was there".to_owned());
+        }
         let limit = usize::from(self.lapin.configuration().channel_max()) / 4;
         let mut health = self.health();
         loop {
@@ -359,8 +363,9 @@ impl Connection {
     pub(super) async fn close(&self) {
         let mut says_goodbye = true;
         if self.is_alive() {
-            let closed = self.thread.nudging(self.lapin.close(200, "bye".into()));
-            says_goodbye = timeout(CLOSE_LIMIT, closed).await.is_ok();
+            let closed = pin!(self.lapin.close(200, "bye".into()));
+            let closed = timeout(CLOSE_LIMIT, self.thread.nudging(closed));
+            says_goodbye = closed.await.is_ok();
         }
         if says_goodbye && self.has_health(&Health::Open) {
             self.switch.turn_off();
@@ -377,7 +382,7 @@ impl Connection {
         what: &'static str,
         operation: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T, Fault> {
-        let mut health = self.health();
+        let (mut health, operation) = (self.health(), pin!(operation));
         tokio::select! {
             biased;
             done = timeout(OPERATION_LIMIT, self.thread.nudging(operation)) => match done {
@@ -400,9 +405,8 @@ impl Connection {
     async fn until_landed<T>(
         &self,
         wanted: Option<Instant>,
-        publishing: impl Future<Output = Result<T, Unpublished>>,
+        mut publishing: Pin<&mut impl Future<Output = Result<T, Unpublished>>>,
     ) -> Result<T, Unpublished> {
-        let mut publishing = pin!(publishing);
         let begun = Instant::now();
         let mut limit = begun + CONFIRM_LIMIT;
         let mut wanted = wanted.filter(|wanted| *wanted < limit);
@@ -438,8 +442,8 @@ impl Drop for Connection {
             let (lapin, switch) = (Arc::clone(&self.lapin), std::mem::take(&mut self.switch));
             let thread = self.thread.clone();
             self.thread.detach(async move {
-                let closed = thread.nudging(lapin.close(200, "bye".into()));
-                let _ = timeout(CLOSE_LIMIT, closed).await;
+                let closed = pin!(lapin.close(200, "bye".into()));
+                let _ = timeout(CLOSE_LIMIT, thread.nudging(closed)).await;
                 switch.turn_off();
             });
         }
@@ -667,8 +671,8 @@ impl Channel {
         let routing_key = short(routing_key).map_err(unsent)?;
         let options = BasicPublishOptions { mandatory, immediate: false };
         let lapin = &self.0.lapin;
-        let publishing = async {
-            let sending = lapin.basic_publish(exchange, routing_key, options, body, properties);
+        let sending = pin!(lapin.basic_publish(exchange, routing_key, options, body, properties));
+        let publishing = pin!(async {
             let confirm = match self.0.connection.thread.nudging(sending).await {
                 Ok(confirm) => confirm,
                 // It was not written to its end, so that nobody can have read it.
@@ -677,7 +681,7 @@ impl Channel {
             // From here on it may have arrived, whatever the error says.
             let left = |error| Unpublished { fault: Fault::Broker(error), may_have_left: true };
             confirm.await.map_err(left)
-        };
+        });
         self.0.connection.until_landed(wanted, publishing).await
     }
 
@@ -765,7 +769,7 @@ mod tests {
             assert!(is_limited(&rest) || is_limited(before) || name == "basic_publish", "{name}");
         }
         assert!(operations >= 16, "{operations} were found");
-        let publishing = code.split("let publishing = async {").nth(1).expect("a block");
+        let publishing = code.split("let publishing = pin!(async {").nth(1).expect("a block");
         assert!(publishing.contains("until_landed(wanted, publishing)"));
         assert_eq!(code.matches("basic_publish(").count(), 1);
     }

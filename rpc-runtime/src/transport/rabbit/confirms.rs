@@ -15,7 +15,7 @@
 //!
 //! Plain data: no socket, no clock.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 /// How the broker took a publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,38 +28,90 @@ pub(super) enum Verdict {
 /// The publishes of one channel that have no verdict yet. `F` is what is kept for each, `I` its id.
 #[derive(Debug)]
 pub(super) struct Confirms<I, F> {
-    next: u64,
-    outstanding: BTreeSet<u64>,
-    /// Acknowledged, and waiting until every publish up to the barrier is completed: before the first barrier, and
-    /// before the second.
-    settling: [VecDeque<(u64, I)>; 2],
-    flights: BTreeMap<I, F>,
+    outstanding: Outstanding,
+    /// Acknowledged, and waiting until every publish up to a barrier is completed. All go over both barriers in order.
+    settling: VecDeque<Settling<I, F>>,
+    /// How many of them are behind the first barrier, and wait for the second.
+    halfway: usize,
     /// Returned before their own confirm was seen.
     returned: HashSet<I>,
 }
 
-impl<I: Copy + Ord + std::hash::Hash, F> Confirms<I, F> {
+#[derive(Debug)]
+struct Settling<I, F> {
+    barrier: u64,
+    id: I,
+    flight: F,
+}
+
+/// The publishes that are not completed. Numbers go up by one, so it is a row of marks, of which the first and the last are set.
+#[derive(Debug)]
+struct Outstanding {
+    first: u64,
+    marks: VecDeque<bool>,
+    next: u64,
+}
+
+impl Outstanding {
+    fn publish(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        if self.marks.is_empty() {
+            self.first = number;
+        }
+        // Where the last were completed, their marks are gone.
+        let place = usize::try_from(number - self.first).unwrap_or(usize::MAX);
+        self.marks.resize(place, false);
+        self.marks.push_back(true);
+        number
+    }
+
+    fn complete(&mut self, number: u64) {
+        let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        if let Some(mark) = place.and_then(|place| self.marks.get_mut(place)) {
+            *mark = false;
+        }
+        while self.marks.front() == Some(&false) {
+            self.marks.pop_front();
+            self.first += 1;
+        }
+        while self.marks.back() == Some(&false) {
+            self.marks.pop_back();
+        }
+    }
+
+    /// The oldest. Beyond all numbers if there is none.
+    fn oldest(&self) -> u64 {
+        if self.marks.is_empty() { u64::MAX } else { self.first }
+    }
+
+    /// The newest. 0, which never holds anything up, if there is none.
+    fn newest(&self) -> u64 {
+        match u64::try_from(self.marks.len()) {
+            Ok(count @ 1..) => self.first + count - 1,
+            _ => 0,
+        }
+    }
+}
+
+impl<I: Copy + Eq + std::hash::Hash, F> Confirms<I, F> {
     pub(super) fn new() -> Self {
         Self {
-            next: 1,
-            outstanding: BTreeSet::new(),
-            settling: [VecDeque::new(), VecDeque::new()],
-            flights: BTreeMap::new(),
+            outstanding: Outstanding { first: 1, marks: VecDeque::new(), next: 1 },
+            settling: VecDeque::new(),
+            halfway: 0,
             returned: HashSet::new(),
         }
     }
 
     /// Notes a publish, and returns its number.
     pub(super) fn published(&mut self) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        self.outstanding.insert(number);
-        number
+        self.outstanding.publish()
     }
 
     /// Notes that a publish will have no confirm: its channel is gone.
     pub(super) fn lost(&mut self, number: u64) {
-        self.outstanding.remove(&number);
+        self.outstanding.complete(number);
     }
 
     /// Notes the confirm of the publish `number`, and the returned message that came with it, whosever it is. Calls
@@ -73,61 +125,64 @@ impl<I: Copy + Ord + std::hash::Hash, F> Confirms<I, F> {
         carried: Option<I>,
         mut settle: impl FnMut(F, Verdict),
     ) {
-        self.outstanding.remove(&number);
+        self.outstanding.complete(number);
         if let Some(carried) = carried {
-            match self.flights.remove(&carried) {
+            match self.take(carried) {
                 Some(flight) => settle(flight, Verdict::Returned),
                 None => _ = self.returned.insert(carried),
             }
         }
-        if self.returned.remove(&id) {
+        if !self.returned.is_empty() && self.returned.remove(&id) {
             settle(flight, Verdict::Returned);
         } else if !acked {
             settle(flight, Verdict::Refused);
         } else {
-            self.flights.insert(id, flight);
-            self.settling[0].push_back((self.barrier(), id));
+            let barrier = self.outstanding.newest();
+            self.settling.push_back(Settling { barrier, id, flight });
         }
         self.release(settle);
     }
 
-    /// The newest publish outstanding; 0, which never holds anything up, if there is none.
-    fn barrier(&self) -> u64 {
-        self.outstanding.last().copied().unwrap_or(0)
+    /// Takes out what was acknowledged and is returned after all.
+    fn take(&mut self, id: I) -> Option<F> {
+        let at = self.settling.iter().position(|settling| settling.id == id)?;
+        if at < self.halfway {
+            self.halfway -= 1;
+        }
+        self.settling.remove(at).map(|settling| settling.flight)
     }
 
-    /// Returns the next publish that waits behind a barrier which has fallen.
+    /// Lets those go whose barriers have fallen.
     ///
     /// What was outstanding at an earlier barrier and still is, is outstanding at every later one, too: the first
     /// barrier is the first to fall.
-    fn fallen(&mut self, stage: usize) -> Option<I> {
-        let oldest = self.outstanding.first().copied().unwrap_or(u64::MAX);
-        let &(barrier, id) = self.settling[stage].front()?;
-        (oldest > barrier).then(|| {
-            self.settling[stage].pop_front();
-            id
-        })
-    }
-
     fn release(&mut self, mut settle: impl FnMut(F, Verdict)) {
-        while let Some(id) = self.fallen(0) {
-            self.settling[1].push_back((self.barrier(), id));
+        let (oldest, newest) = (self.outstanding.oldest(), self.outstanding.newest());
+        while let Some(settling) = self.settling.get_mut(self.halfway)
+            && settling.barrier < oldest
+        {
+            settling.barrier = newest;
+            self.halfway += 1;
         }
-        while let Some(id) = self.fallen(1) {
-            if let Some(flight) = self.flights.remove(&id) {
-                settle(flight, Verdict::Taken);
-            }
+        while self.halfway > 0
+            && self.settling.front().is_some_and(|settling| settling.barrier < oldest)
+            && let Some(settling) = self.settling.pop_front()
+        {
+            self.halfway -= 1;
+            settle(settling.flight, Verdict::Taken);
         }
     }
 
     /// Ends the channel: what was acknowledged counts as taken, since no more can be learnt.
     pub(super) fn end(self, mut settle: impl FnMut(F, Verdict)) {
-        self.flights.into_values().for_each(|flight| settle(flight, Verdict::Taken));
+        self.settling.into_iter().for_each(|settling| settle(settling.flight, Verdict::Taken));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     /// lapin's side: returned messages in a queue, one of which each completed confirm takes along.
@@ -247,7 +302,8 @@ mod tests {
                 let expected = if unroutable { Verdict::Returned } else { Verdict::Taken };
                 assert_eq!(verdicts[&number], expected, "seed {seed}, publish {number}");
             }
-            assert!(confirms.returned.is_empty() && confirms.flights.is_empty());
+            assert!(confirms.returned.is_empty() && confirms.settling.is_empty());
+            assert!(confirms.halfway == 0 && confirms.outstanding.marks.is_empty());
         }
     }
 }

@@ -22,7 +22,7 @@ use super::{
     confirms::Verdict,
     homeless::{Homeless, Missing},
     queue::{Job, ReplyJob, SendQueue},
-    session::{Fallen, Flight, Landing, Owner, Provided, Session, blocked, probe, publish},
+    session::{Fallen, Flight, Landing, Owner, Provided, Session, blocked, forget, probe, publish},
     supervisor::{Backoff, Generations, connected, replaced},
     suspects::Suspects,
     told,
@@ -399,26 +399,18 @@ impl Publisher {
     ) -> bool {
         match landing {
             Landing::Confirmed { acked, carried } => {
-                let mut settled = Vec::new();
                 let id = flight.message.unique_id;
                 self.suspects.end_trial();
                 if !acked {
                     session.stay.refused(Instant::now());
                 }
-                session.confirms.completed(
-                    number,
-                    id,
-                    flight,
-                    acked,
-                    carried,
-                    |flight, verdict| settled.push((flight, verdict)),
-                );
-                for (flight, verdict) in settled {
+                let Session { confirms, declared, .. } = session;
+                confirms.completed(number, id, flight, acked, carried, |flight, verdict| {
                     if matches!(verdict, Verdict::Returned) {
-                        session.forget(&flight.message.route);
+                        forget(declared, &flight.message.route);
                     }
                     self.settle(flight, verdict);
-                }
+                });
                 return true;
             }
             landing => session.fallen.push(Fallen { number, flight, landing }),
@@ -475,9 +467,7 @@ impl Publisher {
             }
         }
         self.fall(std::mem::take(&mut session.fallen));
-        let mut settled = Vec::new();
-        session.confirms.end(|flight, verdict| settled.push((flight, verdict)));
-        settled.into_iter().for_each(|(flight, verdict)| self.settle(flight, verdict));
+        session.confirms.end(|flight, verdict| self.settle(flight, verdict));
         if connection.is_alive() {
             session.channel.close().await;
         }

@@ -9,6 +9,7 @@ use std::{
     io,
     sync::{Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use tokio::{
@@ -18,6 +19,9 @@ use tokio::{
 use tracing::instrument::WithSubscriber as _;
 
 use crate::{TransportError, TransportErrorKind};
+
+/// How long a thread stays that looked up a name, or ended what a connection has left.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
@@ -34,7 +38,8 @@ pub(super) fn handle() -> Result<Handle, TransportError> {
 }
 
 fn start() -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_all().thread_keep_alive(KEEP_ALIVE).build()?;
     let handle = runtime.handle().clone();
     let run = move || runtime.block_on(pending::<()>());
     thread::Builder::new().name("rpc-amqp".to_owned()).spawn(run)?;

@@ -75,7 +75,7 @@ pub(super) struct Session {
     pub(super) channel: Channel,
     /// For declarations: opened when first needed, and again after a failure.
     side: Option<Channel>,
-    declared: HashSet<String>,
+    pub(super) declared: HashSet<String>,
     layout: Arc<Layout>,
     pub(super) confirms: Confirms<Uuid, Flight>,
     /// What was on its way when the channel went.
@@ -194,11 +194,11 @@ impl Session {
         self.declared.insert(place);
         Provided::Ready
     }
+}
 
-    /// No queue took a notification: it is declared anew before the next.
-    pub(super) fn forget(&mut self, route: &Route) {
-        self.declared.remove(&place(route.exchange.name(), &route.routing_key));
-    }
+/// No queue took a notification: it is declared anew before the next.
+pub(super) fn forget(declared: &mut HashSet<String>, route: &Route) {
+    declared.remove(&place(route.exchange.name(), &route.routing_key));
 }
 
 /// The name by which a queue is known to be there.

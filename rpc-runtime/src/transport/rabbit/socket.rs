@@ -18,7 +18,9 @@ use async_rs::{
     traits::{Executor, Reactor, RuntimeKit},
     util::Task,
 };
-use futures_util::{AsyncRead, AsyncWrite, Stream, task::AtomicWaker};
+use futures_util::{
+    AsyncRead, AsyncWrite, FutureExt as _, Stream, future::BoxFuture, task::AtomicWaker,
+};
 use lapin::{
     Connection, ConnectionProperties,
     tcp::{AsyncTcpStream, OwnedTLSConfig},
@@ -81,7 +83,7 @@ pub(super) async fn connect(
         Ok(AsyncTcpStream::Plain(Guarded::new(stream, wire, view.clone(), driving)))
     };
     let connecting = Connection::connector(uri, Runtime::new(guarding), connect, properties);
-    thread.nudging(connecting).await
+    thread.nudging(pin!(connecting)).await
 }
 
 async fn secured(uri: &AMQPUri, tls: &Security, wire: &Wire) -> io::Result<Secured> {
@@ -412,7 +414,7 @@ impl Executor for Guarding {
 
 impl Reactor for Guarding {
     type TcpStream = Guarded;
-    type Sleep = <Tokio as Reactor>::Sleep;
+    type Sleep = BoxFuture<'static, ()>;
 
     fn register<H: io::Read + io::Write + Send + 'static>(
         &self,
@@ -423,7 +425,7 @@ impl Reactor for Guarding {
     }
 
     fn sleep(&self, dur: Duration) -> Self::Sleep {
-        self.tokio.sleep(dur)
+        self.thread.sleep(dur).boxed()
     }
 
     fn interval(&self, dur: Duration) -> impl Stream<Item = Instant> + Send + 'static {

@@ -14,7 +14,7 @@ use std::{
     future::{Future, pending, poll_fn},
     io,
     panic::resume_unwind,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -26,11 +26,15 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
+    sync::watch,
     task::AbortHandle,
     time::timeout,
 };
 
-use super::runtime::{self, spawn};
+use super::{
+    runtime::{self, spawn},
+    told,
+};
 use crate::transport::{Tracked, Tracker};
 
 /// How long lapin's own tasks may take to tell everybody that a connection is gone.
@@ -52,6 +56,8 @@ struct Inner {
     tasks: Tracker,
     /// What is run for lapin.
     lapins: Tracker,
+    /// Whether lapin has left, and what it still sleeps for is over.
+    is_left: watch::Sender<bool>,
     /// Whether nobody runs anything here any more.
     is_over: Mutex<bool>,
 }
@@ -75,6 +81,7 @@ impl Thread {
             waiting: AtomicWaker::new(),
             tasks: Tracker::default(),
             lapins: Tracker::default(),
+            is_left: watch::Sender::new(false),
             is_over: Mutex::new(false),
         })))
     }
@@ -118,14 +125,17 @@ impl Thread {
     }
 
     /// Makes a future say that lapin may have something to do, each time it has been polled.
-    pub(super) async fn nudging<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|cx| {
+    ///
+    /// It is borrowed, since what is given to an `async fn` lies in its future twice.
+    pub(super) fn nudging<F: Future>(
+        &self,
+        mut future: Pin<&mut F>,
+    ) -> impl Future<Output = F::Output> {
+        poll_fn(move |cx| {
             let polled = future.as_mut().poll(cx);
             self.nudge();
             polled
         })
-        .await
     }
 
     /// Makes a waker that nudges, beside another.
@@ -170,9 +180,18 @@ impl Thread {
     pub(super) fn for_lapin<F: Future>(&self, task: F) -> impl Future<Output = F::Output> + use<F> {
         let (thread, running) = (self.clone(), self.0.lapins.track());
         async move {
-            let output = thread.nudging(task).await;
+            let output = thread.nudging(pin!(task)).await;
             drop(running);
             output
+        }
+    }
+
+    /// Sleeps for lapin, and no longer than that is here: its heartbeats would go on for nobody.
+    pub(super) fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let mut is_left = self.0.is_left.subscribe();
+        async move {
+            // Either way it is over.
+            let _ = timeout(time, told(&mut is_left)).await;
         }
     }
 
@@ -183,10 +202,11 @@ impl Thread {
 
     /// Runs what is left, and ends it all.
     fn wind_up(&self) {
+        self.0.is_left.send_replace(true);
         self.block_on(async {
             loop {
                 self.0.tasks.idle().await;
-                // What is not said by then concerns nobody who is still here: a heartbeat sleeps.
+                // What is not said by then concerns nobody who is still here.
                 let _ = timeout(LAST_WORDS, self.0.lapins.idle()).await;
                 let mut is_over = self.0.is_over.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.0.tasks.running() == 0 {
