@@ -19,6 +19,8 @@ use uuid::Uuid;
 pub(crate) use context::{write_context, write_plain_context};
 pub(crate) use notification::{Head, Notice, NoticeWriter, context_of};
 pub(crate) use read::{Arguments, EnvelopeError, Reply, Request, is_reply_queue, open};
+#[cfg(all(any(fuzzing, test), feature = "config", feature = "rabbit"))]
+pub(crate) use read::{open_any, usual};
 
 use crate::json::{self, Nested};
 

@@ -66,10 +66,21 @@ fn part(text: &str) {
     }
 }
 
+/// Opens an envelope. What is opened in one pass is what every other way finds in it.
+fn opened(body: &[u8]) -> Option<Cow<'_, str>> {
+    let any = envelope::open_any(body).ok();
+    if let Some(message) = envelope::usual(body) {
+        assert_eq!(any.as_deref(), Some(&*message));
+    }
+    let opened = envelope::open(body).ok();
+    assert_eq!(opened, any);
+    opened
+}
+
 /// A server gets a request: what is taken apart is JSON in each of its parts, and can be answered.
 pub fn envelope(body: &[u8]) {
     let Ok(unpacked) = compression::unpack(body, compression(body), LARGEST) else { return };
-    let Ok(text) = envelope::open(&unpacked) else { return };
+    let Some(text) = opened(&unpacked) else { return };
     let Ok(request) = Request::parse_within(&text, Limits::VALUES) else { return };
     let _ = (request.method(), request.namespace(), request.version(), request.unique_id());
     let _ = (request.monitor(), request.traceparent());
@@ -94,7 +105,7 @@ pub fn envelope(body: &[u8]) {
 /// again, in either form.
 pub fn notification(body: &[u8]) {
     let Ok(unpacked) = compression::unpack(body, compression(body), LARGEST) else { return };
-    let Ok(text) = envelope::open(&unpacked) else { return };
+    let Some(text) = opened(&unpacked) else { return };
     let Ok(notice) = Notice::parse_within(&text, Limits::VALUES) else { return };
     notice.context.iter().for_each(|(_, value)| part(value));
     part(notice.payload());
@@ -130,7 +141,7 @@ pub fn reply(body: &[u8]) {
     let header = compression(body);
     let named = compression::unpack(body, header, LARGEST)
         .ok()
-        .and_then(|body| Some(envelope::open(&body).ok()?.into_owned()))
+        .and_then(|body| Some(opened(&body)?.into_owned()))
         .and_then(|text| envelope::Reply::parse_within(text, Limits::VALUES).ok());
     let id = named.as_ref().and_then(|reply| Uuid::try_parse(reply.msg_id()).ok());
     let observer = Arc::new(Observer::new());

@@ -12,11 +12,13 @@
 mod read;
 mod scan;
 mod typed;
+mod unescape;
 mod verbatim;
 mod write;
 
-pub(crate) use read::{Reader, count, from_str, object, raw, string, unquoted};
+pub(crate) use read::{Reader, count, from_str, object, raw, unquoted};
 pub(crate) use typed::untyped;
+pub(crate) use unescape::{string, unescaped};
 pub(crate) use verbatim::Verbatim;
 pub(crate) use write::{Nested, nested, nested_text, plain, refuse, refuse_compounds, text};
 

@@ -10,7 +10,10 @@ use proptest::{
 use rpc_idl::Version;
 use serde_json::Value;
 
-use super::*;
+use super::{
+    read::{open_any, usual},
+    *,
+};
 use crate::{
     Compression, Failure, compression,
     json::{
@@ -189,6 +192,9 @@ proptest! {
         let arrived = compression::unpack(&travelling, header, usize::MAX).expect("packed here");
         prop_assert_eq!(&*arrived, &*body);
         let text = open(&arrived).expect("an envelope");
+        let usual = usual(&arrived);
+        prop_assert_eq!(usual.as_deref(), Some(&*text), "ours is written as most are");
+        prop_assert_eq!(open_any(&arrived).expect("an envelope"), &*text);
         sent.check(&text)?;
         // A peer of before envelopes sends the same text alone.
         let alone = open(text.as_bytes()).expect("a message");

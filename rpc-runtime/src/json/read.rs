@@ -8,7 +8,10 @@ use serde::de::{
 };
 use serde_json::{Error, value::RawValue};
 
-use super::scan::{InString, find};
+use super::{
+    scan::{InString, find},
+    unescape::{joined, unit},
+};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -24,19 +27,6 @@ pub(crate) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T> {
     let value = T::deserialize(&mut reader).map_err(unquoted)?;
     reader.end()?;
     Ok(value)
-}
-
-/// Reads `text`, which is one string and nothing else. `None` if it is not.
-///
-/// It is borrowed if it has no escapes, and copied once if it has.
-pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
-    let mut reader = Reader::new(text);
-    if reader.peek() != Some(b'"') {
-        return None;
-    }
-    // An escape is longer than what it stands for.
-    let string = reader.string_in(Some(text.len())).ok()?;
-    reader.end().ok().map(|()| string)
 }
 
 /// Checks that `text` is one value, and keeps it as it is.
@@ -263,17 +253,12 @@ impl<'de> Reader<'de> {
 
     /// Reads a string, borrowed if it has no escapes.
     fn string(&mut self) -> Result<Cow<'de, str>> {
-        self.string_in(None)
-    }
-
-    /// Reads the same. One that has escapes begins with so much room, in bytes.
-    fn string_in(&mut self, room: Option<usize>) -> Result<Cow<'de, str>> {
         self.at += 1;
         let (plain, end) = self.plain()?;
         if end == b'"' {
             return Ok(Cow::Borrowed(plain));
         }
-        let mut string = String::with_capacity(room.unwrap_or(2 * plain.len() + 16));
+        let mut string = String::with_capacity(2 * plain.len() + 16);
         string.push_str(plain);
         loop {
             self.escape(&mut string)?;
@@ -309,12 +294,7 @@ impl<'de> Reader<'de> {
     }
 
     fn unit(&mut self) -> Result<u16> {
-        let digits = self.text.as_bytes().get(self.at..self.at + 4);
-        let unit = digits.and_then(|digits| {
-            digits.iter().try_fold(0, |unit: u16, &digit| {
-                Some(unit << 4 | u16::try_from(char::from(digit).to_digit(16)?).ok()?)
-            })
-        });
+        let unit = self.text.as_bytes().get(self.at..).and_then(unit);
         let unit = unit.ok_or_else(|| self.error("an escape without four hex digits"))?;
         self.at += 4;
         Ok(unit)
@@ -326,9 +306,8 @@ impl<'de> Reader<'de> {
             let back = self.at;
             if self.word("\\u") {
                 let low = self.unit()?;
-                if let 0xdc00..=0xdfff = low {
-                    let code = 0x10000 + (u32::from(high - 0xd800) << 10) + u32::from(low - 0xdc00);
-                    return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                if let Some(character) = joined(high, low) {
+                    return Ok(character);
                 }
                 self.at = back;
             }

@@ -4,7 +4,7 @@
 const SHORT: usize = 16;
 const LONG: usize = 32;
 /// How many bytes are in a word.
-const WORD: usize = 8;
+pub(super) const WORD: usize = 8;
 
 /// Which bytes are special.
 pub(super) trait Special {
@@ -82,7 +82,7 @@ pub(super) fn find<S: Special>(bytes: &[u8]) -> Option<usize> {
 
 /// Returns how many bytes at the beginning are surely plain.
 #[inline(always)]
-fn plain<S: Special>(bytes: &[u8]) -> usize {
+pub(super) fn plain<S: Special>(bytes: &[u8]) -> usize {
     let is_plain = |chunk: &&[u8]| !chunk.iter().fold(false, |found, &byte| found | S::is(byte));
     bytes.chunks_exact(LONG).take_while(is_plain).count() * LONG
 }
