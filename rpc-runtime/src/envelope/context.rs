@@ -110,8 +110,17 @@ impl SerializeMap for Members<'_> {
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
-        self.key = Some(key.serialize(Key)?);
+        self.key = Some(key.serialize(Key(|key: &str| Ok(key.to_owned())))?);
         Ok(())
+    }
+
+    /// Maps give both at once, so that no key has to be kept.
+    fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
+        &mut self,
+        key: &K,
+        value: &V,
+    ) -> Result {
+        key.serialize(Key(|key: &str| self.member(key, value)))
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
@@ -199,42 +208,42 @@ impl Serializer for Members<'_> {
     }
 }
 
-/// Reads a map's key as text.
-struct Key;
+/// Reads a map's key as text, and hands it on.
+struct Key<F>(F);
 
-impl Serializer for Key {
-    type Ok = String;
+impl<R, F: FnOnce(&str) -> Result<R>> Serializer for Key<F> {
+    type Ok = R;
     type Error = Error;
 
-    fn serialize_str(self, key: &str) -> Result<String> {
-        Ok(key.to_owned())
+    fn serialize_str(self, key: &str) -> Result<R> {
+        (self.0)(key)
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, key: &'static str) -> Result<String> {
-        Ok(key.to_owned())
+    fn serialize_unit_variant(self, _: &'static str, _: u32, key: &'static str) -> Result<R> {
+        (self.0)(key)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<String> {
+    ) -> Result<R> {
         value.serialize(self)
     }
 
-    fn collect_str<T: Display + ?Sized>(self, key: &T) -> Result<String> {
-        Ok(key.to_string())
+    fn collect_str<T: Display + ?Sized>(self, key: &T) -> Result<R> {
+        (self.0)(&key.to_string())
     }
 
-    refuse! { String, "a context key is a string":
+    refuse! { R, "a context key is a string":
         serialize_bool(bool); serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64);
         serialize_u8(u8); serialize_u16(u16); serialize_u32(u32); serialize_u64(u64); serialize_f32(f32);
         serialize_f64(f64); serialize_char(char); serialize_bytes(&[u8]); serialize_none(); serialize_unit();
         serialize_unit_struct(&'static str);
     }
-    refuse_compounds! { String, "a context key is a string" }
+    refuse_compounds! { R, "a context key is a string" }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<String> {
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<R> {
         Err(Error::custom("a context key is a string"))
     }
 }
@@ -301,6 +310,26 @@ mod tests {
         for refused in [one(Some("a")), one(Choice::Other(1)), written(&Choice::Other(1))] {
             assert!(refused.is_err(), "{refused:?}");
         }
+    }
+
+    /// A map that gives its keys and its values one after the other.
+    struct Apart;
+
+    impl Serialize for Apart {
+        fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(None)?;
+            map.serialize_key("a")?;
+            map.serialize_value(&1)?;
+            map.serialize_entry("b", &2)?;
+            map.end()
+        }
+    }
+
+    #[test]
+    fn a_maps_entries_come_at_once_or_in_two_steps() {
+        let members = r#", \"_context_a\": 1, \"_context_b\": 2"#;
+        assert_eq!(written(&Apart).as_deref(), Ok(members));
+        assert_eq!(written(&BTreeMap::from([("a", 1), ("b", 2)])).as_deref(), Ok(members));
     }
 
     #[test]
