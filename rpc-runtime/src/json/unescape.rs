@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use super::scan::{InString, Special, WORD, plain};
 
-/// How many bytes of a piece are copied a word at a time before it is taken for a long one.
-const SHORT: usize = 2 * WORD;
+/// How many words of a piece are copied one at a time before it is taken for a long one.
+const SHORT: usize = 2;
 
 /// Reads `text`, which is one string and nothing else. `None` if it is not.
 ///
@@ -32,76 +32,91 @@ pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
 pub(crate) fn unescaped(bytes: &[u8]) -> Option<(String, usize)> {
     // An escape is longer than what it stands for. A word is copied as a whole.
     let mut text = vec![0; bytes.len() + WORD];
-    let (mut read, mut written) = (0, 0);
-    loop {
-        let length = piece(&bytes[read..], &mut text[written..]);
-        (read, written) = (read + length, written + length);
-        match *bytes.get(read)? {
-            b'"' => break,
-            b'\\' => {}
-            _ => return None,
-        }
-        let plain = match *bytes.get(read + 1)? {
-            byte @ (b'"' | b'\\' | b'/') => byte,
-            b'n' => b'\n',
-            b't' => b'\t',
-            b'r' => b'\r',
-            b'b' => 0x8,
-            b'f' => 0xc,
-            b'u' => {
-                let (character, length) = unicode(&bytes[read + 2..])?;
-                written += character.encode_utf8(&mut text[written..]).len();
-                read += 2 + length;
-                continue;
+    let all = text.len();
+    let (mut rest, mut room) = (bytes, &mut *text);
+    let end = loop {
+        plain_part(&mut rest, &mut room);
+        rest = match rest {
+            [b'"', end @ ..] => break end,
+            [b'\\', b'u', behind @ ..] => {
+                let (character, behind) = unicode(behind)?;
+                let length = character.encode_utf8(room).len();
+                room = &mut room[length..];
+                behind
+            }
+            [b'\\', escape, behind @ ..] => {
+                let (first, others) = room.split_first_mut()?;
+                *first = PLAIN[usize::from(*escape)];
+                if *first == 0 {
+                    return None;
+                }
+                room = others;
+                behind
             }
             _ => return None,
         };
-        text[written] = plain;
-        (read, written) = (read + 2, written + 1);
-    }
+    };
+    let (written, read) = (all - room.len(), bytes.len() - end.len());
     text.truncate(written);
     // What an escape stands for is whole, so that it mends nothing that is not UTF-8 beside it.
-    Some((String::from_utf8(text).ok()?, read + 1))
+    Some((String::from_utf8(text).ok()?, read))
 }
 
-/// Copies what stands before the first special byte. Returns how much that is.
+/// What the byte behind a backslash stands for. 0: nothing.
+const PLAIN: [u8; 256] = {
+    let mut plain = [0; 256];
+    plain[b'"' as usize] = b'"';
+    plain[b'\\' as usize] = b'\\';
+    plain[b'/' as usize] = b'/';
+    plain[b'b' as usize] = 0x8;
+    plain[b'f' as usize] = 0xc;
+    plain[b'n' as usize] = b'\n';
+    plain[b'r' as usize] = b'\r';
+    plain[b't' as usize] = b'\t';
+    plain
+};
+
+/// Moves what stands before the first special byte, and everything there is if none is special.
 #[inline(always)]
-fn piece(bytes: &[u8], text: &mut [u8]) -> usize {
-    let mut at = 0;
-    while let Some(word) = bytes[at..].first_chunk::<WORD>() {
-        text[at..at + WORD].copy_from_slice(word);
+fn plain_part<'t>(rest: &mut &[u8], room: &mut &'t mut [u8]) {
+    let mut words = 0;
+    while let (Some(word), Some(place)) = (rest.first_chunk(), room.first_chunk_mut()) {
+        *place = *word;
         let marks = InString::marks(u64::from_le_bytes(*word));
+        let length = marks.trailing_zeros() as usize / WORD;
+        advance(rest, room, length);
         if marks != 0 {
-            return at + marks.trailing_zeros() as usize / WORD;
+            return;
         }
-        at += WORD;
-        if at == SHORT {
-            let long = plain::<InString>(&bytes[at..]);
-            text[at..at + long].copy_from_slice(&bytes[at..at + long]);
-            at += long;
+        words += 1;
+        if words == SHORT {
+            let length = plain::<InString>(rest);
+            room[..length].copy_from_slice(&rest[..length]);
+            advance(rest, room, length);
         }
     }
-    for &byte in &bytes[at..] {
-        if InString::is(byte) {
-            break;
-        }
-        text[at] = byte;
-        at += 1;
-    }
-    at
+    let length = rest.iter().position(|&byte| InString::is(byte)).unwrap_or(rest.len());
+    room[..length].copy_from_slice(&rest[..length]);
+    advance(rest, room, length);
 }
 
-/// Reads what stands behind `\u`: a unit, or both halves of a surrogate pair. A half on its own is U+FFFD. Returns how
-/// many bytes it takes, too.
-fn unicode(bytes: &[u8]) -> Option<(char, usize)> {
+#[inline(always)]
+fn advance<'t>(rest: &mut &[u8], room: &mut &'t mut [u8], length: usize) {
+    *rest = &rest[length..];
+    *room = &mut std::mem::take(room)[length..];
+}
+
+/// Reads what stands behind `\u`: a unit, or both halves of a surrogate pair. A half on its own is U+FFFD. Returns what
+/// stands behind it, too.
+fn unicode(bytes: &[u8]) -> Option<(char, &[u8])> {
     let first = unit(bytes)?;
-    if let (0xd800..=0xdbff, Some(behind)) = (first, bytes[4..].strip_prefix(b"\\u")) {
-        let second = unit(behind)?;
-        if let Some(character) = joined(first, second) {
-            return Some((character, 10));
+    let behind = &bytes[4..];
+    if let (0xd800..=0xdbff, Some(second)) = (first, behind.strip_prefix(b"\\u")) {
+        if let Some(character) = joined(first, unit(second)?) {
+            return Some((character, &second[4..]));
         }
     }
-    Some((char::from_u32(first.into()).unwrap_or(char::REPLACEMENT_CHARACTER), 4))
+    Some((char::from_u32(first.into()).unwrap_or(char::REPLACEMENT_CHARACTER), behind))
 }
 
 /// Reads the four digits of a unit.
