@@ -181,12 +181,23 @@ impl<'de> Reader<'de> {
 
     fn number(&mut self) -> Result<Number<'de>> {
         let start = self.at;
-        if self.word("NaN") {
-            return Ok(Number::Float(f64::NAN));
+        let is_integer = self.skip_number()?;
+        let text = &self.text[start..self.at];
+        if is_integer {
+            return Ok(Number::Integer(text));
         }
-        let negative = self.word("-");
+        // Rust knows Python's names of what is no number.
+        text.parse().map(Number::Float).map_err(|_| self.error("no number"))
+    }
+
+    /// Passes over a number. Returns whether it is an integer.
+    fn skip_number(&mut self) -> Result<bool> {
+        if self.word("NaN") {
+            return Ok(false);
+        }
+        let _ = self.word("-");
         if self.word("Infinity") {
-            return Ok(Number::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY }));
+            return Ok(false);
         }
         let first = self.at;
         match self.digits() {
@@ -211,11 +222,7 @@ impl<'de> Reader<'de> {
                 return Err(self.error("a number has an empty exponent"));
             }
         }
-        let text = &self.text[start..self.at];
-        if integer {
-            return Ok(Number::Integer(text));
-        }
-        text.parse().map(Number::Float).map_err(|_| self.error("no number"))
+        Ok(integer)
     }
 
     /// Reads the key of a member, and the colon behind it.
@@ -229,22 +236,32 @@ impl<'de> Reader<'de> {
     }
 
     /// Passes over a string's plain part, and the quote or backslash behind it. Returns which it was.
-    #[inline]
+    #[inline(always)]
     fn skip_plain(&mut self) -> Result<u8> {
+        let rest = &self.text.as_bytes()[self.at..];
+        if let Some(at) = find::<InString>(rest)
+            && let byte @ (b'"' | b'\\') = rest[at]
+        {
+            self.at += at + 1;
+            return Ok(byte);
+        }
+        Err(self.broken())
+    }
+
+    /// Says why a string that is not ended has no escape either.
+    #[cold]
+    fn broken(&mut self) -> Error {
         let rest = &self.text.as_bytes()[self.at..];
         let special = find::<InString>(rest);
         self.at += special.unwrap_or(rest.len());
-        match special.map(|at| rest[at]) {
-            Some(byte @ (b'"' | b'\\')) => {
-                self.at += 1;
-                Ok(byte)
-            }
-            Some(_) => Err(self.error("a control character in a string")),
-            None => Err(self.error("a string without an end")),
-        }
+        self.error(match special {
+            Some(_) => "a control character in a string",
+            None => "a string without an end",
+        })
     }
 
     /// Reads a string's plain part, and what stands behind it.
+    #[inline(always)]
     fn plain(&mut self) -> Result<(&'de str, u8)> {
         let start = self.at;
         let end = self.skip_plain()?;
@@ -252,12 +269,17 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads a string, borrowed if it has no escapes.
+    #[inline]
     fn string(&mut self) -> Result<Cow<'de, str>> {
         self.at += 1;
-        let (plain, end) = self.plain()?;
-        if end == b'"' {
-            return Ok(Cow::Borrowed(plain));
+        match self.plain()? {
+            (plain, b'"') => Ok(Cow::Borrowed(plain)),
+            (plain, _) => self.escaped(plain).map(Cow::Owned),
         }
+    }
+
+    /// Reads what comes behind the first backslash of a string that begins with `plain`.
+    fn escaped(&mut self, plain: &str) -> Result<String> {
         let mut string = String::with_capacity(2 * plain.len() + 16);
         string.push_str(plain);
         loop {
@@ -265,7 +287,7 @@ impl<'de> Reader<'de> {
             let (plain, end) = self.plain()?;
             string.push_str(plain);
             if end == b'"' {
-                return Ok(Cow::Owned(string));
+                return Ok(string);
             }
         }
     }
@@ -337,34 +359,50 @@ impl<'de> Reader<'de> {
     pub(crate) fn skip(&mut self) -> Result<&'de str> {
         self.peek();
         let start = self.at;
-        let mut open = Brackets::default();
-        loop {
-            self.values += 1;
-            match self.peek() {
-                Some(b'"') => self.skip_string()?,
-                Some(byte @ (b'[' | b'{')) => {
-                    self.at += 1;
-                    let object = byte == b'{';
-                    if self.peek() == Some(if object { b'}' } else { b']' }) {
-                        self.at += 1;
-                    } else {
-                        open.push(object);
-                        if object {
-                            self.skip_key()?;
-                        }
-                        continue;
-                    }
+        if let Some(object) = self.skip_one()? {
+            self.skip_inside(object)?;
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Passes over a value that has none inside. Of one that has, it passes over the bracket, and returns whether it is an
+    /// object.
+    #[inline(always)]
+    fn skip_one(&mut self) -> Result<Option<bool>> {
+        self.values += 1;
+        match self.peek() {
+            Some(b'"') => self.skip_string()?,
+            Some(byte @ (b'[' | b'{')) => {
+                self.at += 1;
+                let object = byte == b'{';
+                if self.peek() != Some(if object { b'}' } else { b']' }) {
+                    return Ok(Some(object));
                 }
-                Some(b't') if self.word("true") => {}
-                Some(b'f') if self.word("false") => {}
-                Some(b'n') if self.word("null") => {}
-                _ => {
-                    self.number()?;
+                self.at += 1;
+            }
+            Some(b't') if self.word("true") => {}
+            Some(b'f') if self.word("false") => {}
+            Some(b'n') if self.word("null") => {}
+            _ => _ = self.skip_number()?,
+        }
+        Ok(None)
+    }
+
+    /// Passes over what is inside of a bracket, to the one that closes it.
+    fn skip_inside(&mut self, object: bool) -> Result<()> {
+        let mut open = Brackets::default();
+        let mut opened = Some(object);
+        loop {
+            if let Some(object) = opened {
+                open.push(object);
+                if object {
+                    self.skip_key()?;
                 }
             }
+            opened = self.skip_one()?;
             // A value has ended: close what ends with it, or go on to the next one.
-            loop {
-                let Some(object) = open.last() else { return Ok(&self.text[start..self.at]) };
+            while opened.is_none() {
+                let Some(object) = open.last() else { return Ok(()) };
                 match (self.peek(), object) {
                     (Some(b','), _) => {
                         self.at += 1;

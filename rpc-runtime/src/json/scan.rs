@@ -1,7 +1,7 @@
 //! Finding the next byte that is special, fast where most are not.
 
 /// How many bytes are looked at one word at a time before it is taken for a long text, and how many at once from then on.
-const SHORT: usize = 16;
+const SHORT: usize = 48;
 const LONG: usize = 32;
 /// How many bytes are in a word.
 pub(super) const WORD: usize = 8;

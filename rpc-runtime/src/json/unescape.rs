@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::scan::{InString, Special, WORD, plain};
 
 /// How many words of a piece are copied one at a time before it is taken for a long one.
-const SHORT: usize = 2;
+const SHORT: usize = 6;
 
 /// Reads `text`, which is one string and nothing else. `None` if it is not.
 ///
