@@ -54,6 +54,11 @@ impl Writer {
         json::nested_text(&mut self.body, text);
     }
 
+    /// Writes what stands between values, and needs nothing escaped.
+    fn between(&mut self, text: &str) {
+        self.body.extend_from_slice(text.as_bytes());
+    }
+
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), serde_json::Error> {
         json::nested(&mut self.body, value)
     }
@@ -63,14 +68,14 @@ impl Writer {
         name: &str,
         value: &T,
     ) -> Result<(), serde_json::Error> {
-        self.raw(", ");
+        self.between(", ");
         self.value(name)?;
-        self.raw(": ");
+        self.between(": ");
         self.value(value)
     }
 
     fn close(mut self) -> Vec<u8> {
-        self.raw("}");
+        self.between("}");
         self.body.extend_from_slice(CLOSING);
         self.body
     }
@@ -127,17 +132,17 @@ impl RequestWriter {
 
     fn name(&mut self, name: &str) -> Result<(), serde_json::Error> {
         if !std::mem::take(&mut self.first) {
-            self.writer.raw(", ");
+            self.writer.between(", ");
         }
         self.writer.value(name)?;
-        self.writer.raw(": ");
+        self.writer.between(": ");
         Ok(())
     }
 
     /// Ends the message, and returns its body.
     pub(crate) fn finish(self, tail: &Tail<'_>) -> Result<Vec<u8>, serde_json::Error> {
         let mut writer = self.writer;
-        writer.raw("}");
+        writer.between("}");
         if let Some(namespace) = tail.namespace {
             writer.member("namespace", namespace)?;
         }

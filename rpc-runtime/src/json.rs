@@ -20,7 +20,9 @@ pub(crate) use read::{Reader, count, from_str, object, raw, unquoted};
 pub(crate) use typed::untyped;
 pub(crate) use unescape::{string, unescaped};
 pub(crate) use verbatim::Verbatim;
-pub(crate) use write::{Nested, nested, nested_text, plain, refuse, refuse_compounds, text};
+pub(crate) use write::{
+    Nested, nested, nested_text, plain, prefixed, refuse, refuse_compounds, text,
+};
 
 #[cfg(test)]
 pub(crate) mod properties;

@@ -75,7 +75,7 @@ impl Members<'_> {
             };
         }
         self.out.extend_from_slice(b", ");
-        self.write(&Prefixed(key))?;
+        json::prefixed(self.out, matches!(self.form, Form::Nested), "_context_", key);
         self.out.extend_from_slice(b": ");
         match self.form {
             Form::Redacted if is_secret(key) => self.write(&()),
@@ -94,14 +94,6 @@ impl Members<'_> {
             self.out.extend_from_slice(redacted.as_bytes());
         }
         Ok(())
-    }
-}
-
-struct Prefixed<'a>(&'a str);
-
-impl Serialize for Prefixed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("_context_{}", self.0))
     }
 }
 

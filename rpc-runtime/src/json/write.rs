@@ -38,6 +38,15 @@ pub(crate) fn nested<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Res
     value.serialize(Writer { out, nested: true })
 }
 
+/// Appends the string that `prefix` and `text` make together, as [`nested`] or as [`plain`] would.
+pub(crate) fn prefixed(out: &mut Vec<u8>, is_nested: bool, prefix: &str, text: &str) {
+    let mut writer = Writer { out, nested: is_nested };
+    writer.quote();
+    writer.content(prefix);
+    writer.content(text);
+    writer.quote();
+}
+
 /// Appends JSON text that is finished, as it stands inside a string of another JSON text.
 pub(crate) fn nested_text(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
