@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::scan::{InString, Special, WORD, plain};
+use super::scan::{InString, Special, WORD, find, plain};
 
 /// How many words of a piece are copied one at a time before it is taken for a long one.
 const SHORT: usize = 6;
@@ -15,7 +15,7 @@ const SHORT: usize = 6;
 /// It is borrowed if it has no escapes, and copied once if it has.
 pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     let behind = text.trim_matches([' ', '\n', '\r', '\t']).strip_prefix('"')?;
-    let special = super::scan::find::<InString>(behind.as_bytes())?;
+    let special = find::<InString>(behind.as_bytes())?;
     match behind.as_bytes()[special] {
         b'"' => (special + 1 == behind.len()).then_some(Cow::Borrowed(&behind[..special])),
         b'\\' => {
@@ -78,7 +78,7 @@ const PLAIN: [u8; 256] = {
 
 /// Moves what stands before the first special byte, and everything there is if none is special.
 #[inline(always)]
-fn plain_part<'t>(rest: &mut &[u8], room: &mut &'t mut [u8]) {
+fn plain_part(rest: &mut &[u8], room: &mut &mut [u8]) {
     let mut words = 0;
     while let (Some(word), Some(place)) = (rest.first_chunk(), room.first_chunk_mut()) {
         *place = *word;
@@ -101,7 +101,7 @@ fn plain_part<'t>(rest: &mut &[u8], room: &mut &'t mut [u8]) {
 }
 
 #[inline(always)]
-fn advance<'t>(rest: &mut &[u8], room: &mut &'t mut [u8], length: usize) {
+fn advance(rest: &mut &[u8], room: &mut &mut [u8], length: usize) {
     *rest = &rest[length..];
     *room = &mut std::mem::take(room)[length..];
 }
@@ -111,10 +111,10 @@ fn advance<'t>(rest: &mut &[u8], room: &mut &'t mut [u8], length: usize) {
 fn unicode(bytes: &[u8]) -> Option<(char, &[u8])> {
     let first = unit(bytes)?;
     let behind = &bytes[4..];
-    if let (0xd800..=0xdbff, Some(second)) = (first, behind.strip_prefix(b"\\u")) {
-        if let Some(character) = joined(first, unit(second)?) {
-            return Some((character, &second[4..]));
-        }
+    if let (0xd800..=0xdbff, Some(second)) = (first, behind.strip_prefix(b"\\u"))
+        && let Some(character) = joined(first, unit(second)?)
+    {
+        return Some((character, &second[4..]));
     }
     Some((char::from_u32(first.into()).unwrap_or(char::REPLACEMENT_CHARACTER), behind))
 }
