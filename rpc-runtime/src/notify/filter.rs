@@ -134,7 +134,7 @@ impl Filter {
             for ((_, _), text) in
                 self.payload.iter().zip(&mut texts).filter(|((rule, _), _)| **rule == *key)
             {
-                *text = json::from_str::<String>(value).ok();
+                *text = json::string(value);
             }
         });
         read.is_ok()
