@@ -38,11 +38,11 @@ pub(crate) fn nested<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Res
     value.serialize(Writer { out, nested: true })
 }
 
-/// Appends the string that `prefix` and `text` make together, as [`nested`] or as [`plain`] would.
+/// Appends the string that `prefix`, which needs no escapes, and `text` make together, as [`nested`] or [`plain`] would.
 pub(crate) fn prefixed(out: &mut Vec<u8>, is_nested: bool, prefix: &str, text: &str) {
     let mut writer = Writer { out, nested: is_nested };
     writer.quote();
-    writer.content(prefix);
+    writer.plain(prefix);
     writer.content(text);
     writer.quote();
 }
@@ -120,6 +120,7 @@ impl Writer<'_> {
         self.quote();
     }
 
+    #[inline(always)]
     fn content(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut plain = 0;
