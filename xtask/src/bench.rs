@@ -1,5 +1,6 @@
 //! Measurements. They are printed, and decide nothing: machines differ.
 
+mod aims;
 mod growth;
 mod load;
 mod machine;

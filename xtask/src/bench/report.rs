@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    plot,
+    aims, plot,
     samples::{Sample, Samples},
     subject::{BASES, Cell, Kind, are_comparable, meaning},
 };
@@ -77,6 +77,7 @@ fn tables(report: &Report<'_>) -> String {
         let _ = writeln!(text, "| `{subject}` | {} |", meaning(subject));
     }
     text += "\nComputing time is per operation, memory the most that a process had. Casts, fanout casts and notifications count once servers have\nhandled all of them. Ratios are medians of the rounds' own.\n";
+    text += &aims::table(report.samples);
     for (kind, cells) in kinds(report) {
         let bases = bases(report, &cells);
         let _ = writeln!(text, "\n## {}\n", kind.title());
