@@ -1,11 +1,11 @@
 //! A channel that publishes: messages on their way, and how each landed.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     future::Future,
     pin::{Pin, pin},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use lapin::{
@@ -76,6 +76,8 @@ pub(super) struct Session {
     /// For declarations: opened when first needed, and again after a failure.
     side: Option<Channel>,
     pub(super) declared: HashSet<String>,
+    /// When exchanges were last found that may go at any time.
+    found: HashMap<String, Instant>,
     layout: Arc<Layout>,
     pub(super) confirms: Confirms<Uuid, Flight>,
     /// What was on its way when the channel went.
@@ -97,6 +99,9 @@ impl Flight {
 impl Session {
     /// How many publishes may wait for their confirm.
     const WINDOW: usize = 256;
+    /// How long an exchange that was found counts as being there. It may go as soon as it was found, in any case; this is about as
+    /// long as a message is on its way.
+    const FRESH: Duration = Duration::from_millis(20);
 
     pub(super) async fn open(
         connection: &Arc<Connection>,
@@ -109,6 +114,7 @@ impl Session {
             channel,
             side: None,
             declared: HashSet::new(),
+            found: HashMap::new(),
             layout,
             confirms: Confirms::new(),
             fallen: Vec::new(),
@@ -123,8 +129,8 @@ impl Session {
 
     /// Sees to it that an exchange is there, on the side channel. One that exists with other properties is used as it is.
     ///
-    /// A fanout exchange goes when its last server goes, so it is looked for each time. It is made only if `make` says so:
-    /// its servers may be about to do that, with their bindings.
+    /// A fanout exchange goes when its last server goes, so it is looked for again and again. It is made only if `make` says
+    /// so: its servers may be about to do that, with their bindings.
     pub(super) async fn provide(&mut self, route: &Route, make: bool) -> Provided {
         let exchange = &route.exchange;
         let Some(declaration) = topology::publishing(exchange, &self.layout.options) else {
@@ -137,6 +143,10 @@ impl Session {
             return Provided::Ready;
         }
         let is_fanout = matches!(exchange, Exchange::Fanout(_));
+        let found = self.found.get(&declaration.name);
+        if is_fanout && found.is_some_and(|found| found.elapsed() < Self::FRESH) {
+            return Provided::Ready;
+        }
         let kept = self.side.take();
         let provided = async {
             let side = self.channel.connection().side_channel(kept).await?;
@@ -159,7 +169,9 @@ impl Session {
                 });
             }
         }
-        if !is_fanout {
+        if is_fanout {
+            self.found.insert(declaration.name, Instant::now());
+        } else {
             self.declared.insert(declaration.name);
         }
         Provided::Ready
