@@ -280,3 +280,118 @@ impl Wake for Nudger {
         self.thread.nudge();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    fn new() -> Thread {
+        Thread::new().expect("a runtime")
+    }
+
+    /// Drives a thread as lapin does, until bytes come.
+    fn drive(thread: &Thread, mut bytes: oneshot::Receiver<u8>) -> thread::JoinHandle<u8> {
+        let driving = Driving(thread.clone());
+        thread::spawn(move || {
+            loop {
+                let came = driving.0.wait(true, |cx| Pin::new(&mut bytes).poll(cx));
+                if let Some(Waited::Came { what, .. }) = came {
+                    return what.expect("a byte");
+                }
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn tasks_run_while_bytes_are_waited_for() {
+        let (thread, (come, bytes)) = (new(), oneshot::channel());
+        let driven = drive(&thread, bytes);
+        let name = thread.run(async { thread::current().id() });
+        let id = timeout(SOON, name).await.expect("it runs");
+        assert_eq!(id, driven.thread().id());
+        come.send(7).expect("it waits");
+        assert_eq!(driven.join().expect("no panic"), 7);
+    }
+
+    #[test]
+    fn a_nudge_ends_a_wait_also_if_it_came_before() {
+        let thread = new();
+        for before in [true, false] {
+            let nudging = thread.clone();
+            if before {
+                nudging.nudge();
+            }
+            let mut polled = 0;
+            let waited = thread.wait(false, |_| {
+                polled += 1;
+                // From here on it is waited for.
+                let nudging = nudging.clone();
+                thread::spawn(move || nudging.nudge());
+                Poll::<()>::Pending
+            });
+            assert!(matches!(waited, Some(Waited::Nudged)));
+            assert_eq!(polled, u32::from(!before));
+        }
+    }
+
+    #[test]
+    fn tasks_have_their_turn_before_more_bytes_if_that_is_asked_for() {
+        let thread = new();
+        for tasks_first in [true, false] {
+            let ran = Arc::new(AtomicBool::new(false));
+            let notes = Arc::clone(&ran);
+            thread.handle().spawn(async move { notes.store(true, Ordering::Relaxed) });
+            let waited = thread.wait(tasks_first, |_| Poll::Ready(ran.load(Ordering::Relaxed)));
+            let Some(Waited::Came { what: has_run, at_once }) = waited else { panic!("they came") };
+            assert_eq!((has_run, at_once), (tasks_first, !tasks_first));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_left_is_run_to_its_end_and_what_comes_later_where_it_is() {
+        let (thread, (come, bytes)) = (new(), oneshot::channel());
+        let driven = drive(&thread, bytes);
+        let (go, gone) = oneshot::channel();
+        let left = tokio::spawn({
+            let thread = thread.clone();
+            async move { thread.run(async { gone.await.expect("it goes") }).await }
+        });
+        while thread.0.tasks.running() == 0 {
+            tokio::task::yield_now().await;
+        }
+        come.send(0).expect("it waits");
+        driven.join().expect("no panic");
+        go.send(5).expect("it is waited for");
+        assert_eq!(timeout(SOON, left).await.expect("it ends").expect("no panic"), 5);
+        while !*thread.0.is_over.lock().expect("no panic") {
+            tokio::task::yield_now().await;
+        }
+        let here = thread.run(async { thread::current().id() });
+        assert_eq!(timeout(SOON, here).await.expect("it runs"), thread::current().id());
+    }
+
+    #[tokio::test]
+    async fn what_lapin_sleeps_for_ends_with_its_thread() {
+        let (thread, (come, bytes)) = (new(), oneshot::channel());
+        let driven = drive(&thread, bytes);
+        let sleeping = thread.for_lapin(thread.sleep(Duration::from_secs(3600)));
+        let asleep = thread.handle().spawn(sleeping);
+        come.send(0).expect("it waits");
+        driven.join().expect("no panic");
+        timeout(SOON, asleep).await.expect("it is woken").expect("it was not dropped");
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a bug")]
+    async fn a_task_that_panics_does_so_where_it_is_waited_for() {
+        let (thread, (_come, bytes)) = (new(), oneshot::channel());
+        let _driven = drive(&thread, bytes);
+        thread.run(async { panic!("a bug") }).await
+    }
+}
