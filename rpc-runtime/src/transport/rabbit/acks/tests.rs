@@ -1,3 +1,5 @@
+//! How acknowledgements are put together, beside a broker that counts them.
+
 use std::collections::BTreeSet;
 
 use super::*;
