@@ -124,17 +124,19 @@ impl Acks {
 
     /// Notes that a batch has left, or that it has not.
     pub(super) fn wrote(&self, batch: &Batch, has_left: bool) {
-        self.lock().end(&batch.deliveries, |waiter| match (has_left, waiter.surely) {
+        let told = self.lock().end(&batch.deliveries, |waiter| match (has_left, waiter.surely) {
             (false, _) => Some(Acked::NotLeft),
             (true, false) => Some(Acked::Surely),
             (true, true) => None,
         });
+        told.into_iter().for_each(Waker::wake);
     }
 
     /// Notes that the question behind a batch was answered, or will not be.
     pub(super) fn answered(&self, batch: &Batch, is_answered: bool) {
         let acked = if is_answered { Acked::Surely } else { Acked::Unknown };
-        self.lock().end(&batch.deliveries, |_| Some(acked));
+        let told = self.lock().end(&batch.deliveries, |_| Some(acked));
+        told.into_iter().for_each(Waker::wake);
     }
 
     /// Ends the channel: nothing more leaves.
@@ -142,10 +144,11 @@ impl Acks {
         let mut state = self.lock();
         state.is_closed = true;
         state.due.clear();
+        let mut told = Vec::new();
         for delivery in &mut state.deliveries {
             match std::mem::replace(delivery, Delivery::Done) {
-                Delivery::Leaving(waiter) => *delivery = waiter.end(Acked::NotLeft),
-                Delivery::Asked(waiter) => *delivery = waiter.end(Acked::Unknown),
+                Delivery::Leaving(waiter) => *delivery = waiter.end(Acked::NotLeft, &mut told),
+                Delivery::Asked(waiter) => *delivery = waiter.end(Acked::Unknown, &mut told),
                 Delivery::Ended(acked) => *delivery = Delivery::Ended(acked),
                 Delivery::Unsettled | Delivery::Done => {}
             }
@@ -153,6 +156,7 @@ impl Acks {
         state.shorten();
         drop(state);
         self.woken.notify_one();
+        told.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -195,14 +199,16 @@ impl State {
         Batch { frames, asks, deliveries }
     }
 
-    /// Ends deliveries of which `end` says how. Others have been asked for.
-    fn end(&mut self, deliveries: &[u64], end: impl Fn(&Waiter) -> Option<Acked>) {
+    /// Ends deliveries of which `end` says how. Others have been asked for. Returns who is to be told, once the lock is free: they
+    /// take it, too.
+    fn end(&mut self, deliveries: &[u64], end: impl Fn(&Waiter) -> Option<Acked>) -> Vec<Waker> {
+        let mut told = Vec::new();
         for tag in deliveries {
             let Some(delivery) = self.delivery(*tag) else { continue };
             match std::mem::replace(delivery, Delivery::Done) {
                 Delivery::Leaving(waiter) | Delivery::Asked(waiter) => {
                     *delivery = match end(&waiter) {
-                        Some(acked) => waiter.end(acked),
+                        Some(acked) => waiter.end(acked, &mut told),
                         None => Delivery::Asked(waiter),
                     };
                 }
@@ -210,18 +216,17 @@ impl State {
             }
         }
         self.shorten();
+        told
     }
 }
 
 impl Waiter {
-    /// Tells who waits.
-    fn end(self, acked: Acked) -> Delivery {
+    /// Adds who waits to those who are to be told.
+    fn end(self, acked: Acked, told: &mut Vec<Waker>) -> Delivery {
         if self.is_gone {
             return Delivery::Done;
         }
-        if let Some(waker) = self.waker {
-            waker.wake();
-        }
+        told.extend(self.waker);
         Delivery::Ended(acked)
     }
 }
