@@ -478,17 +478,25 @@ impl Drop for Open {
     }
 }
 
-/// Ends acknowledgements when nobody writes them any more.
-struct Writing(Arc<Acks>);
+/// Ends acknowledgements when nobody writes them any more. If that is for a bug, the connection goes, too: what it has delivered comes
+/// again by the next one.
+struct Writing {
+    acks: Arc<Acks>,
+    connection: Arc<Connection>,
+}
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        self.0.close();
+        self.acks.close();
+        if std::thread::panicking() {
+            self.connection.give_up("acknowledging");
+        }
     }
 }
 
 /// Writes the acknowledgements of a channel, until that or the connection is gone.
-async fn write_acks(lapin: lapin::Channel, connection: Arc<Connection>, acks: Writing) {
+async fn write_acks(lapin: lapin::Channel, of: Writing) {
+    let Writing { acks, connection } = &of;
     let mut writing = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -497,9 +505,9 @@ async fn write_acks(lapin: lapin::Channel, connection: Arc<Connection>, acks: Wr
                 true => {}
                 false => return,
             },
-            batch = acks.0.next(), if writing.len() < QUESTIONS => {
+            batch = acks.next(), if writing.len() < QUESTIONS => {
                 let Some(batch) = batch else { return };
-                writing.push(write_batch(&lapin, &connection, &acks.0, batch));
+                writing.push(write_batch(&lapin, connection, acks, batch));
             }
             () = connection.given_up() => return,
         }
@@ -633,7 +641,7 @@ impl Channel {
         self.0.acks.get_or_init(|| {
             let acks = Arc::new(Acks::new());
             let (lapin, connection) = (self.0.lapin.clone(), Arc::clone(self.connection()));
-            let writing = write_acks(lapin, connection, Writing(Arc::clone(&acks)));
+            let writing = write_acks(lapin, Writing { acks: Arc::clone(&acks), connection });
             // Where the thread is over, so is the writing.
             self.connection().thread.detach(writing);
             acks
