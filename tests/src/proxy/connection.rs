@@ -233,6 +233,7 @@ impl Link {
                 self.conditions.send_modify(|both| both[way.sides()[0]].is_swallowed = true);
             }
         }
+        rule.fire();
     }
 
     async fn write(

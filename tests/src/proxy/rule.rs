@@ -202,12 +202,15 @@ pub(super) struct RuleState {
     frames: Frames,
     action: Action,
     inner: Mutex<Progress>,
+    /// To how many it has been applied.
     fired: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Progress {
     fitted: u64,
+    /// To how many it applies.
+    judged: u64,
     is_over: bool,
     held: Vec<(UnboundedSender<Chunk>, Vec<u8>)>,
 }
@@ -239,17 +242,28 @@ impl RuleState {
         let mut progress = self.lock();
         progress.fitted += 1;
         let first = progress.fitted < self.frames.nth;
-        let spent = *self.fired.borrow() >= self.frames.times;
+        let spent = progress.judged >= self.frames.times;
         let lucky = self.frames.probability < 1.0 && draw() >= self.frames.probability;
         if progress.is_over || first || spent || lucky {
             return None;
         }
-        self.fired.send_modify(|fired| *fired += 1);
+        progress.judged += 1;
         Some(self.action.clone())
     }
 
+    /// Tells who waits that it has been done.
+    pub(super) fn fire(&self) {
+        self.fired.send_modify(|fired| *fired += 1);
+    }
+
     pub(super) fn hold(&self, to: UnboundedSender<Chunk>, bytes: Vec<u8>) {
-        self.lock().held.push((to, bytes));
+        let mut progress = self.lock();
+        if progress.is_over && progress.held.is_empty() {
+            // Nobody lets it go any more. A connection that has ended takes nothing.
+            let _ = to.send(Chunk::bytes(bytes));
+        } else {
+            progress.held.push((to, bytes));
+        }
     }
 }
 
@@ -257,7 +271,7 @@ impl Rule {
     /// How often it has applied.
     #[must_use]
     pub fn fired(&self) -> u64 {
-        *self.0.fired.borrow()
+        self.0.lock().judged
     }
 
     /// Waits until it has applied.
@@ -281,8 +295,12 @@ impl Rule {
 
     /// Lets go what is [held](Action::Hold), in its order, and holds what comes as before.
     pub fn release(&self) {
-        let held = std::mem::take(&mut self.0.lock().held);
-        for (to, bytes) in held {
+        let mut held = std::mem::take(&mut self.0.lock().held).into_iter().peekable();
+        while let Some((to, mut bytes)) = held.next() {
+            // An answer to the first of them overtakes none of the others.
+            while let Some((_, more)) = held.next_if(|(also, _)| also.same_channel(&to)) {
+                bytes.extend_from_slice(&more);
+            }
             // A connection that has ended takes nothing.
             let _ = to.send(Chunk::bytes(bytes));
         }
