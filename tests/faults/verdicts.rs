@@ -13,7 +13,7 @@ use rpc_runtime::{
 use tests::{
     Log, eventually,
     node::{Alone, Node, Shared},
-    proxy::{Action, Frames},
+    proxy::{Action, Frames, Way},
     soon, unique,
 };
 
@@ -174,6 +174,39 @@ async fn fault_c21_a_message_that_the_broker_refuses_ends_with_the_reason_and_ta
     assert!(!error.may_have_run(), "{error:?}");
     let CallError::Unavailable(error) = &error else { panic!("{error:?}") };
     is_refused_over(error, "access to topic 'forbidden'");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_c21_a_channel_that_goes_while_much_waits_to_be_sent_takes_no_connection_along() {
+    let Some(shared) = Shared::take().await else { return };
+    let scene = Scene::start(shared.node.world_alone().await, Behind::Client).await;
+    let ctx = Context::new();
+    forbid(&shared.node, &scene, "forbidden").await;
+    let lost = scene.transport.metrics().connections_lost;
+    let topic = format!("{}-events", scene.world.topic());
+    let (good, bad) = (emits(&scene.transport, &topic), emits(&scene.transport, "forbidden"));
+    soon("the broker to have it", good.info(&ctx, "e", &0)).await.expect("sent");
+    let verdict = scene.proxy.rule(Frames::down("channel.close").times(1), Action::Hold);
+    let refused = bad.info(&ctx, "e", &0);
+    verdict.applied().await;
+    scene.proxy.present().unread(Way::Up);
+    let large = "x".repeat(1024 * 1024);
+    let waiting: Vec<_> = (0..32).map(|_| good.info(&ctx, "e", &large)).collect();
+    // It is handed to lapin behind them.
+    let sent = scene.transport.metrics().requests_sent;
+    let cast = tokio::spawn(scene.client.note(&ctx, 8));
+    eventually("all to be handed on", || scene.transport.metrics().requests_sent > sent).await;
+    verdict.release();
+    scene.proxy.present().heal();
+    soon("its end", refused).await.expect_err("it may not");
+    for ended in soon("all others", join_all(waiting)).await {
+        ended.expect("sent");
+    }
+    let cast = soon("its end", cast).await.expect("no panic");
+    assert!(matches!(cast, Ok(()) | Err(CallError::Interrupted)), "as by a lost channel: {cast:?}");
+    let stranger = Stranger::at(&scene.world).await;
+    assert_eq!(stranger.waiting(&format!("{topic}.info")).await, 33);
+    assert_eq!(scene.transport.metrics().connections_lost, lost, "it was a channel that went");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

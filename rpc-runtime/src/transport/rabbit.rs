@@ -9,6 +9,7 @@ mod amqp;
 mod confirms;
 mod consumer;
 mod declare;
+mod gate;
 mod guard;
 mod homeless;
 mod hush;

@@ -1,4 +1,4 @@
-//! Connections whose bytes pass the guard before lapin sees them.
+//! Connections whose bytes pass the guard before lapin sees them, and the gate before the broker does.
 
 use std::{
     future::{Future, ready},
@@ -34,6 +34,7 @@ use tokio::{
 use tracing::{Dispatch, dispatcher};
 
 use super::{
+    gate::{Fate, Gate, Parts},
     guard::Guard,
     hush::hush,
     tcp::Tcp,
@@ -206,11 +207,12 @@ impl Wire {
 /// A connection's bytes, as they come out of TLS if there is any.
 type Secured = AsyncTcpStream<Tcp>;
 
-/// A stream to a broker, of which lapin reads what the guard lets through.
+/// A stream to a broker, of which lapin reads what the guard lets through, and which it writes to as the gate lets it.
 pub(super) struct Guarded {
     stream: Secured,
     wire: Arc<Wire>,
     guard: Guard,
+    gate: Gate,
     quiet: Quiet<Cause>,
     told: Dispatch,
     received: Box<[u8]>,
@@ -240,6 +242,7 @@ impl Guarded {
             stream,
             wire,
             guard: Guard::new(largest),
+            gate: Gate::default(),
             quiet: Quiet::new(),
             told,
             received: vec![0; PORTION].into_boxed_slice(),
@@ -269,6 +272,31 @@ impl Guarded {
             self.report(repaired);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Sends the first of what lapin has to write, or throws it away. Returns how much that was.
+    fn send(&mut self, cx: &Context<'_>, parts: Parts<'_>) -> Poll<io::Result<usize>> {
+        self.wire.check(&self.wire.writer, cx)?;
+        hush();
+        let passes = match self.gate.look(parts) {
+            Some(Fate::Passes(count)) => count,
+            Some(Fate::Dropped(count)) => return Poll::Ready(Ok(count)),
+            None => return Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
+        };
+        let waker = self.writing(cx);
+        let (mut cx, stream) = (Context::from_waker(&waker), Pin::new(&mut self.stream));
+        let [first, second] = parts;
+        let sent = match passes.checked_sub(first.len()) {
+            None | Some(0) => stream.poll_write(&mut cx, &first[..passes]),
+            Some(rest) => {
+                let both = [first, &second[..rest]].map(io::IoSlice::new);
+                stream.poll_write_vectored(&mut cx, &both)
+            }
+        };
+        if let Poll::Ready(Ok(count)) = sent {
+            self.gate.passed(count);
+        }
+        sent
     }
 
     /// Returns a context that wakes lapin's thread wherever it waits.
@@ -341,24 +369,20 @@ impl AsyncRead for Guarded {
 
 impl AsyncWrite for Guarded {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.wire.check(&self.wire.writer, cx)?;
-        hush();
-        let waker = self.writing(cx);
-        Pin::new(&mut self.stream).poll_write(&mut Context::from_waker(&waker), buf)
+        self.get_mut().send(cx, [buf, &[]])
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.wire.check(&self.wire.writer, cx)?;
-        let waker = self.writing(cx);
-        Pin::new(&mut self.stream).poll_write_vectored(&mut Context::from_waker(&waker), bufs)
+        let mut parts = bufs.iter().map(|part| &**part);
+        self.get_mut().send(cx, std::array::from_fn(|_| parts.next().unwrap_or_default()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
