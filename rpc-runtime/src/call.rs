@@ -25,6 +25,7 @@ use crate::{
     limits::TooLarge,
     pending::{Expiry, Outcome, Outgoing, Pending, Route},
     returns::Returns,
+    transport::Body,
 };
 
 /// How long a request that nobody limits may take: long enough never to be noticed, short enough for any clock.
@@ -48,17 +49,20 @@ pub(crate) struct Ready {
     pub(crate) monitor: Option<Duration>,
 }
 
-enum Stage {
-    /// It failed before anything was sent, or is over.
-    Ended(Option<CallError>),
-    Ready(Ready),
-    Waiting(Waiting),
+pin_project! {
+    #[project = Staged]
+    #[project_replace = Left]
+    enum Stage {
+        /// It failed before anything was sent, or is over.
+        Ended { error: Option<CallError> },
+        Ready { ready: Ready },
+        Waiting { waiting: Waiting, #[pin] sleep: Sleep },
+    }
 }
 
 struct Waiting {
     transport: Transport,
     pending: Arc<Pending>,
-    route: Route,
     msg_id: Option<Uuid>,
     waited: Duration,
     deadline: Instant,
@@ -80,9 +84,8 @@ type Answered = Result<Reply, Failure>;
 pin_project! {
     /// Sends a request when it is first polled, and waits for its end or its deadline.
     struct Exchange {
-        stage: Stage,
         #[pin]
-        sleep: Option<Sleep>,
+        stage: Stage,
         // From the first poll on.
         span: Span,
     }
@@ -92,11 +95,15 @@ impl Exchange {
     /// Boxed, so that a call stays small and can be moved until it is awaited.
     fn new(request: Result<Ready, CallError>) -> Pin<Box<Self>> {
         let stage = match request {
-            Ok(ready) => Stage::Ready(ready),
-            Err(error) => Stage::Ended(Some(error)),
+            Ok(ready) => Stage::Ready { ready },
+            Err(error) => Stage::Ended { error: Some(error) },
         };
-        Box::pin(Self { stage, sleep: None, span: Span::none() })
+        Box::pin(Self { stage, span: Span::none() })
     }
+}
+
+impl Stage {
+    const ENDED: Self = Self::Ended { error: None };
 }
 
 impl Future for Exchange {
@@ -105,34 +112,32 @@ impl Future for Exchange {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Stage::Ready(_) = this.stage {
-            let Stage::Ready(ready) = std::mem::replace(this.stage, Stage::Ended(None)) else {
+        if let Staged::Ready { .. } = this.stage.as_mut().project() {
+            let Left::Ready { ready } = this.stage.as_mut().project_replace(Stage::ENDED) else {
                 return Poll::Pending;
             };
             *this.span = span(&ready);
-            match this.span.in_scope(|| start(ready)) {
+            this.stage.set(match this.span.in_scope(|| start(ready)) {
                 Ok(waiting) => {
-                    this.sleep.set(Some(tokio::time::sleep_until(waiting.deadline.into())));
-                    *this.stage = Stage::Waiting(waiting);
+                    let sleep = tokio::time::sleep_until(waiting.deadline.into());
+                    Stage::Waiting { waiting, sleep }
                 }
-                Err(error) => *this.stage = Stage::Ended(Some(error)),
-            }
+                Err(error) => Stage::Ended { error: Some(error) },
+            });
         }
         let _entered = this.span.enter();
-        let ended = match this.stage {
-            Stage::Ended(error) => Err(error.take().unwrap_or_else(finished)),
-            Stage::Ready(_) => return Poll::Pending,
-            Stage::Waiting(waiting) => match waiting.pending.poll(cx) {
+        let ended = match this.stage.as_mut().project() {
+            Staged::Ended { error } => Err(error.take().unwrap_or_else(finished)),
+            Staged::Ready { .. } => return Poll::Pending,
+            Staged::Waiting { waiting, sleep } => match waiting.pending.poll(cx) {
                 Poll::Ready(outcome) => waiting.end(outcome),
                 Poll::Pending => {
-                    if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
-                        ready!(waiting.sleep(sleep, cx));
-                    }
+                    ready!(waiting.sleep(sleep, cx));
                     waiting.give_up()
                 }
             },
         };
-        *this.stage = Stage::Ended(None);
+        this.stage.set(Stage::ENDED);
         Poll::Ready(ended)
     }
 }
@@ -171,8 +176,8 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
     let (body, compression) =
         packed.map_err(|TooLarge { size, limit }| CallError::TooLarge { size, limit })?;
     let message = Outgoing {
-        route: route.clone(),
-        body,
+        route,
+        body: Body::Owned(body),
         compression,
         expires,
         headers: Vec::new(),
@@ -185,7 +190,7 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
         transport.replies().insert(msg_id, Arc::clone(&pending));
     }
     transport.send(Arc::clone(&pending));
-    Ok(Waiting { transport, pending, route, msg_id, waited, deadline, monitor })
+    Ok(Waiting { transport, pending, msg_id, waited, deadline, monitor })
 }
 
 impl Waiting {
@@ -252,7 +257,7 @@ impl Waiting {
         match &outcome {
             Outcome::Refused => counts.requests_refused.add_one(),
             Outcome::Interrupted => counts.requests_interrupted.add_one(),
-            Outcome::Unroutable => counts.requests_returned.add_one(),
+            Outcome::Unroutable(_) => counts.requests_returned.add_one(),
             Outcome::Confirmed | Outcome::Answered(_) | Outcome::Unsent(_) => {}
         }
         match outcome {
@@ -261,9 +266,9 @@ impl Waiting {
             Outcome::Refused => Err(CallError::Refused),
             Outcome::Interrupted => Err(CallError::Interrupted),
             Outcome::Unsent(error) => Err(CallError::Unavailable(error)),
-            Outcome::Unroutable => Err(CallError::Unroutable {
-                exchange: self.route.exchange.name().to_owned(),
-                routing_key: self.route.routing_key.to_string(),
+            Outcome::Unroutable(route) => Err(CallError::Unroutable {
+                exchange: route.exchange.name().to_owned(),
+                routing_key: route.routing_key.to_string(),
             }),
         }
     }

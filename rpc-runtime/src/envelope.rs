@@ -30,6 +30,11 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 const OPENING: &[u8] = br#"{"oslo.version": "2.0", "oslo.message": ""#;
 const CLOSING: &[u8] = br#""}"#;
 
+/// The length of an id.
+const ID: usize = 32;
+/// What a reply of few values takes.
+const ROOM_OF_REPLIES: usize = 512;
+
 /// A message that is being written.
 pub(crate) struct Writer {
     body: Vec<u8>,
@@ -43,8 +48,9 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    fn open() -> Self {
-        let mut body = Vec::with_capacity(512);
+    /// Begins a message of which so much is likely to be written.
+    fn open(room: usize) -> Self {
+        let mut body = Vec::with_capacity(room);
         body.extend_from_slice(OPENING);
         Self { body }
     }
@@ -103,9 +109,27 @@ pub(crate) struct Tail<'a> {
     pub(crate) context: &'a [u8],
 }
 
+impl Tail<'_> {
+    /// Returns how many bytes it takes, unless there are long numbers in it, or names that need much escaped.
+    fn room(&self) -> usize {
+        let namespace =
+            self.namespace.map_or(0, |name| r#", \"namespace\": \"\""#.len() + name.len());
+        let version = self.version.map_or(0, |_| r#", \"version\": \"12.34\""#.len());
+        let call = self.call.map_or(0, |(_, queue)| {
+            let names = r#", \"_msg_id\": \"\", \"_reply_q\": \"\", \"_timeout\": null"#.len();
+            names + ID + queue.len()
+        });
+        let id = r#", \"_unique_id\": \"\""#.len() + ID;
+        namespace + version + call + id + self.context.len() + "}}".len() + CLOSING.len()
+    }
+}
+
 impl RequestWriter {
+    /// What a request of few arguments takes without its tail.
+    const ROOM: usize = 256;
+
     pub(crate) fn new(method: &str) -> Self {
-        let mut writer = Writer::open();
+        let mut writer = Writer::open(Self::ROOM);
         writer.raw(r#"{"method": "#);
         // A method's name is a Rust string: it is always JSON.
         let _ = writer.value(method);
@@ -142,6 +166,8 @@ impl RequestWriter {
     /// Ends the message, and returns its body.
     pub(crate) fn finish(self, tail: &Tail<'_>) -> Result<Vec<u8>, serde_json::Error> {
         let mut writer = self.writer;
+        // A body is kept for as long as its message waits, so it is given the room that it needs, and no more.
+        writer.body.reserve_exact(tail.room());
         writer.between("}");
         if let Some(namespace) = tail.namespace {
             writer.member("namespace", namespace)?;
@@ -181,7 +207,7 @@ pub(crate) struct ReplyWriter(Writer);
 impl ReplyWriter {
     /// Writes a method's result.
     pub(crate) fn result<T: Serialize + ?Sized>(result: &T) -> Result<Self, serde_json::Error> {
-        let mut writer = Writer::open();
+        let mut writer = Writer::open(ROOM_OF_REPLIES);
         writer.raw(r#"{"result": "#);
         writer.value(result)?;
         writer.raw(r#", "failure": null"#);
@@ -190,7 +216,7 @@ impl ReplyWriter {
 
     /// Writes why there is no result.
     pub(crate) fn failure(failure: &crate::Failure) -> Self {
-        let mut writer = Writer::open();
+        let mut writer = Writer::open(ROOM_OF_REPLIES);
         writer.raw(r#"{"result": null, "failure": "#);
         // A string is always JSON.
         let _ = writer.value(&failure.encode());
@@ -208,7 +234,7 @@ impl ReplyWriter {
 
 /// Writes the message that tells the caller of `msg_id`, JSON text, that the server still works.
 pub(crate) fn heartbeat(msg_id: &str, unique_id: Uuid) -> Vec<u8> {
-    let mut writer = Writer::open();
+    let mut writer = Writer::open(ROOM_OF_REPLIES);
     writer.raw(r#"{"result": null, "failure": null, "ending": false, "_msg_id": "#);
     writer.raw(msg_id);
     let _ = writer.member("_unique_id", hex(unique_id, &mut [0; 32]));

@@ -15,14 +15,12 @@ use serde_json::{Value, value::RawValue};
 use uuid::Uuid;
 
 use crate::{
-    Config, Failure, Transport,
-    caps::Retry,
-    compression,
+    Config, Failure, Transport, compression,
     envelope::{self, Head, Notice, NoticeWriter, ReplyWriter, Request},
     json,
     limits::Limits,
     observe::Observer,
-    pending::{Exchange, Outgoing, Pending, Route},
+    pending::Pending,
     replies::Replies,
     transport::guard_promises,
     url::TransportUrl,
@@ -143,7 +141,7 @@ pub fn reply(body: &[u8]) {
         .ok()
         .and_then(|body| Some(opened(&body)?.into_owned()))
         .and_then(|text| envelope::Reply::parse_within(text, Limits::VALUES).ok());
-    let id = named.as_ref().and_then(|reply| Uuid::try_parse(reply.msg_id()).ok());
+    let id = named.as_ref().and_then(|reply| Uuid::try_parse(&reply.msg_id()).ok());
     let observer = Arc::new(Observer::new());
     let replies = Replies::new(Arc::clone(&observer), Limits::default());
     let other = Arc::new(call());
@@ -166,11 +164,7 @@ pub fn reply(body: &[u8]) {
 
 /// Makes a call that waits.
 fn call() -> Pending {
-    let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
-    let (body, unique_id) = (Arc::default(), Uuid::nil());
-    let (compression, headers) = (None, Vec::new());
-    let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
-    Pending::new(message, true, Retry::Unsent)
+    Pending::of_nothing(true)
 }
 
 /// Checks that a failure is the same after another journey, but for the mark that it has made one.

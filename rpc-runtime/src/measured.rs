@@ -16,7 +16,7 @@ use crate::{
     caps::Retry,
     ids::new_id,
     pending::{Exchange, Outgoing, Pending, Route},
-    transport::measured,
+    transport::{Body, measured},
     url::TransportUrl,
 };
 
@@ -100,7 +100,7 @@ fn id() -> Run {
 fn waiting(body: &Arc<Vec<u8>>, key: &Arc<str>, is_call: bool) -> Pending {
     let exchange = Exchange::Topic(Arc::clone(key));
     let route = Route { exchange, routing_key: Arc::clone(key), mandatory: true };
-    let (body, headers, unique_id) = (Arc::clone(body), Vec::new(), Uuid::nil());
+    let (body, headers, unique_id) = (Body::Shared(Arc::clone(body)), Vec::new(), Uuid::nil());
     let message = Outgoing { route, body, compression: None, expires: None, headers, unique_id };
     Pending::new(message, is_call, Retry::Unsent)
 }

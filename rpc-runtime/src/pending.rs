@@ -17,14 +17,14 @@ use crate::{
     envelope::Reply,
     excerpt::Excerpt,
     sync::{Mutex, MutexGuard},
-    transport::kept::Header,
+    transport::{Body, kept::Header},
 };
 
 /// A message on its way to the broker: its body, and where it goes.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) route: Route,
-    pub(crate) body: Arc<Vec<u8>>,
+    pub(crate) body: Body,
     /// How the body is compressed.
     pub(crate) compression: Option<Compression>,
     /// A call's deadline, from which its expiration is made.
@@ -44,6 +44,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// Makes one that leads nowhere.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn of_nothing() -> Self {
+        Self { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true }
+    }
+
     /// Whether AMQP has room for the names.
     pub(crate) fn check(&self) -> Result<(), TransportError> {
         const LONGEST: usize = 255;
@@ -113,7 +119,8 @@ pub(crate) enum Outcome {
     Confirmed,
     /// A call was answered.
     Answered(Reply),
-    Unroutable,
+    /// No queue took it that was sent there.
+    Unroutable(Route),
     Refused,
     /// The connection was lost with the request on its way.
     Interrupted,
@@ -146,15 +153,56 @@ struct State {
     phase: Phase,
     /// Whether it has been given back after it may have left, so that what one server says of it is not all.
     is_repeated: bool,
-    message: Option<Outgoing>,
-    outcome: Option<Outcome>,
+    held: Held,
     /// Whether nobody waits any more.
     is_abandoned: bool,
-    /// The result of a server that sends it ahead of the end.
+    /// What is known before the end. Of most calls, nothing.
+    signs: Option<Box<Signs>>,
+    waker: Option<Waker>,
+}
+
+/// What a server has sent ahead of the end.
+#[derive(Debug, Default)]
+struct Signs {
+    /// The result, if there was one.
     early: Option<Reply>,
     /// When the request was sent, or its server last gave a sign of life. Kept only if somebody looks at it.
     alive: Option<Instant>,
-    waker: Option<Waker>,
+}
+
+/// What is kept for whoever comes for it: never both, so that a call takes less room.
+#[derive(Debug)]
+enum Held {
+    /// The publisher has it, or the caller has been told.
+    Nothing,
+    Message(Outgoing),
+    Outcome(Outcome),
+}
+
+impl Held {
+    fn take_message(&mut self) -> Option<Outgoing> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Message(message) => Some(message),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    fn take_outcome(&mut self) -> Option<Outcome> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Outcome(outcome) => Some(outcome),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    fn is_outcome(&self) -> bool {
+        matches!(self, Self::Outcome(_))
+    }
 }
 
 impl Pending {
@@ -163,23 +211,20 @@ impl Pending {
         let state = State {
             phase: Phase::Queued,
             is_repeated: false,
-            message: Some(message),
-            outcome: None,
+            held: Held::Message(message),
             is_abandoned: false,
-            early: None,
-            alive: None,
+            signs: None,
             waker: None,
         };
         Self { state: Mutex::new(state), retry, is_call, is_monitored: false, is_notification }
     }
 
     /// Makes a request with nothing in it.
-    #[cfg(test)]
+    #[cfg(any(fuzzing, test))]
     pub(crate) fn of_nothing(is_call: bool) -> Self {
-        let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
         let message = Outgoing {
-            route,
-            body: Arc::default(),
+            route: Route::of_nothing(),
+            body: Body::Owned(Vec::new()),
             compression: None,
             expires: None,
             headers: Vec::new(),
@@ -195,7 +240,7 @@ impl Pending {
     /// Takes the message to send it. `None` if nobody waits any more: then it is not sent.
     pub(crate) fn take(&self) -> Option<Outgoing> {
         let mut state = self.lock();
-        let message = state.message.take()?;
+        let message = state.held.take_message()?;
         state.phase = Phase::Sent;
         if self.is_monitored {
             Self::sign_of_life(state);
@@ -205,7 +250,7 @@ impl Pending {
 
     /// Notes that the request is under way, and lets its caller set its timer anew.
     fn sign_of_life(mut state: MutexGuard<'_, State>) {
-        state.alive = Some(Instant::now());
+        state.signs.get_or_insert_default().alive = Some(Instant::now());
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
@@ -215,20 +260,20 @@ impl Pending {
 
     /// Returns when the request was sent, or its server last gave a sign of life.
     pub(crate) fn alive(&self) -> Option<Instant> {
-        self.lock().alive
+        self.lock().signs.as_ref()?.alive
     }
 
     /// Takes the result that came without an end.
     pub(crate) fn take_early(&self) -> Option<Reply> {
-        self.lock().early.take()
+        self.lock().signs.as_mut()?.early.take()
     }
 
     /// Gives the message back after all, to be sent later, if somebody waits. `left` says whether it may have been sent
     /// before.
     pub(crate) fn put_back(&self, message: Outgoing, left: bool) {
         let mut state = self.lock();
-        if state.outcome.is_none() && !state.is_abandoned {
-            state.message = Some(message);
+        if !state.held.is_outcome() && !state.is_abandoned {
+            state.held = Held::Message(message);
             state.is_repeated |= left;
             if !state.is_repeated {
                 state.phase = Phase::Queued;
@@ -254,19 +299,18 @@ impl Pending {
     pub(crate) fn end(&self, outcome: Outcome) -> bool {
         let waker = {
             let mut state = self.lock();
-            if state.outcome.is_some() {
+            if state.held.is_outcome() {
                 return false;
             }
-            state.outcome = Some(match outcome {
+            state.held = Held::Outcome(match outcome {
                 // That is true of this copy. Another may have arrived before it, which nobody asks of a notification.
-                Outcome::Unroutable | Outcome::Unsent(_)
+                Outcome::Unroutable(_) | Outcome::Unsent(_)
                     if state.is_repeated && !self.is_notification =>
                 {
                     Outcome::Interrupted
                 }
                 outcome => outcome,
             });
-            state.message = None;
             state.waker.take()
         };
         if let Some(waker) = waker {
@@ -280,26 +324,26 @@ impl Pending {
         if !reply.is_ending() {
             let mut state = self.lock();
             if reply.has_content() {
-                state.early = Some(reply);
+                state.signs.get_or_insert_default().early = Some(reply);
             }
             if self.is_monitored {
                 Self::sign_of_life(state);
             }
             return;
         }
-        let early = if reply.has_content() { None } else { self.lock().early.take() };
+        let early = if reply.has_content() { None } else { self.take_early() };
         self.end(Outcome::Answered(early.unwrap_or(reply)));
     }
 
     /// Whether the message still waits to be sent.
     pub(crate) fn is_queued(&self) -> bool {
-        self.lock().message.is_some()
+        matches!(self.lock().held, Held::Message(_))
     }
 
     /// Whether it has ended, and its caller has not been told.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn has_ended(&self) -> bool {
-        self.lock().outcome.is_some()
+        self.lock().held.is_outcome()
     }
 
     /// Whether the request has left this process.
@@ -316,20 +360,20 @@ impl Pending {
     /// Nobody waits any more. A message that has not been taken is dropped. Returns whether the request has left.
     pub(crate) fn abandon(&self) -> bool {
         let mut state = self.lock();
-        state.message = None;
+        let message = state.held.take_message();
         state.is_abandoned = true;
         let has_left = state.phase != Phase::Queued;
         // Whoever would be woken may be all that holds its own last part, which is not to go under the lock.
         let waker = state.waker.take();
         drop(state);
-        drop(waker);
+        drop((waker, message));
         has_left
     }
 
     /// Waits for the end. Only one task may.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut state = self.lock();
-        if let Some(outcome) = state.outcome.take() {
+        if let Some(outcome) = state.held.take_outcome() {
             return Poll::Ready(outcome);
         }
         match &mut state.waker {
@@ -348,10 +392,9 @@ mod tests {
     use super::*;
 
     fn message() -> Outgoing {
-        let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
         Outgoing {
-            route,
-            body: Arc::default(),
+            route: Route::of_nothing(),
+            body: Body::Owned(Vec::new()),
             compression: None,
             expires: None,
             headers: Vec::new(),
@@ -379,7 +422,9 @@ mod tests {
 
     #[test]
     fn what_may_have_left_once_is_never_said_not_to_have() {
-        for last in [Outcome::Unroutable, Outcome::Unsent(TransportError::closed())] {
+        for last in
+            [Outcome::Unroutable(Route::of_nothing()), Outcome::Unsent(TransportError::closed())]
+        {
             let pending = Pending::new(message(), true, Retry::Ambiguous);
             let first = pending.take().expect("it waits");
             pending.put_back(first, true);
@@ -402,8 +447,8 @@ mod tests {
             pending
         };
         let returned = notification();
-        returned.end(Outcome::Unroutable);
-        assert!(matches!(outcome(&returned), Some(Outcome::Unroutable)), "it is sent again");
+        returned.end(Outcome::Unroutable(Route::of_nothing()));
+        assert!(matches!(outcome(&returned), Some(Outcome::Unroutable(_))), "it is sent again");
         let refused = notification();
         refused.end(Outcome::Unsent(TransportError::closed()));
         assert!(matches!(outcome(&refused), Some(Outcome::Unsent(_))), "it says why");
@@ -447,9 +492,9 @@ mod tests {
     #[test]
     fn the_first_end_counts() {
         let pending = Pending::new(message(), true, Retry::Unsent);
-        pending.end(Outcome::Unroutable);
+        pending.end(Outcome::Unroutable(Route::of_nothing()));
         pending.end(Outcome::Interrupted);
-        assert!(matches!(outcome(&pending), Some(Outcome::Unroutable)));
+        assert!(matches!(outcome(&pending), Some(Outcome::Unroutable(_))));
     }
 
     #[test]

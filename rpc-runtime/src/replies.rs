@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{Hash, Hasher},
     sync::{Arc, OnceLock, PoisonError},
 };
 
@@ -21,8 +22,18 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
-/// The calls by their ids, each as one number.
-type Waiting = HashMap<u128, Arc<Pending>, Keyed>;
+/// The calls by their ids.
+type Waiting = HashMap<Id, Arc<Pending>, Keyed>;
+
+/// An id, which is hashed as one number, and needs no room to be aligned like one.
+#[derive(Debug, PartialEq, Eq)]
+struct Id(Uuid);
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(self.0.as_u128());
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -70,11 +81,11 @@ impl Replies {
     }
 
     pub(crate) fn insert(&self, msg_id: Uuid, call: Arc<Pending>) {
-        self.lock().insert(msg_id.as_u128(), call);
+        self.lock().insert(Id(msg_id), call);
     }
 
     pub(crate) fn remove(&self, msg_id: Uuid) {
-        self.lock().remove(&msg_id.as_u128());
+        self.lock().remove(&Id(msg_id));
     }
 
     /// Ends the calls that still wait: no reply comes any more.
@@ -113,11 +124,10 @@ impl Replies {
         let body = compression::unpack(body, compression, self.limits.unpacked)?;
         let text = envelope::open(&body)?.into_owned();
         let reply = Reply::parse_within(text, self.limits.values)?;
-        let call = Uuid::try_parse(reply.msg_id())
-            .ok()
-            .and_then(|id| self.lock().get(&id.as_u128()).cloned());
+        let call =
+            Uuid::try_parse(&reply.msg_id()).ok().and_then(|id| self.lock().get(&Id(id)).cloned());
         let Some(call) = call else {
-            tracing::debug!(msg_id = %Excerpt(reply.msg_id()), "nobody waits for this reply");
+            tracing::debug!(msg_id = %Excerpt(&reply.msg_id()), "nobody waits for this reply");
             return Ok(false);
         };
         call.reply(reply);
@@ -130,23 +140,14 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::{
-        Compression, Failure,
-        caps::Retry,
-        envelope::ReplyWriter,
-        pending::{Exchange, Outcome, Outgoing, Route},
-    };
+    use crate::{Compression, Failure, envelope::ReplyWriter, pending::Outcome};
 
     fn table() -> Replies {
         Replies::new(Arc::new(Observer::new()), Limits::default())
     }
 
     fn call() -> Arc<Pending> {
-        let route = Route { exchange: Exchange::Default, routing_key: "q".into(), mandatory: true };
-        let (body, unique_id) = (Arc::default(), Uuid::nil());
-        let (compression, headers) = (None, Vec::new());
-        let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
-        Arc::new(Pending::new(message, true, Retry::Unsent))
+        Arc::new(Pending::of_nothing(true))
     }
 
     fn result(call: &Pending) -> Option<String> {

@@ -265,10 +265,7 @@ impl Transport {
     ///
     /// # Errors
     /// If it is larger than it may be.
-    pub(crate) fn pack(
-        &self,
-        body: Vec<u8>,
-    ) -> Result<(Arc<Vec<u8>>, Option<Compression>), TooLarge> {
+    pub(crate) fn pack(&self, body: Vec<u8>) -> Result<(Vec<u8>, Option<Compression>), TooLarge> {
         let compression = self.0.compression;
         let written = body.len();
         self.0.limits.check(written, 0)?;
@@ -277,7 +274,7 @@ impl Transport {
             None => body,
         };
         self.0.limits.check(written, body.len())?;
-        Ok((Arc::new(body), compression))
+        Ok((body, compression))
     }
 
     /// Makes the message of a reply.
@@ -291,7 +288,7 @@ impl Transport {
         unique_id: Uuid,
     ) -> Result<ReplyMessage, TooLarge> {
         let (body, compression) = self.pack(body)?;
-        Ok(ReplyMessage { queue, body, compression, unique_id })
+        Ok(ReplyMessage { queue, body: Arc::new(body), compression, unique_id })
     }
 
     /// Sends a request, as soon as there is a connection.
@@ -712,12 +709,21 @@ impl Content {
     }
 }
 
-/// A message's bytes: owned, or shared with the embedded broker, which may have to deliver them again.
+/// A message's bytes: owned, or shared with who may have to send or deliver them again.
 #[derive(Debug)]
 pub(crate) enum Body {
-    #[cfg(feature = "rabbit")]
     Owned(Vec<u8>),
     Shared(Arc<Vec<u8>>),
+}
+
+impl Body {
+    /// Lets others have the bytes, too.
+    pub(crate) fn share(self) -> Arc<Vec<u8>> {
+        match self {
+            Self::Owned(body) => Arc::new(body),
+            Self::Shared(body) => body,
+        }
+    }
 }
 
 impl std::ops::Deref for Body {
@@ -725,7 +731,6 @@ impl std::ops::Deref for Body {
 
     fn deref(&self) -> &[u8] {
         match self {
-            #[cfg(feature = "rabbit")]
             Self::Owned(body) => body,
             Self::Shared(body) => body,
         }
@@ -838,7 +843,7 @@ impl Answer {
     pub(crate) fn new(reply: ReplyMessage, until: Instant) -> Self {
         let ReplyMessage { queue, body, compression, unique_id } = reply;
         let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
-        let headers = Vec::new();
+        let (body, headers) = (Body::Shared(body), Vec::new());
         let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
         Self { message, until, slot: None, settled: None, tracked: None, once: false }
     }

@@ -201,7 +201,7 @@ struct ReplyParts<'a> {
 #[derive(Debug)]
 pub(crate) struct Reply {
     text: String,
-    msg_id: String,
+    msg_id: Range<usize>,
     result: Option<Range<usize>>,
     failure: Option<Range<usize>>,
     /// `None` if the peer does not say.
@@ -234,7 +234,8 @@ impl Reply {
             let start = value.as_ptr() as usize - text.as_ptr() as usize;
             start..start + value.len()
         };
-        let msg_id = parts.msg_id.and_then(string).ok_or(EnvelopeError::Message)?.into_owned();
+        let is_string = |value: &&str| string(value).is_some();
+        let msg_id = parts.msg_id.filter(is_string).map(place).ok_or(EnvelopeError::Message)?;
         let result = parts.result.filter(|value| *value != "null").map(place);
         let failure = parts.failure.filter(|value| is_true(value)).map(place);
         let ending = parts.ending.filter(|ending| *ending != "null").map(is_true);
@@ -242,8 +243,8 @@ impl Reply {
     }
 
     /// The id of the call that this answers.
-    pub(crate) fn msg_id(&self) -> &str {
-        &self.msg_id
+    pub(crate) fn msg_id(&self) -> Cow<'_, str> {
+        self.text.get(self.msg_id.clone()).and_then(string).unwrap_or_default()
     }
 
     /// Whether this is the last message for its call. The ones before are heartbeats, or carry the result of a

@@ -21,6 +21,7 @@ use crate::{
     pending::{Outcome, Outgoing, Pending, Route},
     quiet::Quiet,
     sync::{Mutex, MutexGuard},
+    transport::Body,
 };
 
 /// How long a notification waits that the broker has refused.
@@ -189,7 +190,7 @@ impl Spool {
         }
         *kept = with_it;
         drop(kept);
-        Ok((body, compression))
+        Ok((Arc::new(body), compression))
     }
 
     /// Forgets one of so many bytes, which has ended.
@@ -283,7 +284,7 @@ impl Spooled {
         };
         let message = Outgoing {
             route: self.route.clone(),
-            body: Arc::clone(&self.body),
+            body: Body::Shared(Arc::clone(&self.body)),
             compression: self.compression,
             expires: None,
             headers: Vec::new(),
@@ -322,7 +323,7 @@ impl Spooled {
                 let lost = TransportError::new(TransportErrorKind::Disconnected, what);
                 self.end(Err(lost.into()));
             }
-            Outcome::Refused | Outcome::Unroutable => self.again(),
+            Outcome::Refused | Outcome::Unroutable(_) => self.again(),
         }
     }
 

@@ -91,7 +91,7 @@ impl Scene {
         match fate {
             Fate::Confirmed | Fate::PutBack => self.pending.confirm(),
             Fate::Lost => drop(self.pending.end(Outcome::Interrupted)),
-            Fate::Returned => drop(self.pending.end(Outcome::Unroutable)),
+            Fate::Returned => drop(self.pending.end(Outcome::Unroutable(Route::of_nothing()))),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Driver, Transport};
+use super::{Body, Driver, Transport};
 use crate::{
     Compression, TransportError,
     caps::Retry,
@@ -68,7 +68,14 @@ impl Outgoing {
         let mut headers = headers;
         headers.push((ID, Header::Text(unique_id.simple().to_string())));
         let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
-        Self { route, body: Arc::new(body), compression: None, expires: None, headers, unique_id }
+        Self {
+            route,
+            body: Body::Owned(body),
+            compression: None,
+            expires: None,
+            headers,
+            unique_id,
+        }
     }
 
     /// A message as it came, to one queue. It was unpacked by the name of its `compression`.

@@ -101,7 +101,7 @@ struct Message {
 
 enum Job {
     Request(Arc<Pending>),
-    Answer(Answer),
+    Answer(Box<Answer>),
 }
 
 /// A job, and what tells whether its transport was closed.
@@ -355,11 +355,11 @@ impl Shared {
     fn request(self: &Arc<Self>, request: &Pending) {
         // Its caller may be woken by that, and is not to find the broker locked.
         let Some(message) = request.take() else { return };
-        let mandatory = message.route.mandatory;
-        if self.publish(self.lock(), message) || !mandatory {
-            request.confirm();
-        } else {
-            request.end(Outcome::Unroutable);
+        let route = message.route.mandatory.then(|| message.route.clone());
+        let is_taken = self.publish(self.lock(), message);
+        match route.filter(|_| !is_taken) {
+            None => request.confirm(),
+            Some(route) => _ = request.end(Outcome::Unroutable(route)),
         }
     }
 
@@ -372,6 +372,7 @@ impl Shared {
             Header::Number(count) if *name == REDELIVERIES => u32::try_from(*count).ok(),
             _ => None,
         });
+        let body = body.share();
         let message = Message { body, compression, expires, redeliveries: counted.unwrap_or(0) };
         match state.fate() {
             Fate::Lost => true,
@@ -536,7 +537,7 @@ impl Link {
     pub(crate) fn answer(&self, answer: Answer) {
         let mut state = self.shared.lock();
         if state.cut {
-            return state.backlog.push(self.later(Job::Answer(answer)));
+            return state.backlog.push(self.later(Job::Answer(Box::new(answer))));
         }
         self.shared.publish(state, answer.message);
     }

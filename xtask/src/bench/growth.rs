@@ -147,9 +147,10 @@ fn plans() -> [Plan; 5] {
                 "in-flight",
                 "Calls in flight",
                 "calls in flight",
-                "Calls of 64 bytes to one server, all on one transport. Memory is what the client process has more at most than with one call \
-                 in flight. What the same number of tasks takes that hold the same values and call nobody is the caller's own; the rest is the \
-                 library's. Where few are in flight, memory says nothing of one call, and is left out.",
+                "Calls of 64 bytes to one server, all on one transport. Memory is what the client process has more at most than it had with \
+                 64 calls in flight, once these had used all buffers of the connections, for each call beyond those. What the same number of \
+                 tasks takes that hold the same values and call nobody is the caller's own; the rest is the library's. Where few are in \
+                 flight, memory says nothing of one call, and is left out.",
                 const {
                     &[
                         drawn("calls/s", 0),

@@ -256,7 +256,7 @@ impl Both {
         match fate {
             Fate::Confirmed => given.pending.confirm(),
             Fate::Refused => _ = given.pending.end(Outcome::Refused),
-            Fate::Unroutable => _ = given.pending.end(Outcome::Unroutable),
+            Fate::Unroutable => _ = given.pending.end(Outcome::Unroutable(Route::of_nothing())),
             Fate::Unsent => _ = given.pending.end(Outcome::Unsent(refused)),
             Fate::Interrupted => _ = given.pending.end(Outcome::Interrupted),
         }

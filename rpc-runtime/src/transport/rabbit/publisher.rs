@@ -422,7 +422,9 @@ impl Publisher {
     fn settle(&mut self, flight: Flight, verdict: Verdict) {
         match (flight.owner, verdict) {
             (Owner::Request(request), Verdict::Taken) => request.confirm(),
-            (Owner::Request(request), Verdict::Returned) => _ = request.end(Outcome::Unroutable),
+            (Owner::Request(request), Verdict::Returned) => {
+                request.end(Outcome::Unroutable(flight.message.route));
+            }
             (Owner::Request(request), Verdict::Refused) => _ = request.end(Outcome::Refused),
             (Owner::Reply(rest), Verdict::Taken) => {
                 let waiting = self.absent.is_back(&flight.message.route.routing_key);

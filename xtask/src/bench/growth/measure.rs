@@ -21,8 +21,11 @@ use crate::{
 pub(super) const LARGEST: u32 = (16 << 20) - (64 << 10);
 
 /// From how many calls in flight on memory is said of one.
-const MANY: u32 = 256;
-/// How many calls are in flight where they do not grow: of bodies, of large ones, and of fanout casts.
+const MANY: u32 = 1000;
+/// How long they take until connections have used all of their buffers, in seconds. What those are does not depend on how many calls
+/// are in flight.
+const UNTIL_USED: f64 = 1.0;
+/// How many calls are in flight where they do not grow, and before memory is counted; how many of large bodies, and fanout casts.
 const CALLS: u32 = 64;
 const FEW: u32 = 4;
 /// From which size on a body is large.
@@ -202,10 +205,10 @@ impl Growth {
         let mut pair = self.pair()?;
         let bound = ask(&mut pair.server, "bind topics 1")?;
         let order = |calls, seconds| format!("call topics 1 {calls} 64 {seconds}");
-        ask(&mut pair.client, &order(1, WARM_UP))?;
+        ask(&mut pair.client, &order(CALLS, UNTIL_USED))?;
         let (found, all) = self.growing(&mut pair.client, &order(calls, self.seconds), calls)?;
         let mut other = self.start("load", &pair.name)?;
-        ask(&mut other, &order(1, WARM_UP))?;
+        ask(&mut other, &order(CALLS, UNTIL_USED))?;
         let (_, own) = self.growing(&mut other, &format!("hold {calls} 64"), calls)?;
         let figures = vec![
             Some(rate(&found)?),
@@ -225,7 +228,8 @@ impl Growth {
         Ok(Found { figures, notes: vec![note] })
     }
 
-    /// Lets a program do what needs memory. Returns its answer, and how many bytes more it has had for each call.
+    /// Lets a program do what needs memory. Returns its answer, and how many bytes more it has had for each call beyond the
+    /// few that it had in flight before.
     fn growing(
         &self,
         program: &mut Program,
@@ -236,7 +240,8 @@ impl Growth {
         forget_peak(process);
         let answer = ask(program, order)?;
         let more = peak(process).zip(before).map(|(peak, before)| kib(peak, before) * 1024.0);
-        Ok((answer, more.filter(|_| calls >= MANY).map(|more| more / f64::from(calls))))
+        let others = f64::from(calls.saturating_sub(CALLS));
+        Ok((answer, more.filter(|_| calls >= MANY).map(|more| more / others)))
     }
 
     /// Asks the broker what it knows of the connections from these ports.
