@@ -8,37 +8,50 @@
 //!
 //! Whatever makes lapin do something has to say so, by [`Thread::nudge`]: `amqp` does it for what is asked of lapin, and here it
 //! is done for lapin's own tasks. Once lapin's thread has ended, what is left of the tasks is run to its end on another.
+//!
+//! A runtime of Tokio's that drives one future is woken by a system call, also by its own thread, and needs a second one to
+//! notice. So our tasks are not Tokio's: they are polled beside that future, and a [`Bell`] tells who looks at them that one is
+//! ready. Only where the thread sleeps does it cost a system call to ring it.
 
 use std::{
     fmt,
     future::{Future, pending, poll_fn},
     io,
-    panic::resume_unwind,
+    panic::{AssertUnwindSafe, resume_unwind},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
-use futures_util::task::AtomicWaker;
+use futures_util::{
+    FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered, task::AtomicWaker,
+};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    sync::watch,
-    task::AbortHandle,
+    sync::{oneshot, watch},
+    task::unconstrained,
     time::timeout,
 };
+use tracing::instrument::WithSubscriber as _;
 
-use super::{
-    runtime::{self, spawn},
-    told,
-};
+use super::{runtime, told};
 use crate::transport::{Tracked, Tracker};
 
 /// How long lapin's own tasks may take to tell everybody that a connection is gone.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often tasks are looked at that make each other ready, before Tokio's have their turn.
+const ROUNDS: usize = 64;
+
+/// How often in a row Tokio's may be left out, since what is waited for was there at once.
+const LEFT_OUT: u32 = 16;
+
+/// A task of ours.
+type Task = BoxFuture<'static, ()>;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -46,12 +59,15 @@ pub(super) struct Thread(Arc<Inner>);
 
 struct Inner {
     /// Taken while somebody drives it. `None` once it is over.
-    runtime: Mutex<Option<Runtime>>,
+    runtime: Mutex<Option<Tokios>>,
     handle: Handle,
     /// Whether lapin may have something to do.
     is_due: AtomicBool,
-    /// Wakes the thread where it waits for the socket.
-    waiting: AtomicWaker,
+    bell: Arc<Bell>,
+    /// Our tasks. Only who drives them takes this.
+    crew: Mutex<FuturesUnordered<Task>>,
+    /// Those that are not among them yet.
+    joining: Mutex<Vec<Task>>,
     /// What is run for us.
     tasks: Tracker,
     /// What is run for lapin.
@@ -60,6 +76,63 @@ struct Inner {
     is_left: watch::Sender<bool>,
     /// Whether nobody runs anything here any more.
     is_over: Mutex<bool>,
+}
+
+/// What Tokio does here: sockets, timers, and lapin's own tasks.
+struct Tokios {
+    runtime: Runtime,
+    /// How often in a row it had no turn.
+    left_out: u32,
+}
+
+/// Tells who drives tasks to look at them.
+#[derive(Default)]
+struct Bell {
+    /// Whether it was rung since they were looked at.
+    is_rung: AtomicBool,
+    /// Whether who drives them sleeps, or is about to.
+    is_asleep: AtomicBool,
+    sleeper: AtomicWaker,
+}
+
+impl Bell {
+    fn ring(&self) {
+        // Who rings first wakes. The order of both makes sure that one of the two sees the other.
+        if !self.is_rung.swap(true, Ordering::SeqCst) && self.is_asleep.load(Ordering::SeqCst) {
+            self.sleeper.wake();
+        }
+    }
+
+    /// Notes who is to be woken.
+    fn attend(&self, sleeper: &Waker) {
+        self.is_asleep.store(false, Ordering::SeqCst);
+        self.sleeper.register(sleeper);
+    }
+
+    /// Begins a look at everything.
+    fn look(&self) {
+        self.is_rung.swap(false, Ordering::SeqCst);
+    }
+
+    /// Ends a look. Returns whether who looked may sleep.
+    fn rest(&self) -> bool {
+        self.is_asleep.store(true, Ordering::SeqCst);
+        let may_rest = !self.is_rung.load(Ordering::SeqCst);
+        if !may_rest {
+            self.is_asleep.store(false, Ordering::SeqCst);
+        }
+        may_rest
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
 }
 
 /// What came of waiting for bytes.
@@ -75,10 +148,12 @@ impl Thread {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         Ok(Self(Arc::new(Inner {
-            runtime: Mutex::new(Some(runtime)),
+            runtime: Mutex::new(Some(Tokios { runtime, left_out: 0 })),
             handle,
             is_due: AtomicBool::new(false),
-            waiting: AtomicWaker::new(),
+            bell: Arc::default(),
+            crew: Mutex::default(),
+            joining: Mutex::default(),
             tasks: Tracker::default(),
             lapins: Tracker::default(),
             is_left: watch::Sender::new(false),
@@ -92,14 +167,54 @@ impl Thread {
 
     /// Runs a future, and the tasks beside it, on the thread that calls. `None` if it is over.
     pub(super) fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
-        let runtime = self.0.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        runtime.as_ref().map(|runtime| runtime.block_on(future))
+        let mut future = pin!(future);
+        self.drive(false, |cx| future.as_mut().poll(cx))
+    }
+
+    /// Runs tasks until `poll` has something. `None` if it is over.
+    fn drive<T>(
+        &self,
+        mut tasks_first: bool,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        let Inner { runtime, bell, .. } = &*self.0;
+        let ringing = Waker::from(Arc::clone(bell));
+        let mut runtime = lock(runtime);
+        let Tokios { runtime, left_out } = runtime.as_mut()?;
+        let mut turns = 0;
+        let driving = poll_fn(|cx| {
+            bell.attend(cx.waker());
+            turns += 1;
+            if turns == 1 && *left_out >= LEFT_OUT {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let mut near = Context::from_waker(&ringing);
+            for _ in 0..ROUNDS {
+                bell.look();
+                if std::mem::take(&mut tasks_first) {
+                    self.0.run_tasks(&mut near);
+                }
+                if let Poll::Ready(what) = poll(&mut near) {
+                    return Poll::Ready(what);
+                }
+                self.0.run_tasks(&mut near);
+                if bell.rest() {
+                    return Poll::Pending;
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let what = runtime.block_on(driving);
+        *left_out = if turns == 1 { *left_out + 1 } else { 0 };
+        Some(what)
     }
 
     /// Says that lapin may have something to do.
     pub(super) fn nudge(&self) {
         if !self.0.is_due.swap(true, Ordering::AcqRel) {
-            self.0.waiting.wake();
+            self.0.bell.ring();
         }
     }
 
@@ -109,19 +224,14 @@ impl Thread {
         tasks_first: bool,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<Waited<T>> {
-        let (mut yields, mut at_once) = (tasks_first, !tasks_first);
-        self.block_on(poll_fn(|cx| {
-            if std::mem::take(&mut yields) {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            self.0.waiting.register(cx.waker());
+        let mut at_once = !tasks_first;
+        self.drive(tasks_first, |cx| {
             if self.0.is_due.swap(false, Ordering::AcqRel) {
                 return Poll::Ready(Waited::Nudged);
             }
             let at_once = std::mem::take(&mut at_once);
             poll(cx).map(|what| Waited::Came { what, at_once })
-        }))
+        })
     }
 
     /// Makes a future say that lapin may have something to do, each time it has been polled.
@@ -152,16 +262,21 @@ impl Thread {
         task: impl Future<Output = T> + Send + 'static,
     ) -> T {
         let Some(running) = self.enter() else { return task.await };
-        let task = spawn(self.handle(), async move {
-            let output = task.await;
+        let (mut tell, told) = oneshot::channel();
+        self.add(async move {
+            let ended = tokio::select! {
+                biased;
+                () = tell.closed() => return,
+                ended = AssertUnwindSafe(task).catch_unwind() => ended,
+            };
             drop(running);
-            output
+            // Who does not wait any more has no use for it.
+            let _ = tell.send(ended);
         });
-        let _aborting = Aborting(task.abort_handle());
-        match task.await {
-            Ok(output) => output,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            // Only who has dropped this future can have cancelled it.
+        match told.await {
+            Ok(Ok(output)) => output,
+            Ok(Err(panic)) => resume_unwind(panic),
+            // It went with the process's last threads.
             Err(_) => pending().await,
         }
     }
@@ -169,11 +284,18 @@ impl Thread {
     /// Lets a task go on by itself, unless it is over.
     pub(super) fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(running) = self.enter() {
-            spawn(self.handle(), async move {
+            self.add(async move {
                 task.await;
                 drop(running);
             });
         }
+    }
+
+    /// Adds a task to those that are run. What it logs goes where its caller's lines go, and if it panics, no other does.
+    fn add(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = AssertUnwindSafe(task.with_current_subscriber()).catch_unwind();
+        lock(&self.0.joining).push(unconstrained(task.map(drop)).boxed());
+        self.0.bell.ring();
     }
 
     /// Makes a task of lapin's one that may be run here.
@@ -196,7 +318,7 @@ impl Thread {
     }
 
     fn enter(&self) -> Option<Tracked> {
-        let is_over = self.0.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = lock(&self.0.is_over);
         (!*is_over).then(|| self.0.tasks.track())
     }
 
@@ -208,7 +330,7 @@ impl Thread {
                 self.0.tasks.idle().await;
                 // What is not said by then concerns nobody who is still here.
                 let _ = timeout(LAST_WORDS, self.0.lapins.idle()).await;
-                let mut is_over = self.0.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut is_over = lock(&self.0.is_over);
                 if self.0.tasks.running() == 0 {
                     *is_over = true;
                     return;
@@ -226,9 +348,20 @@ impl fmt::Debug for Thread {
 }
 
 impl Inner {
+    /// Lets tasks go on that are ready.
+    fn run_tasks(&self, cx: &mut Context<'_>) {
+        let mut crew = lock(&self.crew);
+        crew.extend(std::mem::take(&mut *lock(&self.joining)));
+        while let Poll::Ready(Some(())) = crew.poll_next_unpin(cx) {}
+    }
+
     fn end(&self) {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(runtime) = runtime {
+        // They may have the last of what this belongs to.
+        let crew = std::mem::take(&mut *lock(&self.crew));
+        let joining = std::mem::take(&mut *lock(&self.joining));
+        drop((crew, joining));
+        let tokios = lock(&self.runtime).take();
+        if let Some(Tokios { runtime, .. }) = tokios {
             // It may be dropped where nobody may wait.
             runtime.shutdown_background();
         }
@@ -255,13 +388,8 @@ impl Drop for Driving {
     }
 }
 
-/// Ends a task when it is dropped.
-struct Aborting(AbortHandle);
-
-impl Drop for Aborting {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Wakes somebody, and nudges a thread.
@@ -346,11 +474,82 @@ mod tests {
         for tasks_first in [true, false] {
             let ran = Arc::new(AtomicBool::new(false));
             let notes = Arc::clone(&ran);
-            thread.handle().spawn(async move { notes.store(true, Ordering::Relaxed) });
+            thread.detach(async move { notes.store(true, Ordering::Relaxed) });
             let waited = thread.wait(tasks_first, |_| Poll::Ready(ran.load(Ordering::Relaxed)));
             let Some(Waited::Came { what: has_run, at_once }) = waited else { panic!("they came") };
             assert_eq!((has_run, at_once), (tasks_first, !tasks_first));
         }
+    }
+
+    #[test]
+    fn tokios_tasks_have_their_turn_also_while_bytes_come_faster_than_they_are_read() {
+        let thread = new();
+        let ran = thread.handle().spawn(async {});
+        let mut waits = 0;
+        while !ran.is_finished() {
+            assert!(matches!(thread.wait(true, |_| Poll::Ready(())), Some(Waited::Came { .. })));
+            waits += 1;
+            assert!(waits <= 2 * LEFT_OUT, "it has its turn");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_nobody_waits_for_ends_and_one_that_panics_takes_no_other_along() {
+        let (thread, (come, bytes)) = (new(), oneshot::channel());
+        let driven = drive(&thread, bytes);
+        thread.detach(async { panic!("a bug") });
+        let (kept, mut gone) = oneshot::channel::<()>();
+        let waiting = thread.run(async move {
+            let _kept = kept;
+            pending::<()>().await
+        });
+        assert!(waiting.now_or_never().is_none());
+        timeout(SOON, &mut gone).await.expect("it is dropped").expect_err("it has not ended");
+        assert_eq!(timeout(SOON, thread.run(async { 7 })).await.expect("it runs"), 7);
+        come.send(0).expect("it waits");
+        driven.join().expect("no panic");
+    }
+
+    #[test]
+    fn no_ring_is_missed_by_who_goes_to_sleep() {
+        struct Count(std::sync::atomic::AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let (bell, count) = (Bell::default(), Arc::new(Count(0.into())));
+        let woken = || count.0.load(Ordering::SeqCst);
+        bell.attend(&Waker::from(Arc::clone(&count)));
+        bell.look();
+        bell.ring();
+        assert!(!bell.rest(), "it was rung since");
+        bell.look();
+        assert!(bell.rest() && woken() == 0);
+        bell.ring();
+        bell.ring();
+        assert_eq!(woken(), 1, "who sleeps is woken once");
+    }
+
+    #[test]
+    fn no_task_is_forgotten_by_a_thread_that_is_about_to_sleep() {
+        let (thread, (come, bytes)) = (new(), oneshot::channel());
+        let driven = drive(&thread, bytes);
+        let callers = [(); 3].map(|()| {
+            let thread = thread.clone();
+            thread::spawn(move || {
+                let runtime = Builder::new_current_thread().enable_time().build();
+                runtime.expect("a runtime").block_on(async {
+                    for number in 0..3000 {
+                        let echoed = timeout(SOON, thread.run(async move { number })).await;
+                        assert_eq!(echoed.expect("it runs"), number);
+                    }
+                });
+            })
+        });
+        callers.into_iter().for_each(|caller| caller.join().expect("no task was forgotten"));
+        come.send(0).expect("it waits");
+        driven.join().expect("no panic");
     }
 
     #[tokio::test]
