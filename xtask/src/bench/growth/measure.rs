@@ -292,8 +292,9 @@ fn limits(bound: &str, process: u32, servers: u32, at_broker: Option<AtBroker>) 
         ));
     }
     if let Some((each, room)) = at_broker.and_then(|at_broker| at_broker.room(servers)) {
+        let each = if each == 1 { "one channel".to_owned() } else { format!("{each} channels") };
         notes.push(format!(
-            "A server takes {each} channels of one connection, so that a transport has room for about {room} (`channel_max`, as \
+            "A server takes {each} of one connection, so that a transport has room for about {room} (`channel_max`, as \
              agreed on with the broker)."
         ));
     }
