@@ -39,7 +39,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context as TaskContext, Poll},
 };
 
@@ -52,6 +52,7 @@ use crate::{
     envelope::Request,
     json,
     pending::Route,
+    sync::lock,
     transport::in_process::Witness,
 };
 
@@ -320,8 +321,4 @@ impl Future for Watched<'_> {
         }
         polled
     }
-}
-
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,14 +3,14 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use tokio::sync::broadcast;
 
-use crate::TransportError;
+use crate::{TransportError, sync::lock};
 
 /// Which of a transport's two connections.
 ///
@@ -262,10 +262,6 @@ pub(crate) struct Observer {
     states: Mutex<TransportState>,
     /// `None` once the transport is closed.
     events: Mutex<Option<broadcast::Sender<Event>>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Observer {

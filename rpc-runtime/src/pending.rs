@@ -156,12 +156,12 @@ struct State {
     held: Held,
     /// Whether nobody waits any more.
     is_abandoned: bool,
-    /// What is known before the end. Of most calls, nothing.
+    /// Most calls learn nothing before their end.
     signs: Option<Box<Signs>>,
     waker: Option<Waker>,
 }
 
-/// What a server has sent ahead of the end.
+/// What a call learns before its end.
 #[derive(Debug, Default)]
 struct Signs {
     /// The result, if there was one.
@@ -181,23 +181,26 @@ enum Held {
 
 impl Held {
     fn take_message(&mut self) -> Option<Outgoing> {
-        match std::mem::replace(self, Self::Nothing) {
+        match self.take_if(Self::is_message)? {
             Self::Message(message) => Some(message),
-            other => {
-                *self = other;
-                None
-            }
+            _ => None,
         }
     }
 
     fn take_outcome(&mut self) -> Option<Outcome> {
-        match std::mem::replace(self, Self::Nothing) {
+        match self.take_if(Self::is_outcome)? {
             Self::Outcome(outcome) => Some(outcome),
-            other => {
-                *self = other;
-                None
-            }
+            _ => None,
         }
+    }
+
+    /// Takes it if it is what is wanted. What is not stays where it is, and is not moved for that.
+    fn take_if(&mut self, is_wanted: fn(&Self) -> bool) -> Option<Self> {
+        is_wanted(self).then(|| std::mem::replace(self, Self::Nothing))
+    }
+
+    fn is_message(&self) -> bool {
+        matches!(self, Self::Message(_))
     }
 
     fn is_outcome(&self) -> bool {
@@ -337,7 +340,7 @@ impl Pending {
 
     /// Whether the message still waits to be sent.
     pub(crate) fn is_queued(&self) -> bool {
-        matches!(self.lock().held, Held::Message(_))
+        self.lock().held.is_message()
     }
 
     /// Whether it has ended, and its caller has not been told.

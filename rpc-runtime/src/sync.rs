@@ -7,3 +7,8 @@ pub(crate) mod model;
 pub(crate) use model::{AtomicUsize, Mutex, MutexGuard};
 #[cfg(not(test))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicUsize};
+
+/// Locks what no model looks at, also if somebody panicked who had it: nothing here is left half done.
+pub(crate) fn lock<T: ?Sized>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -29,14 +29,11 @@ use crate::{
     observe::Observer,
     pending::{Exchange, Outcome, Outgoing, Pending, Route},
     replies::Replies,
+    sync::lock,
 };
 
 /// The brokers of this process, by name. One lives as long as a transport uses it.
 static BROKERS: Mutex<BTreeMap<String, Weak<Shared>>> = Mutex::new(BTreeMap::new());
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 type Table<K, V> = HashMap<K, V, Keyed>;
 

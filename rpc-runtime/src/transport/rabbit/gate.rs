@@ -6,11 +6,10 @@
 //! thrown away here between a channel's `channel.close` or `channel.close-ok` and its next `channel.open`. Whoever waits for
 //! a confirm of theirs learns from lapin that the channel is closed.
 
-/// Type, channel and size of a frame.
-const HEAD: usize = 7;
+use super::guard::{HEAD, METHOD};
+
 /// The byte that ends a frame.
 const END: usize = 1;
-const METHOD: u8 = 1;
 /// A connection begins with its protocol's name and version, which is no frame.
 const GREETING: &[u8; 4] = b"AMQP";
 /// The size of that.

@@ -30,11 +30,11 @@ pub(super) const AGREED: u32 = 32 * 1024;
 
 /// A type that no frame has, so that lapin ends the connection.
 const NO_FRAME: u8 = 0xff;
-const METHOD: u8 = 1;
+pub(super) const METHOD: u8 = 1;
 const HEADER: u8 = 2;
 const BODY: u8 = 3;
 /// Type, channel and size of a frame.
-const HEAD: usize = 7;
+pub(super) const HEAD: usize = 7;
 /// What a message's header has before its properties: class, weight and size of the body.
 const FIXED: usize = 12;
 

@@ -20,7 +20,7 @@ use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -39,7 +39,10 @@ use tokio::{
 use tracing::instrument::WithSubscriber as _;
 
 use super::{runtime, told};
-use crate::transport::{Tracked, Tracker};
+use crate::{
+    sync::lock,
+    transport::{Tracked, Tracker},
+};
 
 /// How long lapin's own tasks may take to tell everybody that a connection is gone.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -386,10 +389,6 @@ impl Drop for Driving {
             Err(_) => thread.0.end(),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Wakes somebody, and nudges a thread.
