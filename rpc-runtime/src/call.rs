@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     CallError, CallResult, Failure, RemoteError, Transport,
     caps::Retry,
+    clock::Instant,
     envelope::Reply,
     excerpt::Excerpt,
     json,
@@ -119,7 +120,7 @@ impl Future for Exchange {
             *this.span = span(&ready);
             this.stage.set(match this.span.in_scope(|| start(ready)) {
                 Ok(waiting) => {
-                    let sleep = tokio::time::sleep_until(waiting.deadline.into());
+                    let sleep = tokio::time::sleep_until(waiting.deadline);
                     Stage::Waiting { waiting, sleep }
                 }
                 Err(error) => Stage::Ended { error: Some(error) },
@@ -199,7 +200,7 @@ impl Waiting {
         loop {
             let silent = self.monitor.zip(self.pending.alive());
             let silent = silent.and_then(|(monitor, alive)| alive.checked_add(monitor));
-            let due = silent.map_or(self.deadline, |silent| silent.min(self.deadline)).into();
+            let due = silent.map_or(self.deadline, |silent| silent.min(self.deadline));
             if sleep.deadline() != due {
                 sleep.as_mut().reset(due);
             }

@@ -2,7 +2,7 @@
 
 mod entries;
 
-use std::{any::Any, fmt, future::pending, sync::Arc, time::Instant};
+use std::{any::Any, fmt, future::pending, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use self::entries::Entries;
 use crate::{
     Failure,
+    clock::Instant,
     json::{self, Verbatim},
     secrets::{is_secret, redacted},
 };
@@ -209,15 +210,18 @@ impl Context {
         self.value("show_deleted").unwrap_or_default()
     }
 
-    /// Returns when calls made with this context end at the latest.
+    /// Returns when calls made with this context end at the latest, by Tokio's clock:
+    /// `tokio::time::timeout_at` takes it as it is.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<tokio::time::Instant> {
         self.standing.deadline
     }
 
-    /// Lets calls made with this context end no later than `deadline`.
+    /// Lets calls made with this context end no later than `deadline`: an instant of Tokio's
+    /// clock, or of the standard library's.
     #[must_use]
-    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+    pub fn with_deadline(mut self, deadline: impl Into<tokio::time::Instant>) -> Self {
+        let deadline = deadline.into();
         let earlier = self.standing.deadline.unwrap_or(deadline);
         self.standing.deadline = Some(earlier.min(deadline));
         self
@@ -256,7 +260,7 @@ impl Context {
     pub async fn cancelled(&self) {
         let end = async {
             match self.standing.end() {
-                Some(end) => tokio::time::sleep_until(end.into()).await,
+                Some(end) => tokio::time::sleep_until(end).await,
                 None => pending().await,
             }
         };

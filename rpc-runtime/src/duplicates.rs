@@ -7,12 +7,12 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     hash::{BuildHasher as _, RandomState},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use uuid::Uuid;
 
-use crate::{hash::Keyed, transport::ReplyMessage};
+use crate::{clock::Instant, hash::Keyed, transport::ReplyMessage};
 
 /// How much a server remembers of the requests that it has begun, so that a second copy is not run again.
 ///

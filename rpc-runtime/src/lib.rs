@@ -101,6 +101,7 @@ mod args;
 mod call;
 mod caps;
 mod client;
+mod clock;
 mod compression;
 #[cfg(feature = "config")]
 mod config;
@@ -137,7 +138,7 @@ mod server;
 mod shared_cap;
 mod sync;
 mod transport;
-mod until;
+
 mod url;
 pub mod wire;
 

@@ -6,7 +6,7 @@
 use std::{
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     Compression, TransportError, TransportErrorKind,
     caps::Retry,
+    clock::Instant,
     envelope::Reply,
     excerpt::Excerpt,
     sync::{Mutex, MutexGuard},

@@ -6,8 +6,10 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use crate::clock::Instant;
 
 /// When lines were last written, by their cause.
 #[derive(Debug)]

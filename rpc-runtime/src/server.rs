@@ -12,7 +12,7 @@ mod running;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{sync::watch, task::JoinSet};
@@ -24,6 +24,7 @@ pub use self::{
 };
 use crate::{
     Transport,
+    clock::Instant,
     dispatch::AnyService,
     duplicates::Duplicates,
     observe::Counts,

@@ -18,7 +18,7 @@ pub(crate) use rabbit::measured;
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
@@ -28,6 +28,7 @@ use self::{in_process::Witness, kept::Redelivery};
 use crate::{
     Api, Compression, ConnectionState, Dispatch, Events, Login, Metrics, RabbitOptions, Service,
     TransportError, TransportErrorKind, TransportState,
+    clock::Instant,
     dispatch::AnyService,
     limits::{Limits, TooLarge},
     observe::Observer,

@@ -170,7 +170,7 @@ mod probe {
         }
 
         async fn time_left(&self, ctx: Context) -> Option<u64> {
-            let left = ctx.deadline()?.saturating_duration_since(std::time::Instant::now());
+            let left = ctx.deadline()?.saturating_duration_since(tokio::time::Instant::now());
             u64::try_from(left.min(Duration::from_secs(3600)).as_millis()).ok()
         }
 

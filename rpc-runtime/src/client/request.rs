@@ -10,6 +10,7 @@ use crate::{
     Address, CallError, Transport,
     call::{Call, Cast, Ready},
     caps::Retry,
+    clock::Instant,
     context::deadline_of,
     envelope::{RequestWriter, Tail, write_context},
     ids::new_ids,
@@ -240,7 +241,7 @@ impl fmt::Debug for Request {
 pub struct LaterRequest {
     request: Request,
     context: Vec<u8>,
-    inherited: Option<std::time::Instant>,
+    inherited: Option<Instant>,
     /// What needs the version that the request has come to.
     what: &'static str,
 }

@@ -3,7 +3,6 @@
 use std::{
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use uuid::Uuid;
@@ -11,6 +10,7 @@ use uuid::Uuid;
 use super::{Run, waiting, written};
 use crate::{
     DuplicateWindow,
+    clock::Instant,
     duplicates::{Duplicates, Seen},
     limits::Limits,
     observe::Observer,

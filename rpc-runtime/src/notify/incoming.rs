@@ -1,6 +1,6 @@
 //! One notification: from the bytes that came to its end.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
     Metadata, Payload, Requeue,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Context, ServerBuilder,
+    clock::Instant,
     compression::unpack,
     dispatch::{Caught, Panicked},
     duplicates::Seen,

@@ -6,7 +6,7 @@ use std::{
     future::pending,
     num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
@@ -21,12 +21,12 @@ use super::{
 };
 use crate::{
     ShutdownError, Transport,
+    clock::{Instant, sleep_until},
     dispatch::{Caught, Panicked},
     duplicates::Duplicates,
     observe::Counts,
     quiet::Quiet,
     transport::{Acker, Delivery, Listener, Tracked, Tracker},
-    until::until,
 };
 
 /// How long a notification is kept that could not be published anew, before it goes back to its queue.
@@ -88,7 +88,7 @@ impl Shared {
 
     /// Waits for as long as a handler may work.
     pub(super) async fn too_long(&self) {
-        until(self.time_limit.and_then(|limit| Instant::now().checked_add(limit))).await;
+        sleep_until(self.time_limit.and_then(|limit| Instant::now().checked_add(limit))).await;
     }
 
     /// Whether somebody is to be told.
@@ -241,7 +241,7 @@ async fn serve_batches(shared: &Arc<Shared>, listener: &mut Listener, batch: &Ba
             let is_there = tokio::select! {
                 biased;
                 () = &mut stop => false,
-                () = until(due) => break,
+                () = sleep_until(due) => break,
                 read = intake.next() => {
                     if let Some(incoming) = read.and_then(unless_dead) {
                         if gathered.is_empty() {

@@ -10,13 +10,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::Instant};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 use uuid::Uuid;
 
 use super::{NotifyError, emission::Progress};
 use crate::{
     Compression, Transport, TransportError, TransportErrorKind,
     caps::Retry,
+    clock::Instant,
     excerpt::{Causes, Excerpt},
     pending::{Outcome, Outgoing, Pending, Route},
     quiet::Quiet,

@@ -1,6 +1,6 @@
 //! The reply to a request: how it is written, and what goes with it until the broker has it.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Failure,
+    clock::Instant,
     dispatch::Reply,
     envelope::{ReplyWriter, is_reply_queue},
     excerpt::Excerpt,

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::task::AbortHandle;
@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use super::request::Parts;
 use crate::{
     Transport,
+    clock::Instant,
     envelope::{heartbeat, is_reply_queue},
     ids::new_id,
     transport::Answer,

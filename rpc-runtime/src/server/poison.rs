@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -24,10 +24,10 @@ use super::{
 };
 use crate::{
     Failure,
+    clock::{Instant, sleep_until},
     excerpt::Excerpt,
     pending::{Expiry, Outcome, Outgoing},
     transport::kept::{DEAD_HOST, Header, MOMENT, REDELIVERIES, Redelivery, letter},
-    until::until,
 };
 
 /// How long a request is kept that could not be put aside, before it goes back to its queue.
@@ -105,7 +105,7 @@ impl Incoming {
         let counting = (!is_dead && !redelivery.is_counted).then(|| self.shared.counting.begin());
         let fate = tokio::select! {
             fate = self.decide(arrival, &redelivery, is_dead) => fate,
-            () = until(arrival.expires) => Fate::Late,
+            () = sleep_until(arrival.expires) => Fate::Late,
             _ = stopped.wait_for(|stopped| *stopped) => Fate::Back,
         };
         match fate {

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
 };
 
 use rpc_idl::{Ack, Method};
@@ -18,13 +17,13 @@ use super::{
 };
 use crate::{
     Failure,
+    clock::{Instant, sleep_until},
     compression::unpack,
     dispatch::{self, AnyService},
     duplicates::Seen,
     envelope::{self, EnvelopeError, Request},
     excerpt::Excerpt,
     transport::{Acked, Acker, Delivery, ReplyMessage, Tracked, kept::Redelivery},
-    until::until,
 };
 
 /// How long a request may take to come again that may have come to nobody.
@@ -192,7 +191,7 @@ impl Incoming {
         let admitted = tokio::select! {
             biased;
             admitted = self.admit(arrival, entry) => admitted?,
-            () = until(expires) => {
+            () = sleep_until(expires) => {
                 drop_late(&self.shared, arrival.acker.take()).await;
                 return None;
             }
@@ -333,7 +332,7 @@ impl Incoming {
         tokio::select! {
             () = tokio::time::sleep(DOUBT) => {}
             // Its caller knows by itself.
-            () = until(expires) => return,
+            () = sleep_until(expires) => return,
         }
         if parts.id.as_ref().is_some_and(|id| self.shared.duplicates().knows(id)) {
             return;

@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
-    time::Instant,
 };
 
 use rpc_idl::Method;
@@ -20,10 +19,10 @@ use super::{
 };
 use crate::{
     Args, Failure,
+    clock::{Instant, sleep_until},
     context::Standing,
     dispatch::{AnyService, Caught, Panicked, Reply},
     excerpt::Excerpt,
-    until::until,
 };
 
 /// Runs a method. `None` if the server stops before the method ends.
@@ -74,7 +73,7 @@ async fn unless_stopped<M: Future>(
     tokio::select! {
         result = method => Ok(result),
         _ = stopped.wait_for(|stopped| *stopped) => Err(None),
-        () = until(limit) => {
+        () = sleep_until(limit) => {
             let what = "the method took longer than its server allows";
             Err(Some(Err(Failure::internal("TimeLimitExceeded", what))))
         }

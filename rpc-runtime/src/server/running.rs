@@ -1,14 +1,12 @@
 //! A server that serves, and how it stops.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
 use super::Shared;
+
+use crate::clock::Instant;
 
 /// A server that serves. Dropping this handle does not stop it.
 ///

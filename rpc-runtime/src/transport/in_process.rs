@@ -1,17 +1,15 @@
 //! An implementation in place of a broker: whatever is sent runs here.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use uuid::Uuid;
 
 use crate::{
     Args, Failure, TransportError,
+    clock::Instant,
     context::Standing,
     dispatch::{self, AnyService, Caught, Panicked, Reply},
     envelope::{self, EnvelopeError, ReplyWriter, Request},

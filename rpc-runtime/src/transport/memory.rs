@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, mpsc};
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     Compression, Event, TransportError,
     caps::Retry,
+    clock::Instant,
     hash::Keyed,
     limits::Limits,
     observe::Observer,

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    time::Instant,
-};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
 use crate::{
-    NotificationListener, Notifier, Transport, memory::Broker, notify::ListenerBuilder,
-    pending::Pending,
+    NotificationListener, Notifier, Transport, clock::Instant, memory::Broker,
+    notify::ListenerBuilder, pending::Pending,
 };
 
 /// Longer than anything takes, on that clock.

@@ -5,6 +5,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::{
+    clock::Instant,
     memory::Broker,
     notify::Emission,
     pending::Exchange,

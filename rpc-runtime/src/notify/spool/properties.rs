@@ -5,7 +5,7 @@ use std::{collections::HashMap, pin::Pin};
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 
 use super::*;
-use crate::{memory::Broker, notify::Emission, pending::Exchange};
+use crate::{clock::Instant, memory::Broker, notify::Emission, pending::Exchange};
 
 /// Less than the largest: one alone finds room, whatever its size.
 const ROOM: Room = Room { messages: 4, bytes: 50 };

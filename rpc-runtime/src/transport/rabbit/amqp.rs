@@ -14,7 +14,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{
@@ -43,7 +43,7 @@ use super::{
     socket::{self, Security, Switch},
     thread::Thread,
 };
-use crate::{TransportError, TransportErrorKind, transport::Acked};
+use crate::{TransportError, TransportErrorKind, clock::Instant, transport::Acked};
 
 /// How long one host may take to answer, from the first packet to an open connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -412,7 +412,7 @@ impl Connection {
         let mut wanted = wanted.filter(|wanted| *wanted < limit);
         loop {
             let until = wanted.unwrap_or(limit);
-            if let Ok(landed) = timeout_at(until.into(), &mut publishing).await {
+            if let Ok(landed) = timeout_at(until, &mut publishing).await {
                 return landed;
             }
             let now = Instant::now();

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{
@@ -40,6 +40,7 @@ use super::{
 };
 use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
+    clock::Instant,
     envelope::CONTENT_TYPE,
     observe::Observer,
     transport::{Acked, Body, Content, Delivery, Subscription, Tracked},

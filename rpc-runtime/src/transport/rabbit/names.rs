@@ -4,11 +4,11 @@
 //! uses: its queue is consumed exclusively, so the broker refuses whoever comes second. The original counts from 1 in a
 //! file of the machine, and does not ask the broker, so our numbers begin where its own do not come.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{TransportError, TransportErrorKind, options::QueueNames};
+use crate::{TransportError, TransportErrorKind, clock::Instant, options::QueueNames};
 
 /// The longest name that AMQP has.
 const LONGEST: usize = 255;

@@ -5,13 +5,7 @@
 
 mod fallen;
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cmp::Reverse, collections::BinaryHeap, future::Future, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::sync::watch;
@@ -30,9 +24,9 @@ use super::{
 };
 use crate::{
     TransportError, TransportErrorKind,
+    clock::{Instant, sleep_until},
     observe::Observer,
     pending::{Outcome, Pending},
-    until::until,
 };
 
 /// How long a call whose request may have left waits for the reply that would show it, once its connection is lost.
@@ -196,7 +190,7 @@ impl Publisher {
             let due = self.next_timer();
             tokio::select! {
                 output = &mut future => return Some(output),
-                () = until(due) => self.fire(),
+                () = sleep_until(due) => self.fire(),
                 () = told(&mut closing) => return None,
             }
         }
@@ -367,8 +361,8 @@ impl Publisher {
                 Ok(()) = self.answerable.changed() => {}
                 Ok(()) = closing.changed() => {}
                 Ok(()) = health.changed() => self.drop_hasty(Some(&connection)),
-                () = until(due) => self.fire(),
-                () = until(parting) => {}
+                () = sleep_until(due) => self.fire(),
+                () = sleep_until(parting) => {}
                 () = replaced(&mut generations, &connection) => break End::Lost,
             }
         };

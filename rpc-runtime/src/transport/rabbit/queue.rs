@@ -9,7 +9,6 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
@@ -18,6 +17,7 @@ use super::amqp::Fault;
 use crate::{
     TransportError,
     caps::Retry,
+    clock::Instant,
     excerpt::Excerpt,
     pending::{Outcome, Outgoing, Pending},
     quiet::Quiet,

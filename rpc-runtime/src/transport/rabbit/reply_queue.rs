@@ -1,9 +1,6 @@
 //! The queue that replies to this transport's calls come by, and who reads it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::{sync::watch, time::timeout};
@@ -17,7 +14,7 @@ use super::{
     told,
     topology::{self, Cause, Layout, Step},
 };
-use crate::{TransportError, replies::Replies};
+use crate::{TransportError, clock::Instant, replies::Replies};
 
 /// How many replies may wait here, and how many are acknowledged in one go at the most.
 const REPLY_PREFETCH: u16 = 1000;

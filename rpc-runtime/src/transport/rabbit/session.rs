@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use lapin::{
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     TransportError,
     caps::Retry,
+    clock::Instant,
     compression::unpack,
     envelope,
     pending::{Exchange, Outcome, Outgoing, Pending, Route},

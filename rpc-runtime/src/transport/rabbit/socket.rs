@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{self, Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_rs::{
@@ -40,7 +40,7 @@ use super::{
     tcp::Tcp,
     thread::{Driving, Thread, Waited},
 };
-use crate::quiet::Quiet;
+use crate::{clock::Instant, quiet::Quiet};
 
 /// How much is read from a socket at a time.
 const PORTION: usize = 64 * 1024;
@@ -452,7 +452,7 @@ impl Reactor for Guarding {
         self.thread.sleep(dur).boxed()
     }
 
-    fn interval(&self, dur: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+    fn interval(&self, dur: Duration) -> impl Stream<Item = std::time::Instant> + Send + 'static {
         self.tokio.interval(dur)
     }
 

@@ -4,7 +4,9 @@
 //! 3.10) may refuse for good what comes by a channel that was open before, to a queue that is well. Nothing tells the two
 //! apart but another channel, so a channel whose messages are refused is left for another, once a second at most.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// How long a channel is kept at least, and how long after an attempt to leave it comes the next.
 const KEPT: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use lapin::{
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Event, Failover, Login, RabbitOptions, Role, TransportError, TransportErrorKind,
+    clock::Instant,
     observe::Observer,
     options::Tls,
     quiet::Quiet,
