@@ -8,6 +8,7 @@ use self::file::{Files, Value};
 use crate::{
     Notifier, RabbitOptions, Server, ServerBuilder, Transport, TransportBuilder, TransportError,
     TransportErrorKind,
+    logging::guarded,
     notify::{Format, LogDriver, NotifierBuilder},
     options,
 };
@@ -233,7 +234,7 @@ fn rabbit(files: &Files) -> Result<TransportBuilder, TransportError> {
     let mut builder = Transport::builder(Config::TRANSPORT_URL);
     for name in files.names(SECTION) {
         if !TransportBuilder::knows(name) && !options::knows(name) {
-            tracing::debug!(name, "no option of this library in [{SECTION}]");
+            guarded(|| tracing::debug!(name, "no option of this library in [{SECTION}]"));
             continue;
         }
         let Some(value) = files.last(SECTION, &[name])? else { continue };

@@ -121,6 +121,7 @@ mod host;
 mod ids;
 mod json;
 mod limits;
+mod logging;
 #[cfg(all(any(rpc_bench, test), feature = "rabbit"))]
 #[doc(hidden)]
 pub mod measured;

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::clock::Instant;
+use crate::{
+    clock::Instant,
+    logging::{defer, guarded},
+};
 
 /// When lines were last written, by their cause.
 #[derive(Debug)]
@@ -37,7 +40,14 @@ impl<C: Ord> Quiet<C> {
     /// one, if any were.
     pub(crate) fn say(&self, cause: C, line: impl FnOnce(Option<u64>)) {
         if let Some(left_out) = self.turn(cause, Instant::now()) {
-            line((left_out > 0).then_some(left_out));
+            guarded(|| line((left_out > 0).then_some(left_out)));
+        }
+    }
+
+    /// As [`say`](Self::say), for the threads of connections: another thread writes the line.
+    pub(crate) fn defer(&self, cause: C, line: impl FnOnce(Option<u64>) + Send + 'static) {
+        if let Some(left_out) = self.turn(cause, Instant::now()) {
+            defer(move || line((left_out > 0).then_some(left_out)));
         }
     }
 

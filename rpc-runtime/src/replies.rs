@@ -16,6 +16,7 @@ use crate::{
     excerpt::Excerpt,
     hash::Keyed,
     limits::{Limits, TooLarge},
+    logging,
     observe::Observer,
     pending::{Outcome, Pending},
     quiet::Quiet,
@@ -107,7 +108,7 @@ impl Replies {
             Ok(false) => counts.replies_late.add_one(),
             Err(error) => {
                 counts.replies_malformed.add_one();
-                self.quiet.say((), |left_out| {
+                self.quiet.defer((), move |left_out| {
                     let what = "dropped a message on the reply queue that is not a reply";
                     tracing::warn!(%error, left_out, "{what}");
                 });
@@ -127,7 +128,11 @@ impl Replies {
         let call =
             Uuid::try_parse(&reply.msg_id()).ok().and_then(|id| self.lock().get(&Id(id)).cloned());
         let Some(call) = call else {
-            tracing::debug!(msg_id = %Excerpt(&reply.msg_id()), "nobody waits for this reply");
+            if logging::wants_debug() {
+                let id = reply.msg_id().into_owned();
+                let what = "dropped a reply whose caller has stopped waiting";
+                logging::defer(move || tracing::debug!(msg_id = %Excerpt(&id), "{what}"));
+            }
             return Ok(false);
         };
         call.reply(reply);

@@ -11,7 +11,7 @@ use std::{
 
 use rpc_idl::{UnknownPin, Version};
 
-use crate::Api;
+use crate::{Api, logging::guarded};
 
 /// A version cap that several clients share, and that can change while they are used.
 ///
@@ -182,9 +182,13 @@ impl<A: Api> SharedCap<A> {
 
     fn set(&self, cap: Version) {
         let mut current = self.inner.cap.write().unwrap_or_else(PoisonError::into_inner);
-        if *current != cap {
-            tracing::info!(interface = A::INTERFACE.name, from = %*current, to = %cap, "the version cap changes");
-            *current = cap;
+        let before = std::mem::replace(&mut *current, cap);
+        drop(current);
+        if before != cap {
+            let interface = A::INTERFACE.name;
+            guarded(|| {
+                tracing::info!(interface, from = %before, to = %cap, "the version cap changed");
+            });
         }
     }
 

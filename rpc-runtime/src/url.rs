@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{TransportError, TransportErrorKind};
+use crate::{TransportError, TransportErrorKind, logging::guarded};
 
 /// What would mean something else in a virtual host, unless it is the first `/`.
 const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
@@ -162,7 +162,8 @@ impl FromStr for TransportUrl {
         }
         let with_login = hosts.iter().filter(|host| host.has_login).count();
         if (1..hosts.len()).contains(&with_login) {
-            tracing::warn!("some hosts of the transport URL have no login: `guest` is tried there");
+            let what = "some hosts of the transport URL have no login; trying `guest` there";
+            guarded(|| tracing::warn!("{what}"));
         }
         if hosts.iter().any(|host| host.user.is_empty()) {
             return Err(malformed("a login has no user"));

@@ -6,6 +6,7 @@ mod campaign;
 mod channels;
 mod clusters;
 mod connecting;
+mod logging;
 mod losing;
 mod pressure;
 mod program;

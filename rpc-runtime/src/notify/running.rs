@@ -24,6 +24,7 @@ use crate::{
     clock::{Instant, sleep_until},
     dispatch::{Caught, Panicked},
     duplicates::Duplicates,
+    logging::guarded,
     observe::Counts,
     quiet::Quiet,
     transport::{Acker, Delivery, Listener, Tracked, Tracker},
@@ -158,7 +159,8 @@ impl RunningListener {
             let ended = task.await;
             self.task = None;
             if let Err(error) = ended {
-                tracing::error!(%error, "a listener's task has died: nothing more is taken");
+                let what = "a listener's task died; the listener consumes nothing more";
+                guarded(|| tracing::error!(%error, "{what}"));
             }
         }
         self.shared.tracker.idle().await;

@@ -213,9 +213,11 @@ impl Spool {
     /// Takes note of a notification that nobody gets.
     pub(super) fn dropped(&self, event_type: &str, error: &(dyn std::error::Error + 'static)) {
         self.transport.observer().counts.notifications_dropped.add_one();
-        self.quiet.say(Cause::Dropped, |left_out| {
-            let (event_type, error) = (Excerpt(event_type), Causes(error));
-            tracing::warn!(%event_type, %error, left_out, "a notification is not sent");
+        // The broker's answer may come to the thread of its connection.
+        let (event_type, error) = (event_type.to_owned(), Causes(error).to_string());
+        self.quiet.defer(Cause::Dropped, move |left_out| {
+            let event_type = Excerpt(&event_type);
+            tracing::warn!(%event_type, %error, left_out, "dropped a notification");
         });
     }
 }
@@ -333,11 +335,12 @@ impl Spooled {
         if self.spool.give_up_after.is_some_and(|after| self.since.elapsed() >= after) {
             return self.end(Err(NotifyError::Refused));
         }
-        self.spool.quiet.say(Cause::Refused, |left_out| {
-            let queue = &self.route.routing_key;
-            tracing::warn!(%queue, left_out, "the broker does not take a notification: it is sent again");
-        });
         self.lock().pending = None;
+        let queue = Arc::clone(&self.route.routing_key);
+        self.spool.quiet.defer(Cause::Refused, move |left_out| {
+            let what = "the broker refused a notification; publishing it again";
+            tracing::warn!(%queue, left_out, "{what}");
+        });
         let this = Arc::clone(self);
         self.spool.runtime.spawn(async move {
             tokio::time::sleep(AGAIN).await;

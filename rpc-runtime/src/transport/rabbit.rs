@@ -69,6 +69,7 @@ use super::{Answer, Subscription, Tracker};
 use crate::{
     Event, RabbitOptions, Role, TransportError, TransportErrorKind,
     caps::Retry,
+    logging,
     observe::Observer,
     pending::{Outcome, Pending},
     quiet::Quiet,
@@ -78,6 +79,9 @@ use crate::{
 
 /// How long what has been handed over may take to leave when the transport is closed.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long closing waits for a log subscriber that is slow.
+const LAST_LINES: Duration = Duration::from_millis(250);
 
 /// One transport's end of a RabbitMQ.
 pub(crate) struct Link {
@@ -248,6 +252,8 @@ impl Link {
     pub(crate) async fn close(&self) {
         self.begin_close();
         told(&mut self.ended.clone()).await;
+        // A process that ends next would take the last lines along.
+        logging::flush(LAST_LINES).await;
     }
 
     fn begin_close(&self) {
@@ -363,10 +369,10 @@ impl Tasks {
     /// nobody looks after.
     fn fail(&self, task: &'static str, signals: &Signals) {
         let reason = format!("a task of the transport has died by a bug: {task}");
-        tracing::error!(%reason, "closing the transport");
         self.queue.close_over(TransportError::new(TransportErrorKind::Closed, reason.clone()));
-        self.observer.note(Event::Failed { reason });
+        self.observer.note(Event::Failed { reason: reason.clone() });
         signals.close.send_replace(true);
+        logging::defer(move || tracing::error!(%reason, "closing the transport"));
     }
 }
 

@@ -40,6 +40,7 @@ use tokio::{
 
 use super::{
     acks::{Acks, Batch},
+    hush::Silent,
     socket::{self, Security, Switch},
     thread::Thread,
 };
@@ -195,7 +196,7 @@ pub(super) enum Ended {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    lapin: Arc<lapin::Connection>,
+    lapin: Arc<Silent<lapin::Connection>>,
     switch: Switch,
     thread: Thread,
     health: watch::Sender<Health>,
@@ -235,7 +236,7 @@ impl Connection {
         };
         let events = Some(Events(lapin.events_listener().boxed()));
         Ok(Arc::new(Self {
-            lapin: Arc::new(lapin),
+            lapin: Arc::new(Silent::new(lapin)),
             switch,
             thread,
             health: watch::Sender::new(Health::Open),
@@ -345,7 +346,7 @@ impl Connection {
     pub(super) async fn channel(self: &Arc<Self>) -> Result<Channel, Fault> {
         let lapin = self.within("opening a channel", self.lapin.create_channel()).await?;
         let (connection, acks) = (Arc::clone(self), OnceLock::new());
-        Ok(Channel(Arc::new(Open { lapin, connection, acks })))
+        Ok(Channel(Arc::new(Open { lapin: Silent::new(lapin), connection, acks })))
     }
 
     /// Returns a channel that is kept on the side, or another in its place if an error has closed it.
@@ -464,7 +465,7 @@ pub(super) struct Channel(Arc<Open>);
 
 #[derive(Debug)]
 struct Open {
-    lapin: lapin::Channel,
+    lapin: Silent<lapin::Channel>,
     connection: Arc<Connection>,
     /// The acknowledgements of what is consumed, once there is one.
     acks: OnceLock<Arc<Acks>>,
@@ -495,7 +496,7 @@ impl Drop for Writing {
 }
 
 /// Writes the acknowledgements of a channel, until that or the connection is gone.
-async fn write_acks(lapin: lapin::Channel, of: Writing) {
+async fn write_acks(lapin: Silent<lapin::Channel>, of: Writing) {
     let Writing { acks, connection } = &of;
     let mut writing = FuturesUnordered::new();
     loop {
@@ -613,7 +614,7 @@ impl Channel {
     ) -> Result<Consumer, Fault> {
         let options = BasicConsumeOptions { exclusive, ..BasicConsumeOptions::default() };
         let consuming = self.0.lapin.basic_consume(short(queue)?, short(tag)?, options, arguments);
-        self.within("consuming a queue", consuming).await.map(Consumer)
+        self.within("consuming a queue", consuming).await.map(|lapin| Consumer(Silent::new(lapin)))
     }
 
     pub(super) async fn cancel(&self, tag: &str) -> Result<(), Fault> {
@@ -640,7 +641,8 @@ impl Channel {
     fn acks(&self) -> &Acks {
         self.0.acks.get_or_init(|| {
             let acks = Arc::new(Acks::new());
-            let (lapin, connection) = (self.0.lapin.clone(), Arc::clone(self.connection()));
+            let lapin = Silent::new((*self.0.lapin).clone());
+            let connection = Arc::clone(self.connection());
             let writing = write_acks(lapin, Writing { acks: Arc::clone(&acks), connection });
             // Where the thread is over, so is the writing.
             self.connection().thread.detach(writing);
@@ -678,7 +680,7 @@ impl Channel {
         let exchange = short(exchange).map_err(unsent)?;
         let routing_key = short(routing_key).map_err(unsent)?;
         let options = BasicPublishOptions { mandatory, immediate: false };
-        let lapin = &self.0.lapin;
+        let lapin = &*self.0.lapin;
         let sending = pin!(lapin.basic_publish(exchange, routing_key, options, body, properties));
         let publishing = pin!(async {
             let confirm = match self.0.connection.thread.nudging(sending).await {
@@ -704,7 +706,7 @@ impl Channel {
 
 /// What comes from a queue. `None` is its end: the channel is gone, or the broker has cancelled the consumer.
 #[derive(Debug)]
-pub(super) struct Consumer(lapin::Consumer);
+pub(super) struct Consumer(Silent<lapin::Consumer>);
 
 impl Stream for Consumer {
     type Item = lapin::message::Delivery;

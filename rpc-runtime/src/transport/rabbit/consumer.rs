@@ -42,6 +42,7 @@ use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
     clock::Instant,
     envelope::CONTENT_TYPE,
+    logging,
     observe::Observer,
     transport::{Acked, Body, Content, Delivery, Subscription, Tracked},
 };
@@ -304,8 +305,9 @@ impl ListenTask {
                     Ok(None) => return,
                     Err(error) => {
                         backoff.refused_for(lost.elapsed());
-                        self.layout.quiet.say(Cause::Consume, |left_out| {
-                            tracing::warn!(topic = self.place.name(), %error, left_out, "cannot consume");
+                        let topic = self.place.name().to_owned();
+                        self.layout.quiet.defer(Cause::Consume, move |left_out| {
+                            tracing::warn!(topic, %error, left_out, "cannot consume; trying again");
                         });
                     }
                 }
@@ -367,9 +369,10 @@ impl ListenTask {
         let mut watching = self.lookout.watch(steps.clone());
         loop {
             let missing = watching.missing().await;
-            self.layout.quiet.say(Cause::Exchange, |left_out| {
-                let what = "an exchange is gone: making it again";
-                tracing::warn!(topic = self.place.name(), fault = %missing, left_out, "{what}");
+            let topic = self.place.name().to_owned();
+            self.layout.quiet.defer(Cause::Exchange, move |left_out| {
+                let what = "an exchange is gone; declaring it again";
+                tracing::warn!(topic, fault = %missing, left_out, "{what}");
             });
             // Whoever looks once it is there again misses nothing, and has no bindings.
             sleep(self.layout.options.check_exchanges.mul_f64(UNTIL_ALL_KNOW)).await;
@@ -397,7 +400,7 @@ impl ListenTask {
             match self.consume(&connection).await {
                 Ok(consumers) => return Ok(Some(consumers)),
                 Err(error) if !is_passing(&error) => return Err(error),
-                Err(error) => tracing::debug!(%error, "cannot bind yet"),
+                Err(error) => logging::defer(move || tracing::debug!(%error, "cannot bind yet")),
             }
         }
     }

@@ -12,7 +12,7 @@ use super::{
     amqp::{Channel, Connection, Fault},
     topology::{Argument, Cause, ExchangeDeclaration, Kind, Layout, QueueDeclaration, Step},
 };
-use crate::{TransportError, TransportErrorKind};
+use crate::{TransportError, TransportErrorKind, logging};
 
 /// Declares one thing after the other, on a channel of their own: a refusal closes it.
 ///
@@ -40,14 +40,15 @@ pub(super) async fn try_declare(
         match declare(&channel, &step).await {
             Ok(()) => {}
             Err(fault) if is_usable(&fault) => {
-                layout.quiet.say(Cause::UseAsItIs, |left_out| {
-                    tracing::warn!(%fault, left_out, "cannot {step}: using it as it is");
+                layout.quiet.defer(Cause::UseAsItIs, move |left_out| {
+                    tracing::warn!(%fault, left_out, "cannot {step}; using it as it is");
                 });
                 channel = opened().await?;
             }
             Err(fault) => {
                 if is_denied(&fault) && layout.make_durable() {
-                    tracing::warn!("the broker takes durable queues only: all are from now on");
+                    let what = "the broker takes durable queues only; all are from now on";
+                    logging::defer(move || tracing::warn!("{what}"));
                 }
                 return Err((fault, step.to_string()));
             }

@@ -1,11 +1,14 @@
-//! lapin's log lines, of which there are none.
+//! Silences lapin's logging.
 //!
-//! lapin logs every frame that it writes or reads, the login with its password among them, and at the level of a warning
-//! the whole of each message that comes back because nobody takes it. Levels do not help: who looks for something turns
-//! all of them on. These lines are written on one thread, lapin's own, which asks our stream for bytes. There they go
-//! nowhere; what there is to say of a connection is said by us.
+//! lapin logs every frame that it writes or reads, the login with its password among them, and each
+//! returned message with its body. Levels do not help: whoever debugs turns all of them on. So no
+//! subscriber hears a thread that serves AMQP connections, and lapin is silenced wherever else it
+//! runs. What is to be said of a connection goes through [`crate::logging::defer`].
 
-use std::cell::RefCell;
+use std::{
+    cell::{Cell, RefCell},
+    ops::{Deref, DerefMut},
+};
 
 use tracing::{
     Dispatch,
@@ -13,38 +16,167 @@ use tracing::{
 };
 
 /// The name of lapin's thread.
-const THREAD: &str = "lapin-io-loop";
+const LAPINS: &str = "lapin-io-loop";
 
 thread_local! {
-    static HUSHED: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+    /// Keeps the thread silent for as long as it lives.
+    static FOREVER: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+    /// Keep it silent while [`Silent`] values are dropped.
+    static DROPPING: RefCell<Vec<DefaultGuard>> = const { RefCell::new(Vec::new()) };
+    static IS_SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets lines go nowhere for as long as this thread lives, if it is lapin's.
-pub(super) fn hush() {
-    HUSHED.with_borrow_mut(|hushed| {
-        if hushed.is_none() && std::thread::current().name() == Some(THREAD) {
-            *hushed = Some(set_default(&Dispatch::none()));
+fn silence() -> DefaultGuard {
+    set_default(&Dispatch::none())
+}
+
+/// Silences this thread for good.
+pub(super) fn silence_thread() {
+    if !IS_SILENT.replace(true) {
+        FOREVER.with_borrow_mut(|guard| *guard = Some(silence()));
+    }
+}
+
+/// Silences this thread for good, if it is lapin's.
+pub(super) fn silence_lapins_thread() {
+    if !IS_SILENT.get() && std::thread::current().name() == Some(LAPINS) {
+        silence_thread();
+    }
+}
+
+/// Runs `lapin` without a subscriber.
+pub(super) fn silenced<T>(lapin: impl FnOnce() -> T) -> T {
+    let _guard = (!IS_SILENT.get()).then(silence);
+    lapin()
+}
+
+/// A value of lapin's that is dropped without a subscriber.
+///
+/// Fields are dropped in order: the first silences the thread, the last ends that.
+#[derive(Debug)]
+pub(super) struct Silent<T> {
+    _begin: Begin,
+    value: T,
+    _end: End,
+}
+
+impl<T> Silent<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self { _begin: Begin, value, _end: End }
+    }
+}
+
+impl<T> Deref for Silent<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Silent<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+#[derive(Debug)]
+struct Begin;
+
+impl Drop for Begin {
+    fn drop(&mut self) {
+        if !IS_SILENT.try_with(Cell::get).unwrap_or(true) {
+            // A thread whose locals are gone already ends, and logs nothing any more.
+            let _ = DROPPING.try_with(|guards| guards.borrow_mut().push(silence()));
         }
-    });
+    }
+}
+
+#[derive(Debug)]
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let guard = DROPPING.try_with(|guards| guards.borrow_mut().pop());
+        drop(guard);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tracing::{Event, Metadata, Subscriber, span};
+
     use super::*;
 
-    /// Whether lines go nowhere on a thread of this name, after `hush`.
-    fn is_hushed(name: &str) -> bool {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(|| {
-            hush();
-            hush();
-            HUSHED.with_borrow(Option::is_some)
-        });
-        thread.expect("a thread").join().expect("no panic")
+    /// Counts lines.
+    #[derive(Clone, Default)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Counting {
+        fn lines(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Subscriber for Counting {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    fn line() {
+        tracing::error!("a line");
+    }
+
+    /// Logs when it is dropped.
+    struct Loud;
+
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            line();
+        }
     }
 
     #[test]
-    fn only_lapins_own_thread_is_hushed() {
-        assert!(is_hushed(THREAD));
-        assert!(!is_hushed("tokio-rt-worker"));
+    fn what_runs_or_is_dropped_silently_is_not_heard_and_all_else_is() {
+        let counting = Counting::default();
+        // Of one subscriber alone, tracing remembers what a silent thread has made of a line.
+        let _second = Dispatch::new(Counting::default());
+        let _guard = tracing::subscriber::set_default(counting.clone());
+        silenced(line);
+        drop(Silent::new(Loud));
+        drop(Silent::new(Silent::new(Loud)));
+        assert_eq!(counting.lines(), 0);
+        line();
+        assert_eq!(counting.lines(), 1);
+    }
+
+    #[test]
+    fn only_lapins_own_thread_is_silenced_by_its_name() {
+        let is_silenced = |name: &str| {
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(|| {
+                silence_lapins_thread();
+                silence_lapins_thread();
+                IS_SILENT.get()
+            });
+            thread.expect("a thread").join().expect("no panic")
+        };
+        assert!(is_silenced(LAPINS));
+        assert!(!is_silenced("tokio-rt-worker"));
     }
 }

@@ -171,8 +171,9 @@ impl Publisher {
                         backoff.reset();
                     }
                 }
-                Err(error) => self.layout.quiet.say(Cause::Publish, |left_out| {
-                    tracing::warn!(%error, left_out, "cannot open a channel to publish on");
+                Err(error) => self.layout.quiet.defer(Cause::Publish, move |left_out| {
+                    let what = "cannot open a channel to publish on; trying again";
+                    tracing::warn!(%error, left_out, "{what}");
                 }),
             }
             if self.meanwhile(backoff.pause()).await.is_none() {

@@ -248,21 +248,23 @@ impl ReplyJob {
     /// Gives up a reply that the broker refuses for what it is.
     pub(super) fn refused(self, why: &Fault) {
         static QUIET: Quiet = Quiet::new();
-        QUIET.say((), |left_out| {
-            let queue = Excerpt(&self.message.route.routing_key);
+        self.rest.settle();
+        let (queue, why) = (self.message.route.routing_key, why.clone());
+        QUIET.defer((), move |left_out| {
+            let queue = Excerpt(&queue);
             tracing::warn!(%queue, %why, left_out, "dropped a reply: the broker refuses it");
         });
-        self.rest.settle();
     }
 
     /// Gives up a reply whose caller has stopped waiting.
     pub(super) fn give_up(self) {
         static QUIET: Quiet = Quiet::new();
-        QUIET.say((), |left_out| {
-            let queue = Excerpt(&self.message.route.routing_key);
+        self.rest.settle();
+        let queue = self.message.route.routing_key;
+        QUIET.defer((), move |left_out| {
+            let queue = Excerpt(&queue);
             tracing::warn!(%queue, left_out, "dropped a reply: its queue is gone");
         });
-        self.rest.settle();
     }
 }
 

@@ -137,12 +137,12 @@ impl ReplyTask {
                     lost = Instant::now();
                 }
                 Some(Err(error)) => {
-                    self.layout.quiet.say(Cause::ConsumeReplies, |left_out| {
-                        tracing::warn!(%error, left_out, "cannot consume replies");
-                    });
                     if !is_passing(&error) {
                         backoff.refused_for(lost.elapsed());
                     }
+                    self.layout.quiet.defer(Cause::ConsumeReplies, move |left_out| {
+                        tracing::warn!(%error, left_out, "cannot consume replies; trying again");
+                    });
                 }
             }
             if since.elapsed() > Duration::from_secs(5) {

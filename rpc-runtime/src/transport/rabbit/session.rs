@@ -164,9 +164,10 @@ impl Session {
                 return Provided::Missing(Missing::Exchange(declaration.name));
             }
             Err(fault) => {
-                self.layout.quiet.say(Cause::Declare, |left_out| {
-                    let exchange = &declaration.name;
-                    tracing::warn!(exchange, %fault, left_out, "cannot declare an exchange");
+                let exchange = declaration.name.clone();
+                self.layout.quiet.defer(Cause::Declare, move |left_out| {
+                    let what = "cannot declare an exchange; publishing to it all the same";
+                    tracing::warn!(exchange, %fault, left_out, "{what}");
                 });
             }
         }
@@ -191,8 +192,10 @@ impl Session {
             Ok(()) => {}
             Err((fault, _)) if fault.is_of_connection() => return Provided::Disconnected,
             Err((fault, what)) => {
-                self.layout.quiet.say(Cause::Declare, |left_out| {
-                    tracing::warn!(queue = key, %fault, left_out, "cannot {what}, for notifications");
+                let (queue, why) = (key.to_owned(), fault.clone());
+                self.layout.quiet.defer(Cause::Declare, move |left_out| {
+                    let fault = why;
+                    tracing::warn!(queue, %fault, left_out, "cannot {what}, for notifications");
                 });
                 if fault.is_missing() {
                     return Provided::Missing(match fault.says("no exchange") {

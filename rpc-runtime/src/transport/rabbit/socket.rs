@@ -3,7 +3,7 @@
 use std::{
     future::{Future, ready},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     pin::{Pin, pin},
     sync::{
         Arc, LazyLock, Mutex, MutexGuard, PoisonError,
@@ -27,20 +27,18 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri},
 };
 use socket2::{SockRef, Socket, TcpKeepalive};
-use tokio::{
-    net::{TcpStream, lookup_host},
-    time::timeout,
-};
-use tracing::{Dispatch, dispatcher};
+use tokio::{net::TcpStream, sync::oneshot, time::timeout};
+use tracing::Dispatch;
 
 use super::{
     gate::{Fate, Gate, Parts},
     guard::Guard,
-    hush::hush,
+    hush::silence_lapins_thread,
+    runtime::spawn_thread,
     tcp::Tcp,
     thread::{Driving, Thread, Waited},
 };
-use crate::{clock::Instant, quiet::Quiet};
+use crate::{clock::Instant, logging, quiet::Quiet};
 
 /// How much is read from a socket at a time.
 const PORTION: usize = 64 * 1024;
@@ -69,8 +67,7 @@ pub(super) async fn connect(
     largest: usize,
 ) -> lapin::Result<Connection> {
     let wire = Arc::clone(&switch.0);
-    let told = dispatcher::get_default(Dispatch::clone);
-    let view = View { largest, told };
+    let view = View { largest, subscriber: logging::subscriber() };
     let tokio = Tokio::default().with_handle(thread.handle().clone());
     let guarding = Guarding { tokio, thread: thread.clone() };
     // It goes with lapin's thread, wherever that ends.
@@ -105,7 +102,7 @@ async fn secured(uri: &AMQPUri, tls: &Security, wire: &Wire) -> io::Result<Secur
 /// Connects to the first address of a host that answers. Names are looked up anew each time.
 async fn dial(host: &str, port: u16, heartbeat: Duration) -> io::Result<TcpStream> {
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in lookup_host((host, port)).await? {
+    for address in lookup(host, port).await? {
         match timeout(DIAL_LIMIT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return tuned(stream, heartbeat),
             Ok(Err(error)) => failed = error,
@@ -113,6 +110,21 @@ async fn dial(host: &str, port: u16, heartbeat: Duration) -> io::Result<TcpStrea
         }
     }
     Err(failed)
+}
+
+/// Looks a name up. An address needs no thread for that; a name needs one, and fails if the system has none to give.
+async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let (found, addresses) = oneshot::channel();
+    let host = host.to_owned();
+    spawn_thread("rpc-lookup", move || {
+        let addresses = (host.as_str(), port).to_socket_addrs();
+        // An attempt that was given up has no use for them.
+        let _ = found.send(addresses.map(Iterator::collect));
+    })?;
+    addresses.await.unwrap_or_else(|_| Err(io::ErrorKind::AddrNotAvailable.into()))
 }
 
 /// Lets the system notice a peer that is gone, also where AMQP has nothing to say.
@@ -214,7 +226,7 @@ pub(super) struct Guarded {
     guard: Guard,
     gate: Gate,
     quiet: Quiet<Cause>,
-    told: Dispatch,
+    subscriber: Dispatch,
     received: Box<[u8]>,
     /// What may be read, from `at` on.
     passed: Vec<u8>,
@@ -237,14 +249,14 @@ enum Cause {
 
 impl Guarded {
     fn new(stream: Secured, wire: Arc<Wire>, view: View, driving: Driving) -> Self {
-        let View { largest, told } = view;
+        let View { largest, subscriber } = view;
         Self {
             stream,
             wire,
             guard: Guard::new(largest),
             gate: Gate::default(),
             quiet: Quiet::new(),
-            told,
+            subscriber,
             received: vec![0; PORTION].into_boxed_slice(),
             passed: Vec::new(),
             at: 0,
@@ -269,7 +281,10 @@ impl Guarded {
             }
             self.wire.heard.store(millis(Instant::now()), Ordering::Relaxed);
             let repaired = self.guard.feed(&self.received[..count], &mut self.passed);
-            self.report(repaired);
+            if repaired > 0 || self.guard.has_refused() {
+                let refused = self.guard.refused();
+                self.report(repaired, refused);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -277,7 +292,7 @@ impl Guarded {
     /// Sends the first of what lapin has to write, or throws it away. Returns how much that was.
     fn send(&mut self, cx: &Context<'_>, parts: Parts<'_>) -> Poll<io::Result<usize>> {
         self.wire.check(&self.wire.writer, cx)?;
-        hush();
+        silence_lapins_thread();
         let passes = match self.gate.look(parts) {
             Some(Fate::Passes(count)) => count,
             Some(Fate::Dropped(count)) => return Poll::Ready(Ok(count)),
@@ -305,29 +320,22 @@ impl Guarded {
         self.writable.get_or_insert_with(|| thread.waker(cx.waker().clone())).clone()
     }
 
-    /// Says what the guard has done, to whom the connection was made by: lapin's thread is hushed.
-    fn report(&mut self, repaired: usize) {
-        if repaired == 0 && !self.guard.has_refused() {
-            return;
-        }
-        let told = self.told.clone();
-        dispatcher::with_default(&told, || self.say(repaired));
-    }
-
-    fn say(&mut self, repaired: usize) {
-        if repaired > 0 {
-            self.quiet.say(Cause::Unreadable, |left_out| {
-                let what = "frames came that cannot be read: texts are mended, and messages without properties refused";
-                tracing::warn!(frames = repaired, left_out, "{what}");
-            });
-        }
-        let refused = self.guard.refused();
-        if refused > 0 {
-            self.quiet.say(Cause::TooLarge, |left_out| {
-                let what = "messages came that are larger than they may be: they are refused, and their bodies left out";
-                tracing::warn!(messages = refused, left_out, "{what}");
-            });
-        }
+    /// Logs what the guard has done. lapin's thread is silenced, so the subscriber of whoever connected gets the line.
+    fn report(&self, repaired: usize, refused: usize) {
+        logging::for_subscriber(&self.subscriber, || {
+            if repaired > 0 {
+                self.quiet.defer(Cause::Unreadable, move |left_out| {
+                    let what = "frames came that cannot be read: texts are mended, and messages without properties refused";
+                    tracing::warn!(frames = repaired, left_out, "{what}");
+                });
+            }
+            if refused > 0 {
+                self.quiet.defer(Cause::TooLarge, move |left_out| {
+                    let what = "messages came that are larger than they may be: they are refused, and their bodies left out";
+                    tracing::warn!(messages = refused, left_out, "{what}");
+                });
+            }
+        });
     }
 }
 
@@ -338,7 +346,7 @@ impl AsyncRead for Guarded {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        hush();
+        silence_lapins_thread();
         if this.at == this.passed.len() {
             // lapin looks at what it has before it comes again, and it comes again only if it is woken.
             if std::mem::take(&mut this.has_given) {
@@ -403,11 +411,12 @@ pub(super) struct Guarding {
     thread: Thread,
 }
 
-/// How a stream looks at what comes: the largest message that it lets through, in bytes, and who is told of the others.
+/// How a stream looks at what comes: the largest message that it lets through, in bytes, and
+/// the subscriber that hears of the others.
 #[derive(Clone, Debug)]
 struct View {
     largest: usize,
-    told: Dispatch,
+    subscriber: Dispatch,
 }
 
 impl RuntimeKit for Guarding {}
@@ -416,6 +425,7 @@ impl Executor for Guarding {
     type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
 
     fn block_on<T, F: Future<Output = T>>(&self, f: F) -> T {
+        silence_lapins_thread();
         let mut f = pin!(f);
         // Once it is over, there is only what needs no driving.
         self.thread.block_on(f.as_mut()).unwrap_or_else(|| self.tokio.block_on(f))

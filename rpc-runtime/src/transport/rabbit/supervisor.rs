@@ -26,6 +26,7 @@ use super::{
 use crate::{
     Event, Failover, Login, RabbitOptions, Role, TransportError, TransportErrorKind,
     clock::Instant,
+    logging,
     observe::Observer,
     options::Tls,
     quiet::Quiet,
@@ -196,12 +197,13 @@ impl Supervisor {
             }
             let ended = self.watch(&connection).await;
             if let Ended::Lost(reason) = ended {
-                self.quiet.say(Line::Lost, |left_out| {
-                    let role = self.role;
-                    tracing::warn!(%role, %reason, left_out, "lost the connection to the broker");
-                });
-                self.observer.note(Event::Lost { role: self.role, reason });
+                let role = self.role;
                 self.generations.send_replace(None);
+                self.observer.note(Event::Lost { role, reason: reason.clone() });
+                self.quiet.defer(Line::Lost, move |left_out| {
+                    let what = "lost the connection to the broker; connecting again";
+                    tracing::warn!(%role, %reason, left_out, "{what}");
+                });
                 connection.close().await;
                 drop(connection);
                 if since.elapsed() >= STABLE {
@@ -210,11 +212,14 @@ impl Supervisor {
                 let (delay, splay) = self.options.reconnect_delay;
                 tokio::time::sleep(delay + splay.mul_f64(fraction())).await;
             } else {
-                tracing::info!(role = %self.role, "replacing a connection that runs out of channels");
+                let role = self.role;
+                let what = "replacing a connection that runs out of channels";
+                logging::defer(move || tracing::info!(%role, "{what}"));
             }
             connected = self.reconnect(&mut backoff).await;
-            self.quiet.say(Line::Back, |left_out| {
-                tracing::info!(role = %self.role, left_out, "connected to the broker again");
+            let role = self.role;
+            self.quiet.defer(Line::Back, move |left_out| {
+                tracing::info!(%role, left_out, "connected to the broker again");
             });
         }
     }
@@ -233,17 +238,18 @@ impl Supervisor {
             match health {
                 Health::Blocked(reason) if !is_blocked => {
                     is_blocked = true;
-                    self.quiet.say(Line::Blocked, |left_out| {
-                        tracing::warn!(%reason, left_out, "the broker takes no messages");
-                    });
                     self.observer.note(Event::Blocked { reason: reason.to_string() });
+                    self.quiet.defer(Line::Blocked, move |left_out| {
+                        let what = "the broker blocks this connection; messages wait";
+                        tracing::warn!(%reason, left_out, "{what}");
+                    });
                 }
                 Health::Open if is_blocked => {
                     is_blocked = false;
-                    self.quiet.say(Line::Unblocked, |left_out| {
-                        tracing::info!(left_out, "the broker takes messages again");
-                    });
                     self.observer.note(Event::Unblocked);
+                    self.quiet.defer(Line::Unblocked, |left_out| {
+                        tracing::info!(left_out, "the broker unblocked this connection");
+                    });
                 }
                 _ => {}
             }
@@ -292,11 +298,12 @@ impl Supervisor {
                     } else {
                         backoff.refused_for(since.elapsed());
                     }
-                    self.quiet.say(Line::Failed, |left_out| {
-                        let role = self.role;
-                        tracing::warn!(%role, %error, left_out, "cannot connect to the broker");
+                    let role = self.role;
+                    self.failed(&mut failed, error.clone());
+                    self.quiet.defer(Line::Failed, move |left_out| {
+                        let what = "cannot connect to the broker; trying again";
+                        tracing::warn!(%role, %error, left_out, "{what}");
                     });
-                    self.failed(&mut failed, error);
                 }
             }
         }
@@ -324,8 +331,10 @@ impl Supervisor {
                     return Ok((connection, host));
                 }
                 Err(error) => {
-                    tracing::debug!(%host, %error, "a host did not take the connection");
-                    last = error;
+                    last = error.clone();
+                    let host = host.to_string();
+                    let what = "a host refused the connection";
+                    logging::defer(move || tracing::debug!(%host, %error, "{what}"));
                 }
             }
         }

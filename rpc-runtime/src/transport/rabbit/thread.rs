@@ -36,10 +36,10 @@ use tokio::{
     task::unconstrained,
     time::timeout,
 };
-use tracing::instrument::WithSubscriber as _;
 
-use super::{runtime, told};
+use super::{hush::silenced, runtime::aside, told};
 use crate::{
+    logging::Logged,
     sync::lock,
     transport::{Tracked, Tracker},
 };
@@ -237,7 +237,7 @@ impl Thread {
         })
     }
 
-    /// Makes a future say that lapin may have something to do, each time it has been polled.
+    /// Polls a future of lapin's, silenced, and nudges each time: lapin may have something to do then.
     ///
     /// It is borrowed, since what is given to an `async fn` lies in its future twice.
     pub(super) fn nudging<F: Future>(
@@ -245,7 +245,7 @@ impl Thread {
         mut future: Pin<&mut F>,
     ) -> impl Future<Output = F::Output> {
         poll_fn(move |cx| {
-            let polled = future.as_mut().poll(cx);
+            let polled = silenced(|| future.as_mut().poll(cx));
             self.nudge();
             polled
         })
@@ -296,7 +296,7 @@ impl Thread {
 
     /// Adds a task to those that are run. What it logs goes where its caller's lines go, and if it panics, no other does.
     fn add(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task = AssertUnwindSafe(task.with_current_subscriber()).catch_unwind();
+        let task = AssertUnwindSafe(Logged::new(task)).catch_unwind();
         lock(&self.0.joining).push(unconstrained(task.map(drop)).boxed());
         self.0.bell.ring();
     }
@@ -383,11 +383,7 @@ pub(super) struct Driving(pub(super) Thread);
 impl Drop for Driving {
     fn drop(&mut self) {
         let thread = self.0.clone();
-        match runtime::handle() {
-            Ok(others) => _ = others.spawn_blocking(move || thread.wind_up()),
-            // There is no thread to be had, so there was no connection either.
-            Err(_) => thread.0.end(),
-        }
+        aside("rpc-wind-up", move || thread.wind_up());
     }
 }
 

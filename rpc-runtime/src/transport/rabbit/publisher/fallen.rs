@@ -154,9 +154,11 @@ impl Publisher {
     /// Says why the broker takes no message like this.
     fn refusal(&self, fault: &Fault, message: &Outgoing) -> TransportError {
         let exchange = message.route.exchange.name();
-        self.layout.quiet.say(Cause::Refused, |left_out| {
-            let key = &message.route.routing_key;
-            tracing::warn!(exchange, %key, %fault, left_out, "the broker refuses a message");
+        let (exchange_name, key) = (exchange.to_owned(), Arc::clone(&message.route.routing_key));
+        let why = fault.clone();
+        self.layout.quiet.defer(Cause::Refused, move |left_out| {
+            let exchange = exchange_name;
+            tracing::warn!(exchange, %key, fault = %why, left_out, "the broker refuses a message");
         });
         fault.caused(TransportErrorKind::Refused, format!("cannot publish to `{exchange}`"))
     }

@@ -1,0 +1,124 @@
+//! Fault G16: log subscribers that panic, that block, and that hear everything.
+
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tests::{SOON, eventually, node::Shared};
+use tracing::{Dispatch, Event, Metadata, Subscriber, span};
+
+use crate::scene::{Behind, Scene, Slow, watchful};
+
+/// Keeps tracing from remembering what one thread alone makes of a line.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Sink::new(|| ())));
+
+/// Wants every line at every level, and does something with each.
+#[derive(Clone)]
+struct Sink {
+    lines: Arc<AtomicUsize>,
+    of_lapin: Arc<AtomicUsize>,
+    hear: fn(),
+}
+
+impl Sink {
+    fn new(hear: fn()) -> Self {
+        Self { lines: Arc::default(), of_lapin: Arc::default(), hear }
+    }
+
+    /// Listens on this thread, which the test's runtime has for itself.
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        LazyLock::force(&SECOND);
+        tracing::subscriber::set_default(self.clone())
+    }
+
+    /// Waits for lines: the writer's thread may have those of other tests before it.
+    async fn heard(&self, lines: usize) {
+        eventually("lines to be written", || self.lines.load(Ordering::Relaxed) >= lines).await;
+    }
+}
+
+impl Subscriber for Sink {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.lines.fetch_add(1, Ordering::Relaxed);
+        let target = event.metadata().target();
+        if ["lapin", "amq_protocol", "async_rs"].iter().any(|library| target.starts_with(library)) {
+            self.of_lapin.fetch_add(1, Ordering::Relaxed);
+        }
+        if target.starts_with("rpc_runtime") {
+            (self.hear)();
+        }
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Loses every connection of a client and a server some times, with calls on their way, and returns what the sink heard.
+async fn under_resets(shared: &Shared, sink: &Sink, rounds: u64) {
+    let _guard = sink.listen();
+    let slow = Slow::taking(Duration::from_millis(50));
+    let scene = Scene::with(shared.node.world(), Behind::Both, watchful(), slow).await;
+    let mut events = scene.transport.events();
+    for round in 0..rounds {
+        let calls = scene.calls(round * 100..round * 100 + 20, SOON);
+        eventually("a call to run", || {
+            scene.slow.runs().len() > usize::try_from(round).unwrap_or(0)
+        })
+        .await;
+        scene.proxy.present().reset();
+        // The state says that a connection is lost, whatever becomes of the line that says so.
+        let lost = async {
+            while !matches!(events.next().await, Some(rpc_runtime::Event::Lost { .. })) {}
+        };
+        tests::soon("an event that says so", lost).await;
+        scene.settle(calls).await;
+        scene.good(1_000_000 + round).await;
+        assert!(scene.transport.state().is_up(), "{:?}", scene.transport.state());
+    }
+    assert_eq!(scene.transport.pending_calls(), 0);
+    scene.transport.close().await;
+    scene.server.shutdown(Duration::from_secs(20)).await.expect("nothing runs");
+    scene.serving.close().await;
+}
+
+#[tokio::test]
+async fn fault_g16_a_log_subscriber_that_panics_on_every_line_stops_nothing() {
+    let Some(shared) = Shared::take().await else { return };
+    let sink = Sink::new(|| panic!("a subscriber's bug"));
+    under_resets(&shared, &sink, 5).await;
+    sink.heard(5).await;
+}
+
+#[tokio::test]
+async fn fault_g16_a_log_subscriber_that_blocks_for_a_second_delays_and_loses_nothing() {
+    let Some(shared) = Shared::take().await else { return };
+    let sink = Sink::new(|| std::thread::sleep(Duration::from_secs(1)));
+    under_resets(&shared, &sink, 3).await;
+    sink.heard(3).await;
+}
+
+#[tokio::test]
+async fn no_line_of_the_amqp_library_is_heard_at_any_level_on_any_thread() {
+    let Some(shared) = Shared::take().await else { return };
+    let sink = Sink::new(|| ());
+    under_resets(&shared, &sink, 3).await;
+    sink.heard(3).await;
+    assert_eq!(sink.of_lapin.load(Ordering::Relaxed), 0);
+}
