@@ -67,6 +67,22 @@ impl ConnectionState {
     }
 }
 
+/// Whether replies can reach a transport's calls.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RepliesState {
+    /// The reply queue is not consumed yet, or not again. Calls wait for it.
+    Preparing,
+    /// The transport consumes its reply queue.
+    Consumed,
+    /// The broker refused the reply queue: a right or a channel is missing, or a limit is reached.
+    /// Calls fail at once with this error; the transport keeps trying.
+    Refused {
+        /// The broker's reason.
+        error: TransportError,
+    },
+}
+
 /// What both of a transport's connections are doing: [`Transport::state`](crate::Transport::state).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -75,13 +91,18 @@ pub struct TransportState {
     pub publishing: ConnectionState,
     /// See [`Role::Consuming`].
     pub consuming: ConnectionState,
+    /// Whether calls can be answered. A process that only serves or notifies needs no replies, and
+    /// looks at the connections alone.
+    pub replies: RepliesState,
 }
 
 impl TransportState {
-    /// Whether requests can leave and replies can come.
+    /// Whether requests can leave and replies can come: both connections are up, and the broker has
+    /// not refused the reply queue.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.publishing.is_up() && self.consuming.is_up()
+        let is_refused = matches!(self.replies, RepliesState::Refused { .. });
+        self.publishing.is_up() && self.consuming.is_up() && !is_refused
     }
 }
 
@@ -119,6 +140,14 @@ pub enum Event {
     },
     /// The broker takes messages again.
     Unblocked,
+    /// The broker refused the reply queue. Calls fail with this error until
+    /// [`RepliesConsumed`](Self::RepliesConsumed), or until the connection is replaced.
+    RepliesRefused {
+        /// The broker's reason.
+        error: TransportError,
+    },
+    /// The transport consumes its reply queue, after the broker had refused that.
+    RepliesConsumed,
     /// A server or a listener consumes its queues, for the first time or again.
     Serving {
         /// Its topic; of a listener for notifications its pool, or its topics with commas between them.
@@ -272,7 +301,11 @@ impl Observer {
         let none = ConnectionState::Connecting { failed: 0, error: None };
         Self {
             counts: Counts::default(),
-            states: Mutex::new(TransportState { publishing: none.clone(), consuming: none }),
+            states: Mutex::new(TransportState {
+                publishing: none.clone(),
+                consuming: none,
+                replies: RepliesState::Preparing,
+            }),
             events: Mutex::new(Some(broadcast::Sender::new(Self::KEPT))),
         }
     }
@@ -294,6 +327,7 @@ impl Observer {
         for role in [Role::Publishing, Role::Consuming] {
             self.note(Event::Connected { role, host: host.to_owned() });
         }
+        self.note(Event::RepliesConsumed);
     }
 
     /// Notes that both connections are lost.
@@ -312,7 +346,9 @@ impl Observer {
             Event::Blocked { .. } => self.counts.blocked.add_one(),
             _ => {}
         }
-        self.enter(&event);
+        if !self.enter(&event) {
+            return;
+        }
         let mut events = lock(&self.events);
         if let Some(events) = &*events {
             // Nobody has to listen.
@@ -323,7 +359,8 @@ impl Observer {
         }
     }
 
-    fn enter(&self, event: &Event) {
+    /// Enters an event into the states. Returns whether it is news.
+    fn enter(&self, event: &Event) -> bool {
         let mut states = lock(&self.states);
         let states = &mut *states;
         match event {
@@ -336,6 +373,17 @@ impl Observer {
             }
             Event::Lost { role, .. } => {
                 *states.of(*role) = ConnectionState::Connecting { failed: 0, error: None };
+                if *role == Role::Consuming {
+                    states.replies = RepliesState::Preparing;
+                }
+            }
+            Event::RepliesRefused { error } => {
+                let error = error.clone();
+                states.replies = RepliesState::Refused { error };
+            }
+            Event::RepliesConsumed => {
+                let before = std::mem::replace(&mut states.replies, RepliesState::Consumed);
+                return matches!(before, RepliesState::Refused { .. });
             }
             Event::Blocked { reason } => {
                 if let ConnectionState::Connected { host } = &mut states.publishing {
@@ -354,6 +402,7 @@ impl Observer {
             }
             _ => {}
         }
+        true
     }
 }
 

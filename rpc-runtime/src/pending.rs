@@ -35,6 +35,37 @@ pub(crate) struct Outgoing {
     pub(crate) unique_id: Uuid,
 }
 
+impl Outgoing {
+    #[cfg(feature = "rabbit")]
+    fn readdress(&mut self, names: &[Arc<str>], by: &str) {
+        let Body::Owned(body) = &mut self.body else { return };
+        match self.compression {
+            None => replace(body, names, by),
+            Some(compression) => {
+                // It was packed here, so it can be unpacked.
+                let name = Some(compression.header());
+                if let Ok(unpacked) = crate::compression::unpack(body, name, usize::MAX) {
+                    let mut unpacked = unpacked.into_owned();
+                    replace(&mut unpacked, names, by);
+                    *body = compression.pack(&unpacked);
+                }
+            }
+        }
+    }
+}
+
+/// Replaces the first of the names that occurs by another of the same length.
+#[cfg(feature = "rabbit")]
+fn replace(text: &mut [u8], names: &[Arc<str>], by: &str) {
+    for name in names.iter().filter(|name| name.len() == by.len()) {
+        let at = text.windows(name.len()).position(|window| window == name.as_bytes());
+        if let Some(at) = at {
+            text[at..at + by.len()].copy_from_slice(by.as_bytes());
+            return;
+        }
+    }
+}
+
 /// Where a message goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
@@ -339,6 +370,14 @@ impl Pending {
         self.end(Outcome::Answered(early.unwrap_or(reply)));
     }
 
+    /// Replaces one of the names in a message that has not left by another of the same length.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn readdress(&self, names: &[Arc<str>], by: &str) {
+        if let Held::Message(message) = &mut self.lock().held {
+            message.readdress(names, by);
+        }
+    }
+
     /// Whether the message still waits to be sent.
     pub(crate) fn is_queued(&self) -> bool {
         self.lock().held.is_message()
@@ -415,6 +454,24 @@ mod tests {
 
     fn reply(text: &str) -> Reply {
         Reply::parse(text.to_owned()).expect("a reply")
+    }
+
+    #[cfg(feature = "rabbit")]
+    #[test]
+    fn a_message_that_has_not_left_is_readdressed_whether_or_not_it_is_compressed() {
+        let names = ["reply_0".into(), "reply_1".into(), "reply_long".into()];
+        let text = b"{\"_reply_q\": \"reply_1\"}";
+        for compression in [None, Some(Compression::Gzip), Some(Compression::Bzip2)] {
+            let packed = compression.map_or(text.to_vec(), |compression| compression.pack(text));
+            let message = Outgoing { body: Body::Owned(packed), compression, ..message() };
+            let pending = Pending::new(message, true, Retry::Unsent);
+            pending.readdress(&names, "reply_2");
+            let message = pending.take().expect("it waits");
+            let name = compression.map(Compression::header);
+            let body = crate::compression::unpack(&message.body, name, 1000).expect("it unpacks");
+            assert_eq!(body.escape_ascii().to_string(), r#"{\"_reply_q\": \"reply_2\"}"#);
+            pending.readdress(&names, "reply_3");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     hash::{Hash, Hasher},
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use uuid::Uuid;
@@ -39,8 +39,8 @@ impl Hash for Id {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    /// Named once there is a connection.
-    queue: OnceLock<String>,
+    /// Named once there is a connection. Calls that were made before it changed are answered by the old one.
+    queue: RwLock<Arc<str>>,
     observer: Arc<Observer>,
     waiting: Mutex<Waiting>,
     limits: Limits,
@@ -51,12 +51,12 @@ impl Replies {
     /// Makes a table that takes replies of these sizes.
     pub(crate) fn new(observer: Arc<Observer>, limits: Limits) -> Self {
         let quiet = Quiet::new();
-        Self { queue: OnceLock::new(), observer, waiting: Mutex::default(), limits, quiet }
+        Self { queue: RwLock::new("".into()), observer, waiting: Mutex::default(), limits, quiet }
     }
 
-    /// Names the queue. The first name stays.
+    /// Names the queue for the calls to come.
     pub(crate) fn set_queue(&self, name: &str) {
-        let _ = self.queue.set(name.to_owned());
+        *self.queue.write().unwrap_or_else(PoisonError::into_inner) = name.into();
     }
 
     /// The sizes of replies that are taken.
@@ -65,16 +65,23 @@ impl Replies {
         self.limits
     }
 
-    /// Whether the queue has its name.
-    #[cfg(feature = "rabbit")]
-    pub(crate) fn has_queue(&self) -> bool {
-        self.queue.get().is_some()
+    /// The queue that calls are answered by. Its name lasts as long as the broker lets this transport
+    /// consume it: a reply that is sent while the client is away is there when it comes back.
+    pub(crate) fn queue(&self) -> Arc<str> {
+        Arc::clone(&self.queue.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The queue that replies come to. It keeps its name for the transport's life, so that a reply which is sent
-    /// while the client is away is there when it comes back.
-    pub(crate) fn queue(&self) -> &str {
-        self.queue.get().map_or("", String::as_str)
+    /// Returns the ids of the calls that wait.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn waiting(&self) -> Vec<Uuid> {
+        self.lock().keys().map(|Id(id)| *id).collect()
+    }
+
+    /// Whether one of these calls waits.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn has_any(&self, calls: &[Uuid]) -> bool {
+        let waiting = self.lock();
+        calls.iter().any(|call| waiting.contains_key(&Id(*call)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -248,16 +255,18 @@ mod tests {
         assert_eq!(replies.len(), 0);
     }
 
+    #[cfg(feature = "rabbit")]
     #[test]
-    fn the_queue_keeps_its_first_name() {
-        let replies = table();
-        assert_eq!(replies.queue(), "");
-        #[cfg(feature = "rabbit")]
-        assert!(!replies.has_queue());
+    fn a_call_is_known_while_it_waits_whatever_the_queue_is_called() {
+        let (replies, ids) = (table(), [1, 2].map(Uuid::from_u128));
+        assert_eq!(&*replies.queue(), "");
         replies.set_queue("reply_1");
+        replies.insert(ids[0], call());
+        assert_eq!((&*replies.queue(), replies.waiting()), ("reply_1", vec![ids[0]]));
         replies.set_queue("reply_2");
-        assert_eq!(replies.queue(), "reply_1");
-        #[cfg(feature = "rabbit")]
-        assert!(replies.has_queue());
+        assert_eq!(&*replies.queue(), "reply_2");
+        assert!(replies.has_any(&ids) && !replies.has_any(&ids[1..]));
+        replies.remove(ids[0]);
+        assert!(!replies.has_any(&ids));
     }
 }

@@ -12,6 +12,7 @@ mod pressure;
 mod program;
 mod proxied;
 mod refused;
+mod replies;
 mod running;
 mod scene;
 mod secured;

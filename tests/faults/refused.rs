@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A user of a test's own, and a place where it logs in.
-async fn user(node: &Node, rights: [&str; 3]) -> (String, World) {
+pub(crate) async fn user(node: &Node, rights: [&str; 3]) -> (String, World) {
     let name = unique("user");
     node.ctl(&["add_user", &name, "first"]).await;
     node.ctl(&[&["set_permissions", name.as_str()], &rights[..]].concat()).await;
@@ -122,7 +122,7 @@ async fn fault_a14_a_limit_of_connections_is_an_error_and_no_storm() {
 }
 
 /// Lets the broker allow so many channels of a connection.
-fn channels(count: u16) -> (Frames, Action) {
+pub(crate) fn channels(count: u16) -> (Frames, Action) {
     // Head, class, method, and then the highest channel.
     let fewer = Action::mutate(move |tune| tune[11..13].copy_from_slice(&count.to_be_bytes()));
     (Frames::down("connection.tune").always(), fewer)

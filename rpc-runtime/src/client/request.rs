@@ -331,10 +331,11 @@ impl LaterRequest {
         let msg_id = is_call.then_some(msg_id);
         let monitor = options.monitor.or(request.monitor);
         let monitor = monitor.filter(|silence| msg_id.is_some() && !silence.is_zero());
+        let queue = msg_id.map(|_| request.transport.replies().queue());
         let tail = Tail {
             namespace: options.namespace.as_deref(),
             version: options.versioned.then(|| request.sent_as.unwrap_or(lowest)),
-            call: msg_id.map(|id| (id, request.transport.replies().queue())),
+            call: msg_id.zip(queue.as_deref()),
             monitor,
             unique_id,
             context: &context,

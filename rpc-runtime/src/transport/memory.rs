@@ -457,7 +457,7 @@ impl Link {
         replies.set_queue(&format!("reply_{}", Uuid::new_v4().simple()));
         observer.connected("memory");
         let mut state = shared.lock();
-        state.reply_queues.insert(replies.queue().to_owned(), Arc::downgrade(&replies));
+        state.reply_queues.insert(replies.queue().to_string(), Arc::downgrade(&replies));
         state.connected.push(Arc::downgrade(&observer));
         if state.cut {
             observer.lost("the embedded broker was cut off");
@@ -479,7 +479,7 @@ impl Link {
             self.observer.note(Event::Closed);
         }
         let mut state = self.shared.lock();
-        state.reply_queues.remove(self.replies.queue());
+        state.reply_queues.remove(&*self.replies.queue());
         self.replies.close();
         state.queues.values().for_each(Queue::wake);
         // Answers wait for the connection all the same: what was begun is finished.

@@ -125,13 +125,17 @@ impl Link {
         let queue = Arc::new(SendQueue::default());
         let layout = Arc::new(Layout::new(options));
         let (answerable, is_answerable) = watch::channel(false);
-        let consumer = ReplyTask::new(
-            Arc::clone(&replies),
-            consuming.clone(),
+        let consumer = ReplyTask::new(reply_queue::Parts {
+            replies: Arc::clone(&replies),
+            generations: consuming.clone(),
             answerable,
-            closing.clone(),
-            Arc::clone(&layout),
-        );
+            closing: closing.clone(),
+            layout: Arc::clone(&layout),
+            sending: Arc::clone(&queue),
+            observer: Arc::clone(&observer),
+            runtime: runtime.clone(),
+            vital: vital.clone(),
+        });
         let consumer = consumer.await?;
         let publisher = Publisher::new(
             Arc::clone(&queue),

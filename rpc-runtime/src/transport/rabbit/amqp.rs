@@ -114,7 +114,10 @@ impl Fault {
     pub(super) fn is_of_connection(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Blocked | Self::GivenUp => true,
-            Self::Broker(error) => !error.is_amqp_soft_error(),
+            Self::Broker(error) => {
+                !error.is_amqp_soft_error()
+                    && !matches!(error.kind(), ErrorKind::ChannelsLimitReached)
+            }
             Self::Name(_) => false,
         }
     }
@@ -155,6 +158,11 @@ impl Fault {
 
 fn protocol_kind(error: &AMQPError) -> TransportErrorKind {
     match error.kind() {
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)
+            if error.get_message().as_str().contains("queue limit in vhost") =>
+        {
+            TransportErrorKind::LimitReached
+        }
         AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => TransportErrorKind::Mismatch,
         AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::RESOURCELOCKED) => {
             TransportErrorKind::Refused

@@ -161,6 +161,7 @@ impl Listener {
             closing,
             observer,
             lookout,
+            failed: None,
         };
         let end = InboxEnd(Arc::clone(&inbox));
         vital.spawn(&runtime, "consuming queues", async move {
@@ -237,6 +238,8 @@ struct ListenTask {
     closing: watch::Receiver<bool>,
     observer: Arc<Observer>,
     lookout: Arc<Lookout>,
+    /// Why the last attempt failed.
+    failed: Option<TransportError>,
 }
 
 /// Consumers on one channel.
@@ -255,10 +258,9 @@ impl ListenTask {
 
     async fn run(mut self, ready: oneshot::Sender<Result<(), TransportError>>) {
         let first = timeout(Self::BIND_LIMIT, self.connect()).await.unwrap_or_else(|_| {
-            Err(TransportError::new(
-                TransportErrorKind::TimedOut,
-                "the broker did not bind the queues in time",
-            ))
+            let late = "the broker did not bind the queues in time";
+            let late = || TransportError::new(TransportErrorKind::TimedOut, late);
+            Err(self.failed.take().unwrap_or_else(late))
         });
         match first {
             Ok(Some(consumers)) => {
@@ -400,7 +402,10 @@ impl ListenTask {
             match self.consume(&connection).await {
                 Ok(consumers) => return Ok(Some(consumers)),
                 Err(error) if !is_passing(&error) => return Err(error),
-                Err(error) => logging::defer(move || tracing::debug!(%error, "cannot bind yet")),
+                Err(error) => {
+                    self.failed = Some(error.clone());
+                    logging::defer(move || tracing::debug!(%error, "cannot bind yet"));
+                }
             }
         }
     }

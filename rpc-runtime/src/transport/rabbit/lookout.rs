@@ -18,6 +18,7 @@ use super::{
     told,
     topology::Step,
 };
+use crate::TransportErrorKind;
 
 /// In how many looks all bindings are looked at: that costs the broker more.
 const BINDINGS_ROUND: usize = 20;
@@ -169,7 +170,7 @@ impl Lookout {
             for name in self.exchanges() {
                 match expect(connection, &mut side, &name).await {
                     Ok(()) => {}
-                    Err(fault) if fault.is_of_connection() => return,
+                    Err(fault) if ends_look(&fault) => return,
                     Err(fault) => self.lost(&name, fault),
                 }
             }
@@ -177,12 +178,17 @@ impl Lookout {
             for (place, steps) in self.turn() {
                 match bind(connection, &mut side, &steps).await {
                     Ok(()) => {}
-                    Err(fault) if fault.is_of_connection() => return,
+                    Err(fault) if ends_look(&fault) => return,
                     Err(fault) => self.lost_at(place, fault),
                 }
             }
         }
     }
+}
+
+/// Whether nothing can be asked by this connection any more: it is gone, or has no channel to give.
+fn ends_look(fault: &Fault) -> bool {
+    fault.is_of_connection() || fault.kind() == TransportErrorKind::LimitReached
 }
 
 /// The exchange that a step makes.

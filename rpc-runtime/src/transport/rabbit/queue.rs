@@ -48,6 +48,11 @@ struct Jobs {
     sweep_at: usize,
     /// Why nobody sends any more.
     closed: Option<TransportError>,
+    /// Why no call can be answered at the moment.
+    calls_refused: Option<TransportError>,
+    /// The reply queues that were left, and the one that calls are answered by now.
+    left: Vec<Arc<str>>,
+    reply_queue: Arc<str>,
 }
 
 #[expect(
@@ -100,6 +105,8 @@ impl From<Answer> for Job {
 impl SendQueue {
     /// The shortest queue that is worth sweeping.
     const SWEEP: usize = 1024;
+    /// How many reply queues that were left are remembered, for calls that were written long ago.
+    const LEFT: usize = 16;
 
     /// Lets replies whose callers are gone wait for them no longer than a moment.
     pub(super) fn part(&self) {
@@ -116,12 +123,17 @@ impl SendQueue {
 
     pub(super) fn push(&self, job: Job) {
         let mut jobs = self.lock();
-        if let Some(why) = jobs.closed.clone() {
+        if let Some(why) = jobs.refusal(&job) {
             drop(jobs);
             return job.fail(&why);
         }
         match job {
-            Job::Request(call) if call.is_call => jobs.calls.push_back(call),
+            Job::Request(call) if call.is_call => {
+                if !jobs.left.is_empty() {
+                    call.readdress(&jobs.left, &jobs.reply_queue);
+                }
+                jobs.calls.push_back(call);
+            }
             other => jobs.others.push_back(other),
         }
         if jobs.len() >= jobs.sweep_at.max(Self::SWEEP) {
@@ -134,7 +146,7 @@ impl SendQueue {
     /// Puts back what could not be sent, ahead of everything else.
     pub(super) fn push_front(&self, job: Job) {
         let mut jobs = self.lock();
-        if let Some(why) = jobs.closed.clone() {
+        if let Some(why) = jobs.refusal(&job) {
             drop(jobs);
             return job.fail(&why);
         }
@@ -180,6 +192,31 @@ impl SendQueue {
         hasty.into_iter().for_each(|request| Job::Request(request).fail(why));
     }
 
+    /// Fails the calls that wait, and those that come, since no reply can come by now.
+    pub(super) fn refuse_calls(&self, why: &TransportError) {
+        let mut jobs = self.lock();
+        jobs.calls_refused = Some(why.clone());
+        let calls = std::mem::take(&mut jobs.calls);
+        drop(jobs);
+        calls.into_iter().for_each(|call| Job::Request(call).fail(why));
+    }
+
+    /// Lets calls that have not left be answered by another queue.
+    pub(super) fn readdress_calls(&self, left: Arc<str>, to: Arc<str>) {
+        let mut jobs = self.lock();
+        if jobs.left.len() == Self::LEFT {
+            jobs.left.remove(0);
+        }
+        jobs.left.push(left);
+        jobs.reply_queue = to;
+        jobs.calls.iter().for_each(|call| call.readdress(&jobs.left, &jobs.reply_queue));
+    }
+
+    /// Lets calls be sent again.
+    pub(super) fn allow_calls(&self) {
+        self.lock().calls_refused = None;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -212,6 +249,15 @@ impl SendQueue {
 }
 
 impl Jobs {
+    /// Says why a job is not taken, if it is not.
+    fn refusal(&self, job: &Job) -> Option<TransportError> {
+        let of_calls = || match job {
+            Job::Request(request) if request.is_call => self.calls_refused.clone(),
+            _ => None,
+        };
+        self.closed.clone().or_else(of_calls)
+    }
+
     fn len(&self) -> usize {
         self.calls.len() + self.others.len()
     }

@@ -1,28 +1,41 @@
-//! The queue that replies to this transport's calls come by, and who reads it.
+//! The queue by which a transport's calls are answered, and its consumer.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    time::{sleep, timeout},
+};
+use uuid::Uuid;
 
 use super::{
     amqp::{Channel, Connection, Consumer, Fault},
     consumer::{compression, consuming, is_taken},
     declare::declare_all,
     names::OwnQueue,
-    supervisor::{Backoff, Generations, connected, is_passing, replaced},
+    queue::SendQueue,
+    supervisor::{Backoff, Generations, connected, replaced},
     told,
     topology::{self, Cause, Layout, Step},
+    vital::Vital,
 };
-use crate::{TransportError, clock::Instant, replies::Replies};
+use crate::{
+    Event, TransportError, TransportErrorKind, clock::Instant, observe::Observer, replies::Replies,
+};
 
 /// How many replies may wait here, and how many are acknowledged in one go at the most.
 const REPLY_PREFETCH: u16 = 1000;
 const REPLY_BATCH: usize = 64;
-/// How often a connection may go while a stable name is looked for.
-const CLAIM_ATTEMPTS: usize = 5;
+/// How often a connection may go before the transport is handed out without a reply queue.
+const FIRST_ATTEMPTS: usize = 5;
+/// How long those attempts may take together.
+const FIRST_LIMIT: Duration = Duration::from_secs(10);
+/// How often a queue that was left is looked at.
+const LEFT_PAUSE: Duration = Duration::from_millis(250);
 
-/// What keeps the reply queue consumed.
+/// Keeps the reply queue declared and consumed.
 pub(super) struct ReplyTask {
     pub(super) replies: Arc<Replies>,
     pub(super) generations: Generations,
@@ -30,82 +43,166 @@ pub(super) struct ReplyTask {
     pub(super) answerable: watch::Sender<bool>,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) layout: Arc<Layout>,
+    pub(super) sending: Arc<SendQueue>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) runtime: Handle,
+    pub(super) vital: Vital,
     queue: OwnQueue,
-    /// The consumer that has claimed the queue's name.
+    /// Whether the queue was consumed under its name.
+    was_consumed: bool,
+    /// The consumer that the first attempt made.
     first: Option<(Channel, Consumer)>,
+    /// The connection on which the broker refused the queue.
+    refused_on: Option<Arc<Connection>>,
+}
+
+/// What a [`ReplyTask`] shares with the rest of its transport.
+pub(super) struct Parts {
+    pub(super) replies: Arc<Replies>,
+    pub(super) generations: Generations,
+    pub(super) answerable: watch::Sender<bool>,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) sending: Arc<SendQueue>,
+    pub(super) observer: Arc<Observer>,
+    pub(super) runtime: Handle,
+    pub(super) vital: Vital,
 }
 
 impl ReplyTask {
-    /// Finds a name for the queue, which it keeps. A stable one is claimed by consuming the queue.
-    pub(super) async fn new(
-        replies: Arc<Replies>,
-        generations: Generations,
-        answerable: watch::Sender<bool>,
-        closing: watch::Receiver<bool>,
-        layout: Arc<Layout>,
-    ) -> Result<Self, TransportError> {
+    /// Makes the first attempt at the queue. It is over once the broker has granted or refused that,
+    /// or has done neither in time.
+    ///
+    /// A refusal is no error: notifiers and pure servers need no replies, and may lack the right.
+    /// Nothing hangs on the connection yet. A broker that closes it over the declaration costs nobody
+    /// anything, and gets a declaration of another form by the next one.
+    pub(super) async fn new(parts: Parts) -> Result<Self, TransportError> {
+        let Parts { replies, generations, answerable, closing, layout, .. } = parts;
+        let Parts { sending, observer, runtime, vital, .. } = parts;
         let queue = OwnQueue::new("reply".to_owned(), &layout.options.names)?;
-        let first = None;
-        let mut task = Self { replies, generations, answerable, closing, layout, queue, first };
-        if task.queue.is_stable() {
-            task.first = Some(task.claim().await?);
+        let mut task = Self {
+            replies,
+            generations,
+            answerable,
+            closing,
+            layout,
+            sending,
+            observer,
+            runtime,
+            vital,
+            queue,
+            was_consumed: false,
+            first: None,
+            refused_on: None,
+        };
+        // An attempt that takes longer goes on in the background.
+        if let Ok(attempted) = timeout(FIRST_LIMIT, task.attempt()).await {
+            attempted?;
         }
         task.replies.set_queue(task.queue.name());
         Ok(task)
     }
 
-    async fn claim(&mut self) -> Result<(Channel, Consumer), TransportError> {
-        let mut attempts = 0;
-        loop {
+    async fn attempt(&mut self) -> Result<(), TransportError> {
+        for _ in 0..FIRST_ATTEMPTS {
             let connection = connected(&mut self.generations).await;
             let connection = connection.ok_or_else(TransportError::closed)?;
-            let error = match self.set_up(&connection).await {
-                Ok(claimed) => return Ok(claimed),
-                Err(error) => error,
-            };
-            attempts += 1;
-            if attempts == CLAIM_ATTEMPTS || !is_passing(&error) {
-                return Err(error);
+            match self.set_up(&connection).await {
+                Ok(consumer) => {
+                    self.first = Some(consumer);
+                    return Ok(());
+                }
+                Err(error) if is_refusal(&error) => {
+                    self.refused(&connection, error);
+                    return Ok(());
+                }
+                Err(_) => {
+                    connection.give_up("consuming the reply queue");
+                    replaced(&mut self.generations, &connection).await;
+                }
             }
-            connection.give_up("claiming a queue");
-            replaced(&mut self.generations, &connection).await;
         }
+        Ok(())
     }
 
-    /// Declares and consumes the queue. One that somebody else consumes is left to them, for another number, until
-    /// there is a name for good.
+    /// Declares and consumes the queue, exclusively: a stranger who knows its name could take replies away.
+    ///
+    /// A queue that somebody else consumes is left to them. Most often they are a connection of ours
+    /// that the broker has not given up yet.
     async fn set_up(
         &mut self,
         connection: &Arc<Connection>,
     ) -> Result<(Channel, Consumer), TransportError> {
-        let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
         loop {
             let name = self.queue.name().to_owned();
-            let declared = Step::Queue(topology::transient(name.clone(), &self.layout));
-            declare_all(connection, vec![declared], &self.layout).await?;
-            let channel = connection.channel().await.map_err(failed("open a channel"))?;
-            channel.qos(REPLY_PREFETCH).await.map_err(failed("limit the prefetch"))?;
-            let arguments = consuming(&self.layout.options);
-            match channel.consume(&name, "1", self.queue.is_stable(), arguments).await {
-                Ok(consumer) => {
+            match consume(connection, &name, true, &self.layout).await? {
+                Consumed::Granted(channel, consumer) => {
                     self.queue.claimed();
+                    self.was_consumed = true;
                     return Ok((channel, consumer));
                 }
-                Err(fault) if is_taken(&fault) && !self.replies.has_queue() => {
-                    self.queue.refused();
+                Consumed::Taken if !self.queue.is_stable() => self.leave_queue()?,
+                Consumed::Taken if !self.was_consumed => _ = self.queue.refused(),
+                Consumed::Taken => {
+                    let what = format!("the reply queue `{name}` is still in use");
+                    return Err(TransportError::new(TransportErrorKind::Disconnected, what));
                 }
-                Err(fault) => return Err(fault.to_error("consume the reply queue")),
             }
         }
     }
 
-    /// Returns the consumer that has claimed the queue, or makes one, as soon as there is a connection.
+    /// Takes another queue for the calls to come. The old one is consumed for the calls that wait
+    /// as soon as the broker allows it.
+    fn leave_queue(&mut self) -> Result<(), TransportError> {
+        let next = OwnQueue::new("reply".to_owned(), &self.layout.options.names)?;
+        let left = std::mem::replace(&mut self.queue, next);
+        self.replies.set_queue(self.queue.name());
+        self.sending.readdress_calls(left.name().into(), self.queue.name().into());
+        let left = LeftQueue {
+            name: left.name().to_owned(),
+            waiting: self.replies.waiting(),
+            replies: Arc::clone(&self.replies),
+            generations: self.generations.clone(),
+            closing: self.closing.clone(),
+            layout: Arc::clone(&self.layout),
+        };
+        let queue = left.name.clone();
+        self.vital.spawn(&self.runtime, "consuming a reply queue that was left", left.run());
+        self.layout.quiet.defer(Cause::ReplyQueueTaken, move |left_out| {
+            let what = "another consumer is on the reply queue, of a lost connection or of a stranger; \
+                        new calls use another queue";
+            tracing::warn!(queue, left_out, "{what}");
+        });
+        Ok(())
+    }
+
+    /// Returns the first attempt's consumer, or makes one, as soon as there is a connection.
     async fn consumer(&mut self) -> Option<Result<(Channel, Consumer), TransportError>> {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
         let connection = connected(&mut self.generations).await?;
-        Some(self.set_up(&connection).await)
+        let consumer = self.set_up(&connection).await;
+        if let Err(error) = &consumer
+            && is_refusal(error)
+        {
+            self.refused(&connection, error.clone());
+        }
+        Some(consumer)
+    }
+
+    /// Notes that the broker refuses the queue: calls fail with its reason for as long as it does.
+    fn refused(&mut self, connection: &Arc<Connection>, error: TransportError) {
+        self.refused_on = Some(Arc::clone(connection));
+        self.sending.refuse_calls(&error);
+        self.observer.note(Event::RepliesRefused { error });
+    }
+
+    fn consumed(&mut self) {
+        self.refused_on = None;
+        self.sending.allow_calls();
+        self.observer.note(Event::RepliesConsumed);
+        self.answerable.send_replace(true);
     }
 
     /// Keeps the queue consumed, until the transport closes.
@@ -121,7 +218,7 @@ impl ReplyTask {
             match consumer {
                 None => return,
                 Some(Ok((channel, consumer))) => {
-                    self.answerable.send_replace(true);
+                    self.consumed();
                     let (connection, by) = (Arc::clone(channel.connection()), channel.clone());
                     let receiving = async move {
                         let closed = self.receive(&by, consumer).await;
@@ -137,20 +234,34 @@ impl ReplyTask {
                     lost = Instant::now();
                 }
                 Some(Err(error)) => {
-                    if !is_passing(&error) {
+                    if is_refusal(&error) {
                         backoff.refused_for(lost.elapsed());
                     }
                     self.layout.quiet.defer(Cause::ConsumeReplies, move |left_out| {
-                        tracing::warn!(%error, left_out, "cannot consume replies; trying again");
+                        let what = "cannot consume the reply queue; trying again";
+                        tracing::warn!(%error, left_out, "{what}");
                     });
                 }
             }
             if since.elapsed() > Duration::from_secs(5) {
                 backoff.reset();
             }
+            let mut generations = self.generations.clone();
+            let gone = async {
+                match &self.refused_on {
+                    Some(connection) => replaced(&mut generations, connection).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                () = backoff.pause() => {}
+                biased;
                 () = told(&mut closing) => return,
+                () = gone => {
+                    // Another connection is another question.
+                    self.refused_on = None;
+                    self.sending.allow_calls();
+                }
+                () = backoff.pause() => {}
             }
         }
     }
@@ -169,8 +280,96 @@ impl ReplyTask {
     /// Nobody can answer any more: a queue that only this process knows goes at once instead of after half an hour.
     async fn leave(&self, channel: &Channel) {
         if !self.queue.is_stable() {
-            // One that cannot be deleted goes by itself, later.
-            let _ = timeout(Duration::from_secs(1), channel.delete_queue(self.queue.name())).await;
+            delete(channel, self.queue.name()).await;
+        }
+    }
+}
+
+/// Whether an attempt failed for a reason that stays while the connection does.
+fn is_refusal(error: &TransportError) -> bool {
+    use TransportErrorKind::{Blocked, Closed, Disconnected, Unreachable};
+    !matches!(error.kind(), Blocked | Closed | Disconnected | Unreachable)
+}
+
+/// What the broker says to a consumer.
+enum Consumed {
+    Granted(Channel, Consumer),
+    /// The queue has another consumer, and one of the two is exclusive.
+    Taken,
+}
+
+/// Declares and consumes a queue for replies.
+async fn consume(
+    connection: &Arc<Connection>,
+    name: &str,
+    exclusive: bool,
+    layout: &Layout,
+) -> Result<Consumed, TransportError> {
+    let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
+    let declared = Step::Queue(topology::transient(name.to_owned(), layout));
+    declare_all(connection, vec![declared], layout).await?;
+    let channel = connection.channel().await.map_err(failed("open a channel for replies"))?;
+    channel.qos(REPLY_PREFETCH).await.map_err(failed("limit the prefetch of replies"))?;
+    match channel.consume(name, "1", exclusive, consuming(&layout.options)).await {
+        Ok(consumer) => Ok(Consumed::Granted(channel, consumer)),
+        Err(fault) if is_taken(&fault) => Ok(Consumed::Taken),
+        Err(fault) => Err(fault.to_error("consume the reply queue")),
+    }
+}
+
+/// Deletes a queue that only this process knows. One that cannot be deleted expires later.
+async fn delete(channel: &Channel, name: &str) {
+    let _ = timeout(Duration::from_secs(1), channel.delete_queue(name)).await;
+}
+
+/// A reply queue that another consumer held when this transport came back to it, and the calls that
+/// wait for replies by it.
+struct LeftQueue {
+    name: String,
+    waiting: Vec<Uuid>,
+    replies: Arc<Replies>,
+    generations: Generations,
+    closing: watch::Receiver<bool>,
+    layout: Arc<Layout>,
+}
+
+impl LeftQueue {
+    /// Consumes the queue until none of its calls waits any more, and deletes it then.
+    async fn run(mut self) {
+        let mut closing = self.closing.clone();
+        tokio::select! {
+            () = self.consume() => {}
+            () = told(&mut closing) => {}
+        }
+    }
+
+    async fn consume(&mut self) {
+        loop {
+            let Some(connection) = connected(&mut self.generations).await else { return };
+            // The other consumer may be a stranger, who does not leave: half of the replies are better than none.
+            for exclusive in [true, false] {
+                let consumed = consume(&connection, &self.name, exclusive, &self.layout).await;
+                if let Ok(Consumed::Granted(channel, mut consumer)) = consumed {
+                    tokio::select! {
+                        () = receive(&channel, &mut consumer, &self.replies) => {}
+                        () = self.nobody_waits() => {}
+                    }
+                    break;
+                }
+            }
+            if !self.replies.has_any(&self.waiting) {
+                if let Ok(channel) = connection.channel().await {
+                    delete(&channel, &self.name).await;
+                }
+                return;
+            }
+            sleep(LEFT_PAUSE).await;
+        }
+    }
+
+    async fn nobody_waits(&self) {
+        while self.replies.has_any(&self.waiting) {
+            sleep(LEFT_PAUSE).await;
         }
     }
 }

@@ -33,6 +33,7 @@ pub(super) enum Cause {
     Exchange,
     Publish,
     Refused,
+    ReplyQueueTaken,
     UseAsItIs,
 }
 
