@@ -25,6 +25,7 @@ mod reply_queue;
 mod runtime;
 mod session;
 mod socket;
+mod standstill;
 mod stay;
 mod stream;
 mod supervisor;

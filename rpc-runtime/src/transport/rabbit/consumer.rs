@@ -31,7 +31,7 @@ use super::{
     guard,
     lookout::Lookout,
     place::{FanoutQueue, Place},
-    redelivery::redelivery,
+    redelivery::{origin, redelivery},
     stream::Reading,
     supervisor::{Backoff, Generations, connected, is_passing, replaced},
     told,
@@ -40,6 +40,7 @@ use super::{
 };
 use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
+    age::{Ages, Arrived, Judged, Origin},
     clock::Instant,
     envelope::CONTENT_TYPE,
     observe::Observer,
@@ -101,19 +102,25 @@ impl fmt::Debug for Acker {
 }
 
 /// The requests that came and have not begun, at most as many as the prefetch allows.
-#[derive(Default)]
 struct Inbox {
     state: Mutex<InboxState>,
     woken: Notify,
 }
 
-#[derive(Default)]
 struct InboxState {
     deliveries: VecDeque<(Delivery, u64, Channel)>,
     ended: bool,
+    /// Here, because whoever judges a delivery puts it into the inbox next.
+    ages: Ages,
 }
 
 impl Inbox {
+    fn new() -> Self {
+        let (deliveries, ages) = (VecDeque::new(), Ages::new(Instant::now()));
+        let state = Mutex::new(InboxState { deliveries, ended: false, ages });
+        Self { state, woken: Notify::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,7 +152,7 @@ impl Listener {
         tracked: Tracked,
     ) -> Result<Self, TransportError> {
         let Consuming { layout, generations, closing, observer, lookout, runtime, vital } = shared;
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(Inbox::new());
         let (stop, stopped) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let (ready, bound) = oneshot::channel();
@@ -409,6 +416,9 @@ impl ListenTask {
             let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
             let channel = connection.channel().await.map_err(failed("open a channel"))?;
             channel.qos(self.place.prefetch()).await.map_err(failed("limit the prefetch"))?;
+            if self.place.fanout().is_some() {
+                connection.time();
+            }
             match (self.consume_on(channel).await, self.place.fanout_mut()) {
                 (Ok(consumers), fanout) => {
                     match fanout {
@@ -471,22 +481,59 @@ impl ListenTask {
 /// Puts what comes into the inbox, until the channel or one of the consumers is gone.
 async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
     while let Some(Some((number, delivery))) = consumers.deliveries.next().await {
-        let tag = delivery.delivery_tag;
-        let channel = consumers.channel.clone();
-        let place = consumers.reading.as_ref().and_then(|reading| {
-            reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
-        });
-        let acker = Acker { channel: channel.clone(), tag, place };
-        let delivery = incoming(delivery, number, consumers, acker);
-        inbox.lock().deliveries.push_back((delivery, tag, channel));
-        inbox.woken.notify_one();
+        let (tag, channel) = (delivery.delivery_tag, consumers.channel.clone());
+        if put(inbox, consumers, number, delivery) {
+            inbox.woken.notify_one();
+        } else {
+            tracing::debug!("a call may have expired before it was read; giving it back");
+            let connection = Arc::clone(channel.connection());
+            // Not here: what has been read with it is judged before the standstill is forgotten.
+            connection.detach(async move { requeue(&channel, tag).await });
+        }
     }
+}
+
+/// Puts a delivery into the inbox. Returns whether it belongs there: a call whose caller may have given up does not.
+fn put(
+    inbox: &Inbox,
+    consumers: &Consumers,
+    number: usize,
+    delivery: lapin::message::Delivery,
+) -> bool {
+    let (tag, channel) = (delivery.delivery_tag, consumers.channel.clone());
+    let (lifetime, origin) = (lifetime(&delivery.properties), origin(&delivery));
+    let mut inbox = inbox.lock();
+    let judged = match lifetime {
+        None => Judged::Until(None),
+        Some(lifetime) => {
+            let unread_since = channel.connection().unread_since();
+            let is_redelivered = delivery.redelivered;
+            let call = Arrived { lifetime, origin, is_redelivered, unread_since };
+            inbox.ages.judge(call, Instant::now())
+        }
+    };
+    let Judged::Until(expires) = judged else { return false };
+    let place = consumers.reading.as_ref().and_then(|reading| {
+        reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
+    });
+    let acker = Acker { channel: channel.clone(), tag, place };
+    let began = origin.map(|origin| origin.whole(lifetime));
+    let delivery = incoming(delivery, number, consumers, (expires, began), acker);
+    inbox.deliveries.push_back((delivery, tag, channel));
+    true
+}
+
+/// Returns AMQP's `expiration`.
+fn lifetime(properties: &BasicProperties) -> Option<Duration> {
+    let millis = properties.expiration().as_ref()?.as_str().parse().ok()?;
+    Some(Duration::from_millis(millis))
 }
 
 fn incoming(
     delivery: lapin::message::Delivery,
     number: usize,
     consumers: &Consumers,
+    (expires, began): (Option<Instant>, Option<Origin>),
     acker: Acker,
 ) -> Delivery {
     let properties = &delivery.properties;
@@ -497,15 +544,12 @@ fn incoming(
         _ => Content::Other,
     };
     let compression = compression(properties).map(str::to_owned);
-    let lifetime = properties.expiration().as_ref().and_then(|millis| millis.as_str().parse().ok());
-    let expires =
-        lifetime.and_then(|millis| Instant::now().checked_add(Duration::from_millis(millis)));
     let is_fanout = delivery.exchange.as_str().ends_with("_fanout");
     let is_of_stream = consumers.reading.is_some() && number + 1 == consumers.queues.len();
     let queue = consumers.queues.get(number).filter(|_| !is_of_stream);
     Delivery {
         is_fanout,
-        redelivery: redelivery(&delivery, queue),
+        redelivery: redelivery(&delivery, queue, began),
         queue: queue.cloned(),
         body: Body::Owned(delivery.data),
         content,
