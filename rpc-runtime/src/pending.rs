@@ -253,13 +253,23 @@ impl Pending {
 
     /// Takes the message to send it. `None` if nobody waits any more: then it is not sent.
     pub(crate) fn take(&self) -> Option<Outgoing> {
-        let mut state = self.lock();
-        let message = state.held.take_message()?;
-        state.phase = Phase::Sent;
+        let (message, state) = self.take_message()?;
         if self.is_monitored {
             Self::sign_of_life(state);
         }
         Some(message)
+    }
+
+    /// Takes the message to run it in this process, where no server can fall silent.
+    pub(crate) fn take_to_run(&self) -> Option<Outgoing> {
+        self.take_message().map(|(message, _)| message)
+    }
+
+    fn take_message(&self) -> Option<(Outgoing, MutexGuard<'_, State>)> {
+        let mut state = self.lock();
+        let message = state.held.take_message()?;
+        state.phase = Phase::Sent;
+        Some((message, state))
     }
 
     /// Notes that the request is under way, and lets its caller set its timer anew.
