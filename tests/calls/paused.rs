@@ -44,7 +44,8 @@ impl Relay for Relaying {
 
     async fn left(&self, ctx: Context) -> Result<u64, Failure> {
         sleep(MINUTE).await;
-        let left = ctx.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left =
+            ctx.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
         left.map(|left| left.as_secs()).ok_or_else(|| Failure::of("no deadline", "relay", "None"))
     }
 }
@@ -95,7 +96,8 @@ async fn a_deadline_of_hours_passes_in_no_time() {
     for client in [world.client::<probe::Api>(&transport), ProbeClient::new(&in_process)] {
         let begun = now();
         let ended = client.prepare().timeout(24 * HOUR).hang_call(&Context::new()).await;
-        let late = matches!(ended, Err(CallError::DeadlineExceeded { waited, .. }) if waited == 24 * HOUR);
+        let late =
+            matches!(ended, Err(CallError::DeadlineExceeded { waited, .. }) if waited == 24 * HOUR);
         assert!(late, "{ended:?}");
         took(begun, 24 * HOUR);
     }
@@ -177,7 +179,8 @@ async fn a_request_is_known_for_as_long_as_the_window_says() {
     let transport = world.transport().await;
     let window = DuplicateWindow::new().age(2 * HOUR);
     let server = world.server(&transport, "h").duplicate_window(window);
-    let _server = server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
+    let _server =
+        server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
     let client = world.client::<probe::Api>(&transport);
     let broker = transport.memory().expect("embedded");
     let mut published = broker.observe();

@@ -6,6 +6,7 @@
 mod absent;
 mod acks;
 mod amqp;
+mod claim;
 mod confirms;
 mod consumer;
 mod declare;

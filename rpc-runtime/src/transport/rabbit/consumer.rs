@@ -27,6 +27,7 @@ use tokio::{
 
 use super::{
     amqp::{Channel, Connection, Fault},
+    claim::{Claim, claim, release},
     declare::declare_all,
     guard,
     lookout::Lookout,
@@ -253,6 +254,8 @@ struct Consumers {
     queues: Vec<Arc<str>>,
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
+    /// Held while the server's own queue is consumed.
+    _claim: Option<Claim>,
 }
 
 impl ListenTask {
@@ -344,8 +347,17 @@ impl ListenTask {
                 false => reading.ended(),
             }
         }
-        if !self.give_back(&mut consumers).await {
+        let is_there = self.give_back(&mut consumers).await;
+        self.release(&consumers.channel).await;
+        if !is_there {
             self.inbox.lock().deliveries.clear();
+        }
+    }
+
+    /// Lets another process claim the name of the server's own queue.
+    async fn release(&self, channel: &Channel) {
+        if let Some(own) = self.place.fanout().and_then(FanoutQueue::own) {
+            release(channel, own, &self.layout).await;
         }
     }
 
@@ -446,6 +458,11 @@ impl ListenTask {
         let mut deliveries = SelectAll::new();
         let queues = self.place.queues();
         let fanout = self.place.fanout().map(|fanout| (queues.len() - 1, fanout));
+        let mut claims = None;
+        if let Some(own) = self.place.fanout().and_then(FanoutQueue::own) {
+            let claimed = claim(&channel, own, &self.layout).await;
+            claims = Some(claimed.map_err(|fault| (own.name().to_owned(), fault))?);
+        }
         for (number, queue) in queues.iter().enumerate().rev() {
             let is_fanout = fanout.is_some_and(|(at, _)| at == number);
             let exclusive = is_fanout && fanout.is_some_and(|(_, fanout)| fanout.is_stable());
@@ -462,7 +479,7 @@ impl ListenTask {
             }
         }
         let reading = self.place.reading().cloned();
-        Ok(Consumers { channel, deliveries, queues, reading })
+        Ok(Consumers { channel, deliveries, queues, reading, _claim: claims })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
@@ -471,6 +488,7 @@ impl ListenTask {
         if !self.give_back(&mut consumers).await {
             return;
         }
+        self.release(&consumers.channel).await;
         if let Some(own) = self.place.fanout().filter(|fanout| fanout.is_temporary()) {
             // One that cannot be deleted goes by itself, later.
             let _ = consumers.channel.delete_queue(own.name()).await;
@@ -585,5 +603,6 @@ fn tag(number: usize) -> String {
 
 /// Whether somebody else consumes a queue that we want for ourselves.
 pub(super) fn is_taken(fault: &Fault) -> bool {
-    fault.kind() == TransportErrorKind::Refused && fault.says("exclusive use")
+    let words = ["exclusive use", "exclusive access"];
+    fault.kind() == TransportErrorKind::Refused && words.iter().any(|words| fault.says(words))
 }

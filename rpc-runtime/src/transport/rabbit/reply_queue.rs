@@ -7,6 +7,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{
     amqp::{Channel, Connection, Consumer, Fault},
+    claim::{Claim, claim, release},
     consumer::{compression, consuming, is_taken},
     declare::declare_all,
     names::OwnQueue,
@@ -31,6 +32,8 @@ pub(super) struct ReplyTask {
     pub(super) closing: watch::Receiver<bool>,
     pub(super) layout: Arc<Layout>,
     queue: OwnQueue,
+    /// Held while the queue is consumed.
+    claim: Option<Claim>,
     /// The consumer that has claimed the queue's name.
     first: Option<(Channel, Consumer)>,
 }
@@ -45,8 +48,9 @@ impl ReplyTask {
         layout: Arc<Layout>,
     ) -> Result<Self, TransportError> {
         let queue = OwnQueue::new("reply".to_owned(), &layout.options.names)?;
-        let first = None;
-        let mut task = Self { replies, generations, answerable, closing, layout, queue, first };
+        let (claim, first) = (None, None);
+        let mut task =
+            Self { replies, generations, answerable, closing, layout, queue, claim, first };
         if task.queue.is_stable() {
             task.first = Some(task.claim().await?);
         }
@@ -86,7 +90,14 @@ impl ReplyTask {
             let channel = connection.channel().await.map_err(failed("open a channel"))?;
             channel.qos(REPLY_PREFETCH).await.map_err(failed("limit the prefetch"))?;
             let arguments = consuming(&self.layout.options);
-            match channel.consume(&name, "1", self.queue.is_stable(), arguments).await {
+            let consumed = match claim(&channel, &self.queue, &self.layout).await {
+                Ok(claim) => {
+                    self.claim = Some(claim);
+                    channel.consume(&name, "1", self.queue.is_stable(), arguments).await
+                }
+                Err(fault) => Err(fault),
+            };
+            match consumed {
                 Ok(consumer) => {
                     self.queue.claimed();
                     return Ok((channel, consumer));
@@ -133,6 +144,7 @@ impl ReplyTask {
                         return self.leave(&channel).await;
                     }
                     self.answerable.send_replace(false);
+                    release(&channel, &self.queue, &self.layout).await;
                     channel.close().await;
                     lost = Instant::now();
                 }
