@@ -172,7 +172,7 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
     if waited.is_zero() {
         return Err(CallError::DeadlineExceeded { waited, sent: false });
     }
-    let expires = msg_id.map(|_| Expiry { deadline, timeout: waited });
+    let expires = msg_id.map(|_| Expiry { deadline, timeout: waited, is_own: true });
     let packed = transport.pack(body);
     let (body, compression) =
         packed.map_err(|TooLarge { size, limit }| CallError::TooLarge { size, limit })?;

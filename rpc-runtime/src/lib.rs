@@ -97,6 +97,7 @@
 extern crate self as rpc_runtime;
 
 mod address;
+mod age;
 mod args;
 mod call;
 mod caps;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     Compression, TransportError, TransportErrorKind,
+    age::Origin,
     caps::Retry,
     clock::Instant,
     envelope::Reply,
@@ -124,6 +125,9 @@ pub(crate) struct Expiry {
     pub(crate) deadline: Instant,
     /// What the deadline was made of.
     pub(crate) timeout: Duration,
+    /// Whether the call is this process's own, so that its message says when it began. A server's copy of a message has the
+    /// headers of the original instead.
+    pub(crate) is_own: bool,
 }
 
 impl Expiry {
@@ -141,6 +145,12 @@ impl Expiry {
         let left = self.deadline.checked_duration_since(now).filter(|left| !left.is_zero())?;
         let time = if left + Self::AT_ONCE >= self.timeout { self.timeout } else { left };
         Some(u64::try_from(time.as_millis()).unwrap_or(Self::LONGEST).clamp(1, Self::LONGEST))
+    }
+
+    /// Returns what the message says of the call's beginning, beside its `expiration`.
+    pub(crate) fn origin(&self, expiration: u64) -> Option<Origin> {
+        let began = self.deadline.checked_sub(self.timeout).filter(|_| self.is_own)?;
+        Some(Origin::of_call(began, self.timeout, expiration))
     }
 }
 
@@ -274,13 +284,23 @@ impl Pending {
 
     /// Takes the message to send it. `None` if nobody waits any more: then it is not sent.
     pub(crate) fn take(&self) -> Option<Outgoing> {
-        let mut state = self.lock();
-        let message = state.held.take_message()?;
-        state.phase = Phase::Sent;
+        let (message, state) = self.take_message()?;
         if self.is_monitored {
             Self::sign_of_life(state);
         }
         Some(message)
+    }
+
+    /// Takes the message to run it in this process, where no server can fall silent.
+    pub(crate) fn take_to_run(&self) -> Option<Outgoing> {
+        self.take_message().map(|(message, _)| message)
+    }
+
+    fn take_message(&self) -> Option<(Outgoing, MutexGuard<'_, State>)> {
+        let mut state = self.lock();
+        let message = state.held.take_message()?;
+        state.phase = Phase::Sent;
+        Some((message, state))
     }
 
     /// Notes that the request is under way, and lets its caller set its timer anew.
@@ -650,7 +670,7 @@ mod tests {
     fn no_message_expires_later_than_a_broker_can_tell() {
         let timeout = Duration::from_secs(100 * 24 * 3600);
         let now = Instant::now();
-        let expiry = Expiry { deadline: now + timeout, timeout };
+        let expiry = Expiry { deadline: now + timeout, timeout, is_own: true };
         assert_eq!(expiry.millis(now), Some(4_233_600_000), "49 days");
         assert!(expiry.millis(now).is_some_and(|millis| millis < 1 << 32));
     }
@@ -658,12 +678,13 @@ mod tests {
     #[test]
     fn a_message_that_leaves_at_once_carries_the_whole_timeout() {
         let (now, timeout) = (Instant::now(), Duration::from_millis(2500));
-        let expiry = Expiry { deadline: now + timeout, timeout };
+        let expiry = Expiry { deadline: now + timeout, timeout, is_own: true };
         let after = |millis| expiry.millis(now + Duration::from_millis(millis));
         assert_eq!((after(3), after(1000), after(2500)), (Some(2500), Some(1500), None));
         let tiny = Expiry {
             deadline: now + Duration::from_micros(500),
             timeout: Duration::from_micros(500),
+            is_own: true,
         };
         assert_eq!(tiny.millis(now), Some(1));
     }

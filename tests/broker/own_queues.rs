@@ -6,7 +6,7 @@ use rpc_runtime::{Context, RabbitOptions, Transport};
 use tests::{
     World, eventually,
     proxy::{Action, Frames, Proxy, method},
-    rabbitmqctl, soon,
+    rabbitmqctl, soon, unique,
 };
 
 use crate::{
@@ -109,10 +109,25 @@ async fn a_server_whose_stream_is_deleted_reads_the_next_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_23_processes_of_one_name_never_share_a_queue() {
     let Some(world) = World::rabbit() else { return };
+    let options = stable(&world);
+    assert_shares_no_queue(world, options).await;
+}
+
+/// RabbitMQ ignores that a consumer of a quorum queue wants to be the only one.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_of_one_name_share_no_quorum_queue_either() {
+    let Some(world) = World::rabbit() else { return };
+    let options = stable(&world).transient_quorum_queues(true);
+    assert_shares_no_queue(world, options).await;
+}
+
+/// Starts three processes of one name, two of them with a server.
+async fn assert_shares_no_queue(world: World, options: RabbitOptions) {
+    let connect = || with(&world, options.clone());
     let slow = Slow { takes: Duration::from_millis(20), ..Slow::default() };
-    let serving = with(&world, stable(&world)).await;
+    let serving = connect().await;
     let _server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
-    let others = [with(&world, stable(&world)).await, with(&world, stable(&world)).await];
+    let others = [connect().await, connect().await];
     let _second = world.serve(&others[0], "i", AdderServer::new(slow)).await;
     let calls = others.iter().flat_map(|transport| {
         (0..50).map(|a| {
@@ -124,22 +139,42 @@ async fn bug_23_processes_of_one_name_never_share_a_queue() {
     assert!(ends.into_iter().all(|end| matches!(end, Ok(1))), "an answer went astray");
 
     let owner = format!("node1.example.com:{}", world.topic());
-    let Some(replies) = queues(&world, &format!("reply_{owner}")).await else { return };
+    let named = async |prefix: &str| {
+        let found = queues(&world, prefix).await?;
+        Some(found.into_iter().filter(|name| !name.ends_with(".claim")).collect::<Vec<_>>())
+    };
+    let Some(replies) = named(&format!("reply_{owner}")).await else { return };
     assert_eq!(replies, [1001, 1002, 1003].map(|n| format!("reply_{owner}:{n}")));
     let fanout = format!("{}_fanout_{owner}", world.topic());
-    let found = queues(&world, &fanout).await.expect("it can be asked");
+    let found = named(&fanout).await.expect("it can be asked");
     assert_eq!(found, [1001, 1002].map(|n| format!("{fanout}:{n}")));
+    // A third on a connection that has a claim already.
+    let _third = world.serve(&others[0], "j", AdderServer::new(Slow::default())).await;
+    let found = named(&fanout).await.expect("it can be asked");
+    assert_eq!(found, [1001, 1002, 1003].map(|n| format!("{fanout}:{n}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_comes_back_finds_its_queues_and_what_is_in_them() {
     let Some(world) = World::rabbit() else { return };
-    let caller = world.transport().await;
+    assert_comes_back(&world, stable(&world)).await;
+    let Some(world) = World::rabbit() else { return };
+    let found = assert_comes_back(&world, stable(&world).transient_quorum_queues(true)).await;
+    assert!(
+        found.iter().all(|name| !name.ends_with(".claim")),
+        "they go with their connections: {found:?}"
+    );
+}
+
+/// Starts a server again and again, and returns the queues of its process.
+async fn assert_comes_back(world: &World, options: RabbitOptions) -> Vec<String> {
+    // The exchange for fanout casts is as durable as their queues.
+    let caller = with(world, options.clone().process_name(unique("caller"))).await;
     let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
     let owner = format!("node1.example.com:{}", world.topic());
     for round in 0..3 {
         let slow = Slow::default();
-        let transport = with(&world, stable(&world)).await;
+        let transport = with(world, options.clone()).await;
         let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
         if round > 0 {
             eventually("what came meanwhile has run", || slow.ran.events() == [round]).await;
@@ -150,18 +185,26 @@ async fn a_process_that_comes_back_finds_its_queues_and_what_is_in_them() {
         transport.close().await;
         client.prepare().fanout().note(&ctx, round + 1).await.expect("confirmed");
     }
-    let Some(found) = queues(&world, &owner).await else { return };
+    let Some(found) = queues(world, &owner).await else { return Vec::new() };
     assert_eq!(
         found,
         [format!("reply_{owner}:1001"), format!("{}_fanout_{owner}:1001", world.topic())]
     );
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stable_names_survive_cut_connections() {
-    let Some(world) = World::rabbit() else { return };
-    let Some(world) = world.alone().await else { return };
-    let transport = with(&world, stable(&world)).await;
+    for quorum in [false, true] {
+        let Some(world) = World::rabbit() else { return };
+        let Some(world) = world.alone().await else { return };
+        let options = stable(&world).transient_quorum_queues(quorum);
+        assert_survives_cut_connections(&world, options).await;
+    }
+}
+
+async fn assert_survives_cut_connections(world: &World, options: RabbitOptions) {
+    let transport = with(world, options).await;
     let slow = Slow::default();
     let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
     let client = world.client::<adder::Api>(&transport);
@@ -172,7 +215,8 @@ async fn stable_names_survive_cut_connections() {
         client.prepare().fanout().note(&Context::new(), 100 + round).await.expect("confirmed");
         eventually("the cast has run", || slow.ran.events().contains(&(100 + round))).await;
     }
-    let Some(found) = queues(&world, "node1.example.com").await else { return };
+    let Some(mut found) = queues(world, "node1.example.com").await else { return };
+    found.retain(|name| !name.ends_with(".claim"));
     assert_eq!(found.len(), 2, "one for replies, one for fanout casts: {found:?}");
 }
 

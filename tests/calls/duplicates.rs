@@ -88,3 +88,41 @@ async fn a_copy_that_comes_to_the_next_server_of_a_host_runs_again() {
     soon("the shutdown", stopping).await.expect("no panic").expect("it has ended");
     next.shutdown(SOON).await.expect("it has ended, too");
 }
+
+/// Two servers of a topic, each with one slot. Returns who ran a request that was published twice.
+async fn who_runs_what_is_doubled(to_one_host: bool) -> Vec<String> {
+    let world = World::memory();
+    let transport = world.transport().await;
+    let recorders = ["h", "i"].map(Recorder::on);
+    let mut servers = Vec::new();
+    for recorder in &recorders {
+        let server = world.server(&transport, &recorder.host).concurrency(1);
+        let server = server.serve(ProbeServer::new(recorder.clone()));
+        servers.push(server.bind().await.expect("bound").run());
+    }
+    let client = world.client::<probe::Api>(&transport);
+    let ran = || recorders.iter().filter(|on| !on.log.is_empty());
+    let held = match to_one_host {
+        true => client.prepare().server("h").hold(&Context::new(), "doubled"),
+        false => client.hold(&Context::new(), "doubled"),
+    };
+    let broker = transport.memory().expect("embedded");
+    broker.repeat_next(1);
+    let held = tokio::spawn(held);
+    // While one server runs it, the copy is the other's, or waits for the same one.
+    let copy = || to_one_host && broker.queued(&format!("{}.h", world.topic())) == 1;
+    eventually("both copies to be somewhere", || ran().count() == 2 || copy()).await;
+    recorders.iter().for_each(|recorder| recorder.gate.notify_one());
+    assert_eq!(soon("the answer", held).await.expect("no panic").expect("an answer"), "doubled");
+    for server in servers {
+        server.shutdown(SOON).await.expect("nothing runs");
+    }
+    let runs = recorders.iter().flat_map(|on| on.log.events().into_iter().map(|_| on.host.clone()));
+    runs.collect()
+}
+
+#[tokio::test]
+async fn a_copy_may_run_on_a_second_server_and_runs_once_where_a_host_is_named() {
+    assert_eq!(who_runs_what_is_doubled(false).await, ["h", "i"]);
+    assert_eq!(who_runs_what_is_doubled(true).await, ["h"]);
+}

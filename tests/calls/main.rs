@@ -18,6 +18,7 @@ mod objects;
 mod observed;
 mod overload;
 mod pasted;
+mod paused;
 mod peers;
 mod places;
 mod redelivery;

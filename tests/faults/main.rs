@@ -1,6 +1,7 @@
 //! What a broker, a network and a peer can do to a client and a server: a test for each fault, named after its number in
 //! `rpc-runtime/docs/reliability.md` and its promise. The nodes are the suite's own, because some are killed.
 
+mod aged;
 mod blocked;
 mod campaign;
 mod channels;

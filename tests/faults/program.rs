@@ -18,7 +18,21 @@ pub(crate) struct Program {
 impl Program {
     /// Starts one, by its path, on a broker and a topic, and waits until it is ready.
     pub(crate) async fn start(path: &str, url: &str, topic: &str) -> Self {
-        let mut command = Command::new(path);
+        Self::begin(Command::new(path), url, topic).await
+    }
+
+    /// Starts `tests/src/bin/peer.rs` with settings in its environment.
+    pub(crate) async fn peer_with(
+        url: &str,
+        topic: &str,
+        settings: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_peer"));
+        command.envs(settings);
+        Self::begin(command, url, topic).await
+    }
+
+    async fn begin(mut command: Command, url: &str, topic: &str) -> Self {
         command.args([url, topic]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the program");
         let say = child.stdin.take().expect("its input");

@@ -205,15 +205,36 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn fault_h04_nobody_asks_the_wall_clock_but_for_what_is_written_on_the_wire() {
+    let asking = files(|text| text.contains("SystemTime::now"));
+    // When a call began, when something was emitted, when put aside, and from when on a stream is read.
+    let known = ["age.rs", "notify/notifier.rs", "transport/kept.rs", "transport/rabbit/stream.rs"];
+    assert_eq!(asking, known.map(PathBuf::from), "deadlines, pauses and limits are `Instant`s");
+}
+
+#[test]
+fn fault_h04_the_runtime_has_one_clock_and_that_is_tokios() {
+    let imports = |text: &str| {
+        let uses = text.split("use std").skip(1).filter_map(|rest| rest.split(';').next());
+        uses.map(str::to_owned).any(|import| import.contains("Instant"))
+    };
+    let asking = files(|text| text.contains("std::time::Instant") || imports(text));
+    // A trait of lapin's says it in a signature.
+    assert_eq!(asking, ["transport/rabbit/socket.rs"].map(PathBuf::from));
+    const TIMERS: [&str; 4] = ["thread::sleep", "recv_timeout", "wait_timeout", "park_timeout"];
+    let waiting = files(|text| TIMERS.iter().any(|timer| text.contains(timer)));
+    // A scheduler of models, and tests that let a thread stand still.
+    let known = ["sync/model.rs", "transport/rabbit/standstill.rs"];
+    assert_eq!(waiting, known.map(PathBuf::from));
+}
+
+/// The files of the runtime whose text is such, sorted.
+fn files(is_such: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rpc-runtime/src");
-    let mut asking: Vec<_> = sources(&source)
+    let mut files: Vec<_> = sources(&source)
         .into_iter()
-        .filter(|file| std::fs::read_to_string(file).expect("text").contains("SystemTime::now"))
+        .filter(|file| is_such(&std::fs::read_to_string(file).expect("text")))
         .map(|file| file.strip_prefix(&source).expect("below").to_owned())
         .collect();
-    asking.sort_unstable();
-    // When something was emitted, when put aside, and from when on a stream is read.
-    let known = ["notify/notifier.rs", "transport/kept.rs", "transport/rabbit/stream.rs"]
-        .map(PathBuf::from);
-    assert_eq!(asking, known, "deadlines, pauses and limits are `Instant`s");
+    files.sort_unstable();
+    files
 }

@@ -1,5 +1,7 @@
 //! An AMQP client that is none of ours, to declare, delete and count what is on the broker.
 
+use std::time::Duration;
+
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
     options::{
@@ -81,6 +83,18 @@ impl Stranger {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let declared = self.0.queue_declare(queue.into(), options, FieldTable::default()).await;
         declared.expect("it is there").message_count()
+    }
+
+    /// Publishes a request to a queue that says how long it lives, and nothing else of time.
+    pub(crate) async fn expiring(&self, queue: &str, body: &str, lives: Duration) {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_content_encoding("utf-8".into())
+            .with_expiration(lives.as_millis().to_string().into());
+        let (options, queue) = (BasicPublishOptions::default(), queue.into());
+        let published =
+            self.0.basic_publish("".into(), queue, options, body.as_bytes(), properties);
+        published.await.expect("published");
     }
 
     /// Publishes a body so many times to a queue, in the properties of a request.

@@ -3,6 +3,7 @@
 mod bench;
 mod bless;
 mod ci;
+mod faketime;
 mod fuzz;
 mod mutants;
 mod process;

@@ -5,14 +5,15 @@ use std::{process::Command, time::Instant};
 use clap::ValueEnum;
 
 use crate::{
-    Error,
+    Error, faketime,
     process::{cargo, run},
     python,
     rabbitmq::{self, Lease, controlled::Nodes},
 };
 
 /// What tells the tests where things are.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
+    "RPC_TEST_FAKETIME",
     "RPC_TEST_RABBIT_URL",
     "RPC_TEST_RABBITMQCTL",
     "RPC_TEST_REQUIRE_BROKER",
@@ -60,6 +61,7 @@ pub(crate) fn faults(long: bool, args: &[String]) -> Result<(), Error> {
     // They wait most of the time.
     command.env("RUST_TEST_THREADS", "6");
     tell(&mut command, &lease);
+    faketime::tell(&mut command)?;
     nodes.tell(&mut command);
     if long {
         // Its figures are what it is run for.
@@ -77,6 +79,7 @@ fn with_everything(command: &mut Command) -> Result<(), Error> {
     let lease = rabbitmq::lease()?;
     let nodes = Nodes::prepare()?;
     nodes.tell(command);
+    faketime::tell(command)?;
     tell(command.envs(pythons), &lease);
     let done = run(command);
     eprintln!(

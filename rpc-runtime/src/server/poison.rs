@@ -4,8 +4,8 @@
 //! them cannot bring them back. A quorum queue counts deliveries. For a classic queue the request is published anew, to
 //! the end of its queue, with a header that counts, and the delivery at hand is acknowledged once the broker has
 //! confirmed the copy. The copy is the same request, with the same ids and the same caller, who is answered when it runs.
-//! What is left of its time goes along. That time began anew when the broker delivered the request, since no header tells
-//! how long it had waited. After a crash between confirm and acknowledgement there are two copies, which both count. The
+//! What is left of its time goes along, and so do the headers of a Rust caller that say when the call began. The time of
+//! other callers began anew when the broker delivered the request, since nothing says how long it had waited. After a crash between confirm and acknowledgement there are two copies, which both count. The
 //! copy itself could be what crashes us there, so none is run while another is being made.
 
 use std::{
@@ -136,11 +136,13 @@ impl Incoming {
 
     /// Publishes the request anew, with the count.
     async fn count(&self, arrival: &Arrival<'_>, redelivery: &Redelivery) -> Fate {
-        let headers = vec![(REDELIVERIES, Header::Number(redelivery.count.into()))];
+        let mut headers = vec![(REDELIVERIES, Header::Number(redelivery.count.into()))];
+        headers.extend(redelivery.began.iter().flat_map(Header::of_origin));
         let mut copy = arrival.copy(Arc::clone(&redelivery.queue), headers);
         copy.expires = arrival.expires.map(|deadline| Expiry {
             deadline,
             timeout: deadline.saturating_duration_since(Instant::now()),
+            is_own: false,
         });
         match self.shared.transport.publish_within(copy, MOMENT).await {
             Some(Outcome::Confirmed) => Fate::Taken,

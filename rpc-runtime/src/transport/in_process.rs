@@ -52,7 +52,7 @@ impl Link {
             pending.end(Outcome::Unsent(TransportError::closed()));
             return;
         }
-        let Some(message) = pending.take() else { return };
+        let Some(message) = pending.take_to_run() else { return };
         pending.confirm();
         if pending.is_notification {
             // Nobody listens here.

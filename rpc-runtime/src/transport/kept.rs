@@ -12,6 +12,7 @@ use std::{
 use super::{Body, Driver, Transport};
 use crate::{
     Compression, TransportError,
+    age::Origin,
     caps::Retry,
     excerpt::Excerpt,
     pending::{Exchange, Outcome, Outgoing, Pending, Route},
@@ -53,8 +54,17 @@ pub(crate) struct Redelivery {
     pub(crate) count: u32,
     /// The queue that it came by.
     pub(crate) queue: Arc<str>,
+    /// When its caller began the call, if its message says so, and the call's whole timeout in milliseconds.
+    pub(crate) began: Option<Origin>,
     /// Whether the next delivery will be counted as well. A classic queue counts only what a copy tells it.
     pub(crate) is_counted: bool,
+}
+
+impl Header {
+    /// Returns the headers of a copy that say when the original call began.
+    pub(crate) fn of_origin(origin: &Origin) -> impl Iterator<Item = (&'static str, Self)> + use<> {
+        origin.headers().map(|(name, number)| (name, Self::Number(number)))
+    }
 }
 
 impl Outgoing {

@@ -300,17 +300,17 @@ impl State {
         if self.observers.is_empty() {
             return;
         }
-        let now = Instant::now();
+        let expires =
+            message.expires.and_then(|expires| Some((expires, expires.millis(Instant::now())?)));
+        let origin = expires.and_then(|(expires, millis)| expires.origin(millis));
+        let origin = origin.as_ref().into_iter().flat_map(Header::of_origin);
         let published = Published {
             exchange: message.route.exchange.name().to_owned(),
             routing_key: message.route.routing_key.to_string(),
             mandatory: message.route.mandatory,
-            expiration: message
-                .expires
-                .and_then(|expires| expires.millis(now))
-                .map(|millis| millis.to_string()),
+            expiration: expires.map(|(_, millis)| millis.to_string()),
             compression: message.compression.map(Compression::header),
-            headers: message.headers.iter().map(shown).collect(),
+            headers: message.headers.iter().cloned().chain(origin).map(shown).collect(),
             body: message.body.to_vec(),
         };
         self.observers.retain(|observer| observer.send(published.clone()).is_ok());
@@ -421,9 +421,9 @@ fn deliver(
     true
 }
 
-fn shown((name, value): &(&'static str, Header)) -> (&'static str, String) {
+fn shown((name, value): (&'static str, Header)) -> (&'static str, String) {
     match value {
-        Header::Text(text) => (name, text.clone()),
+        Header::Text(text) => (name, text),
         Header::Number(number) => (name, number.to_string()),
     }
 }
@@ -649,6 +649,7 @@ impl Listener {
                 let redelivery = (message.redeliveries > 0).then(|| Redelivery {
                     count: message.redeliveries,
                     queue: Arc::clone(name),
+                    began: None,
                     is_counted: true,
                 });
                 let compression =

@@ -6,6 +6,7 @@
 mod absent;
 mod acks;
 mod amqp;
+mod claim;
 mod confirms;
 mod consumer;
 mod declare;
@@ -25,6 +26,7 @@ mod reply_queue;
 mod runtime;
 mod session;
 mod socket;
+mod standstill;
 mod stay;
 mod stream;
 mod supervisor;

@@ -1,7 +1,7 @@
 //! A program that serves and calls, for tests that stop or kill a whole process: `peer URL TOPIC`.
 //!
 //! It says what it runs (`ran 7`), and takes orders: `call TOPIC NUMBER MILLISECONDS`, whose end it says. It ends with its
-//! input.
+//! input. `RPC_PEER_HEARTBEAT` sets its connections' heartbeat in seconds, instead of 2.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -70,7 +70,8 @@ async fn main() -> ExitCode {
         default(panic);
         std::process::abort();
     }));
-    let options = RabbitOptions::default().heartbeat(Duration::from_secs(2));
+    let heartbeat = std::env::var("RPC_PEER_HEARTBEAT").ok().and_then(|secs| secs.parse().ok());
+    let options = RabbitOptions::default().heartbeat(Duration::from_secs(heartbeat.unwrap_or(2)));
     // Some lose its connections many times, and do not want to wait.
     let options = options.retry_interval(Duration::from_millis(50), Duration::from_millis(200));
     let transport = match Transport::builder(&url).rabbit(options).connect().await {

@@ -257,6 +257,16 @@ impl Connection {
         self.lapin.status().connected() && !matches!(&*self.health.borrow(), Health::Stuck(_))
     }
 
+    /// Messages come by this connection whose age matters.
+    pub(super) fn time(&self) {
+        self.switch.time();
+    }
+
+    /// See [`Switch::unread_since`].
+    pub(super) fn unread_since(&self) -> Option<Instant> {
+        self.switch.unread_since()
+    }
+
     /// Whether the broker takes no messages by this connection.
     pub(super) fn is_blocked(&self) -> bool {
         self.lapin.status().blocked()
@@ -348,6 +358,11 @@ impl Connection {
         task: impl Future<Output = T> + Send + 'static,
     ) -> T {
         self.thread.run(task).await
+    }
+
+    /// Lets a task go on by itself on the connection's thread. A thread that has ended runs it no more.
+    pub(super) fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.thread.detach(task);
     }
 
     /// Opens a channel.

@@ -27,11 +27,12 @@ use tokio::{
 
 use super::{
     amqp::{Channel, Connection, Fault},
+    claim::{Claim, claim, release},
     declare::declare_all,
     guard,
     lookout::Lookout,
     place::{FanoutQueue, Place},
-    redelivery::redelivery,
+    redelivery::{origin, redelivery},
     stream::Reading,
     supervisor::{Backoff, Generations, connected, is_passing, replaced},
     told,
@@ -40,6 +41,7 @@ use super::{
 };
 use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
+    age::{Ages, Arrived, Judged, Origin},
     clock::Instant,
     envelope::CONTENT_TYPE,
     logging,
@@ -102,19 +104,25 @@ impl fmt::Debug for Acker {
 }
 
 /// The requests that came and have not begun, at most as many as the prefetch allows.
-#[derive(Default)]
 struct Inbox {
     state: Mutex<InboxState>,
     woken: Notify,
 }
 
-#[derive(Default)]
 struct InboxState {
     deliveries: VecDeque<(Delivery, u64, Channel)>,
     ended: bool,
+    /// Here, because whoever judges a delivery puts it into the inbox next.
+    ages: Ages,
 }
 
 impl Inbox {
+    fn new() -> Self {
+        let (deliveries, ages) = (VecDeque::new(), Ages::new(Instant::now()));
+        let state = Mutex::new(InboxState { deliveries, ended: false, ages });
+        Self { state, woken: Notify::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,7 +154,7 @@ impl Listener {
         tracked: Tracked,
     ) -> Result<Self, TransportError> {
         let Consuming { layout, generations, closing, observer, lookout, runtime, vital } = shared;
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(Inbox::new());
         let (stop, stopped) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let (ready, bound) = oneshot::channel();
@@ -250,6 +258,8 @@ struct Consumers {
     queues: Vec<Arc<str>>,
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
+    /// Held while the server's own queue is consumed.
+    _claim: Option<Claim>,
 }
 
 impl ListenTask {
@@ -341,8 +351,17 @@ impl ListenTask {
                 false => reading.ended(),
             }
         }
-        if !self.give_back(&mut consumers).await {
+        let is_there = self.give_back(&mut consumers).await;
+        self.release(&consumers.channel).await;
+        if !is_there {
             self.inbox.lock().deliveries.clear();
+        }
+    }
+
+    /// Lets another process claim the name of the server's own queue.
+    async fn release(&self, channel: &Channel) {
+        if let Some(own) = self.place.fanout().and_then(FanoutQueue::own) {
+            release(channel, own, &self.layout).await;
         }
     }
 
@@ -417,6 +436,9 @@ impl ListenTask {
             let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
             let channel = connection.channel().await.map_err(failed("open a channel"))?;
             channel.qos(self.place.prefetch()).await.map_err(failed("limit the prefetch"))?;
+            if self.place.fanout().is_some() {
+                connection.time();
+            }
             match (self.consume_on(channel).await, self.place.fanout_mut()) {
                 (Ok(consumers), fanout) => {
                     match fanout {
@@ -444,6 +466,11 @@ impl ListenTask {
         let mut deliveries = SelectAll::new();
         let queues = self.place.queues();
         let fanout = self.place.fanout().map(|fanout| (queues.len() - 1, fanout));
+        let mut claims = None;
+        if let Some(own) = self.place.fanout().and_then(FanoutQueue::own) {
+            let claimed = claim(&channel, own, &self.layout).await;
+            claims = Some(claimed.map_err(|fault| (own.name().to_owned(), fault))?);
+        }
         for (number, queue) in queues.iter().enumerate().rev() {
             let is_fanout = fanout.is_some_and(|(at, _)| at == number);
             let exclusive = is_fanout && fanout.is_some_and(|(_, fanout)| fanout.is_stable());
@@ -460,7 +487,7 @@ impl ListenTask {
             }
         }
         let reading = self.place.reading().cloned();
-        Ok(Consumers { channel, deliveries, queues, reading })
+        Ok(Consumers { channel, deliveries, queues, reading, _claim: claims })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
@@ -469,6 +496,7 @@ impl ListenTask {
         if !self.give_back(&mut consumers).await {
             return;
         }
+        self.release(&consumers.channel).await;
         if let Some(own) = self.place.fanout().filter(|fanout| fanout.is_temporary()) {
             // One that cannot be deleted goes by itself, later.
             let _ = consumers.channel.delete_queue(own.name()).await;
@@ -479,22 +507,59 @@ impl ListenTask {
 /// Puts what comes into the inbox, until the channel or one of the consumers is gone.
 async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
     while let Some(Some((number, delivery))) = consumers.deliveries.next().await {
-        let tag = delivery.delivery_tag;
-        let channel = consumers.channel.clone();
-        let place = consumers.reading.as_ref().and_then(|reading| {
-            reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
-        });
-        let acker = Acker { channel: channel.clone(), tag, place };
-        let delivery = incoming(delivery, number, consumers, acker);
-        inbox.lock().deliveries.push_back((delivery, tag, channel));
-        inbox.woken.notify_one();
+        let (tag, channel) = (delivery.delivery_tag, consumers.channel.clone());
+        if put(inbox, consumers, number, delivery) {
+            inbox.woken.notify_one();
+        } else {
+            tracing::debug!("a call may have expired before it was read; giving it back");
+            let connection = Arc::clone(channel.connection());
+            // Not here: what has been read with it is judged before the standstill is forgotten.
+            connection.detach(async move { requeue(&channel, tag).await });
+        }
     }
+}
+
+/// Puts a delivery into the inbox. Returns whether it belongs there: a call whose caller may have given up does not.
+fn put(
+    inbox: &Inbox,
+    consumers: &Consumers,
+    number: usize,
+    delivery: lapin::message::Delivery,
+) -> bool {
+    let (tag, channel) = (delivery.delivery_tag, consumers.channel.clone());
+    let (lifetime, origin) = (lifetime(&delivery.properties), origin(&delivery));
+    let mut inbox = inbox.lock();
+    let judged = match lifetime {
+        None => Judged::Until(None),
+        Some(lifetime) => {
+            let unread_since = channel.connection().unread_since();
+            let is_redelivered = delivery.redelivered;
+            let call = Arrived { lifetime, origin, is_redelivered, unread_since };
+            inbox.ages.judge(call, Instant::now())
+        }
+    };
+    let Judged::Until(expires) = judged else { return false };
+    let place = consumers.reading.as_ref().and_then(|reading| {
+        reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
+    });
+    let acker = Acker { channel: channel.clone(), tag, place };
+    let began = origin.map(|origin| origin.whole(lifetime));
+    let delivery = incoming(delivery, number, consumers, (expires, began), acker);
+    inbox.deliveries.push_back((delivery, tag, channel));
+    true
+}
+
+/// Returns AMQP's `expiration`.
+fn lifetime(properties: &BasicProperties) -> Option<Duration> {
+    let millis = properties.expiration().as_ref()?.as_str().parse().ok()?;
+    Some(Duration::from_millis(millis))
 }
 
 fn incoming(
     delivery: lapin::message::Delivery,
     number: usize,
     consumers: &Consumers,
+    (expires, began): (Option<Instant>, Option<Origin>),
     acker: Acker,
 ) -> Delivery {
     let properties = &delivery.properties;
@@ -505,15 +570,12 @@ fn incoming(
         _ => Content::Other,
     };
     let compression = compression(properties).map(str::to_owned);
-    let lifetime = properties.expiration().as_ref().and_then(|millis| millis.as_str().parse().ok());
-    let expires =
-        lifetime.and_then(|millis| Instant::now().checked_add(Duration::from_millis(millis)));
     let is_fanout = delivery.exchange.as_str().ends_with("_fanout");
     let is_of_stream = consumers.reading.is_some() && number + 1 == consumers.queues.len();
     let queue = consumers.queues.get(number).filter(|_| !is_of_stream);
     Delivery {
         is_fanout,
-        redelivery: redelivery(&delivery, queue),
+        redelivery: redelivery(&delivery, queue, began),
         queue: queue.cloned(),
         body: Body::Owned(delivery.data),
         content,
@@ -549,5 +611,6 @@ fn tag(number: usize) -> String {
 
 /// Whether somebody else consumes a queue that we want for ourselves.
 pub(super) fn is_taken(fault: &Fault) -> bool {
-    fault.kind() == TransportErrorKind::Refused && fault.says("exclusive use")
+    let words = ["exclusive use", "exclusive access"];
+    fault.kind() == TransportErrorKind::Refused && words.iter().any(|words| fault.says(words))
 }

@@ -1,7 +1,7 @@
 //! What the queues of one process are called (wire: sections 5.2 and 5.6).
 //!
 //! By default a name is random. A stable one is `<kind>_<host>:<process>:<number>`, with the lowest number that nobody
-//! uses: its queue is consumed exclusively, so the broker refuses whoever comes second. The original counts from 1 in a
+//! uses: its queue is consumed exclusively, so the broker refuses the second process. For quorum queues `claim` does that. The original counts from 1 in a
 //! file of the machine, and does not ask the broker, so our numbers begin where its own do not come.
 
 use std::time::Duration;
@@ -12,6 +12,8 @@ use crate::{TransportError, TransportErrorKind, clock::Instant, options::QueueNa
 
 /// The longest name that AMQP has.
 const LONGEST: usize = 255;
+/// What is appended to a name for the queue that claims it.
+const CLAIM: &str = ".claim";
 /// The first number of a stable name.
 const FIRST: u32 = 1001;
 /// How long a broker may take to notice that a connection of ours is gone, and with it our claim of a queue.
@@ -42,7 +44,7 @@ impl OwnQueue {
         let mut queue =
             Self { kind, owner, number: FIRST, name: String::new(), claim: Claim::Open };
         queue.rename();
-        if queue.name.len() + "4294967295".len() > LONGEST {
+        if queue.name.len() + "4294967295".len() + CLAIM.len() > LONGEST {
             let what = format!("`{}` is too long for a queue's name", queue.name);
             return Err(TransportError::new(TransportErrorKind::Configuration, what));
         }
@@ -56,6 +58,11 @@ impl OwnQueue {
     /// Whether others may look for the same name, so that it has to be claimed.
     pub(super) fn is_stable(&self) -> bool {
         self.owner.is_some()
+    }
+
+    /// The queue that stands for the name where consuming does not claim it.
+    pub(super) fn claim_name(&self) -> String {
+        format!("{}{CLAIM}", self.name)
     }
 
     /// Nobody else consumes the queue.
@@ -176,7 +183,8 @@ mod tests {
     #[test]
     fn a_name_leaves_room_for_any_number() {
         let names = stable();
-        let longest = LONGEST - "_node1.example.com:nova-compute:1001".len() - "4294967295".len();
+        let rest = "_node1.example.com:nova-compute:1001".len() + "4294967295.claim".len();
+        let longest = LONGEST - rest;
         let of = |length| OwnQueue::new("x".repeat(length), &names).is_ok();
         assert_eq!((of(longest), of(longest + 1)), (true, false));
     }

@@ -106,6 +106,14 @@ impl FanoutQueue {
         }
     }
 
+    /// The queue that is this server's own.
+    pub(super) fn own(&self) -> Option<&OwnQueue> {
+        match self {
+            Self::Own(queue) => Some(queue),
+            Self::Stream { .. } => None,
+        }
+    }
+
     /// Whether it has to be claimed.
     pub(super) fn is_stable(&self) -> bool {
         matches!(self, Self::Own(queue) if queue.is_stable())

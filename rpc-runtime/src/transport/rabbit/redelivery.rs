@@ -7,11 +7,18 @@ use std::sync::Arc;
 
 use lapin::{message::Delivery, types::AMQPValue};
 
-use crate::transport::kept::{REDELIVERIES, Redelivery};
+use crate::{
+    age::{BEGAN, CALLER, Origin, TIMEOUT},
+    transport::kept::{REDELIVERIES, Redelivery},
+};
 
 /// Returns what is known of a message that was delivered before. `queue` is the one that it came by, `None` for a stream,
 /// from which nobody takes anything.
-pub(super) fn redelivery(delivery: &Delivery, queue: Option<&Arc<str>>) -> Option<Redelivery> {
+pub(super) fn redelivery(
+    delivery: &Delivery,
+    queue: Option<&Arc<str>>,
+    began: Option<Origin>,
+) -> Option<Redelivery> {
     let queue = queue?;
     let by_copies = number(delivery, REDELIVERIES);
     let by_queue = number(delivery, "x-delivery-count");
@@ -20,11 +27,22 @@ pub(super) fn redelivery(delivery: &Delivery, queue: Option<&Arc<str>>) -> Optio
         None => u32::from(delivery.redelivered),
     });
     let is_counted = by_queue.is_some() || !delivery.redelivered;
-    (count > 0).then(|| Redelivery { count, queue: Arc::clone(queue), is_counted })
+    (count > 0).then(|| Redelivery { count, queue: Arc::clone(queue), began, is_counted })
+}
+
+/// Returns when the caller began the call that a message is for.
+pub(super) fn origin(delivery: &Delivery) -> Option<Origin> {
+    let number = |header| integer(delivery, header).and_then(|number| u64::try_from(number).ok());
+    Some(Origin { caller: number(CALLER)?, began: number(BEGAN)?, timeout: number(TIMEOUT) })
 }
 
 fn number(delivery: &Delivery, header: &str) -> Option<u32> {
-    let number = match *delivery.properties.headers().as_ref()?.inner().get(header)? {
+    // What no queue would say was said by a stranger, about a message of its own.
+    integer(delivery, header).map(|number| u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+}
+
+fn integer(delivery: &Delivery, header: &str) -> Option<i64> {
+    Some(match *delivery.properties.headers().as_ref()?.inner().get(header)? {
         AMQPValue::ShortShortInt(number) => number.into(),
         AMQPValue::ShortShortUInt(number) => number.into(),
         AMQPValue::ShortInt(number) => number.into(),
@@ -33,9 +51,7 @@ fn number(delivery: &Delivery, header: &str) -> Option<u32> {
         AMQPValue::LongUInt(number) => number.into(),
         AMQPValue::LongLongInt(number) => number,
         _ => return None,
-    };
-    // What no queue would say was said by a stranger, about a message of its own.
-    Some(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+    })
 }
 
 #[cfg(test)]
@@ -55,7 +71,7 @@ mod tests {
         let name = ShortString::from("q");
         let mut delivery = Delivery::mock(1, "".into(), name, redelivered, Vec::new());
         delivery.properties = BasicProperties::default().with_headers(table);
-        let known = redelivery(&delivery, Some(&"q".into()))?;
+        let known = redelivery(&delivery, Some(&"q".into()), None)?;
         Some((known.count, known.is_counted))
     }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     amqp::{Channel, Connection, Consumer, Fault},
+    claim::{Claim, claim, release},
     consumer::{compression, consuming, is_taken},
     declare::declare_all,
     names::OwnQueue,
@@ -50,6 +51,8 @@ pub(super) struct ReplyTask {
     queue: OwnQueue,
     /// Whether the queue was consumed under its name.
     was_consumed: bool,
+    /// Held while the queue is consumed.
+    claim: Option<Claim>,
     /// The consumer that the first attempt made.
     first: Option<(Channel, Consumer)>,
     /// The connection on which the broker refused the queue.
@@ -92,6 +95,7 @@ impl ReplyTask {
             vital,
             queue,
             was_consumed: false,
+            claim: None,
             first: None,
             refused_on: None,
         };
@@ -135,8 +139,9 @@ impl ReplyTask {
     ) -> Result<(Channel, Consumer), TransportError> {
         loop {
             let name = self.queue.name().to_owned();
-            match consume(connection, &name, true, &self.layout).await? {
-                Consumed::Granted(channel, consumer) => {
+            match consume(connection, &name, Some(&self.queue), true, &self.layout).await? {
+                Consumed::Granted(channel, consumer, claim) => {
+                    self.claim = claim;
                     self.queue.claimed();
                     self.was_consumed = true;
                     return Ok((channel, consumer));
@@ -230,6 +235,7 @@ impl ReplyTask {
                         return self.leave(&channel).await;
                     }
                     self.answerable.send_replace(false);
+                    release(&channel, &self.queue, &self.layout).await;
                     channel.close().await;
                     lost = Instant::now();
                 }
@@ -293,15 +299,16 @@ fn is_refusal(error: &TransportError) -> bool {
 
 /// What the broker says to a consumer.
 enum Consumed {
-    Granted(Channel, Consumer),
+    Granted(Channel, Consumer, Option<Claim>),
     /// The queue has another consumer, and one of the two is exclusive.
     Taken,
 }
 
-/// Declares and consumes a queue for replies.
+/// Declares and consumes a queue for replies. If it is this transport's `own`, its name is claimed.
 async fn consume(
     connection: &Arc<Connection>,
     name: &str,
+    own: Option<&OwnQueue>,
     exclusive: bool,
     layout: &Layout,
 ) -> Result<Consumed, TransportError> {
@@ -310,8 +317,16 @@ async fn consume(
     declare_all(connection, vec![declared], layout).await?;
     let channel = connection.channel().await.map_err(failed("open a channel for replies"))?;
     channel.qos(REPLY_PREFETCH).await.map_err(failed("limit the prefetch of replies"))?;
-    match channel.consume(name, "1", exclusive, consuming(&layout.options)).await {
-        Ok(consumer) => Ok(Consumed::Granted(channel, consumer)),
+    let consumed = async {
+        let claim = match own {
+            Some(own) => Some(claim(&channel, own, layout).await?),
+            None => None,
+        };
+        let arguments = consuming(&layout.options);
+        Ok((channel.consume(name, "1", exclusive, arguments).await?, claim))
+    };
+    match consumed.await {
+        Ok((consumer, claim)) => Ok(Consumed::Granted(channel, consumer, claim)),
         Err(fault) if is_taken(&fault) => Ok(Consumed::Taken),
         Err(fault) => Err(fault.to_error("consume the reply queue")),
     }
@@ -348,8 +363,9 @@ impl LeftQueue {
             let Some(connection) = connected(&mut self.generations).await else { return };
             // The other consumer may be a stranger, who does not leave: half of the replies are better than none.
             for exclusive in [true, false] {
-                let consumed = consume(&connection, &self.name, exclusive, &self.layout).await;
-                if let Ok(Consumed::Granted(channel, mut consumer)) = consumed {
+                let layout = &self.layout;
+                let consumed = consume(&connection, &self.name, None, exclusive, layout).await;
+                if let Ok(Consumed::Granted(channel, mut consumer, _)) = consumed {
                     tokio::select! {
                         () = receive(&channel, &mut consumer, &self.replies) => {}
                         () = self.nobody_waits() => {}

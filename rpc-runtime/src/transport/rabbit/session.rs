@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     TransportError,
+    age::Origin,
     caps::Retry,
     clock::Instant,
     compression::unpack,
@@ -317,37 +318,90 @@ fn id_of(returned: &BasicReturnMessage) -> Option<Uuid> {
     Uuid::try_parse(&id).ok()
 }
 
-fn headers(message: &Outgoing) -> FieldTable {
+/// Makes the headers of a message. `expiration` is that of a call, in milliseconds.
+fn headers(message: &Outgoing, expiration: Option<u64>) -> FieldTable {
     let mut headers = FieldTable::default();
+    let origin = message.expires.zip(expiration);
+    let origin = origin.and_then(|(expires, expiration)| expires.origin(expiration));
+    for (name, number) in origin.into_iter().flat_map(Origin::headers) {
+        headers.insert(name.into(), integer(number));
+    }
     if let Some(compression) = message.compression {
         headers.insert("compression".into(), AMQPValue::LongString(compression.header().into()));
     }
     for (name, value) in &message.headers {
         let value = match value {
             Header::Text(text) => AMQPValue::LongString(text.as_str().into()),
-            Header::Number(number) => {
-                AMQPValue::LongLongInt(i64::try_from(*number).unwrap_or(i64::MAX))
-            }
+            Header::Number(number) => integer(*number),
         };
         headers.insert((*name).into(), value);
     }
     headers
 }
 
+fn integer(number: u64) -> AMQPValue {
+    AMQPValue::LongLongInt(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
 /// The properties that every message has (wire: section 5.1).
 fn properties(message: &Outgoing) -> BasicProperties {
+    // An expired message is not sent; one that expires this instant may live for a millisecond.
+    let expiration = message.expires.map(|expires| expires.millis(Instant::now()).unwrap_or(1));
     let properties = BasicProperties::default()
         .with_content_type(ShortString::from(envelope::CONTENT_TYPE))
         .with_content_encoding(ShortString::from("utf-8"))
-        .with_headers(headers(message))
+        .with_headers(headers(message, expiration))
         .with_delivery_mode(2)
         .with_priority(0);
-    match &message.expires {
-        // An expired message is not sent; one that expires this instant may live for a millisecond.
-        Some(expires) => {
-            let millis = expires.millis(Instant::now()).unwrap_or(1);
-            properties.with_expiration(ShortString::from(millis.to_string()))
-        }
+    match expiration {
+        Some(millis) => properties.with_expiration(ShortString::from(millis.to_string())),
         None => properties,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        age::{BEGAN, CALLER, TIMEOUT},
+        pending::Expiry,
+    };
+
+    /// Returns the names of the headers of a call that was begun so long ago.
+    fn names(mut message: Outgoing, ago: Duration, is_own: bool) -> Vec<String> {
+        let (timeout, began) = (Duration::from_secs(2), Instant::now() - ago);
+        message.expires = Some(Expiry { deadline: began + timeout, timeout, is_own });
+        let properties = properties(&message);
+        let headers = properties.headers().as_ref().expect("a table").inner();
+        headers.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_call_says_when_it_began_and_a_copy_of_it_says_the_same() {
+        let of_nothing = || Pending::of_nothing(true).take().expect("a message");
+        assert_eq!(names(of_nothing(), Duration::ZERO, true), [BEGAN, CALLER]);
+        assert_eq!(names(of_nothing(), Duration::from_secs(1), true), [BEGAN, CALLER, TIMEOUT]);
+        let origin = Origin { caller: 7, began: 1_700_000_000_000, timeout: Some(2000) };
+        let headers = Header::of_origin(&origin).collect();
+        let mut copy = Outgoing::to_queue(Arc::from("q"), Vec::new(), headers);
+        copy.expires = Some(Expiry {
+            deadline: Instant::now() + Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            is_own: false,
+        });
+        let properties = properties(&copy);
+        let headers = properties.headers().as_ref().expect("a table").inner();
+        for (name, number) in origin.headers() {
+            assert_eq!(headers.get(name), Some(&integer(number)));
+        }
+        assert_eq!(names(of_nothing(), Duration::ZERO, false), [""; 0], "a stranger's, copied");
+    }
+
+    #[test]
+    fn a_cast_says_nothing_of_time() {
+        let message = Pending::of_nothing(false).take().expect("a message");
+        assert!(properties(&message).headers().as_ref().expect("a table").inner().is_empty());
     }
 }

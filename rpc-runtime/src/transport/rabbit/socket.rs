@@ -35,6 +35,7 @@ use super::{
     guard::Guard,
     hush::silence_lapins_thread,
     runtime::spawn_thread,
+    standstill::Standstill,
     tcp::Tcp,
     thread::{Driving, Thread, Waited},
 };
@@ -152,6 +153,11 @@ struct Wire {
     socket: Mutex<Option<Socket>>,
     /// When something was last received, in milliseconds since [`START`].
     heard: AtomicU64,
+    /// Whether messages come by it whose age matters.
+    is_timed: AtomicBool,
+    /// One more than when the standstill began, in milliseconds since [`START`], that what was read last may have waited
+    /// for. 0: there was none.
+    unread: AtomicU64,
 }
 
 /// What times are counted from.
@@ -177,6 +183,18 @@ impl Switch {
             let _ = socket.set_linger(Some(Duration::ZERO));
         }
         self.turn_off();
+    }
+
+    /// From now on the age of what is read matters.
+    pub(super) fn time(&self) {
+        self.0.is_timed.store(true, Ordering::Relaxed);
+    }
+
+    /// From when on what was read last may have waited unread, because its thread stood still. Only tasks of that thread can
+    /// tell which message that was.
+    pub(super) fn unread_since(&self) -> Option<Instant> {
+        let millis = self.0.unread.load(Ordering::Relaxed).checked_sub(1)?;
+        START.checked_add(Duration::from_millis(millis))
     }
 
     /// Whether the peer has sent nothing since then.
@@ -235,6 +253,7 @@ pub(super) struct Guarded {
     has_given: bool,
     /// Whether bytes came so fast that no task could run.
     is_flooded: bool,
+    standstill: Standstill,
     /// Wakes lapin's thread when there is room to write.
     writable: Option<Waker>,
     driving: Driving,
@@ -262,6 +281,7 @@ impl Guarded {
             at: 0,
             has_given: false,
             is_flooded: false,
+            standstill: Standstill::new(),
             writable: None,
             driving,
         }
@@ -271,15 +291,25 @@ impl Guarded {
     /// passes yet.
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.wire.check(&self.wire.reader, cx)?;
+        let now = Instant::now();
+        let is_timed = self.wire.is_timed.load(Ordering::Relaxed);
+        if is_timed && self.standstill.look(now) {
+            let since = self.standstill.since();
+            self.wire.unread.store(since.map_or(0, |since| millis(since) + 1), Ordering::Relaxed);
+        }
         while self.at == self.passed.len() {
             self.passed.clear();
             self.at = 0;
-            let count = task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut self.received))?;
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.received);
+            if read.is_pending() && is_timed {
+                self.standstill.empty(cx);
+            }
+            let count = task::ready!(read)?;
             if count == 0 {
                 // lapin would wait for more until somebody ends it, where there was no login yet.
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
-            self.wire.heard.store(millis(Instant::now()), Ordering::Relaxed);
+            self.wire.heard.store(millis(now), Ordering::Relaxed);
             let repaired = self.guard.feed(&self.received[..count], &mut self.passed);
             if repaired > 0 || self.guard.has_refused() {
                 let refused = self.guard.refused();
