@@ -105,6 +105,7 @@ mod clock;
 mod compression;
 #[cfg(feature = "config")]
 mod config;
+mod contain;
 mod context;
 pub mod contract;
 mod dispatch;
@@ -184,7 +185,7 @@ pub use failure::{Failure, RemoteError};
 pub use host::Host;
 pub use notify::{Emission, Notification, NotificationListener, Notifier, NotifyError};
 pub use objects::{Object, VersionedObject};
-pub use observe::{ConnectionState, Event, Events, Metrics, Role, TransportState};
+pub use observe::{ConnectionState, Event, Events, Metrics, RefusalKind, Role, TransportState};
 pub use options::{Failover, Login, RabbitOptions};
 pub use returns::{NotAResult, Returned, Returns};
 pub use rpc_idl::{

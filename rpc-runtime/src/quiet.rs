@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::clock::Instant;
+use crate::{clock::Instant, contain::log};
 
 /// When lines were last written, by their cause.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl<C: Ord> Quiet<C> {
     /// one, if any were.
     pub(crate) fn say(&self, cause: C, line: impl FnOnce(Option<u64>)) {
         if let Some(left_out) = self.turn(cause, Instant::now()) {
-            line((left_out > 0).then_some(left_out));
+            log(|| line((left_out > 0).then_some(left_out)));
         }
     }
 

@@ -8,6 +8,7 @@ mod poison;
 mod request;
 mod run;
 mod running;
+mod verdict;
 
 use std::{
     fmt,
@@ -17,6 +18,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
+pub(crate) use self::verdict::Verdict;
 use self::{admission::Admission, poison::Counting};
 pub use self::{
     builder::ServerBuilder,

@@ -17,6 +17,7 @@ mod mocks;
 mod objects;
 mod observed;
 mod overload;
+mod panics;
 mod pasted;
 mod peers;
 mod places;

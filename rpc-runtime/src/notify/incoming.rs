@@ -11,7 +11,7 @@ use crate::{
     Context, ServerBuilder,
     clock::Instant,
     compression::unpack,
-    dispatch::{Caught, Panicked},
+    contain::{Caught, Panicked, log},
     duplicates::Seen,
     envelope::{self, EnvelopeError, Notice},
     excerpt::Excerpt,
@@ -28,11 +28,37 @@ pub(super) struct Incoming {
     origin: Origin,
     pub(super) metadata: Metadata,
     pub(super) payload: Payload,
-    /// The window's, if it has an id.
-    key: Option<u128>,
+    known: Known,
     acker: Acker,
     /// Counted until it is settled, of all and of its queue.
     _tracked: (Tracked, Option<Tracked>),
+}
+
+/// What the window knows of a notification, if that has an id. If it is dropped without an end, so that a task panicked or ended,
+/// the window forgets the notification, and its next copy is worked on.
+struct Known {
+    shared: Arc<Shared>,
+    key: Option<u128>,
+}
+
+impl Known {
+    /// Notes that the work is done. Returns the copies that wait for it.
+    fn end(&mut self) -> Vec<Acker> {
+        let ended = |key| self.shared.duplicates().end(key, None, Instant::now());
+        self.key.take().map(ended).unwrap_or_default()
+    }
+
+    /// Forgets it: the next copy is worked on. Returns the copies that wait.
+    fn forget(&mut self) -> Vec<Acker> {
+        self.key.take().map(|key| self.shared.duplicates().forget(key)).unwrap_or_default()
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        // The ackers of the copies give them back.
+        drop(self.forget());
+    }
 }
 
 /// What is needed to publish it anew.
@@ -88,20 +114,28 @@ impl Incoming {
             Err(error) => return refuse(&shared, acker, &error).await,
         };
         shared.counts().notifications_received.add_one();
-        let metadata = metadata(&shared, &notice, redeliveries);
-        let payload = Payload::new(notice.payload());
-        let Some(metadata) = metadata.filter(|metadata| shared.wants(metadata, &payload)) else {
+        let Some(metadata) = metadata(&shared, &notice, redeliveries) else {
             acker.ack().await;
             return None;
         };
+        let payload = Payload::new(notice.payload());
+        if !shared.wants(&metadata, &payload) {
+            shared.counts().notifications_unwanted.add_one();
+            acker.ack().await;
+            log(|| {
+                let event_type = Excerpt(&metadata.event_type);
+                tracing::debug!(%event_type, "forgot a notification that no handler is for");
+            });
+            return None;
+        }
         let id = notice.unique_id();
         let acker = count(&shared, &origin, id.as_deref(), acker).await?;
-        let (key, acker) = first(&shared, id.as_deref(), acker).await?;
+        let (known, acker) = first(&shared, id.as_deref(), acker).await?;
         drop(id);
         drop(notice);
         drop(parsed);
         drop(unpacked);
-        Some(Self { shared, origin, metadata, payload, key, acker, _tracked: (tracked, None) })
+        Some(Self { shared, origin, metadata, payload, known, acker, _tracked: (tracked, None) })
     }
 
     /// Has it counted until it is settled.
@@ -127,7 +161,7 @@ impl Incoming {
                 Ok::<_, serde_json::Error>(begun.await)
             };
             let ended = tokio::select! {
-                ended = Caught(Box::pin(work)) => ended,
+                ended = Caught::new(Box::pin(work)) => ended,
                 () = self.shared.too_long() => return End::Refused(Requeue::because(TOO_LONG)),
                 () = self.shared.aborted() => return End::GivenUp,
             };
@@ -151,16 +185,16 @@ impl Incoming {
         }
     }
 
-    async fn done(self) {
-        let ended = self.key.map(|key| self.shared.duplicates().end(key, None, Instant::now()));
-        for acker in [self.acker].into_iter().chain(ended.unwrap_or_default()) {
+    async fn done(mut self) {
+        let copies = self.known.end();
+        for acker in [self.acker].into_iter().chain(copies) {
             acker.ack().await;
         }
     }
 
-    async fn give_back(self) {
-        let copies = self.key.map(|key| self.shared.duplicates().forget(key));
-        for acker in [self.acker].into_iter().chain(copies.unwrap_or_default()) {
+    async fn give_back(mut self) {
+        let copies = self.known.forget();
+        for acker in [self.acker].into_iter().chain(copies) {
             acker.give_back().await;
         }
     }
@@ -189,13 +223,13 @@ impl Incoming {
     }
 
     /// Publishes it to the end of its queue, with the number of its deliveries so far.
-    async fn publish_anew(self, deliveries: u32) {
+    async fn publish_anew(mut self, deliveries: u32) {
         // To a stream nothing can be put back.
         let Some(queue) = self.origin.queue.clone() else { return self.give_back().await };
         let shared = &self.shared;
         let copy = self.origin.counted(&queue, deliveries);
         // The copy may come before the broker's word for it.
-        let copies = self.key.map(|key| shared.duplicates().forget(key)).unwrap_or_default();
+        let copies = self.known.forget();
         let outcome = tokio::select! {
             outcome = shared.transport.publish_within(copy, PATIENCE) => outcome,
             () = shared.aborted() => None,
@@ -291,23 +325,26 @@ fn said(outcome: Option<Outcome>) -> String {
 }
 
 /// Notes a notification. `None` if it is a second copy, which is taken care of.
-async fn first(shared: &Shared, id: Option<&str>, acker: Acker) -> Option<(Option<u128>, Acker)> {
-    let Some(id) = id else { return Some((None, acker)) };
+async fn first(shared: &Arc<Shared>, id: Option<&str>, acker: Acker) -> Option<(Known, Acker)> {
+    let known = |key| Known { shared: Arc::clone(shared), key };
+    let Some(id) = id else { return Some((known(None), acker)) };
     let mut acker = Some(acker);
     {
-        let mut known = shared.duplicates();
-        match known.begin(id, Instant::now()) {
-            Seen::First(key) => return Some((Some(key), acker?)),
+        match shared.duplicates().begin(id, Instant::now()) {
+            Seen::First(key) => {
+                let acker = acker?;
+                return Some((known(Some(key)), acker));
+            }
             // It is acknowledged with the one that is being worked on.
             Seen::Running(waiting) => waiting.extend(acker.take()),
             Seen::Ended(_) => {}
         }
     }
     shared.counts().notifications_duplicate.add_one();
-    tracing::debug!(unique_id = %Excerpt(id), "a second copy of a notification");
     if let Some(acker) = acker {
         acker.ack().await;
     }
+    log(|| tracing::debug!(unique_id = %Excerpt(id), "a second copy of a notification is dropped"));
     None
 }
 
@@ -326,9 +363,10 @@ async fn kept(shared: &Shared, why: &str, queue: &str) {
 fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<Metadata> {
     let priority = notice.priority();
     let Some(priority) = priority.as_deref().and_then(|name| name.parse().ok()) else {
+        shared.counts().notifications_malformed.add_one();
         shared.quiet.say(Cause::NoPriority, |left_out| {
             let priority = Excerpt(priority.as_deref().unwrap_or("nothing"));
-            tracing::warn!(%priority, left_out, "a notification has no priority that is known");
+            tracing::warn!(%priority, left_out, "dropped a notification that has no known priority");
         });
         return None;
     };
@@ -348,10 +386,10 @@ fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<M
 
 async fn refuse<T>(shared: &Shared, acker: Acker, why: &(dyn fmt::Display + Sync)) -> Option<T> {
     shared.counts().notifications_malformed.add_one();
+    acker.reject().await;
     shared.quiet.say(Cause::NoNotification, |left_out| {
         tracing::warn!(%why, left_out, "refused a message that is no notification");
     });
-    acker.reject().await;
     None
 }
 

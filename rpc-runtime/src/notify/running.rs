@@ -22,7 +22,7 @@ use super::{
 use crate::{
     ShutdownError, Transport,
     clock::{Instant, sleep_until},
-    dispatch::{Caught, Panicked},
+    contain::{Caught, Panicked, log},
     duplicates::Duplicates,
     observe::Counts,
     quiet::Quiet,
@@ -158,7 +158,9 @@ impl RunningListener {
             let ended = task.await;
             self.task = None;
             if let Err(error) = ended {
-                tracing::error!(%error, "a listener's task has died: nothing more is taken");
+                log(
+                    || tracing::error!(%error, "a listener's task has died: nothing more is taken"),
+                );
             }
         }
         self.shared.tracker.idle().await;
@@ -321,7 +323,7 @@ fn unless_dead(incoming: Incoming) -> Option<Incoming> {
 
 async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
     let told = gathered.iter().map(|one| (one.metadata.clone(), one.payload.clone())).collect();
-    let work = Caught(Box::pin(async { batch.begin(told).await }));
+    let work = Caught::new(Box::pin(async { batch.begin(told).await }));
     let ended = tokio::select! {
         ended = work => Some(ended),
         () = shared.too_long() => None,

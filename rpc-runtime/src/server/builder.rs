@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use super::{Bound, Place, Server, Shared, admission::Admission, poison::Counting};
 use crate::{
     Api, Dispatch, DuplicateWindow, Service, Transport, TransportError, TransportErrorKind,
+    contain::Kept,
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
     excerpt::Excerpt,
@@ -220,7 +221,14 @@ impl ServerBuilder {
     where
         Service<A, S>: Dispatch<A>,
     {
-        self.services.push(Arc::new(service));
+        self.services.push(Arc::new(Kept::new(service)));
+        self
+    }
+
+    /// Adds what a test serves.
+    #[cfg(test)]
+    pub(super) fn serve_any(mut self, service: Arc<dyn AnyService>) -> Self {
+        self.services.push(service);
         self
     }
 

@@ -664,6 +664,17 @@ impl Channel {
         Ok(())
     }
 
+    /// Gives a delivery back to its queue, without waiting for that. A channel that is gone has done so.
+    pub(super) fn requeue_later(&self, tag: u64) {
+        if !self.0.lapin.status().connected() {
+            return;
+        }
+        let channel = self.clone();
+        self.connection().thread.detach(async move {
+            let _ = channel.requeue(tag).await;
+        });
+    }
+
     /// Publishes a message, and waits for its confirm. `wanted` is when nobody wants it any more.
     pub(super) async fn publish(
         &self,

@@ -49,42 +49,60 @@ use crate::{
 /// How long an exchange that is gone stays so, in looks at it, until all of its servers have seen that.
 const UNTIL_ALL_KNOW: f64 = 1.5;
 
-/// Tells the broker what became of a delivery, on the channel that it came by.
+/// Tells the broker what became of a delivery, on the channel that it came by. Dropping it puts the message back: whoever
+/// panics or ends with a delivery in hand takes up no room in the prefetch.
 pub(crate) struct Acker {
-    channel: Channel,
-    tag: u64,
+    /// `None` once the broker is told.
+    unsettled: Option<(Channel, u64)>,
     /// Where the message is in the stream, if it came by one.
     place: Option<(Arc<Reading>, i64)>,
 }
 
 impl Acker {
     pub(crate) async fn ack(self) -> bool {
-        let acked = self.channel.ack(self.tag, false).await == Acked::Surely;
-        self.done(acked)
+        self.tell(false).await == Acked::Surely
     }
 
     pub(crate) async fn ack_surely(self) -> Acked {
-        let acked = self.channel.ack(self.tag, true).await;
+        self.tell(true).await
+    }
+
+    async fn tell(mut self, surely: bool) -> Acked {
+        let Some((channel, tag)) = self.unsettled.take() else { return Acked::NotLeft };
+        let acked = channel.ack(tag, surely).await;
         self.done(acked == Acked::Surely);
         acked
     }
 
-    fn done(self, acked: bool) -> bool {
-        if let Some((reading, offset)) = self.place.filter(|_| acked) {
+    fn done(&mut self, is_done: bool) {
+        if let Some((reading, offset)) = self.place.take().filter(|_| is_done) {
             reading.done(offset);
         }
-        acked
     }
 
-    pub(crate) async fn give_back(self) {
-        requeue(&self.channel, self.tag).await;
+    pub(crate) async fn give_back(mut self) {
+        if let Some((channel, tag)) = self.unsettled.take() {
+            requeue(&channel, tag).await;
+        }
     }
 
-    pub(crate) async fn reject(self) {
+    pub(crate) async fn reject(mut self) {
+        let Some((channel, tag)) = self.unsettled.take() else { return };
         // A channel that is gone gives the message back to the queue: it comes again, to be rejected then.
-        let rejected = self.channel.reject(self.tag).await.is_ok();
-        if let Some((reading, offset)) = self.place.filter(|_| rejected) {
-            reading.done(offset);
+        let rejected = channel.reject(tag).await.is_ok();
+        self.done(rejected);
+    }
+
+    /// Leaves a delivery to its channel, which has ended or gives it back itself.
+    fn leave(mut self) {
+        self.unsettled = None;
+    }
+}
+
+impl Drop for Acker {
+    fn drop(&mut self) {
+        if let Some((channel, tag)) = self.unsettled.take() {
+            channel.requeue_later(tag);
         }
     }
 }
@@ -96,7 +114,16 @@ async fn requeue(channel: &Channel, tag: u64) {
 
 impl fmt::Debug for Acker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acker").field("tag", &self.tag).finish_non_exhaustive()
+        let tag = self.unsettled.as_ref().map(|(_, tag)| tag);
+        f.debug_struct("Acker").field("tag", &tag).finish_non_exhaustive()
+    }
+}
+
+/// Takes what tells the broker of a delivery.
+fn acker(delivery: Delivery) -> Option<Acker> {
+    match delivery.acker {
+        crate::transport::Acker::Rabbit(acker) => Some(acker),
+        crate::transport::Acker::Memory(_) => None,
     }
 }
 
@@ -109,7 +136,7 @@ struct Inbox {
 
 #[derive(Default)]
 struct InboxState {
-    deliveries: VecDeque<(Delivery, u64, Channel)>,
+    deliveries: VecDeque<Delivery>,
     ended: bool,
 }
 
@@ -191,7 +218,7 @@ impl Listener {
     }
 
     pub(crate) fn take(&mut self) -> Option<Delivery> {
-        self.inbox.lock().deliveries.pop_front().map(|(delivery, ..)| delivery)
+        self.inbox.lock().deliveries.pop_front()
     }
 
     pub(crate) fn prefetch(&self) -> Option<u16> {
@@ -338,7 +365,8 @@ impl ListenTask {
             }
         }
         if !self.give_back(&mut consumers).await {
-            self.inbox.lock().deliveries.clear();
+            let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
+            waiting.into_iter().filter_map(acker).for_each(Acker::leave);
         }
     }
 
@@ -355,8 +383,8 @@ impl ListenTask {
             }
         }
         let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
-        for (_, tag, channel) in waiting {
-            requeue(&channel, tag).await;
+        for acker in waiting.into_iter().filter_map(acker) {
+            acker.give_back().await;
         }
         true
     }
@@ -472,13 +500,12 @@ impl ListenTask {
 async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
     while let Some(Some((number, delivery))) = consumers.deliveries.next().await {
         let tag = delivery.delivery_tag;
-        let channel = consumers.channel.clone();
         let place = consumers.reading.as_ref().and_then(|reading| {
             reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
         });
-        let acker = Acker { channel: channel.clone(), tag, place };
+        let acker = Acker { unsettled: Some((consumers.channel.clone(), tag)), place };
         let delivery = incoming(delivery, number, consumers, acker);
-        inbox.lock().deliveries.push_back((delivery, tag, channel));
+        inbox.lock().deliveries.push_back(delivery);
         inbox.woken.notify_one();
     }
 }
