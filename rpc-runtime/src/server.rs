@@ -4,6 +4,7 @@ mod admission;
 mod answer;
 mod builder;
 mod heartbeat;
+mod keeping;
 mod poison;
 mod request;
 mod run;
@@ -19,7 +20,7 @@ use std::{
 use tokio::{sync::watch, task::JoinSet};
 
 pub(crate) use self::verdict::Verdict;
-use self::{admission::Admission, poison::Counting};
+use self::{admission::Admission, keeping::Keeping, poison::Counting};
 pub use self::{
     builder::ServerBuilder,
     running::{AbortHandle, Running, ShutdownError},
@@ -96,6 +97,8 @@ struct Shared {
     /// Whether it has been said that fanout casts of others come.
     crossed: AtomicBool,
     quiet: Quiet<Cause>,
+    /// `None`: refused casts are not kept.
+    keeping: Option<Keeping>,
 }
 
 impl Shared {

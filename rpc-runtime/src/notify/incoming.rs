@@ -257,7 +257,7 @@ impl Incoming {
         let letter =
             self.origin.copy(Arc::clone(&queue), letter(why, deliveries, from, event_type));
         let put_aside = tokio::select! {
-            put_aside = shared.transport.put_aside(&queue, letter) => put_aside,
+            put_aside = shared.transport.put_aside(&queue, letter, None) => put_aside,
             () = shared.aborted() => Err("the listener stops".to_owned()),
         };
         match put_aside {

@@ -167,7 +167,7 @@ impl Incoming {
         let mut headers = letter("delivery_limit", redelivery.count, &redelivery.queue, method);
         headers.push((DEAD_HOST, Header::Text(self.shared.host.to_string())));
         let letter = arrival.copy(Arc::clone(&queue), headers);
-        let buried = self.shared.transport.put_aside(&queue, letter).await;
+        let buried = self.shared.transport.put_aside(&queue, letter, None).await;
         let id = arrival.parts.id.as_deref().unwrap_or_default();
         let (method, id, deliveries) = (Excerpt(method), Excerpt(id), redelivery.count);
         match buried {
@@ -191,7 +191,7 @@ impl Incoming {
 
 impl Arrival<'_> {
     /// Returns the request's message as it came, for another queue.
-    fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
+    pub(super) fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
         Outgoing::copy(queue, self.body, self.compression, headers)
     }
 }

@@ -64,6 +64,7 @@ struct Message {
     compression: Option<String>,
     expires: Option<Instant>,
     redelivery: Option<Redelivery>,
+    queue: Option<Arc<str>>,
 }
 
 /// A request as far as it has come, and what tells the broker of it.
@@ -73,6 +74,8 @@ pub(super) struct Arrival<'a> {
     /// Its message as it came, and how that is compressed.
     pub(super) body: &'a [u8],
     pub(super) compression: Option<&'a str>,
+    /// The queue that it came by. `None` for a stream.
+    pub(super) queue: Option<&'a Arc<str>>,
     /// When its caller stops waiting.
     pub(super) expires: Option<Instant>,
     /// What is known of its deliveries before this one.
@@ -101,6 +104,8 @@ pub(super) enum Cause {
     Dead,
     NotPutAside,
     Uncounted,
+    Kept,
+    NotKept,
 }
 
 /// What a request is for.
@@ -127,9 +132,9 @@ impl Incoming {
         entry: Entry,
         stopped: watch::Receiver<bool>,
     ) {
-        let Delivery { body, is_fanout, content, compression, expires, redelivery, acker, .. } =
+        let Delivery { body, is_fanout, content, compression, expires, redelivery, queue, acker } =
             delivery;
-        let message = Message { body, is_fanout, content, compression, expires, redelivery };
+        let message = Message { body, is_fanout, content, compression, expires, redelivery, queue };
         let mut ending = Ending { acker: Some(acker), tracked: Some(tracked), key: None };
         let taken = {
             let taking = pin!(self.take(&message, &mut ending, entry, stopped));
@@ -183,6 +188,7 @@ impl Incoming {
             found,
             body: &message.body,
             compression: message.compression.as_deref(),
+            queue: message.queue.as_ref(),
             expires,
             redelivery: message.redelivery.clone(),
             ending,
@@ -382,7 +388,10 @@ impl Incoming {
                     return Box::pin(give_back(shared, key, arrival.ending.acker.take())).await;
                 }
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
-                report(shared, &self.place, parts, method, &result);
+                let refused = report(shared, &self.place, parts, method, &result);
+                if let Some(kind) = refused.filter(|_| parts.caller.is_none()) {
+                    self.keep_refused(arrival, kind);
+                }
                 let reply = reply(shared, parts, result);
                 if let (Some(key), false) = (key, late) {
                     arrival.ending.key = None;

@@ -75,18 +75,30 @@ impl Verdict {
 }
 
 /// Counts and logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller learns of. Where a
-/// method says which errors it expects, its other errors are loud, too.
+/// method says which errors it expects, its other errors are loud, too. Returns why the request was refused, if it was, and was
+/// not for another service.
 pub(super) fn report(
     shared: &Shared,
     place: &Place,
     parts: &Parts<'_>,
     method: Option<&'static Method<'static>>,
     result: &Result<Reply, Failure>,
-) {
-    let Err(failure) = result else { return };
+) -> Option<RefusalKind> {
+    let failure = result.as_ref().err()?;
     match Verdict::of(failure) {
-        Verdict::Refused(kind) => refused(shared, place, parts, (kind, method), failure),
-        verdict => failed(shared, parts, (verdict, method), failure),
+        Verdict::Refused(kind) if parts.is_fanout && is_of_a_neighbour(place, parts, kind) => {
+            shared.counts().requests_foreign.add_one();
+            warn_of_neighbours(shared, parts);
+            None
+        }
+        Verdict::Refused(kind) => {
+            refused(shared, place, parts, (kind, method), failure);
+            Some(kind)
+        }
+        verdict => {
+            failed(shared, parts, (verdict, method), failure);
+            None
+        }
     }
 }
 
@@ -97,12 +109,8 @@ fn refused(
     (kind, own): (RefusalKind, Option<&Method<'static>>),
     failure: &Failure,
 ) {
-    let (counts, is_cast) = (shared.counts(), parts.caller.is_none());
-    if parts.is_fanout && is_of_a_neighbour(place, parts, kind) {
-        counts.requests_foreign.add_one();
-        return warn_of_neighbours(shared, parts);
-    }
-    kind.count(counts).add_one();
+    let is_cast = parts.caller.is_none();
+    kind.count(shared.counts()).add_one();
     let observer = shared.transport.observer();
     observer.refused(kind, |left_out| Event::Refused {
         kind,

@@ -228,12 +228,16 @@ impl Link {
 
     /// Declares a durable queue that nobody consumes, on the connection that a broker which takes no messages leaves alone.
     /// One that exists is good as it is.
-    pub(crate) async fn keep_queue(&self, queue: &str) -> Result<(), TransportError> {
+    pub(crate) async fn keep_queue(
+        &self,
+        queue: &str,
+        most: Option<u32>,
+    ) -> Result<(), TransportError> {
         let Consuming { layout, generations, .. } = &self.consuming;
         let Some(connection) = generations.borrow().clone() else {
             return Err(super::disconnected());
         };
-        let steps = vec![topology::Step::Queue(topology::kept(queue.to_owned(), layout))];
+        let steps = vec![topology::Step::Queue(topology::kept(queue.to_owned(), most, layout))];
         match declare_all(&connection, steps, layout).await {
             Err(error) if error.kind() == TransportErrorKind::Mismatch => Ok(()),
             declared => declared,

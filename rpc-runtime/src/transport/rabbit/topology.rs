@@ -140,13 +140,17 @@ pub(super) fn transient(name: String, layout: &Layout) -> QueueDeclaration {
     QueueDeclaration { name, durable, auto_delete: false, arguments }
 }
 
-/// A queue for what has to be looked at by somebody, some day.
-pub(super) fn kept(name: String, layout: &Layout) -> QueueDeclaration {
+/// A queue for messages that an operator has to look at. With `most` the oldest message makes room for one more.
+pub(super) fn kept(name: String, most: Option<u32>, layout: &Layout) -> QueueDeclaration {
     let quorum = layout.options.quorum;
-    let arguments = match quorum {
+    let mut arguments = match quorum {
         true => vec![("x-queue-type", Argument::Text("quorum".into()))],
         false => Vec::new(),
     };
+    if let Some(most) = most {
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        arguments.push(("x-max-length", Argument::Number(most)));
+    }
     QueueDeclaration { name, durable: true, auto_delete: false, arguments }
 }
 
