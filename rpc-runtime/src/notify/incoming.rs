@@ -68,6 +68,8 @@ struct Origin {
     queue: Option<Arc<str>>,
     /// How often it was delivered before.
     redeliveries: u32,
+    /// Whether the broker says so. A counter alone makes no dead letter.
+    is_redelivered: bool,
     /// Whether the next delivery will be counted by itself.
     is_counted: bool,
 }
@@ -94,8 +96,9 @@ impl Incoming {
             return refuse(&shared, acker, &why).await;
         }
         let redeliveries = redelivery.as_ref().map_or(0, |redelivery| redelivery.count);
+        let is_redelivered = redelivery.as_ref().is_some_and(|known| known.is_redelivered);
         let is_counted = redelivery.is_none_or(|redelivery| redelivery.is_counted);
-        let origin = Origin { body, compression, queue, redeliveries, is_counted };
+        let origin = Origin { body, compression, queue, redeliveries, is_redelivered, is_counted };
         let limits = shared.transport.limits();
         let unpacked = match unpack(&origin.body, origin.compression.as_deref(), limits.unpacked) {
             Ok(body) => body,
@@ -146,7 +149,8 @@ impl Incoming {
 
     /// How it ends without any work: it has been delivered too often.
     pub(super) fn early_end(&self) -> Option<End> {
-        let is_dead = self.shared.is_enough(self.origin.redeliveries);
+        let is_enough = self.shared.is_enough(self.origin.redeliveries);
+        let is_dead = is_enough && self.origin.is_redelivered;
         is_dead.then(|| End::Dead("delivery_limit".to_owned()))
     }
 

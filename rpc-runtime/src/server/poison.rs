@@ -101,7 +101,7 @@ impl Incoming {
         let limit = self.shared.delivery_limit;
         let Some(redelivery) = arrival.redelivery.clone() else { return Some(permits) };
         let mut stopped = self.shared.abort.subscribe();
-        let is_dead = redelivery.count >= limit;
+        let is_dead = redelivery.is_redelivered && redelivery.count >= limit;
         let counting = (!is_dead && !redelivery.is_counted).then(|| self.shared.counting.begin());
         let fate = tokio::select! {
             fate = self.decide(arrival, &redelivery, is_dead) => fate,

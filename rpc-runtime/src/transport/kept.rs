@@ -53,6 +53,9 @@ pub(crate) struct Redelivery {
     pub(crate) count: u32,
     /// The queue that it came by.
     pub(crate) queue: Arc<str>,
+    /// Whether the broker says that there was a delivery before. A counter alone never makes a dead letter: its author may be
+    /// anybody with the same login.
+    pub(crate) is_redelivered: bool,
     /// Whether the next delivery will be counted as well. A classic queue counts only what a copy tells it.
     pub(crate) is_counted: bool,
 }

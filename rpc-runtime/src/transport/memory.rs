@@ -656,6 +656,7 @@ impl Listener {
                 let redelivery = (message.redeliveries > 0).then(|| Redelivery {
                     count: message.redeliveries,
                     queue: Arc::clone(name),
+                    is_redelivered: true,
                     is_counted: true,
                 });
                 let compression =

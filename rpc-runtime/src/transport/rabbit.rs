@@ -32,6 +32,7 @@ mod suspects;
 mod tcp;
 mod thread;
 mod topology;
+mod trust;
 mod vital;
 
 use std::{
@@ -63,6 +64,7 @@ use self::{
     runtime::spawn,
     supervisor::{Generations, Supervisor},
     topology::Layout,
+    trust::Trust,
     vital::Vital,
 };
 use super::{Answer, Subscription, Tracker};
@@ -119,7 +121,8 @@ impl Link {
         let (publishing, publish_supervisor) = guide.supervise(Role::Publishing, &hung_up).await?;
         let (consuming, consume_supervisor) = guide.supervise(Role::Consuming, &hung_up).await?;
         let queue = Arc::new(SendQueue::default());
-        let layout = Arc::new(Layout::new(options));
+        let trust = Trust::new(url, &options);
+        let layout = Arc::new(Layout::new(options).trusting(trust));
         let (answerable, is_answerable) = watch::channel(false);
         let consumer = ReplyTask::new(
             Arc::clone(&replies),

@@ -31,7 +31,7 @@ use super::{
     guard,
     lookout::Lookout,
     place::{FanoutQueue, Place},
-    redelivery::redelivery,
+    redelivery::{Belief, claims_to_count, redelivery},
     stream::Reading,
     supervisor::{Backoff, Generations, connected, is_passing, replaced},
     told,
@@ -42,6 +42,7 @@ use crate::{
     Event, RabbitOptions, TransportError, TransportErrorKind,
     clock::Instant,
     envelope::CONTENT_TYPE,
+    excerpt::Excerpt,
     observe::Observer,
     transport::{Acked, Body, Content, Delivery, Subscription, Tracked},
 };
@@ -271,6 +272,9 @@ struct Consumers {
     /// What comes, with the number of its queue. `None` is the end of one of them.
     deliveries: SelectAll<BoxStream<'static, Option<(usize, lapin::message::Delivery)>>>,
     queues: Vec<Arc<str>>,
+    /// The number of the queue for fanout casts, if there is one.
+    fanout: Option<usize>,
+    layout: Arc<Layout>,
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
 }
@@ -480,7 +484,8 @@ impl ListenTask {
             }
         }
         let reading = self.place.reading().cloned();
-        Ok(Consumers { channel, deliveries, queues, reading })
+        let (fanout, layout) = (fanout.map(|(at, _)| at), Arc::clone(&self.layout));
+        Ok(Consumers { channel, deliveries, queues, fanout, layout, reading })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
@@ -530,9 +535,10 @@ fn incoming(
     let is_fanout = delivery.exchange.as_str().ends_with("_fanout");
     let is_of_stream = consumers.reading.is_some() && number + 1 == consumers.queues.len();
     let queue = consumers.queues.get(number).filter(|_| !is_of_stream);
+    let belief = belief(&delivery, number, consumers);
     Delivery {
         is_fanout,
-        redelivery: redelivery(&delivery, queue),
+        redelivery: redelivery(&delivery, queue, belief),
         queue: queue.cloned(),
         body: Body::Owned(delivery.data),
         content,
@@ -540,6 +546,26 @@ fn incoming(
         expires,
         acker: crate::transport::Acker::Rabbit(acker),
     }
+}
+
+/// Says what of a delivery's counters is believed, and logs a counter that is not: it may be a stranger's, or that of a server with
+/// another login.
+fn belief(delivery: &lapin::message::Delivery, number: usize, consumers: &Consumers) -> Belief {
+    let Layout { options, trust, quiet, .. } = &*consumers.layout;
+    let is_quorum = match consumers.fanout == Some(number) {
+        true => options.transient_quorum,
+        false => options.quorum,
+    };
+    let is_ours = trust.covers(&delivery.properties);
+    if !is_ours && claims_to_count(delivery) {
+        quiet.say(Cause::Counter, |left_out| {
+            let user = delivery.properties.user_id().as_ref().map_or("", |user| user.as_str());
+            let queue = consumers.queues.get(number).map_or("", |queue| queue);
+            let what = "ignored a counter of redeliveries: its user is not one of this transport's";
+            tracing::warn!(queue, user = %Excerpt(user), left_out, "{what}");
+        });
+    }
+    Belief { queue_counts: is_quorum, is_ours }
 }
 
 /// Returns the header that says how a body is compressed.

@@ -7,6 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use super::trust::Trust;
 use crate::{
     RabbitOptions,
     pending::Exchange,
@@ -20,6 +21,8 @@ pub(super) struct Layout {
     pub(super) options: RabbitOptions,
     /// Whether the broker takes no queue that goes with it unless one connection has it for itself.
     only_durable: AtomicBool,
+    /// Whose counters of redeliveries are believed.
+    pub(super) trust: Trust,
     /// What an outage makes everybody say, over and over.
     pub(super) quiet: Quiet<Cause>,
 }
@@ -29,6 +32,7 @@ pub(super) struct Layout {
 pub(super) enum Cause {
     Consume,
     ConsumeReplies,
+    Counter,
     Declare,
     Exchange,
     Publish,
@@ -38,7 +42,12 @@ pub(super) enum Cause {
 
 impl Layout {
     pub(super) fn new(options: RabbitOptions) -> Self {
-        Self { options, only_durable: AtomicBool::new(false), quiet: Quiet::new() }
+        let (only_durable, trust) = (AtomicBool::new(false), Trust::default());
+        Self { options, only_durable, trust, quiet: Quiet::new() }
+    }
+
+    pub(super) fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
     }
 
     /// From now on all queues are durable. Returns whether they were not.
