@@ -28,6 +28,7 @@ pub use self::{
 use crate::{
     Transport,
     clock::Instant,
+    contain::log,
     dispatch::AnyService,
     duplicates::Duplicates,
     observe::Counts,
@@ -72,9 +73,26 @@ struct Bound {
 
 /// What all requests of one place share.
 struct Place {
+    exchange: Arc<str>,
     topic: Arc<str>,
+    host: Arc<str>,
     /// The interfaces, in the order in which they are asked.
     services: Vec<Arc<dyn AnyService>>,
+}
+
+impl Place {
+    fn say_bound(&self) {
+        log(|| {
+            let interfaces: Vec<_> = self
+                .services
+                .iter()
+                .map(|service| service.interface())
+                .map(|interface| format!("{} {}", interface.name, interface.version))
+                .collect();
+            let Self { exchange, topic, host, .. } = self;
+            tracing::info!(?interfaces, %topic, %host, %exchange, "the server is bound");
+        });
+    }
 }
 
 /// What all requests of one server share.
@@ -151,7 +169,9 @@ impl Server {
             stops.push((Arc::clone(&place.topic), stop));
             tasks.spawn(serve(Arc::clone(&self.shared), listener, place, stopped));
         }
-        Running::new(self.shared, stops, tasks)
+        let running = Running::new(self.shared, stops, tasks);
+        running.say_serving();
+        running
     }
 }
 
@@ -185,7 +205,12 @@ async fn serve(
             () = &mut stop => break,
             next = next => match next {
                 Some(next) => next,
-                None => break,
+                None => {
+                    // Its listener has ended, so nothing is left to change.
+                    let (topic, host) = (&*place.topic, &*shared.host);
+                    log(|| tracing::info!(topic, host, "the server has stopped: its transport is closed"));
+                    break;
+                }
             },
         };
         let incoming = Incoming { shared: Arc::clone(&shared), place: Arc::clone(&place) };

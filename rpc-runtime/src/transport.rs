@@ -601,6 +601,12 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// Lists where they come from, for a log line.
+    pub(crate) fn shown(&self) -> String {
+        let bindings = self.bindings.iter().map(|(exchange, key)| format!("{exchange}/{key}"));
+        bindings.collect::<Vec<_>>().join(", ")
+    }
+
     /// The queue of a binding.
     pub(crate) fn queue<'a>(&'a self, key: &'a Arc<str>) -> &'a Arc<str> {
         self.pool.as_ref().unwrap_or(key)

@@ -11,6 +11,7 @@ mod failures;
 mod forms;
 mod known_bugs;
 mod language;
+mod life;
 mod limits;
 mod majors;
 mod mocks;

@@ -352,9 +352,15 @@ impl ServerBuilder {
             if self.ping {
                 services.push(Arc::new(Ping));
             }
-            let address = ListenAddress { exchange, topic: Arc::clone(&topic), host, prefetch };
+            let place = Place {
+                exchange: Arc::clone(&exchange),
+                topic: Arc::clone(&topic),
+                host: Arc::clone(&host),
+                services,
+            };
+            let address = ListenAddress { exchange, topic, host, prefetch };
             let listener = self.transport.listen(Subscription::Server(address)).await?;
-            listeners.push(Bound { place: Arc::new(Place { topic, services }), listener });
+            listeners.push(Bound { place: Arc::new(place), listener });
         }
         let shared = Shared {
             transport: self.transport,
@@ -371,6 +377,7 @@ impl ServerBuilder {
             quiet: Quiet::new(),
             keeping: NonZeroU32::new(self.keep_refused).map(Keeping::new),
         };
+        listeners.iter().for_each(|bound| bound.place.say_bound());
         Ok(Server { shared: Arc::new(shared), listeners })
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     Compression, Event, TransportError,
     caps::Retry,
     clock::Instant,
+    contain::log,
     hash::Keyed,
     limits::Limits,
     observe::Observer,
@@ -468,6 +469,7 @@ impl Link {
             observer.lost("the embedded broker was cut off");
         }
         drop(state);
+        log(|| tracing::info!(broker = "memory", name, "connected to the embedded broker"));
         Self { shared, replies, observer, limits, closed: Arc::default() }
     }
 
