@@ -2,16 +2,19 @@
 
 use std::{
     borrow::Cow,
-    future::Future,
+    future::{Future, ready},
     marker::PhantomData,
-    panic::AssertUnwindSafe,
     pin::Pin,
-    task::{Context, Poll},
 };
 
 use rpc_idl::{Interface, Kind, Method, Version};
 
-use crate::{Api, Args, Failure, RemoteError as _, envelope::ReplyWriter, returns::Returns};
+use crate::{
+    Api, Args, Failure, RemoteError as _,
+    contain::{Caught, Kept, Panicked, contained},
+    envelope::ReplyWriter,
+    returns::Returns,
+};
 
 /// A service of the interface `A`: what a server serves. Generated servers are names for it.
 #[derive(Clone, Debug)]
@@ -57,7 +60,8 @@ impl Reply {
     /// # Errors
     /// The method's own error as a failure, or one that says that the result cannot be written as JSON.
     pub fn of<R: Returns<IS_RESULT>, const IS_RESULT: bool>(returned: R) -> Result<Self, Failure> {
-        let value = returned.into_result().map_err(|error| error.to_failure())?;
+        let value = returned.into_result();
+        let value = value.map_err(|error| error.to_failure().returned_by_a_method())?;
         ReplyWriter::result(&value).map(Self).map_err(|error| {
             let message =
                 format!("the method ran, but its result cannot be written as JSON: {error}");
@@ -89,22 +93,29 @@ where
     }
 }
 
-/// The future of a method, whose panic is a result like any other.
-pub(crate) struct Caught<F>(pub(crate) F);
+/// A service that its server, or whatever stands in for one, keeps.
+impl<T: AnyService> AnyService for Kept<T> {
+    fn interface(&self) -> &'static Interface<'static> {
+        self.get().map_or(const { &Interface::new("", (0, 0)) }, AnyService::interface)
+    }
 
-pub(crate) struct Panicked;
-
-impl<F: Future + Unpin> Future for Caught<F> {
-    type Output = Result<F::Output, Panicked>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // The future is not polled again after a panic, and what it shares with others is the user's own.
-        match std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(_) => Poll::Ready(Err(Panicked)),
+    fn run<'a>(&'a self, args: Args<'a>) -> Running<'a> {
+        match self.get() {
+            Some(service) => service.run(args),
+            None => Box::pin(ready(Err(panicked()))),
         }
     }
+}
+
+/// Runs a method to its end, or until the future is dropped. Whatever of it panics, its destructors among them, is a failure.
+pub(crate) async fn run<'a>(service: &'a dyn AnyService, args: Args<'a>) -> Answer {
+    let Ok(running) = contained(|| service.run(args)) else { return Err(panicked()) };
+    Caught::new(running).await.unwrap_or_else(|Panicked| Err(panicked()))
+}
+
+/// The failure of a method that panicked. It says nothing of the panic's text, which may quote an argument.
+fn panicked() -> Failure {
+    Failure::internal("MethodPanicked", "the method panicked")
 }
 
 /// The original's ping: an operator's probe asks it of any server that enables it (`rpc_ping_enabled`).

@@ -44,6 +44,8 @@ struct Parts {
     traceback: Vec<String>,
     args: Vec<Box<RawValue>>,
     kwargs: Vec<(String, Box<RawValue>)>,
+    /// Whether a method returned it here. Not on the wire.
+    is_of_a_method: bool,
 }
 
 impl Failure {
@@ -62,6 +64,7 @@ impl Failure {
             traceback,
             args,
             kwargs: Vec::new(),
+            is_of_a_method: false,
         }))
     }
 
@@ -130,12 +133,15 @@ impl Failure {
         self.0.module == INTERNAL
     }
 
-    /// Whether this is what a request is refused with: arguments that do not fit, an unknown method or version.
-    pub(crate) fn is_refusal(&self) -> bool {
-        let Parts { module, class, .. } = &*self.0;
-        module == DISPATCHER
-            || (&**module, &**class) == ("builtins", "TypeError")
-            || (&**module, &**class) == (INTERNAL, "RequestTooLarge")
+    /// Notes that it is an error that a method returned here, and no refusal of its request.
+    pub(crate) fn returned_by_a_method(mut self) -> Self {
+        self.0.is_of_a_method = true;
+        self
+    }
+
+    /// Whether a method returned it here.
+    pub(crate) fn is_of_a_method(&self) -> bool {
+        self.0.is_of_a_method
     }
 
     /// The failure of a server that has the version, but not the method.

@@ -106,6 +106,7 @@ mod clock;
 mod compression;
 #[cfg(feature = "config")]
 mod config;
+mod contain;
 mod context;
 pub mod contract;
 mod dispatch;
@@ -186,7 +187,9 @@ pub use failure::{Failure, RemoteError};
 pub use host::Host;
 pub use notify::{Emission, Notification, NotificationListener, Notifier, NotifyError};
 pub use objects::{Object, VersionedObject};
-pub use observe::{ConnectionState, Event, Events, Metrics, RepliesState, Role, TransportState};
+pub use observe::{
+    ConnectionState, Event, Events, Metrics, RefusalKind, RepliesState, Role, TransportState,
+};
 pub use options::{Failover, Login, RabbitOptions};
 pub use returns::{NotAResult, Returned, Returns};
 pub use rpc_idl::{

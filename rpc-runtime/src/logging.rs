@@ -7,15 +7,14 @@
 #[cfg(feature = "rabbit")]
 mod deferred;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
+use crate::contain::contained;
 #[cfg(feature = "rabbit")]
 pub(crate) use deferred::{Logged, defer, flush, for_subscriber, start_writer, subscriber};
 
 /// Calls a subscriber. Its panic ends here.
 pub(crate) fn guarded(line: impl FnOnce()) {
     // The panic's own message has said what happened.
-    let _ = catch_unwind(AssertUnwindSafe(line));
+    let _ = contained(line);
 }
 
 /// Writes a line. Without AMQP connections no thread needs to defer one.

@@ -209,9 +209,9 @@ impl<F: ?Sized> Answer<F> {
     where
         F: Send,
     {
-        let mut told = lock(&self.0);
-        told.answer = Some(answer);
-        drop(told);
+        let before = lock(&self.0).answer.replace(answer);
+        // Its destructor is the user's, and may ask the mock.
+        drop(before);
         Expectation(self)
     }
 

@@ -1,5 +1,7 @@
 //! What a transport does, for whoever watches it: states, events, and counts.
 
+mod refusal;
+
 use std::{
     fmt,
     sync::{
@@ -10,7 +12,8 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use crate::{TransportError, sync::lock};
+pub use self::refusal::RefusalKind;
+use crate::{TransportError, quiet::Quiet, sync::lock};
 
 /// Which of a transport's two connections.
 ///
@@ -158,6 +161,22 @@ pub enum Event {
         /// As in [`Serving`](Self::Serving).
         topic: String,
     },
+    /// A server refused a request, and no method ran. At most one a second for each kind; [`Metrics`] counts all of them.
+    ///
+    /// These events have a buffer of their own, so that they never displace another event. If it is full, the oldest of them
+    /// goes, and [`Missed`](Self::Missed) does not count it.
+    Refused {
+        /// Why.
+        kind: RefusalKind,
+        /// The topic of the server.
+        topic: String,
+        /// The method as the request names it: escaped, and cut to 200 bytes.
+        method: String,
+        /// Whether it was a cast, whose caller learns nothing of the refusal.
+        is_cast: bool,
+        /// The number of refusals of this kind since the last such event.
+        left_out: u64,
+    },
     /// A task of the transport has died by a bug of this library's. The transport closes, and calls are told why.
     Failed {
         /// Which task it was.
@@ -171,7 +190,12 @@ pub enum Event {
 
 /// The events of a transport, from the moment on when this was made.
 #[derive(Debug)]
-pub struct Events(Option<broadcast::Receiver<Event>>);
+pub struct Events {
+    /// `None` once there are no more.
+    all: Option<broadcast::Receiver<Event>>,
+    /// Requests that servers refused. A stranger can cause them.
+    refused: broadcast::Receiver<Event>,
+}
 
 impl Events {
     /// Returns the next event. `None` after [`Event::Closed`], and for a transport that has no broker.
@@ -179,13 +203,32 @@ impl Events {
     /// # Cancel safety
     /// No event is lost by dropping the future.
     pub async fn next(&mut self) -> Option<Event> {
-        match self.0.as_mut()?.recv().await {
+        use broadcast::error::RecvError::{Closed, Lagged};
+
+        let all = self.all.as_mut()?;
+        let event = tokio::select! {
+            biased;
+            event = all.recv() => event,
+            event = refused(&mut self.refused) => return Some(event),
+        };
+        match event {
             Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Event::Missed(missed)),
-            Err(broadcast::error::RecvError::Closed) => {
-                self.0 = None;
+            Err(Lagged(missed)) => Some(Event::Missed(missed)),
+            Err(Closed) => {
+                self.all = None;
                 None
             }
+        }
+    }
+}
+
+/// Returns the next refusal that is still in the buffer.
+async fn refused(refused: &mut broadcast::Receiver<Event>) -> Event {
+    loop {
+        match refused.recv().await {
+            Ok(event) => return event,
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 }
@@ -254,10 +297,41 @@ counts! {
     requests_declined,
     /// Requests that were delivered too often, and put aside.
     requests_dead,
+    /// Requests that were refused: see [`RefusalKind::NoSuchMethod`].
+    requests_no_such_method,
+    /// Requests that were refused: see [`RefusalKind::UnsupportedVersion`].
+    requests_unsupported_version,
+    /// Requests that were refused: see [`RefusalKind::BadArguments`].
+    requests_bad_arguments,
+    /// Requests that were refused: see [`RefusalKind::IncompatibleObject`].
+    requests_incompatible_object,
+    /// Requests that were refused: see [`RefusalKind::TooManyValues`].
+    requests_too_many_values,
+    /// Fanout casts that no interface here knows: another service shares the topic.
+    requests_foreign,
+    /// Refused casts that were put aside: see [`keep_refused`](crate::ServerBuilder::keep_refused).
+    requests_kept,
+    /// Requests whose method returned an error of its own.
+    requests_failed,
+    /// Requests whose method panicked.
+    requests_panicked,
+    /// Requests whose method was given up at its [time limit](crate::ServerBuilder::time_limit).
+    requests_timed_out,
+    /// Requests whose method ran, and whose result could not be written as JSON.
+    requests_unanswerable,
+    /// Requests whose method was given up because the server stopped.
+    requests_stopped,
+    /// Requests that failed by a bug of this library: their callers get a failure `ServerFailed`.
+    requests_broken,
     /// Replies that were handed over to be sent, and signs of life.
     replies_sent,
-    /// Replies that were dropped because their caller's queue did not come back in time.
+    /// Replies that were dropped: their caller's queue did not come back in time, the broker refused them, or the transport
+    /// closed before they could leave.
     replies_dropped,
+    /// Replies that were not sent: the request names a queue that cannot be a reply queue.
+    replies_misaddressed,
+    /// Replies that were larger than they may be: their callers got a failure `ReplyTooLarge`.
+    replies_too_large,
     /// Copies of notifications that the broker has taken.
     notifications_sent,
     /// Copies of notifications that were given up: there was no room, or no time left.
@@ -266,8 +340,10 @@ counts! {
     notifications_received,
     /// Second copies of notifications, which nobody was told of.
     notifications_duplicate,
-    /// Messages to listeners that are no notifications.
+    /// Messages to listeners that are no notifications, or have no priority that is known.
     notifications_malformed,
+    /// Notifications that were acknowledged and forgotten: no handler is for them, or no filter of the listener matches.
+    notifications_unwanted,
     /// Notifications that a handler did not finish, and that come again.
     notifications_requeued,
     /// Notifications that were put aside: delivered too often, or nothing that a handler can read.
@@ -291,11 +367,16 @@ pub(crate) struct Observer {
     states: Mutex<TransportState>,
     /// `None` once the transport is closed.
     events: Mutex<Option<broadcast::Sender<Event>>>,
+    refused: broadcast::Sender<Event>,
+    /// When refusals were last told of.
+    quiet: Quiet<RefusalKind>,
 }
 
 impl Observer {
     /// How many events are kept for who is slow.
     const KEPT: usize = 256;
+    /// How many of them are kept that tell of refused requests.
+    const REFUSED_KEPT: usize = 16;
 
     pub(crate) fn new() -> Self {
         let none = ConnectionState::Connecting { failed: 0, error: None };
@@ -307,6 +388,8 @@ impl Observer {
                 replies: RepliesState::Preparing,
             }),
             events: Mutex::new(Some(broadcast::Sender::new(Self::KEPT))),
+            refused: broadcast::Sender::new(Self::REFUSED_KEPT),
+            quiet: Quiet::new(),
         }
     }
 
@@ -315,11 +398,17 @@ impl Observer {
     }
 
     pub(crate) fn events(&self) -> Events {
-        Events(lock(&self.events).as_ref().map(broadcast::Sender::subscribe))
+        let all = lock(&self.events).as_ref().map(broadcast::Sender::subscribe);
+        Events { all, refused: self.refused.subscribe() }
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
         self.counts.read()
+    }
+
+    /// Tells of a refused request, unless one of its kind was told of just before. `event` learns how many were left out.
+    pub(crate) fn refused(&self, kind: RefusalKind, event: impl FnOnce(u64) -> Event) {
+        self.quiet.say(kind, |left_out| _ = self.refused.send(event(left_out.unwrap_or(0))));
     }
 
     /// Notes that both connections are up.

@@ -76,6 +76,7 @@ pub struct RabbitOptions {
     /// Zero: as the broker has it.
     pub(crate) heartbeat: Duration,
     pub(crate) login: Login,
+    pub(crate) trusted_users: Vec<String>,
     pub(crate) tls: Tls,
     /// The pause before the first attempt to reconnect, and by how much it differs at random.
     pub(crate) reconnect_delay: (Duration, Duration),
@@ -156,6 +157,7 @@ impl Default for RabbitOptions {
             prefetch: None,
             heartbeat: Self::HEARTBEAT,
             login: Login::default(),
+            trusted_users: Vec::new(),
             tls: Tls::default(),
             reconnect_delay: (Duration::ZERO, Duration::ZERO),
             retry_interval: Self::RETRY_INTERVAL,
@@ -314,6 +316,23 @@ impl RabbitOptions {
     #[must_use]
     pub fn login(mut self, login: Login) -> Self {
         self.login = login;
+        self
+    }
+
+    /// Names broker users whose counters of redeliveries are believed, beside the users that this transport logs in as. Default:
+    /// none.
+    ///
+    /// A classic queue does not count deliveries, so servers and listeners publish a message that was delivered before anew,
+    /// with a counter. They believe a counter only if the broker has verified its author, by AMQP's property `user-id`. Servers
+    /// of one topic that log in as different users have to name each other's users here, or the count begins anew whenever
+    /// another user's server publishes the message. With [`Login::External`] the broker alone knows the name of the login: no
+    /// copy carries a `user-id`, and the [limit of deliveries](crate::ServerBuilder::delivery_limit) needs quorum queues, which
+    /// count by themselves.
+    ///
+    /// RabbitMQ lets a user with the tag `impersonator` claim any `user-id`. Messages of the same user are not told apart.
+    #[must_use]
+    pub fn trusted_users<U: Into<String>>(mut self, users: impl IntoIterator<Item = U>) -> Self {
+        self.trusted_users = users.into_iter().map(Into::into).collect();
         self
     }
 

@@ -4,10 +4,12 @@ mod admission;
 mod answer;
 mod builder;
 mod heartbeat;
+mod keeping;
 mod poison;
 mod request;
 mod run;
 mod running;
+mod verdict;
 
 use std::{
     fmt,
@@ -17,7 +19,8 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use self::{admission::Admission, poison::Counting};
+pub(crate) use self::verdict::Verdict;
+use self::{admission::Admission, keeping::Keeping, poison::Counting};
 pub use self::{
     builder::ServerBuilder,
     running::{AbortHandle, Running, ShutdownError},
@@ -27,6 +30,7 @@ use crate::{
     clock::Instant,
     dispatch::AnyService,
     duplicates::Duplicates,
+    logging::guarded,
     observe::Counts,
     quiet::Quiet,
     server::request::{Cause, Incoming},
@@ -69,9 +73,26 @@ struct Bound {
 
 /// What all requests of one place share.
 struct Place {
+    exchange: Arc<str>,
     topic: Arc<str>,
+    host: Arc<str>,
     /// The interfaces, in the order in which they are asked.
     services: Vec<Arc<dyn AnyService>>,
+}
+
+impl Place {
+    fn say_bound(&self) {
+        guarded(|| {
+            let interfaces: Vec<_> = self
+                .services
+                .iter()
+                .map(|service| service.interface())
+                .map(|interface| format!("{} {}", interface.name, interface.version))
+                .collect();
+            let Self { exchange, topic, host, .. } = self;
+            tracing::info!(?interfaces, %topic, %host, %exchange, "the server is bound");
+        });
+    }
 }
 
 /// What all requests of one server share.
@@ -94,6 +115,8 @@ struct Shared {
     /// Whether it has been said that fanout casts of others come.
     crossed: AtomicBool,
     quiet: Quiet<Cause>,
+    /// `None`: refused casts are not kept.
+    keeping: Option<Keeping>,
 }
 
 impl Shared {
@@ -146,7 +169,9 @@ impl Server {
             stops.push((Arc::clone(&place.topic), stop));
             tasks.spawn(serve(Arc::clone(&self.shared), listener, place, stopped));
         }
-        Running::new(self.shared, stops, tasks)
+        let running = Running::new(self.shared, stops, tasks);
+        running.say_serving();
+        running
     }
 }
 
@@ -180,7 +205,12 @@ async fn serve(
             () = &mut stop => break,
             next = next => match next {
                 Some(next) => next,
-                None => break,
+                None => {
+                    // Its listener has ended, so nothing is left to change.
+                    let (topic, host) = (&*place.topic, &*shared.host);
+                    guarded(|| tracing::info!(topic, host, "the server has stopped: its transport is closed"));
+                    break;
+                }
             },
         };
         let incoming = Incoming { shared: Arc::clone(&shared), place: Arc::clone(&place) };

@@ -29,6 +29,7 @@ use crate::{
     Api, Compression, ConnectionState, Dispatch, Events, Login, Metrics, RabbitOptions, Service,
     TransportError, TransportErrorKind, TransportState,
     clock::Instant,
+    contain::Kept,
     dispatch::AnyService,
     limits::{Limits, TooLarge},
     observe::Observer,
@@ -110,7 +111,7 @@ impl Transport {
     where
         Service<A, S>: Dispatch<A>,
     {
-        Self::instead_of_a_broker(Arc::new(service), None)
+        Self::instead_of_a_broker(Arc::new(Kept::new(service)), None)
     }
 
     pub(crate) fn instead_of_a_broker(
@@ -120,7 +121,8 @@ impl Transport {
         let observer = Arc::new(Observer::new());
         observer.connected("in process");
         let replies = Arc::new(Replies::new(Arc::clone(&observer), Limits::default()));
-        let link = in_process::Link::new(service, witness, Arc::clone(&replies));
+        let link =
+            in_process::Link::new(service, witness, Arc::clone(&replies), Arc::clone(&observer));
         Self(Arc::new(Inner {
             driver: Driver::InProcess(link),
             replies,
@@ -599,6 +601,12 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// Lists where they come from, for a log line.
+    pub(crate) fn shown(&self) -> String {
+        let bindings = self.bindings.iter().map(|(exchange, key)| format!("{exchange}/{key}"));
+        bindings.collect::<Vec<_>>().join(", ")
+    }
+
     /// The queue of a binding.
     pub(crate) fn queue<'a>(&'a self, key: &'a Arc<str>) -> &'a Arc<str> {
         self.pool.as_ref().unwrap_or(key)

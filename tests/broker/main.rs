@@ -2,6 +2,7 @@
 
 mod connections;
 mod farewell;
+mod forged;
 mod hostile;
 mod known_bugs;
 mod layout;

@@ -16,6 +16,7 @@ async fn observe(world: &World, url: &str) -> Vec<String> {
     let server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
     let client = world.client::<probe::Api>(&transport);
     let ctx = Context::new().with_traceparent(TRACE).with("auth_token", "canary-token");
+    let ctx = ctx.with("request_id", "req-5");
     assert_eq!(client.echo(&ctx, "canary-text").await.expect("an answer"), "canary-text");
     client.fail(&ctx, "missing").await.expect_err("it fails as asked");
     client.panic(&ctx).await.expect_err("it panics as asked");
@@ -33,6 +34,20 @@ fn assert_observed(lines: &[String]) {
     };
     one(&["rpc.client", "otel.kind=\"client\"", "rpc.method=\"echo\""]);
     one(&["rpc.server", "otel.kind=\"server\"", "rpc.method=\"echo\"", TRACE]);
+    one(&[
+        "rpc.server",
+        "rpc.method=\"echo\"",
+        "rpc.service=\"Probe\"",
+        "rpc.version=",
+        "rpc.kind=\"call\"",
+        "host=\"h\"",
+        "request_id=req-5",
+        "messaging.message.id=",
+    ]);
+    one(&["recorded", "outcome=\"panicked\""]);
+    one(&["recorded", "outcome=\"failed\""]);
+    let ended_well = lines.iter().filter(|line| line.contains("outcome=\"ok\""));
+    assert_eq!(ended_well.count(), 2, "{lines:#?}");
     one(&["rpc.client", "otel.kind=\"producer\"", "rpc.method=\"note\""]);
     one(&["rpc.server", "otel.kind=\"consumer\"", "rpc.method=\"note\"", TRACE]);
     one(&["ERROR", "MethodPanicked"]);

@@ -4,6 +4,7 @@ mod batches;
 mod emitting;
 mod hasty;
 mod listening;
+mod panics;
 mod paused;
 
 use std::sync::Arc;

@@ -56,7 +56,13 @@ impl Subscriber for Heard {
         span::Id::from_u64(1)
     }
 
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record(&self, _: &span::Id, values: &span::Record<'_>) {
+        let text = Mutex::new("recorded:".to_owned());
+        values.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            let _ = write!(text.lock().expect("one thread"), " {field}={value:?}");
+        });
+        self.0.push(text.into_inner().expect("one thread"));
+    }
 
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 

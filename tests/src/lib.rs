@@ -1,6 +1,7 @@
 //! What the test binaries share: a place of one's own on each transport, and waiting for conditions.
 
 pub mod authority;
+pub mod bomb;
 pub mod comparable;
 pub mod expansions;
 pub mod heard;

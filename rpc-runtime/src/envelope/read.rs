@@ -148,6 +148,12 @@ impl<'a> Request<'a> {
         string(text)
     }
 
+    /// The id of the user's request that this one belongs to.
+    pub(crate) fn request_id(&self) -> Option<Cow<'a, str>> {
+        let (_, text) = self.context.iter().find(|(key, _)| key == "request_id")?;
+        string(text)
+    }
+
     /// The version, `1.0` if there is none. `None` if it is no string: nothing serves that.
     pub(crate) fn version(&self) -> Option<Cow<'a, str>> {
         self.version.map_or(Some(Cow::Borrowed("1.0")), string)

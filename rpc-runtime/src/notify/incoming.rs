@@ -11,10 +11,11 @@ use crate::{
     Context, ServerBuilder,
     clock::Instant,
     compression::unpack,
-    dispatch::{Caught, Panicked},
+    contain::{Caught, Panicked},
     duplicates::Seen,
     envelope::{self, EnvelopeError, Notice},
     excerpt::Excerpt,
+    logging::guarded,
     pending::{Outcome, Outgoing},
     transport::{
         Acker, Body, Delivery, Tracked,
@@ -28,11 +29,37 @@ pub(super) struct Incoming {
     origin: Origin,
     pub(super) metadata: Metadata,
     pub(super) payload: Payload,
-    /// The window's, if it has an id.
-    key: Option<u128>,
+    known: Known,
     acker: Acker,
     /// Counted until it is settled, of all and of its queue.
     _tracked: (Tracked, Option<Tracked>),
+}
+
+/// What the window knows of a notification, if that has an id. If it is dropped without an end, so that a task panicked or ended,
+/// the window forgets the notification, and its next copy is worked on.
+struct Known {
+    shared: Arc<Shared>,
+    key: Option<u128>,
+}
+
+impl Known {
+    /// Notes that the work is done. Returns the copies that wait for it.
+    fn end(&mut self) -> Vec<Acker> {
+        let ended = |key| self.shared.duplicates().end(key, None, Instant::now());
+        self.key.take().map(ended).unwrap_or_default()
+    }
+
+    /// Forgets it: the next copy is worked on. Returns the copies that wait.
+    fn forget(&mut self) -> Vec<Acker> {
+        self.key.take().map(|key| self.shared.duplicates().forget(key)).unwrap_or_default()
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        // The ackers of the copies give them back.
+        drop(self.forget());
+    }
 }
 
 /// What is needed to publish it anew.
@@ -42,6 +69,8 @@ struct Origin {
     queue: Option<Arc<str>>,
     /// How often it was delivered before.
     redeliveries: u32,
+    /// Whether the broker says so. A counter alone makes no dead letter.
+    is_redelivered: bool,
     /// Whether the next delivery will be counted by itself.
     is_counted: bool,
 }
@@ -68,8 +97,9 @@ impl Incoming {
             return refuse(&shared, acker, &why).await;
         }
         let redeliveries = redelivery.as_ref().map_or(0, |redelivery| redelivery.count);
+        let is_redelivered = redelivery.as_ref().is_some_and(|known| known.is_redelivered);
         let is_counted = redelivery.is_none_or(|redelivery| redelivery.is_counted);
-        let origin = Origin { body, compression, queue, redeliveries, is_counted };
+        let origin = Origin { body, compression, queue, redeliveries, is_redelivered, is_counted };
         let limits = shared.transport.limits();
         let unpacked = match unpack(&origin.body, origin.compression.as_deref(), limits.unpacked) {
             Ok(body) => body,
@@ -88,20 +118,28 @@ impl Incoming {
             Err(error) => return refuse(&shared, acker, &error).await,
         };
         shared.counts().notifications_received.add_one();
-        let metadata = metadata(&shared, &notice, redeliveries);
-        let payload = Payload::new(notice.payload());
-        let Some(metadata) = metadata.filter(|metadata| shared.wants(metadata, &payload)) else {
+        let Some(metadata) = metadata(&shared, &notice, redeliveries) else {
             acker.ack().await;
             return None;
         };
+        let payload = Payload::new(notice.payload());
+        if !shared.wants(&metadata, &payload) {
+            shared.counts().notifications_unwanted.add_one();
+            acker.ack().await;
+            guarded(|| {
+                let event_type = Excerpt(&metadata.event_type);
+                tracing::debug!(%event_type, "forgot a notification that no handler is for");
+            });
+            return None;
+        }
         let id = notice.unique_id();
         let acker = count(&shared, &origin, id.as_deref(), acker).await?;
-        let (key, acker) = first(&shared, id.as_deref(), acker).await?;
+        let (known, acker) = first(&shared, id.as_deref(), acker).await?;
         drop(id);
         drop(notice);
         drop(parsed);
         drop(unpacked);
-        Some(Self { shared, origin, metadata, payload, key, acker, _tracked: (tracked, None) })
+        Some(Self { shared, origin, metadata, payload, known, acker, _tracked: (tracked, None) })
     }
 
     /// Has it counted until it is settled.
@@ -112,7 +150,8 @@ impl Incoming {
 
     /// How it ends without any work: it has been delivered too often.
     pub(super) fn early_end(&self) -> Option<End> {
-        let is_dead = self.shared.is_enough(self.origin.redeliveries);
+        let is_enough = self.shared.is_enough(self.origin.redeliveries);
+        let is_dead = is_enough && self.origin.is_redelivered;
         is_dead.then(|| End::Dead("delivery_limit".to_owned()))
     }
 
@@ -127,7 +166,7 @@ impl Incoming {
                 Ok::<_, serde_json::Error>(begun.await)
             };
             let ended = tokio::select! {
-                ended = Caught(Box::pin(work)) => ended,
+                ended = Caught::new(Box::pin(work)) => ended,
                 () = self.shared.too_long() => return End::Refused(Requeue::because(TOO_LONG)),
                 () = self.shared.aborted() => return End::GivenUp,
             };
@@ -151,16 +190,16 @@ impl Incoming {
         }
     }
 
-    async fn done(self) {
-        let ended = self.key.map(|key| self.shared.duplicates().end(key, None, Instant::now()));
-        for acker in [self.acker].into_iter().chain(ended.unwrap_or_default()) {
+    async fn done(mut self) {
+        let copies = self.known.end();
+        for acker in [self.acker].into_iter().chain(copies) {
             acker.ack().await;
         }
     }
 
-    async fn give_back(self) {
-        let copies = self.key.map(|key| self.shared.duplicates().forget(key));
-        for acker in [self.acker].into_iter().chain(copies.unwrap_or_default()) {
+    async fn give_back(mut self) {
+        let copies = self.known.forget();
+        for acker in [self.acker].into_iter().chain(copies) {
             acker.give_back().await;
         }
     }
@@ -189,13 +228,13 @@ impl Incoming {
     }
 
     /// Publishes it to the end of its queue, with the number of its deliveries so far.
-    async fn publish_anew(self, deliveries: u32) {
+    async fn publish_anew(mut self, deliveries: u32) {
         // To a stream nothing can be put back.
         let Some(queue) = self.origin.queue.clone() else { return self.give_back().await };
         let shared = &self.shared;
         let copy = self.origin.counted(&queue, deliveries);
         // The copy may come before the broker's word for it.
-        let copies = self.key.map(|key| shared.duplicates().forget(key)).unwrap_or_default();
+        let copies = self.known.forget();
         let outcome = tokio::select! {
             outcome = shared.transport.publish_within(copy, PATIENCE) => outcome,
             () = shared.aborted() => None,
@@ -223,7 +262,7 @@ impl Incoming {
         let letter =
             self.origin.copy(Arc::clone(&queue), letter(why, deliveries, from, event_type));
         let put_aside = tokio::select! {
-            put_aside = shared.transport.put_aside(&queue, letter) => put_aside,
+            put_aside = shared.transport.put_aside(&queue, letter, None) => put_aside,
             () = shared.aborted() => Err("the listener stops".to_owned()),
         };
         match put_aside {
@@ -291,23 +330,28 @@ fn said(outcome: Option<Outcome>) -> String {
 }
 
 /// Notes a notification. `None` if it is a second copy, which is taken care of.
-async fn first(shared: &Shared, id: Option<&str>, acker: Acker) -> Option<(Option<u128>, Acker)> {
-    let Some(id) = id else { return Some((None, acker)) };
+async fn first(shared: &Arc<Shared>, id: Option<&str>, acker: Acker) -> Option<(Known, Acker)> {
+    let known = |key| Known { shared: Arc::clone(shared), key };
+    let Some(id) = id else { return Some((known(None), acker)) };
     let mut acker = Some(acker);
     {
-        let mut known = shared.duplicates();
-        match known.begin(id, Instant::now()) {
-            Seen::First(key) => return Some((Some(key), acker?)),
+        match shared.duplicates().begin(id, Instant::now()) {
+            Seen::First(key) => {
+                let acker = acker?;
+                return Some((known(Some(key)), acker));
+            }
             // It is acknowledged with the one that is being worked on.
             Seen::Running(waiting) => waiting.extend(acker.take()),
             Seen::Ended(_) => {}
         }
     }
     shared.counts().notifications_duplicate.add_one();
-    tracing::debug!(unique_id = %Excerpt(id), "a second copy of a notification");
     if let Some(acker) = acker {
         acker.ack().await;
     }
+    guarded(
+        || tracing::debug!(unique_id = %Excerpt(id), "a second copy of a notification is dropped"),
+    );
     None
 }
 
@@ -326,9 +370,10 @@ async fn kept(shared: &Shared, why: &str, queue: &str) {
 fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<Metadata> {
     let priority = notice.priority();
     let Some(priority) = priority.as_deref().and_then(|name| name.parse().ok()) else {
+        shared.counts().notifications_malformed.add_one();
         shared.quiet.say(Cause::NoPriority, |left_out| {
             let priority = Excerpt(priority.as_deref().unwrap_or("nothing"));
-            tracing::warn!(%priority, left_out, "a notification has no priority that is known");
+            tracing::warn!(%priority, left_out, "dropped a notification that has no known priority");
         });
         return None;
     };
@@ -348,10 +393,10 @@ fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<M
 
 async fn refuse<T>(shared: &Shared, acker: Acker, why: &(dyn fmt::Display + Sync)) -> Option<T> {
     shared.counts().notifications_malformed.add_one();
+    acker.reject().await;
     shared.quiet.say(Cause::NoNotification, |left_out| {
         tracing::warn!(%why, left_out, "refused a message that is no notification");
     });
-    acker.reject().await;
     None
 }
 

@@ -20,6 +20,7 @@ use crate::{
     DuplicateWindow, ServerBuilder, Transport, TransportError, TransportErrorKind,
     duplicates::Duplicates,
     excerpt::Excerpt,
+    logging::guarded,
     quiet::Quiet,
     transport::{Listener, Sources, Subscription, Tracker},
 };
@@ -268,8 +269,10 @@ impl ListenerBuilder {
             Some(batch) => Handlers::Batch(batch),
             None => Handlers::Each(self.handlers),
         };
+        let (name, bindings) = (Arc::clone(&sources.name), sources.shown());
         let listener = self.transport.listen(Subscription::Notifications(sources)).await?;
         let shared = Shared {
+            name,
             transport: self.transport,
             handlers,
             filters: self.filters,
@@ -284,6 +287,8 @@ impl ListenerBuilder {
             abort: watch::Sender::new(false),
             quiet: Quiet::new(),
         };
+        let name = &*shared.name;
+        guarded(|| tracing::info!(listener = name, %bindings, "the listener is bound"));
         Ok(NotificationListener { listener, shared: Arc::new(shared) })
     }
 
@@ -373,7 +378,10 @@ impl NotificationListener {
     #[must_use = "keep it to shut the listener down"]
     pub fn run(self) -> RunningListener {
         let task = tokio::spawn(serve(Arc::clone(&self.shared), self.listener));
-        RunningListener::new(self.shared, task)
+        let name = Arc::clone(&self.shared.name);
+        let running = RunningListener::new(self.shared, task);
+        guarded(|| tracing::info!(listener = &*name, "the listener takes notifications"));
+        running
     }
 }
 

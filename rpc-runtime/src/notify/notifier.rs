@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Transport,
+    contain::{Panicked, contained},
     envelope::{Head, NoticeWriter, write_plain_context},
     ids::new_id,
     json,
@@ -320,7 +321,9 @@ impl Notifier {
         self.publish(&message, &formats, progress)?;
         let log = logs.then_some(&LogDriver as &dyn Driver);
         for driver in shared.drivers.iter().map(|driver| &**driver).chain(log) {
-            if let Err(error) = driver.notify(&message).map_err(NotifyError::Driver) {
+            let notified = contained(|| driver.notify(&message));
+            let notified = notified.unwrap_or_else(|Panicked| Err("the driver panicked".into()));
+            if let Err(error) = notified.map_err(NotifyError::Driver) {
                 shared.spool.dropped(event_type, &error);
                 progress.begin();
                 progress.end(Err(error));

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     ShutdownError, Transport,
     clock::{Instant, sleep_until},
-    dispatch::{Caught, Panicked},
+    contain::{Caught, Panicked},
     duplicates::Duplicates,
     logging::guarded,
     observe::Counts,
@@ -51,6 +51,8 @@ pub(super) enum Cause {
 
 /// What all notifications of one listener share.
 pub(super) struct Shared {
+    /// What log lines call the listener: its pool, or its topics.
+    pub(super) name: Arc<str>,
     pub(super) transport: Transport,
     pub(super) handlers: Handlers,
     /// Of these one has to match, if there are any.
@@ -142,13 +144,26 @@ impl RunningListener {
     /// # Cancel safety
     /// Dropping the future leaves the listener stopping: it takes nothing new.
     pub async fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
+        let begun = Instant::now();
         self.shared.stop.send_replace(true);
+        let (name, in_flight) = (Arc::clone(&self.shared.name), self.in_flight());
+        let what = "the listener drains: it takes no more notifications";
+        guarded(|| tracing::info!(listener = &*name, in_flight, ?limit, "{what}"));
+        let stopped = |unfinished: usize| {
+            let took = begun.elapsed();
+            guarded(|| {
+                tracing::info!(listener = &*name, unfinished, ?took, "the listener has stopped")
+            });
+        };
         if tokio::time::timeout(limit, self.drained()).await.is_ok() {
+            stopped(0);
             return Ok(());
         }
         let unfinished = self.in_flight();
         self.shared.abort.send_replace(true);
-        match tokio::time::timeout(Self::FAREWELL, self.drained()).await {
+        let farewell = tokio::time::timeout(Self::FAREWELL, self.drained()).await;
+        stopped(unfinished);
+        match farewell {
             Ok(()) if unfinished == 0 => Ok(()),
             _ => Err(ShutdownError { unfinished, limit }),
         }
@@ -190,6 +205,11 @@ pub(super) async fn serve(shared: Arc<Shared>, mut listener: Listener) {
         Handlers::Batch(batch) => serve_batches(&shared, &mut listener, batch).await,
     }
     listener.cancel().await;
+    if !*shared.stop.borrow() {
+        let name = &*shared.name;
+        let what = "the listener has stopped: its transport is closed";
+        guarded(|| tracing::info!(listener = name, "{what}"));
+    }
 }
 
 /// Takes them one by one, as there are slots.
@@ -323,7 +343,7 @@ fn unless_dead(incoming: Incoming) -> Option<Incoming> {
 
 async fn hand_over(shared: &Shared, batch: &Batch, gathered: Vec<Incoming>) {
     let told = gathered.iter().map(|one| (one.metadata.clone(), one.payload.clone())).collect();
-    let work = Caught(Box::pin(async { batch.begin(told).await }));
+    let work = Caught::new(Box::pin(async { batch.begin(told).await }));
     let ended = tokio::select! {
         ended = work => Some(ended),
         () = shared.too_long() => None,

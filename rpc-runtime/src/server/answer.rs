@@ -34,6 +34,7 @@ pub(super) fn reply(
 ) -> Option<ReplyMessage> {
     let (msg_id, queue) = parts.caller.as_ref()?;
     if !is_reply_queue(queue) {
+        shared.counts().replies_misaddressed.add_one();
         shared.quiet.say(Cause::NoReplyQueue, |left_out| {
             let what = "dropped a reply to what cannot be a reply queue";
             tracing::warn!(queue = %Excerpt(queue), left_out, "{what}");
@@ -51,6 +52,7 @@ pub(super) fn reply(
     };
     message(writer)
         .or_else(|size| {
+            shared.counts().replies_too_large.add_one();
             shared.quiet.say(Cause::ReplyTooLarge, |left_out| {
                 tracing::error!(%size, left_out, "a reply is larger than it may be: its caller is told");
             });

@@ -3,15 +3,19 @@
 use std::{
     collections::HashMap,
     fmt,
+    num::NonZeroU32,
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{Bound, Place, Server, Shared, admission::Admission, poison::Counting};
+use super::{
+    Bound, Place, Server, Shared, admission::Admission, keeping::Keeping, poison::Counting,
+};
 use crate::{
     Api, Dispatch, DuplicateWindow, Service, Transport, TransportError, TransportErrorKind,
+    contain::Kept,
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
     excerpt::Excerpt,
@@ -34,6 +38,7 @@ pub struct ServerBuilder {
     time_limit: Option<Duration>,
     delivery_limit: u32,
     dead_letter_queue: Option<Arc<str>>,
+    keep_refused: u32,
     duplicate_window: DuplicateWindow,
     services: Vec<Arc<dyn AnyService>>,
     /// Further topics and hosts.
@@ -48,6 +53,8 @@ impl ServerBuilder {
     pub const DELIVERY_LIMIT: u32 = 20;
     /// What is appended to a topic for the queue of its dead letters.
     pub const DEAD_LETTERS: &'static str = ".dead_letter";
+    /// What is appended to a topic for the queue of refused casts that are [kept](Self::keep_refused).
+    pub const REFUSED: &'static str = ".refused";
     /// How many requests are there at once to be refused.
     const REFUSED_AHEAD: usize = 16;
 
@@ -64,6 +71,7 @@ impl ServerBuilder {
             time_limit: None,
             delivery_limit: Self::DELIVERY_LIMIT,
             dead_letter_queue: None,
+            keep_refused: 0,
             duplicate_window: DuplicateWindow::new(),
             services: Vec::new(),
             places: Vec::new(),
@@ -200,6 +208,29 @@ impl ServerBuilder {
         self
     }
 
+    /// Keeps casts that this server refuses: a method that it does not have, a version that it does not serve, arguments that do
+    /// not fit. Default: 0, none is kept, because whoever may publish to the topic can cause this durable write.
+    ///
+    /// Each is published to a durable queue, the topic with [`Self::REFUSED`], with the headers of a
+    /// [dead letter](Self::delivery_limit); its `x-rpc-dead-reason` says why it was refused. The queue holds the newest `casts` of
+    /// all servers of the topic, and the broker drops the oldest beyond that. One server publishes at most `casts` a minute, and at
+    /// most 16 at once; it does not keep what is beyond, and logs that. A queue that exists is used as it is, whatever its length.
+    ///
+    /// A cast is acknowledged before it is kept, so a crash in between loses it. A fanout cast is kept by each server that refuses
+    /// it, unless it is for another service that shares the topic. [`Metrics::requests_kept`](crate::Metrics::requests_kept)
+    /// counts.
+    ///
+    /// ```
+    /// # use rpc_runtime::{Server, ServerBuilder, Transport};
+    /// # fn doc(transport: &Transport) -> ServerBuilder {
+    /// Server::builder(transport).host("node-1").keep_refused(1000)
+    /// # }
+    /// ```
+    pub fn keep_refused(mut self, casts: u32) -> Self {
+        self.keep_refused = casts;
+        self
+    }
+
     /// Sets how much is remembered of requests that have begun, so that a second copy is not run again. Default:
     /// [`DuplicateWindow::new`].
     pub fn duplicate_window(mut self, window: DuplicateWindow) -> Self {
@@ -220,7 +251,14 @@ impl ServerBuilder {
     where
         Service<A, S>: Dispatch<A>,
     {
-        self.services.push(Arc::new(service));
+        self.services.push(Arc::new(Kept::new(service)));
+        self
+    }
+
+    /// Adds what a test serves.
+    #[cfg(test)]
+    pub(super) fn serve_any(mut self, service: Arc<dyn AnyService>) -> Self {
+        self.services.push(service);
         self
     }
 
@@ -306,14 +344,23 @@ impl ServerBuilder {
         let mut listeners = Vec::new();
         let groups = self.groups(&host)?;
         check_dead_letters(self.dead_letter_queue.as_deref(), &groups)?;
+        if self.keep_refused > 0 {
+            check_kept(&groups)?;
+        }
         for Group { exchange, topic, host, mut services } in groups {
             check_names(&exchange, &topic, &host)?;
             if self.ping {
                 services.push(Arc::new(Ping));
             }
-            let address = ListenAddress { exchange, topic: Arc::clone(&topic), host, prefetch };
+            let place = Place {
+                exchange: Arc::clone(&exchange),
+                topic: Arc::clone(&topic),
+                host: Arc::clone(&host),
+                services,
+            };
+            let address = ListenAddress { exchange, topic, host, prefetch };
             let listener = self.transport.listen(Subscription::Server(address)).await?;
-            listeners.push(Bound { place: Arc::new(Place { topic, services }), listener });
+            listeners.push(Bound { place: Arc::new(place), listener });
         }
         let shared = Shared {
             transport: self.transport,
@@ -328,7 +375,9 @@ impl ServerBuilder {
             abort: Arc::new(watch::Sender::new(false)),
             crossed: AtomicBool::new(false),
             quiet: Quiet::new(),
+            keeping: NonZeroU32::new(self.keep_refused).map(Keeping::new),
         };
+        listeners.iter().for_each(|bound| bound.place.say_bound());
         Ok(Server { shared: Arc::new(shared), listeners })
     }
 }
@@ -380,6 +429,25 @@ fn check_dead_letters(queue: Option<&str>, groups: &[Group]) -> Result<(), Trans
         return Err(misconfigured(format!(
             "`{name}` cannot be the queue of `{topic}`'s dead letters"
         )));
+    }
+    Ok(())
+}
+
+/// Refuses a topic whose queue for refused casts would be one of this server's own.
+fn check_kept(groups: &[Group]) -> Result<(), TransportError> {
+    for Group { topic, host, .. } in groups {
+        let name = format!("{topic}{}", ServerBuilder::REFUSED);
+        let is_served = groups.iter().any(|other| {
+            *name == *other.topic || name == format!("{}.{}", other.topic, other.host)
+        });
+        if is_served || name.len() > 255 {
+            return Err(misconfigured(format!(
+                "`{}` cannot be the queue of `{}`'s refused casts, beside the host `{}`",
+                Excerpt(&name),
+                Excerpt(topic),
+                Excerpt(host)
+            )));
+        }
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::{
     admission::Permits,
-    request::{Arrival, Incoming, drop_late, give_back},
+    request::{Arrival, Cause, Incoming, drop_late, give_back},
 };
 use crate::{
     Failure,
@@ -101,7 +101,7 @@ impl Incoming {
         let limit = self.shared.delivery_limit;
         let Some(redelivery) = arrival.redelivery.clone() else { return Some(permits) };
         let mut stopped = self.shared.abort.subscribe();
-        let is_dead = redelivery.count >= limit;
+        let is_dead = redelivery.is_redelivered && redelivery.count >= limit;
         let counting = (!is_dead && !redelivery.is_counted).then(|| self.shared.counting.begin());
         let fate = tokio::select! {
             fate = self.decide(arrival, &redelivery, is_dead) => fate,
@@ -110,11 +110,11 @@ impl Incoming {
         };
         match fate {
             Fate::Runs => return Some(permits),
-            Fate::Back => give_back(&self.shared, None, arrival.acker.take()).await,
-            Fate::Late => drop_late(&self.shared, arrival.acker.take()).await,
+            Fate::Back => give_back(&self.shared, None, arrival.acker()).await,
+            Fate::Late => drop_late(&self.shared, arrival.parts, arrival.acker()).await,
             Fate::Taken if is_dead => self.decline(arrival, permits.slot, dead(limit)).await,
             Fate::Taken => {
-                if let Some(acker) = arrival.acker.take() {
+                if let Some(acker) = arrival.acker() {
                     acker.ack_surely().await;
                 }
             }
@@ -152,7 +152,11 @@ impl Incoming {
             }
             // A broker that takes no messages, `None`, stops no work by that.
             outcome => {
-                tracing::warn!(?outcome, queue = %redelivery.queue, "cannot count the deliveries of a request");
+                self.shared.quiet.say(Cause::Uncounted, |left_out| {
+                    let queue = &*redelivery.queue;
+                    let what = "cannot count the deliveries of a request: it runs uncounted";
+                    tracing::warn!(?outcome, queue, left_out, "{what}");
+                });
                 Fate::Runs
             }
         }
@@ -165,17 +169,21 @@ impl Incoming {
         let mut headers = letter("delivery_limit", redelivery.count, &redelivery.queue, method);
         headers.push((DEAD_HOST, Header::Text(self.shared.host.to_string())));
         let letter = arrival.copy(Arc::clone(&queue), headers);
-        let buried = self.shared.transport.put_aside(&queue, letter).await;
+        let buried = self.shared.transport.put_aside(&queue, letter, None).await;
         let id = arrival.parts.id.as_deref().unwrap_or_default();
         let (method, id, deliveries) = (Excerpt(method), Excerpt(id), redelivery.count);
         match buried {
             Ok(()) => {
                 self.shared.counts().requests_dead.add_one();
-                tracing::error!(%method, unique_id = %id, deliveries, %queue, "a request was delivered too often, and is a dead letter now");
+                self.shared.quiet.say(Cause::Dead, |left_out| {
+                    tracing::error!(%method, unique_id = %id, deliveries, %queue, left_out, "a request was delivered too often, and is a dead letter now");
+                });
                 Fate::Taken
             }
             Err(why) => {
-                tracing::warn!(%method, unique_id = %id, deliveries, %queue, %why, "cannot put aside a request that was delivered too often");
+                self.shared.quiet.say(Cause::NotPutAside, |left_out| {
+                    tracing::warn!(%method, unique_id = %id, deliveries, %queue, %why, left_out, "cannot put aside a request that was delivered too often: it goes back to its queue");
+                });
                 tokio::time::sleep(PAUSE).await;
                 Fate::Back
             }
@@ -185,7 +193,7 @@ impl Incoming {
 
 impl Arrival<'_> {
     /// Returns the request's message as it came, for another queue.
-    fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
+    pub(super) fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
         Outgoing::copy(queue, self.body, self.compression, headers)
     }
 }

@@ -1,9 +1,6 @@
 //! One request on a server: read it, acknowledge it, run its method, answer it.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{borrow::Cow, pin::pin, sync::Arc};
 
 use rpc_idl::{Ack, Method};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
@@ -13,17 +10,20 @@ use super::{
     admission::{Admission, Admitted, Entry, Permits, Presence},
     answer::{Held, reply, send},
     heartbeat::Heartbeat,
-    run::{report, run, standing},
+    run::{run, standing},
+    verdict::report,
 };
 use crate::{
-    Failure,
+    Failure, RefusalKind,
     clock::{Instant, sleep_until},
     compression::unpack,
+    contain::Caught,
     dispatch::{self, AnyService},
     duplicates::Seen,
     envelope::{self, EnvelopeError, Request},
     excerpt::Excerpt,
-    transport::{Acked, Acker, Delivery, ReplyMessage, Tracked, kept::Redelivery},
+    logging::guarded,
+    transport::{Acked, Acker, Content, Delivery, ReplyMessage, Tracked, kept::Redelivery},
 };
 
 /// How long a request may take to come again that may have come to nobody.
@@ -43,6 +43,29 @@ pub(super) struct Parts<'a> {
     pub(super) id: Option<Cow<'a, str>>,
     /// The call's id as it came, and the queue for its reply.
     pub(super) caller: Option<(&'a str, Cow<'a, str>)>,
+    /// Whether it went to every server of the topic, of whichever control exchange.
+    pub(super) is_fanout: bool,
+}
+
+/// What ends a request, however its task ends: see [`Incoming::rescue`].
+struct Ending {
+    /// Until the broker is told.
+    acker: Option<Acker>,
+    /// Until it goes with the reply.
+    tracked: Option<Tracked>,
+    /// The window's, until it is told that the request has ended.
+    key: Option<u128>,
+}
+
+/// A message as it came.
+struct Message {
+    body: crate::transport::Body,
+    is_fanout: bool,
+    content: Content,
+    compression: Option<String>,
+    expires: Option<Instant>,
+    redelivery: Option<Redelivery>,
+    queue: Option<Arc<str>>,
 }
 
 /// A request as far as it has come, and what tells the broker of it.
@@ -52,14 +75,13 @@ pub(super) struct Arrival<'a> {
     /// Its message as it came, and how that is compressed.
     pub(super) body: &'a [u8],
     pub(super) compression: Option<&'a str>,
+    /// The queue that it came by. `None` for a stream.
+    pub(super) queue: Option<&'a Arc<str>>,
     /// When its caller stops waiting.
     pub(super) expires: Option<Instant>,
     /// What is known of its deliveries before this one.
     pub(super) redelivery: Option<Redelivery>,
-    /// Until the broker is told.
-    pub(super) acker: Option<Acker>,
-    /// Until it goes with the reply.
-    tracked: Option<Tracked>,
+    ending: &'a mut Ending,
     /// Kept until the request is in the window of known ones.
     presence: Option<Presence>,
     /// Its caller learns that the server lives, also while it waits.
@@ -76,6 +98,15 @@ pub(super) enum Cause {
     Interrupted,
     /// A method's failures of one class.
     Failed(&'static str, String),
+    /// Casts that were refused. The method is empty if no interface here has it.
+    Refused(&'static str, RefusalKind),
+    Expired,
+    Broken,
+    Dead,
+    NotPutAside,
+    Uncounted,
+    Kept,
+    NotKept,
 }
 
 /// What a request is for.
@@ -102,56 +133,103 @@ impl Incoming {
         entry: Entry,
         stopped: watch::Receiver<bool>,
     ) {
-        let Delivery {
-            body: raw, is_fanout, content, compression, expires, redelivery, acker, ..
-        } = delivery;
-        if let Some(why) = content.refusal() {
-            return Box::pin(refuse(&self.shared, acker, &why)).await;
+        let Delivery { body, is_fanout, content, compression, expires, redelivery, queue, acker } =
+            delivery;
+        let message = Message { body, is_fanout, content, compression, expires, redelivery, queue };
+        let mut ending = Ending { acker: Some(acker), tracked: Some(tracked), key: None };
+        let taken = {
+            let taking = pin!(self.take(&message, &mut ending, entry, stopped));
+            Caught::new(taking).await
+        };
+        if taken.is_err() {
+            Box::pin(self.rescue(&message, ending)).await;
+        }
+    }
+
+    async fn take(
+        &self,
+        message: &Message,
+        ending: &mut Ending,
+        entry: Entry,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let (expires, is_fanout) = (message.expires, message.is_fanout);
+        if let Some(why) = message.content.refusal() {
+            return Box::pin(self.refuse(ending, &why)).await;
         }
         let limits = self.shared.transport.limits();
-        let body = match unpack(&raw, compression.as_deref(), limits.unpacked) {
+        let body = match unpack(&message.body, message.compression.as_deref(), limits.unpacked) {
             Ok(body) => body,
             Err(error) => {
                 let error = EnvelopeError::from(error);
-                return Box::pin(refuse(&self.shared, acker, &error)).await;
+                return Box::pin(self.refuse(ending, &error)).await;
             }
         };
         let text = match envelope::open(&body) {
             Ok(text) => text,
-            Err(error) => return Box::pin(refuse(&self.shared, acker, &error)).await,
+            Err(error) => return Box::pin(self.refuse(ending, &error)).await,
         };
         let parts = match Request::parse_within(&text, limits.values) {
-            Ok(request) => Parts::of(request),
-            Err(error) => return Box::pin(refuse(&self.shared, acker, &error)).await,
+            Ok(request) => Parts::of(request, is_fanout),
+            Err(error) => return Box::pin(self.refuse(ending, &error)).await,
         };
         self.shared.counts().requests_received.add_one();
         if is_over(expires) {
-            return Box::pin(drop_late(&self.shared, acker)).await;
+            return Box::pin(drop_late(&self.shared, &parts, ending.acker.take())).await;
         }
         let values = parts.request.values;
-        let is_too_much = values > limits.values;
-        let found = match is_too_much {
+        let found = match values > limits.values {
             true => Err(Failure::too_many_values(values, limits.values)),
             false => self.find(&parts),
         };
-        if is_fanout && found.is_err() && !is_too_much {
-            warn_of_neighbours(&self.shared, &parts);
-        }
         let presence = self.shared.admission.note(parts.id.as_deref());
         let heartbeat = Heartbeat::of(&parts, &self.shared.transport).await;
         let mut arrival = Arrival {
             parts: &parts,
             found,
-            body: &raw,
-            compression: compression.as_deref(),
+            body: &message.body,
+            compression: message.compression.as_deref(),
+            queue: message.queue.as_ref(),
             expires,
-            redelivery,
-            acker: Some(acker),
-            tracked: Some(tracked),
+            redelivery: message.redelivery.clone(),
+            ending,
             presence,
             heartbeat,
         };
         self.begin(&mut arrival, entry, stopped).await;
+    }
+
+    /// Ends a request whose task has panicked, by a bug of this library's: no user code panics there. Its slot and its heartbeat
+    /// went with the task. It counts as run, since it may have been; its caller gets a failure.
+    async fn rescue(&self, message: &Message, mut ending: Ending) {
+        let shared = &self.shared;
+        shared.counts().requests_broken.add_one();
+        let copies = ending.key.take().map(|key| end(shared, key, None)).unwrap_or_default();
+        if let Some(reply) = self.apology(message) {
+            let until = shared.answerable_until(message.expires);
+            let mut answer = crate::transport::Answer::new(reply, until);
+            answer.tracked = ending.tracked.take();
+            shared.transport.answer(answer);
+        }
+        for acker in ending.acker.take().into_iter().chain(copies) {
+            acker.ack().await;
+        }
+        shared.quiet.say(Cause::Broken, |left_out| {
+            let what = "a request failed by a bug of this library: its caller is told";
+            tracing::error!(topic = &*self.place.topic, left_out, "{what}");
+        });
+    }
+
+    /// Writes the failure that answers a request whose task has panicked.
+    fn apology(&self, message: &Message) -> Option<ReplyMessage> {
+        let limits = self.shared.transport.limits();
+        let compression = message.compression.as_deref();
+        let body = unpack(&message.body, compression, limits.unpacked).ok()?;
+        let text = envelope::open(&body).ok()?;
+        let request = Request::parse_within(&text, limits.values).ok()?;
+        let what = "the server failed while it handled the request, which may have run";
+        let failure = Failure::internal("ServerFailed", what);
+        reply(&self.shared, &Parts::of(request, message.is_fanout), Err(failure))
     }
 
     /// Runs a request once it may begin, or does what else is to be done for it.
@@ -168,7 +246,7 @@ impl Incoming {
         };
         // What made room for it may be that everything is given up.
         if *self.shared.abort.borrow() {
-            return Box::pin(give_back(&self.shared, None, arrival.acker.take())).await;
+            return Box::pin(give_back(&self.shared, None, arrival.ending.acker.take())).await;
         }
         let permits = match self.is_suspicious(arrival) {
             false => permits,
@@ -192,11 +270,11 @@ impl Incoming {
             biased;
             admitted = self.admit(arrival, entry) => admitted?,
             () = sleep_until(expires) => {
-                drop_late(&self.shared, arrival.acker.take()).await;
+                drop_late(&self.shared, arrival.parts, arrival.ending.acker.take()).await;
                 return None;
             }
             () = self.shared.stopping(stopped) => {
-                give_back(&self.shared, None, arrival.acker.take()).await;
+                give_back(&self.shared, None, arrival.ending.acker.take()).await;
                 return None;
             }
         };
@@ -204,7 +282,7 @@ impl Incoming {
             Admitted::Begins(permits) => Some(permits),
             Admitted::Full(permit) => {
                 self.shared.counts().requests_declined.add_one();
-                tracing::debug!("refused a call: there is no room");
+                guarded(|| tracing::debug!("refused a call: there is no room"));
                 self.decline(arrival, permit, Failure::overloaded(&self.shared.host)).await;
                 None
             }
@@ -235,7 +313,7 @@ impl Incoming {
         let Arrival { parts, expires, .. } = *arrival;
         // No sign of life comes behind the refusal.
         arrival.heartbeat = None;
-        let Some(acker) = arrival.acker.take() else { return };
+        let Some(acker) = arrival.ending.acker.take() else { return };
         // "Has not run" is told only of what nobody else runs.
         match acker.ack_surely().await {
             Acked::Surely => {}
@@ -261,7 +339,7 @@ impl Incoming {
         // Where a second run would matter, and somebody learns of it if there is none, nothing begins before the broker surely
         // gives the request to nobody else.
         let surely = method.is_some_and(|method| !method.idempotent) && parts.caller.is_some();
-        let acked = match arrival.acker.take_if(|_| !late) {
+        let acked = match arrival.ending.acker.take_if(|_| !late) {
             Some(acker) if surely => acker.ack_surely().await,
             Some(acker) => Acked::of(acker.ack().await),
             None => Acked::Surely,
@@ -277,17 +355,17 @@ impl Incoming {
             }
         }
         if is_over(expires) {
-            return Box::pin(drop_late(shared, arrival.acker.take())).await;
+            return Box::pin(drop_late(shared, parts, arrival.ending.acker.take())).await;
         }
-        let turn = self.turn(parts, &mut arrival.acker);
+        let turn = self.turn(parts, &mut arrival.ending.acker);
         arrival.presence = None;
-        let Some(tracked) = arrival.tracked.take() else { return };
+        let Some(tracked) = arrival.ending.tracked.take() else { return };
         let held = Held { slot, tracked, until: shared.answerable_until(expires) };
         let (key, settled) = match turn {
             Turn::Over => {
                 arrival.heartbeat = None;
                 // Where the copy has not kept it to itself.
-                if let Some(acker) = arrival.acker.take() {
+                if let Some(acker) = arrival.ending.acker.take() {
                     Box::pin(acker.ack()).await;
                 }
                 return;
@@ -297,6 +375,7 @@ impl Incoming {
                 (None, send(shared, reply, held, late))
             }
             Turn::Run(key) => {
+                arrival.ending.key = key;
                 let redeliveries = arrival.redelivery.as_ref().map_or(0, |before| before.count);
                 let standing = standing(shared, expires, redeliveries);
                 let result = match &arrival.found {
@@ -306,12 +385,17 @@ impl Incoming {
                 arrival.heartbeat = None;
                 drop(limit);
                 if result.is_none() && late {
-                    return Box::pin(give_back(shared, key, arrival.acker.take())).await;
+                    arrival.ending.key = None;
+                    return Box::pin(give_back(shared, key, arrival.ending.acker.take())).await;
                 }
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
-                report(shared, parts.name(), method, &result);
+                let refused = report(shared, &self.place, parts, method, &result);
+                if let Some(kind) = refused.filter(|_| parts.caller.is_none()) {
+                    self.keep_refused(arrival, kind);
+                }
                 let reply = reply(shared, parts, result);
                 if let (Some(key), false) = (key, late) {
+                    arrival.ending.key = None;
                     end(shared, key, reply.clone());
                 }
                 let kept = reply.clone().filter(|_| late);
@@ -319,7 +403,8 @@ impl Incoming {
                 (key.filter(|_| late).map(|key| (key, kept)), settled)
             }
         };
-        if let Some(acker) = arrival.acker.take() {
+        if let Some(acker) = arrival.ending.acker.take() {
+            arrival.ending.key = None;
             Box::pin(finish(shared, acker, key, settled)).await;
         }
     }
@@ -349,6 +434,19 @@ impl Incoming {
         }
     }
 
+    /// Rejects a message that is no request.
+    async fn refuse(&self, ending: &mut Ending, why: &(dyn std::fmt::Display + Sync)) {
+        let shared = &self.shared;
+        shared.counts().requests_malformed.add_one();
+        if let Some(acker) = ending.acker.take() {
+            acker.reject().await;
+        }
+        shared.quiet.say(Cause::NoRequest, |left_out| {
+            let topic = &*self.place.topic;
+            tracing::warn!(topic, %why, left_out, "refused a message that is no request");
+        });
+    }
+
     fn find(&self, parts: &Parts<'_>) -> Result<Found, Failure> {
         let (request, Some(method)) = (&parts.request, &parts.method) else {
             return Err(Failure::bad_arguments("attribute name must be string"));
@@ -364,38 +462,50 @@ impl Incoming {
     /// leaves its `acker` there.
     fn turn(&self, parts: &Parts<'_>, acker: &mut Option<Acker>) -> Turn {
         let Some(id) = &parts.id else { return Turn::Run(None) };
-        let now = Instant::now();
-        let mut known = self.shared.duplicates();
-        let seen = known.begin(id, now);
-        if !matches!(seen, Seen::First(_)) {
-            self.shared.counts().requests_duplicate.add_one();
-            tracing::debug!(unique_id = %Excerpt(id), "a second copy of a request");
-        }
-        match seen {
-            Seen::First(key) => Turn::Run(Some(key)),
+        let turn = match self.shared.duplicates().begin(id, Instant::now()) {
+            Seen::First(key) => return Turn::Run(Some(key)),
             Seen::Running(waiting) => {
                 waiting.extend(acker.take());
                 Turn::Over
             }
             Seen::Ended(Some(reply)) => Turn::Repeat(reply),
             Seen::Ended(None) => Turn::Over,
-        }
+        };
+        self.shared.counts().requests_duplicate.add_one();
+        guarded(
+            || tracing::debug!(unique_id = %Excerpt(id), "a second copy of a request is not run"),
+        );
+        turn
     }
 }
 
 impl<'a> Parts<'a> {
-    fn of(request: Request<'a>) -> Self {
+    fn of(request: Request<'a>, is_fanout: bool) -> Self {
         let (method, id, caller) = (request.method(), request.unique_id(), request.caller());
-        Self { request, method, id, caller }
+        Self { request, method, id, caller, is_fanout }
     }
 
     /// The method's name as it came, if it is one.
     pub(super) fn name(&self) -> &str {
         self.method.as_deref().unwrap_or("")
     }
+
+    /// What kind of request it is, as spans and log lines say it.
+    pub(super) fn kind(&self) -> &'static str {
+        match (&self.caller, self.is_fanout) {
+            (Some(_), _) => "call",
+            (None, false) => "cast",
+            (None, true) => "fanout cast",
+        }
+    }
 }
 
 impl Arrival<'_> {
+    /// Takes what tells the broker of it, if the broker has not been told.
+    pub(super) fn acker(&mut self) -> Option<Acker> {
+        self.ending.acker.take()
+    }
+
     /// Whether it is acknowledged after it has run.
     pub(super) fn is_late(&self) -> bool {
         self.found.as_ref().is_ok_and(|found| found.method.ack == Ack::Late)
@@ -407,25 +517,24 @@ fn is_over(expires: Option<Instant>) -> bool {
     expires.is_some_and(|expires| expires <= Instant::now())
 }
 
-/// Leaves a request alone, and acknowledges it unless that has been done.
-pub(super) async fn drop_late(shared: &Shared, acker: impl Into<Option<Acker>>) {
+/// Leaves a request alone, and acknowledges it unless that has been done. A call's caller knows by itself that its time is over;
+/// a cast's caller learns nothing.
+pub(super) async fn drop_late(shared: &Shared, parts: &Parts<'_>, acker: impl Into<Option<Acker>>) {
     shared.counts().requests_expired.add_one();
-    tracing::debug!("dropped a request whose caller has stopped waiting");
     if let Some(acker) = acker.into() {
         acker.ack().await;
     }
-}
-
-/// Says once that fanout casts come which this server does not know. Its exchange has only the topic in its name, so
-/// services of one topic share it, whatever their control exchanges.
-fn warn_of_neighbours(shared: &Shared, parts: &Parts<'_>) {
-    if !shared.crossed.swap(true, Ordering::Relaxed) {
-        tracing::warn!(
-            method = %Excerpt(parts.name()),
-            "a fanout cast came that this server does not know: if its caller is no newer version, another service has \
-             the same topic, and needs a virtual host of its own"
+    let method = Excerpt(parts.name());
+    if parts.caller.is_some() {
+        return guarded(
+            || tracing::debug!(%method, "dropped a call whose caller has stopped waiting"),
         );
     }
+    shared.quiet.say(Cause::Expired, |left_out| {
+        let what = "dropped a cast that had expired: its caller is not told";
+        let unique_id = parts.id.as_deref().unwrap_or_default();
+        tracing::warn!(%method, unique_id = %Excerpt(unique_id), left_out, "{what}");
+    });
 }
 
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
@@ -458,10 +567,5 @@ pub(super) async fn give_back(shared: &Shared, key: Option<u128>, acker: Option<
     }
 }
 
-async fn refuse(shared: &Shared, acker: Acker, why: &(dyn std::fmt::Display + Sync)) {
-    shared.counts().requests_malformed.add_one();
-    shared.quiet.say(Cause::NoRequest, |left_out| {
-        tracing::warn!(%why, left_out, "refused a message that is no request");
-    });
-    acker.reject().await;
-}
+#[cfg(test)]
+mod tests;

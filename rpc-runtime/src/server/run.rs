@@ -2,26 +2,23 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::pin,
     sync::Arc,
     task::Poll,
 };
 
-use rpc_idl::Method;
 use tracing::{
-    Instrument as _, Span,
-    field::{DisplayValue, display},
+    Span,
+    field::{DisplayValue, Empty, display},
 };
 
-use super::{
-    Shared,
-    request::{Cause, Parts},
-};
+use super::{Shared, request::Parts, verdict::Verdict};
 use crate::{
     Args, Failure,
     clock::{Instant, sleep_until},
+    contain::InSpan,
     context::Standing,
-    dispatch::{AnyService, Caught, Panicked, Reply},
+    dispatch::{self, AnyService, Reply},
     excerpt::Excerpt,
 };
 
@@ -41,10 +38,11 @@ pub(super) async fn run(
         }
     };
     let limit = standing.limit;
-    let mut method = Caught(service.run(Args::new(name, args, &request.context, standing)));
-    let run = async {
+    let method = dispatch::run(service, Args::new(name, args, &request.context, standing));
+    let run = pin!(async {
+        let mut method = pin!(method);
         // Many methods do not wait for anything. What the others may have to be stopped for is prepared only then.
-        let at_once = poll_fn(|cx| match Pin::new(&mut method).poll(cx) {
+        let at_once = poll_fn(|cx| match method.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => Poll::Ready(None),
         });
@@ -55,12 +53,22 @@ pub(super) async fn run(
                 Err(stopped) => return stopped,
             },
         };
-        Some(match result {
-            Ok(result) => result.map_err(Failure::of_a_method),
-            Err(Panicked) => Err(Failure::internal("MethodPanicked", "the method panicked")),
-        })
-    };
-    run.instrument(span(parts)).await
+        Some(result.map_err(Failure::of_a_method))
+    });
+    let interface = service.interface().name;
+    let mut run = InSpan::new(|| span(shared, interface, parts), run);
+    let result = (&mut run).await;
+    run.record("outcome", outcome(&result));
+    result
+}
+
+/// Says in a word how a method ended.
+fn outcome(result: &Option<Result<Reply, Failure>>) -> &'static str {
+    match result {
+        Some(Ok(_)) => "ok",
+        Some(Err(failure)) => Verdict::of(failure).name(),
+        None => Verdict::Stopped.name(),
+    }
 }
 
 /// Goes on with a method. The error is what comes of it if it does not end by itself.
@@ -88,43 +96,26 @@ pub(super) fn standing(shared: &Shared, deadline: Option<Instant>, redeliveries:
     Standing { deadline, limit, given_up: Some(Arc::clone(&shared.abort)), redeliveries }
 }
 
-/// Returns the span of a request, named as OpenTelemetry names such things.
-fn span(parts: &Parts<'_>) -> Span {
+/// Returns the span of a request, named as OpenTelemetry names such things. `outcome` follows when the method has ended.
+fn span(shared: &Shared, interface: &str, parts: &Parts<'_>) -> Span {
+    let (is_call, request) = (parts.caller.is_some(), &parts.request);
     tracing::info_span!(
         "rpc.server",
-        otel.kind = if parts.caller.is_some() { "server" } else { "consumer" },
+        otel.kind = if is_call { "server" } else { "consumer" },
         rpc.system = "oslo.messaging",
+        rpc.service = interface,
         rpc.method = parts.name(),
+        rpc.version = shown(request.version().as_deref()),
+        rpc.kind = parts.kind(),
+        host = &*shared.host,
+        request_id = shown(request.request_id().as_deref()),
         messaging.message.id = shown(parts.id.as_deref()),
-        traceparent = shown(parts.request.traceparent().as_deref()),
+        traceparent = shown(request.traceparent().as_deref()),
+        outcome = Empty,
     )
 }
 
 /// A peer's text as a span has it.
 fn shown(text: Option<&str>) -> Option<DisplayValue<Excerpt<'_>>> {
     text.map(|text| display(Excerpt(text)))
-}
-
-/// Logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller is told of. Where a
-/// method says which errors it expects, others of its own are loud, too.
-pub(super) fn report(
-    shared: &Shared,
-    name: &str,
-    method: Option<&Method<'static>>,
-    result: &Result<Reply, Failure>,
-) {
-    let Err(failure) = result else { return };
-    let expected = method.map_or(&[][..], |method| method.expected);
-    let is_expected =
-        expected.is_empty() || expected.contains(&failure.class()) || failure.is_refusal();
-    let own = method.map_or("", |method| method.name);
-    let method = Excerpt(name);
-    if failure.is_internal() && !failure.is_refusal() || !is_expected {
-        shared.quiet.say(Cause::Failed(own, failure.class().to_owned()), |left_out| {
-            let failure = failure.to_string();
-            tracing::error!(%method, failure = %Excerpt(&failure), left_out, "a request failed");
-        });
-    } else {
-        tracing::debug!(%method, failure = %Excerpt(&failure.to_string()), "a request failed");
-    }
 }

@@ -6,7 +6,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::Shared;
 
-use crate::clock::Instant;
+use crate::{clock::Instant, logging::guarded};
 
 /// A server that serves. Dropping this handle does not stop it.
 ///
@@ -86,6 +86,25 @@ impl Running {
         Self { shared, stops, tasks }
     }
 
+    pub(super) fn say_serving(&self) {
+        let topics: Vec<_> = self.stops.iter().map(|(topic, _)| &**topic).collect();
+        let host = &*self.shared.host;
+        guarded(|| tracing::info!(?topics, host, "the server serves"));
+    }
+
+    fn say_draining(&self, limit: Duration) {
+        let (in_flight, waiting) = (self.in_flight(), self.waiting());
+        let host = &*self.shared.host;
+        let what = "the server drains: it takes no more requests";
+        guarded(|| tracing::info!(host, in_flight, waiting, ?limit, "{what}"));
+    }
+
+    /// Says that the server has stopped, and what it gave up.
+    fn say_stopped(&self, begun: Instant, unfinished: usize) {
+        let (host, took) = (&*self.shared.host, begun.elapsed());
+        guarded(|| tracing::info!(host, unfinished, ?took, "the server has stopped"));
+    }
+
     /// Returns how many requests have begun and are not answered yet.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -139,17 +158,23 @@ impl Running {
         for (_, stop) in &self.stops {
             stop.send_replace(true);
         }
+        self.say_draining(limit);
         let mut aborted = self.shared.abort.subscribe();
         tokio::select! {
             biased;
-            () = self.drained() => return Ok(()),
+            () = self.drained() => {
+                self.say_stopped(begun, 0);
+                return Ok(());
+            }
             () = tokio::time::sleep(limit) => {}
             _ = aborted.wait_for(|aborted| *aborted) => {}
         }
         let (unfinished, limit) = (self.in_flight(), limit.min(begun.elapsed()));
         self.shared.abort.send_replace(true);
         // The failures of the methods given up still have to leave, and what has not begun has to go back.
-        match tokio::time::timeout(Self::FAREWELL, self.drained()).await {
+        let farewell = tokio::time::timeout(Self::FAREWELL, self.drained()).await;
+        self.say_stopped(begun, unfinished);
+        match farewell {
             Ok(()) if unfinished == 0 => Ok(()),
             _ => Err(ShutdownError { unfinished, limit }),
         }

@@ -1,8 +1,11 @@
 //! An implementation in place of a broker: whatever is sent runs here.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use uuid::Uuid;
@@ -10,11 +13,16 @@ use uuid::Uuid;
 use crate::{
     Args, Failure, TransportError,
     clock::Instant,
+    contain::{Caught, Panicked},
     context::Standing,
-    dispatch::{self, AnyService, Caught, Panicked, Reply},
+    dispatch::{self, AnyService, Reply},
     envelope::{self, EnvelopeError, ReplyWriter, Request},
+    excerpt::Excerpt,
+    observe::Observer,
     pending::{Outcome, Outgoing, Pending, Route},
+    quiet::Quiet,
     replies::Replies,
+    server::Verdict,
 };
 
 /// What hears of requests before they run.
@@ -28,7 +36,22 @@ pub(crate) struct Link {
     service: Arc<dyn AnyService>,
     witness: Option<Arc<dyn Witness>>,
     replies: Arc<Replies>,
+    watch: Arc<Watch>,
     closed: AtomicBool,
+}
+
+/// What counts and logs the requests whose callers learn nothing.
+struct Watch {
+    observer: Arc<Observer>,
+    quiet: Quiet<Line>,
+}
+
+/// What a log line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Line {
+    NoRequest,
+    Cast(Verdict),
+    Broken,
 }
 
 impl Link {
@@ -36,9 +59,11 @@ impl Link {
         service: Arc<dyn AnyService>,
         witness: Option<Arc<dyn Witness>>,
         replies: Arc<Replies>,
+        observer: Arc<Observer>,
     ) -> Self {
         replies.set_queue("in-process");
-        Self { service, witness, replies, closed: AtomicBool::new(false) }
+        let watch = Arc::new(Watch { observer, quiet: Quiet::new() });
+        Self { service, witness, replies, watch, closed: AtomicBool::new(false) }
     }
 
     /// Runs nothing from now on. What runs already is answered.
@@ -56,20 +81,59 @@ impl Link {
         pending.confirm();
         if pending.is_notification {
             // Nobody listens here.
+            self.watch.observer.counts.notifications_unwanted.add_one();
             return;
         }
         let (service, replies) = (Arc::clone(&self.service), Arc::clone(&self.replies));
-        let witness = self.witness.clone();
+        let (witness, watch) = (self.witness.clone(), Arc::clone(&self.watch));
         tokio::spawn(async move {
-            match answer(&*service, witness.as_deref(), &message).await {
+            let answering = pin!(answer(&*service, witness.as_deref(), &watch, &message));
+            let answered = Caught::new(answering).await;
+            match answered.unwrap_or_else(|Panicked| Ok(watch.broken(&message))) {
                 Ok(Some(reply)) => {
                     // We have written it ourselves.
                     replies.receive(&reply, None);
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "refused a message that is no request"),
+                Err(error) => watch.no_request(&error),
             }
         });
+    }
+}
+
+impl Watch {
+    fn no_request(&self, error: &EnvelopeError) {
+        self.observer.counts.requests_malformed.add_one();
+        self.quiet.say(Line::NoRequest, |left_out| {
+            tracing::warn!(%error, left_out, "refused a message that is no request");
+        });
+    }
+
+    /// Counts a request without a result. A cast's caller learns nothing of it, so it is logged.
+    fn failed(&self, request: &Request<'_>, failure: &Failure) {
+        let verdict = Verdict::of(failure);
+        verdict.count(&self.observer.counts).add_one();
+        if request.caller().is_some() {
+            return;
+        }
+        self.quiet.say(Line::Cast(verdict), |left_out| {
+            let (method, failure) = (request.method().unwrap_or_default(), failure.to_string());
+            let what = "a cast failed in process: its caller is not told";
+            tracing::warn!(method = %Excerpt(&method), why = %Excerpt(&failure), left_out, "{what}");
+        });
+    }
+
+    /// Returns the reply to a request whose task has panicked by a bug of this library.
+    fn broken(&self, message: &Outgoing) -> Option<Vec<u8>> {
+        self.observer.counts.requests_broken.add_one();
+        self.quiet.say(Line::Broken, |left_out| {
+            tracing::error!(left_out, "a request failed by a bug of this library");
+        });
+        let text = envelope::open(&message.body).ok()?;
+        let request = Request::parse(&text).ok()?;
+        let what = "the request failed in process, by a bug of this library; it may have run";
+        let writer = ReplyWriter::failure(&Failure::internal("ServerFailed", what));
+        request.caller().map(|(msg_id, _)| writer.finish(msg_id, Uuid::new_v4()))
     }
 }
 
@@ -77,17 +141,22 @@ impl Link {
 async fn answer(
     service: &dyn AnyService,
     witness: Option<&dyn Witness>,
+    watch: &Watch,
     message: &Outgoing,
 ) -> Result<Option<Vec<u8>>, EnvelopeError> {
     let text = envelope::open(&message.body)?;
     let request = Request::parse(&text)?;
+    watch.observer.counts.requests_received.add_one();
     if let Some(witness) = witness {
         witness.hear(&message.route, &request);
     }
     let deadline = message.expires.as_ref().map(|expires| expires.deadline);
     let writer = match run(service, &request, deadline).await {
         Ok(Reply(writer)) => writer,
-        Err(failure) => ReplyWriter::failure(&failure),
+        Err(failure) => {
+            watch.failed(&request, &failure);
+            ReplyWriter::failure(&failure)
+        }
     };
     Ok(request.caller().map(|(msg_id, _)| writer.finish(msg_id, Uuid::new_v4())))
 }
@@ -105,7 +174,5 @@ pub(crate) async fn run(
     let args = request.args().map_err(|error| Failure::bad_arguments(&error.to_string()))?;
     let standing = Standing { deadline, ..Standing::default() };
     let args = Args::new(&method, args, &request.context, standing);
-    Caught(service.run(args))
-        .await
-        .unwrap_or_else(|Panicked| Err(Failure::internal("MethodPanicked", "the method panicked")))
+    dispatch::run(service, args).await
 }

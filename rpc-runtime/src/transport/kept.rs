@@ -56,6 +56,9 @@ pub(crate) struct Redelivery {
     pub(crate) queue: Arc<str>,
     /// When its caller began the call, if its message says so, and the call's whole timeout in milliseconds.
     pub(crate) began: Option<Origin>,
+    /// Whether the broker says that there was a delivery before. A counter alone never makes a dead letter: its author may be
+    /// anybody with the same login.
+    pub(crate) is_redelivered: bool,
     /// Whether the next delivery will be counted as well. A classic queue counts only what a copy tells it.
     pub(crate) is_counted: bool,
 }
@@ -154,9 +157,15 @@ impl Transport {
         }
     }
 
-    /// Puts a message into a queue that nobody consumes. Returns why, if it cannot.
-    pub(crate) async fn put_aside(&self, queue: &str, letter: Outgoing) -> Result<(), String> {
-        self.keep_queue(queue).await.map_err(|error| error.to_string())?;
+    /// Puts a message into a durable queue without a consumer, which holds the newest `most` messages, or any number. Returns why,
+    /// if it cannot.
+    pub(crate) async fn put_aside(
+        &self,
+        queue: &str,
+        letter: Outgoing,
+        most: Option<u32>,
+    ) -> Result<(), String> {
+        self.keep_queue(queue, most).await.map_err(|error| error.to_string())?;
         match self.publish_within(letter, PATIENCE).await {
             Some(Outcome::Confirmed) => Ok(()),
             Some(outcome) => Err(format!("{outcome:?}")),
@@ -164,16 +173,16 @@ impl Transport {
         }
     }
 
-    /// Declares a durable queue that nobody consumes. One that exists is good as it is.
-    async fn keep_queue(&self, queue: &str) -> Result<(), TransportError> {
+    /// Declares a durable queue without a consumer. A queue that exists is used as it is.
+    async fn keep_queue(&self, queue: &str, most: Option<u32>) -> Result<(), TransportError> {
         match &self.0.driver {
             Driver::Memory(link) => {
-                link.keep_queue(queue);
+                link.keep_queue(queue, most);
                 Ok(())
             }
             Driver::InProcess(_) => Ok(()),
             #[cfg(feature = "rabbit")]
-            Driver::Rabbit(link) => link.keep_queue(queue).await,
+            Driver::Rabbit(link) => link.keep_queue(queue, most).await,
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     clock::Instant,
     hash::Keyed,
     limits::Limits,
+    logging::guarded,
     observe::Observer,
     pending::{Exchange, Outcome, Outgoing, Pending, Route},
     replies::Replies,
@@ -86,6 +87,8 @@ struct State {
 struct Queue {
     messages: VecDeque<Message>,
     consumers: Vec<Arc<Notify>>,
+    /// How many messages it holds at most.
+    most: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -281,6 +284,9 @@ impl State {
     fn put(&mut self, queue: &str, message: &Message) -> bool {
         let Some(queue) = self.queues.get_mut(queue) else { return false };
         queue.messages.push_back(message.clone());
+        while queue.most.is_some_and(|most| queue.messages.len() > most) {
+            queue.messages.pop_front();
+        }
         queue.wake();
         true
     }
@@ -463,6 +469,7 @@ impl Link {
             observer.lost("the embedded broker was cut off");
         }
         drop(state);
+        guarded(|| tracing::info!(broker = "memory", name, "connected to the embedded broker"));
         Self { shared, replies, observer, limits, closed: Arc::default() }
     }
 
@@ -540,9 +547,11 @@ impl Link {
         self.shared.publish(state, answer.message);
     }
 
-    /// Makes a queue that nobody consumes, unless it is there.
-    pub(crate) fn keep_queue(&self, queue: &str) {
-        self.shared.lock().queues.entry(queue.into()).or_default();
+    /// Makes a queue without a consumer, unless it is there. With `most` the oldest message makes room for one more.
+    pub(crate) fn keep_queue(&self, queue: &str, most: Option<u32>) {
+        let most = most.and_then(|most| usize::try_from(most).ok());
+        let new = || Queue { most, ..Queue::default() };
+        self.shared.lock().queues.entry(queue.into()).or_insert_with(new);
     }
 
     pub(crate) fn listen(&self, subscription: &Subscription) -> Result<Listener, TransportError> {
@@ -650,6 +659,7 @@ impl Listener {
                     count: message.redeliveries,
                     queue: Arc::clone(name),
                     began: None,
+                    is_redelivered: true,
                     is_counted: true,
                 });
                 let compression =

@@ -34,6 +34,7 @@ mod suspects;
 mod tcp;
 mod thread;
 mod topology;
+mod trust;
 mod vital;
 
 use std::{
@@ -65,6 +66,7 @@ use self::{
     runtime::spawn,
     supervisor::{Generations, Supervisor},
     topology::Layout,
+    trust::Trust,
     vital::Vital,
 };
 use super::{Answer, Subscription, Tracker};
@@ -125,7 +127,8 @@ impl Link {
         let (publishing, publish_supervisor) = guide.supervise(Role::Publishing, &hung_up).await?;
         let (consuming, consume_supervisor) = guide.supervise(Role::Consuming, &hung_up).await?;
         let queue = Arc::new(SendQueue::default());
-        let layout = Arc::new(Layout::new(options));
+        let trust = Trust::new(url, &options);
+        let layout = Arc::new(Layout::new(options).trusting(trust));
         let (answerable, is_answerable) = watch::channel(false);
         let consumer = ReplyTask::new(reply_queue::Parts {
             replies: Arc::clone(&replies),
@@ -238,12 +241,16 @@ impl Link {
 
     /// Declares a durable queue that nobody consumes, on the connection that a broker which takes no messages leaves alone.
     /// One that exists is good as it is.
-    pub(crate) async fn keep_queue(&self, queue: &str) -> Result<(), TransportError> {
+    pub(crate) async fn keep_queue(
+        &self,
+        queue: &str,
+        most: Option<u32>,
+    ) -> Result<(), TransportError> {
         let Consuming { layout, generations, .. } = &self.consuming;
         let Some(connection) = generations.borrow().clone() else {
             return Err(super::disconnected());
         };
-        let steps = vec![topology::Step::Queue(topology::kept(queue.to_owned(), layout))];
+        let steps = vec![topology::Step::Queue(topology::kept(queue.to_owned(), most, layout))];
         match declare_all(&connection, steps, layout).await {
             Err(error) if error.kind() == TransportErrorKind::Mismatch => Ok(()),
             declared => declared,

@@ -11,7 +11,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -31,7 +31,7 @@ use lapin::{
     },
     protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError},
     types::{FieldTable, ShortString},
-    uri::AMQPUri,
+    uri::{AMQPUri, SASLMechanism},
 };
 use tokio::{
     sync::watch,
@@ -212,6 +212,10 @@ pub(super) struct Connection {
     events: Mutex<Option<Events>>,
     /// How many channels the broker has closed.
     spent: AtomicUsize,
+    /// The broker's name for the user that has logged in, where it is known.
+    user: Option<ShortString>,
+    /// Whether the broker has said that it knows the user by another name.
+    is_user_another: AtomicBool,
 }
 
 struct Events(BoxStream<'static, lapin::Event>);
@@ -235,6 +239,12 @@ impl Connection {
     ) -> Result<Arc<Self>, Fault> {
         let (switch, thread) =
             (Switch::default(), Thread::new().map_err(|error| Fault::Broker(error.into()))?);
+        let is_named = matches!(
+            uri.query.auth_mechanism,
+            None | Some(SASLMechanism::Plain | SASLMechanism::AMQPlain)
+        );
+        let user = ShortString::try_new(&*uri.authority.userinfo.username);
+        let user = user.ok().filter(|_| is_named);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connecting = socket::connect(uri, properties, tls, &switch, &thread, largest);
         let lapin = match timeout(CONNECT_LIMIT, connecting).await {
@@ -250,7 +260,19 @@ impl Connection {
             health: watch::Sender::new(Health::Open),
             events: Mutex::new(events),
             spent: AtomicUsize::new(0),
+            user,
+            is_user_another: AtomicBool::new(false),
         }))
+    }
+
+    /// Returns the name that the broker verifies as `user-id`, where it is known.
+    pub(super) fn user(&self) -> Option<ShortString> {
+        self.user.clone().filter(|_| !self.is_user_another.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the broker knows the user by another name: its back end of logins chooses the names.
+    pub(super) fn user_is_another(&self) {
+        self.is_user_another.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -687,6 +709,17 @@ impl Channel {
         self.within("giving back a request", self.0.lapin.basic_nack(tag, options)).await?;
         self.acks().settled(tag);
         Ok(())
+    }
+
+    /// Gives a delivery back to its queue, without waiting for that. A channel that is gone has done so.
+    pub(super) fn requeue_later(&self, tag: u64) {
+        if !self.0.lapin.status().connected() {
+            return;
+        }
+        let channel = self.clone();
+        self.connection().thread.detach(async move {
+            let _ = channel.requeue(tag).await;
+        });
     }
 
     /// Publishes a message, and waits for its confirm. `wanted` is when nobody wants it any more.

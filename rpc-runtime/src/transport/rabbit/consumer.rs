@@ -32,7 +32,7 @@ use super::{
     guard,
     lookout::Lookout,
     place::{FanoutQueue, Place},
-    redelivery::{origin, redelivery},
+    redelivery::{Belief, claims_to_count, origin, redelivery},
     stream::Reading,
     supervisor::{Backoff, Generations, connected, is_passing, replaced},
     told,
@@ -44,6 +44,7 @@ use crate::{
     age::{Ages, Arrived, Judged, Origin},
     clock::Instant,
     envelope::CONTENT_TYPE,
+    excerpt::Excerpt,
     logging,
     observe::Observer,
     transport::{Acked, Body, Content, Delivery, Subscription, Tracked},
@@ -52,42 +53,60 @@ use crate::{
 /// How long an exchange that is gone stays so, in looks at it, until all of its servers have seen that.
 const UNTIL_ALL_KNOW: f64 = 1.5;
 
-/// Tells the broker what became of a delivery, on the channel that it came by.
+/// Tells the broker what became of a delivery, on the channel that it came by. Dropping it puts the message back: whoever
+/// panics or ends with a delivery in hand takes up no room in the prefetch.
 pub(crate) struct Acker {
-    channel: Channel,
-    tag: u64,
+    /// `None` once the broker is told.
+    unsettled: Option<(Channel, u64)>,
     /// Where the message is in the stream, if it came by one.
     place: Option<(Arc<Reading>, i64)>,
 }
 
 impl Acker {
     pub(crate) async fn ack(self) -> bool {
-        let acked = self.channel.ack(self.tag, false).await == Acked::Surely;
-        self.done(acked)
+        self.tell(false).await == Acked::Surely
     }
 
     pub(crate) async fn ack_surely(self) -> Acked {
-        let acked = self.channel.ack(self.tag, true).await;
+        self.tell(true).await
+    }
+
+    async fn tell(mut self, surely: bool) -> Acked {
+        let Some((channel, tag)) = self.unsettled.take() else { return Acked::NotLeft };
+        let acked = channel.ack(tag, surely).await;
         self.done(acked == Acked::Surely);
         acked
     }
 
-    fn done(self, acked: bool) -> bool {
-        if let Some((reading, offset)) = self.place.filter(|_| acked) {
+    fn done(&mut self, is_done: bool) {
+        if let Some((reading, offset)) = self.place.take().filter(|_| is_done) {
             reading.done(offset);
         }
-        acked
     }
 
-    pub(crate) async fn give_back(self) {
-        requeue(&self.channel, self.tag).await;
+    pub(crate) async fn give_back(mut self) {
+        if let Some((channel, tag)) = self.unsettled.take() {
+            requeue(&channel, tag).await;
+        }
     }
 
-    pub(crate) async fn reject(self) {
+    pub(crate) async fn reject(mut self) {
+        let Some((channel, tag)) = self.unsettled.take() else { return };
         // A channel that is gone gives the message back to the queue: it comes again, to be rejected then.
-        let rejected = self.channel.reject(self.tag).await.is_ok();
-        if let Some((reading, offset)) = self.place.filter(|_| rejected) {
-            reading.done(offset);
+        let rejected = channel.reject(tag).await.is_ok();
+        self.done(rejected);
+    }
+
+    /// Leaves a delivery to its channel, which has ended or gives it back itself.
+    fn leave(mut self) {
+        self.unsettled = None;
+    }
+}
+
+impl Drop for Acker {
+    fn drop(&mut self) {
+        if let Some((channel, tag)) = self.unsettled.take() {
+            channel.requeue_later(tag);
         }
     }
 }
@@ -99,7 +118,16 @@ async fn requeue(channel: &Channel, tag: u64) {
 
 impl fmt::Debug for Acker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acker").field("tag", &self.tag).finish_non_exhaustive()
+        let tag = self.unsettled.as_ref().map(|(_, tag)| tag);
+        f.debug_struct("Acker").field("tag", &tag).finish_non_exhaustive()
+    }
+}
+
+/// Takes what tells the broker of a delivery.
+fn acker(delivery: Delivery) -> Option<Acker> {
+    match delivery.acker {
+        crate::transport::Acker::Rabbit(acker) => Some(acker),
+        crate::transport::Acker::Memory(_) => None,
     }
 }
 
@@ -110,7 +138,7 @@ struct Inbox {
 }
 
 struct InboxState {
-    deliveries: VecDeque<(Delivery, u64, Channel)>,
+    deliveries: VecDeque<Delivery>,
     ended: bool,
     /// Here, because whoever judges a delivery puts it into the inbox next.
     ages: Ages,
@@ -201,7 +229,7 @@ impl Listener {
     }
 
     pub(crate) fn take(&mut self) -> Option<Delivery> {
-        self.inbox.lock().deliveries.pop_front().map(|(delivery, ..)| delivery)
+        self.inbox.lock().deliveries.pop_front()
     }
 
     pub(crate) fn prefetch(&self) -> Option<u16> {
@@ -256,6 +284,9 @@ struct Consumers {
     /// What comes, with the number of its queue. `None` is the end of one of them.
     deliveries: SelectAll<BoxStream<'static, Option<(usize, lapin::message::Delivery)>>>,
     queues: Vec<Arc<str>>,
+    /// The number of the queue for fanout casts, if there is one.
+    fanout: Option<usize>,
+    layout: Arc<Layout>,
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
     /// Held while the server's own queue is consumed.
@@ -354,7 +385,8 @@ impl ListenTask {
         let is_there = self.give_back(&mut consumers).await;
         self.release(&consumers.channel).await;
         if !is_there {
-            self.inbox.lock().deliveries.clear();
+            let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
+            waiting.into_iter().filter_map(acker).for_each(Acker::leave);
         }
     }
 
@@ -378,8 +410,8 @@ impl ListenTask {
             }
         }
         let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
-        for (_, tag, channel) in waiting {
-            requeue(&channel, tag).await;
+        for acker in waiting.into_iter().filter_map(acker) {
+            acker.give_back().await;
         }
         true
     }
@@ -487,7 +519,8 @@ impl ListenTask {
             }
         }
         let reading = self.place.reading().cloned();
-        Ok(Consumers { channel, deliveries, queues, reading, _claim: claims })
+        let (fanout, layout) = (fanout.map(|(at, _)| at), Arc::clone(&self.layout));
+        Ok(Consumers { channel, deliveries, queues, fanout, layout, reading, _claim: claims })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
@@ -511,7 +544,8 @@ async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
         if put(inbox, consumers, number, delivery) {
             inbox.woken.notify_one();
         } else {
-            tracing::debug!("a call may have expired before it was read; giving it back");
+            let what = "a call may have expired before it was read; requeueing it";
+            logging::defer(move || tracing::debug!("{what}"));
             let connection = Arc::clone(channel.connection());
             // Not here: what has been read with it is judged before the standstill is forgotten.
             connection.detach(async move { requeue(&channel, tag).await });
@@ -542,10 +576,10 @@ fn put(
     let place = consumers.reading.as_ref().and_then(|reading| {
         reading.read(&delivery.properties).map(|offset| (Arc::clone(reading), offset))
     });
-    let acker = Acker { channel: channel.clone(), tag, place };
+    let acker = Acker { unsettled: Some((channel, tag)), place };
     let began = origin.map(|origin| origin.whole(lifetime));
     let delivery = incoming(delivery, number, consumers, (expires, began), acker);
-    inbox.deliveries.push_back((delivery, tag, channel));
+    inbox.deliveries.push_back(delivery);
     true
 }
 
@@ -573,9 +607,10 @@ fn incoming(
     let is_fanout = delivery.exchange.as_str().ends_with("_fanout");
     let is_of_stream = consumers.reading.is_some() && number + 1 == consumers.queues.len();
     let queue = consumers.queues.get(number).filter(|_| !is_of_stream);
+    let belief = belief(&delivery, number, consumers);
     Delivery {
         is_fanout,
-        redelivery: redelivery(&delivery, queue, began),
+        redelivery: redelivery(&delivery, queue, began, belief),
         queue: queue.cloned(),
         body: Body::Owned(delivery.data),
         content,
@@ -583,6 +618,26 @@ fn incoming(
         expires,
         acker: crate::transport::Acker::Rabbit(acker),
     }
+}
+
+/// Says what of a delivery's counters is believed, and logs a counter that is not: it may be a stranger's, or that of a server with
+/// another login.
+fn belief(delivery: &lapin::message::Delivery, number: usize, consumers: &Consumers) -> Belief {
+    let Layout { options, trust, quiet, .. } = &*consumers.layout;
+    let is_quorum = match consumers.fanout == Some(number) {
+        true => options.transient_quorum,
+        false => options.quorum,
+    };
+    let is_ours = trust.covers(&delivery.properties);
+    if !is_ours && claims_to_count(delivery) {
+        quiet.say(Cause::Counter, |left_out| {
+            let user = delivery.properties.user_id().as_ref().map_or("", |user| user.as_str());
+            let queue = consumers.queues.get(number).map_or("", |queue| queue);
+            let what = "ignored a counter of redeliveries: its user is not one of this transport's";
+            tracing::warn!(queue, user = %Excerpt(user), left_out, "{what}");
+        });
+    }
+    Belief { queue_counts: is_quorum, is_ours }
 }
 
 /// Returns the header that says how a body is compressed.

@@ -254,12 +254,19 @@ pub(super) async fn publish(
 async fn send(channel: &Channel, flight: &Flight) -> Landing {
     let message = &flight.message;
     let route = &message.route;
+    let mut properties = properties(message);
+    // Only of a copy that counts its deliveries does somebody ask who wrote it.
+    if message.headers.iter().any(|(name, _)| *name == kept::REDELIVERIES)
+        && let Some(user) = channel.connection().user()
+    {
+        properties = properties.with_user_id(user);
+    }
     let published = pin!(channel.publish(
         route.exchange.name(),
         &route.routing_key,
         route.mandatory,
         &message.body,
-        properties(message),
+        properties,
         message.expires.map(|expires| expires.deadline),
     ));
     let published = match &flight.owner {
@@ -279,6 +286,9 @@ async fn send(channel: &Channel, flight: &Flight) -> Landing {
         },
         Ok(Confirmation::NotRequested) => Landing::Lost,
         Err(Unpublished { fault, may_have_left: left }) if fault.is_of_message() => {
+            if fault.says("user_id property") {
+                channel.connection().user_is_another();
+            }
             Landing::Closed { fault, left }
         }
         Err(Unpublished { may_have_left: false, .. }) => Landing::Unsent,

@@ -190,10 +190,19 @@ impl Supervisor {
         loop {
             let since = Instant::now();
             let (connection, host) = connected;
+            let broker = first.is_some().then(|| host.clone());
             self.observer.note(Event::Connected { role: self.role, host });
             self.generations.send_replace(Some(Arc::clone(&connection)));
             if let Some(first) = first.take() {
                 let _ = first.send(Ok(()));
+            }
+            if let Some(broker) = broker {
+                let (role, user) = (self.role, connection.user());
+                let user = user.as_ref().map_or("by certificate", |user| user.as_str());
+                let user = user.to_owned();
+                logging::defer(move || {
+                    tracing::info!(%role, broker, user, "connected to the broker");
+                });
             }
             let ended = self.watch(&connection).await;
             if let Ended::Lost(reason) = ended {

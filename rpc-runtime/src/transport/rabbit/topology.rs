@@ -7,6 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use super::trust::Trust;
 use crate::{
     RabbitOptions,
     pending::Exchange,
@@ -20,6 +21,8 @@ pub(super) struct Layout {
     pub(super) options: RabbitOptions,
     /// Whether the broker takes no queue that goes with it unless one connection has it for itself.
     only_durable: AtomicBool,
+    /// Whose counters of redeliveries are believed.
+    pub(super) trust: Trust,
     /// What an outage makes everybody say, over and over.
     pub(super) quiet: Quiet<Cause>,
 }
@@ -29,6 +32,7 @@ pub(super) struct Layout {
 pub(super) enum Cause {
     Consume,
     ConsumeReplies,
+    Counter,
     Declare,
     Exchange,
     Publish,
@@ -39,7 +43,12 @@ pub(super) enum Cause {
 
 impl Layout {
     pub(super) fn new(options: RabbitOptions) -> Self {
-        Self { options, only_durable: AtomicBool::new(false), quiet: Quiet::new() }
+        let (only_durable, trust) = (AtomicBool::new(false), Trust::default());
+        Self { options, only_durable, trust, quiet: Quiet::new() }
+    }
+
+    pub(super) fn trusting(self, trust: Trust) -> Self {
+        Self { trust, ..self }
     }
 
     /// From now on all queues are durable. Returns whether they were not.
@@ -141,13 +150,17 @@ pub(super) fn transient(name: String, layout: &Layout) -> QueueDeclaration {
     QueueDeclaration { name, durable, auto_delete: false, arguments }
 }
 
-/// A queue for what has to be looked at by somebody, some day.
-pub(super) fn kept(name: String, layout: &Layout) -> QueueDeclaration {
+/// A queue for messages that an operator has to look at. With `most` the oldest message makes room for one more.
+pub(super) fn kept(name: String, most: Option<u32>, layout: &Layout) -> QueueDeclaration {
     let quorum = layout.options.quorum;
-    let arguments = match quorum {
+    let mut arguments = match quorum {
         true => vec![("x-queue-type", Argument::Text("quorum".into()))],
         false => Vec::new(),
     };
+    if let Some(most) = most {
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        arguments.push(("x-max-length", Argument::Number(most)));
+    }
     QueueDeclaration { name, durable: true, auto_delete: false, arguments }
 }
 
