@@ -121,7 +121,7 @@ on_every_transport! {
         let transport = world.transport().await;
         let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<bugs::Api>(&transport);
-        let watched = client.prepare().monitor(Duration::from_millis(200)).client();
+        let watched = client.prepare().monitor(Duration::from_secs(2)).client();
         let error = watched.unsayable(&Context::new()).await.expect_err("it is not there");
         assert!(matches!(&error, CallError::Failure(f) if f.class() == "NoSuchMethod"), "{error:?}");
         eventually("nothing to run", || server.in_flight() == 0).await;

@@ -189,6 +189,17 @@ with_every_release! {
         assert_eq!(watched.slow(&Context::new(), 5.0_f64).await.expect("it lives"), "slept");
     }
 
+    // Python sends no heartbeat to who asks for less than two seconds.
+    async fn a_short_monitor_does_not_give_up_a_python_server_that_lives(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let client = world.client::<python::Api>(&transport);
+        for monitor in [300, 1000, 1900] {
+            let watched = client.prepare().monitor(Duration::from_millis(monitor)).client();
+            let slept = watched.slow(&Context::new(), 3.0_f64).await;
+            assert_eq!(slept.expect("it lives"), "slept", "{monitor}");
+        }
+    }
+
     async fn python_answers_our_ping_and_reads_our_compression(release: Release) {
         let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
         let client = world.client::<raw::Api>(&transport);

@@ -18,6 +18,10 @@ use crate::{
     pending::Route,
 };
 
+/// The shortest silence that a caller may limit its server to. A server of the original sends its heartbeats every half of
+/// the limit's whole seconds, and none if that is less than one second (wire: section 3.5).
+const SHORTEST_MONITOR: Duration = Duration::from_secs(2);
+
 /// What a method was called before a version, and the version that its requests carried, if not the lowest.
 pub type NameBefore = ((u64, u64), &'static str, Option<(u64, u64)>);
 
@@ -132,7 +136,7 @@ impl Request {
         self
     }
 
-    /// Sets how long the method's server may be silent. Zero: as long as it likes.
+    /// Sets how long the method's server may be silent, two seconds at least. Zero sets no limit.
     pub fn monitor(mut self, silence: Duration) -> Self {
         self.monitor = Some(silence);
         self
@@ -331,6 +335,7 @@ impl LaterRequest {
         let msg_id = is_call.then_some(msg_id);
         let monitor = options.monitor.or(request.monitor);
         let monitor = monitor.filter(|silence| msg_id.is_some() && !silence.is_zero());
+        let monitor = monitor.map(|silence| silence.max(SHORTEST_MONITOR));
         let tail = Tail {
             namespace: options.namespace.as_deref(),
             version: options.versioned.then(|| request.sent_as.unwrap_or(lowest)),
