@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     CallError, CallResult, Failure, RemoteError, Transport,
     caps::Retry,
-    clock::Instant,
+    clock::{self, Instant},
     envelope::Reply,
     excerpt::Excerpt,
     json,
@@ -119,10 +119,7 @@ impl Future for Exchange {
             };
             *this.span = span(&ready);
             this.stage.set(match this.span.in_scope(|| start(ready)) {
-                Ok(waiting) => {
-                    let sleep = tokio::time::sleep_until(waiting.deadline);
-                    Stage::Waiting { waiting, sleep }
-                }
+                Ok((waiting, sleep)) => Stage::Waiting { waiting, sleep },
                 Err(error) => Stage::Ended { error: Some(error) },
             });
         }
@@ -161,7 +158,9 @@ fn span(ready: &Ready) -> Span {
 }
 
 /// Hands the request to its transport. The deadline counts from here, the call's first instant.
-fn start(ready: Ready) -> Result<Waiting, CallError> {
+///
+/// The timer comes first: where there can be none, nothing is sent.
+fn start(ready: Ready) -> Result<(Waiting, Sleep), CallError> {
     let Ready { transport, route, body, unique_id, msg_id, .. } = ready;
     let Ready { timeout, inherited, retry, monitor, .. } = ready;
     route.check().map_err(CallError::Unavailable)?;
@@ -172,6 +171,7 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
     if waited.is_zero() {
         return Err(CallError::DeadlineExceeded { waited, sent: false });
     }
+    let sleep = clock::timer(deadline).map_err(CallError::Unavailable)?;
     let expires = msg_id.map(|_| Expiry { deadline, timeout: waited });
     let packed = transport.pack(body);
     let (body, compression) =
@@ -191,7 +191,7 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
         transport.replies().insert(msg_id, Arc::clone(&pending));
     }
     transport.send(Arc::clone(&pending));
-    Ok(Waiting { transport, pending, msg_id, waited, deadline, monitor })
+    Ok((Waiting { transport, pending, msg_id, waited, deadline, monitor }, sleep))
 }
 
 impl Waiting {

@@ -174,7 +174,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The transport's URL, or a name given to it, is malformed. Trying again does not help.
+    /// The transport's URL, or a name given to it, is malformed; or there is no Tokio runtime with timers where a transport, a
+    /// call, a server or a notifier needs one. Trying again does not help.
     Configuration,
     /// No broker answered at any of the hosts. Trying again may help.
     Unreachable,

@@ -80,7 +80,8 @@ impl Transport {
     /// Connects to the broker at `url`.
     ///
     /// # Errors
-    /// If the URL is malformed, no host answers, or the broker refuses the credentials or the virtual host.
+    /// If the URL is malformed, no host answers, or the broker refuses the credentials or the virtual host. RabbitMQ needs a
+    /// Tokio runtime with timers.
     pub async fn connect(url: &str) -> Result<Self, TransportError> {
         Self::builder(url).connect().await
     }
@@ -523,16 +524,19 @@ impl TransportBuilder {
                 Driver::Memory(memory::Link::new(name, replies, observer, this.limits))
             }
             #[cfg(feature = "rabbit")]
-            Scheme::Rabbit { .. } => Driver::Rabbit(
-                rabbit::Link::connect(
-                    &url,
-                    Arc::clone(&replies),
-                    this.wait_for_broker,
-                    this.rabbit,
-                    Arc::clone(&observer),
+            Scheme::Rabbit { .. } => {
+                crate::clock::runtime()?;
+                Driver::Rabbit(
+                    rabbit::Link::connect(
+                        &url,
+                        Arc::clone(&replies),
+                        this.wait_for_broker,
+                        this.rabbit,
+                        Arc::clone(&observer),
+                    )
+                    .await?,
                 )
-                .await?,
-            ),
+            }
             #[cfg(not(feature = "rabbit"))]
             Scheme::Rabbit { .. } => {
                 let what = "this build has no RabbitMQ transport: enable the feature `rabbit`";

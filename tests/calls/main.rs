@@ -16,6 +16,7 @@ mod majors;
 mod mocks;
 mod objects;
 mod observed;
+mod outside;
 mod overload;
 mod pasted;
 mod peers;

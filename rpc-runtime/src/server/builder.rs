@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{Bound, Place, Server, Shared, admission::Admission, poison::Counting};
 use crate::{
-    Api, Dispatch, DuplicateWindow, Service, Transport, TransportError, TransportErrorKind,
+    Api, Dispatch, DuplicateWindow, Service, Transport, TransportError, TransportErrorKind, clock,
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
     excerpt::Excerpt,
@@ -288,11 +288,12 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// If the host or a topic is missing, a name cannot be a queue's, or a limited method is not there; if an exchange or
-    /// queue exists with other properties, or if the broker does not answer.
+    /// queue exists with other properties, if the broker does not answer, or without a Tokio runtime that has timers.
     ///
     /// # Cancel safety
     /// Dropping the future unbinds what was bound.
     pub async fn bind(self) -> Result<Server, TransportError> {
+        let runtime = clock::runtime()?;
         let host = self
             .host
             .clone()
@@ -329,7 +330,7 @@ impl ServerBuilder {
             crossed: AtomicBool::new(false),
             quiet: Quiet::new(),
         };
-        Ok(Server { shared: Arc::new(shared), listeners })
+        Ok(Server { shared: Arc::new(shared), listeners, runtime })
     }
 }
 
