@@ -228,6 +228,7 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
             options: Arc::clone(&self.options),
             cap,
             method,
+            name,
             writer: RequestWriter::new(name),
             needed: newest.map_or_else(|| interface.first(), |(ended, ..)| version(*ended)),
             sent_as: sent_as.map(version),

@@ -57,7 +57,8 @@ impl Reply {
     /// # Errors
     /// The method's own error as a failure, or one that says that the result cannot be written as JSON.
     pub fn of<R: Returns<IS_RESULT>, const IS_RESULT: bool>(returned: R) -> Result<Self, Failure> {
-        let value = returned.into_result().map_err(|error| error.to_failure())?;
+        // A method has begun, whatever it fails with.
+        let value = returned.into_result().map_err(|error| error.to_failure().refusing(None))?;
         ReplyWriter::result(&value).map(Self).map_err(|error| {
             let message =
                 format!("the method ran, but its result cannot be written as JSON: {error}");
@@ -143,10 +144,16 @@ pub(crate) fn find<'i>(
     method: &str,
 ) -> Result<(usize, &'i Method<'i>), Failure> {
     let requested = version.as_deref().and_then(|version| version.parse::<Version>().ok());
-    let mut compatible = false;
+    let (mut compatible, mut nearest) = (false, None);
     for (at, interface) in interfaces.enumerate() {
-        let serves = requested.is_some_and(|requested| interface.serves(requested));
-        if !interface.takes_namespace(namespace) || !serves {
+        if !interface.takes_namespace(namespace) {
+            continue;
+        }
+        if !requested.is_some_and(|requested| interface.serves(requested)) {
+            let versions = [Some(interface.version), interface.previous].into_iter().flatten();
+            nearest = versions.chain(nearest).max_by_key(|version| {
+                (requested.is_some_and(|requested| requested.major() == version.major()), *version)
+            });
             continue;
         }
         if let Some(method) = interface.method(method) {
@@ -157,12 +164,13 @@ pub(crate) fn find<'i>(
     if compatible {
         return Err(Failure::no_such_method(method));
     }
-    Err(Failure::unsupported_version(version.as_deref().unwrap_or("None"), method))
+    Err(Failure::unsupported_version(version.as_deref().unwrap_or("None"), method, nearest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Refusal;
 
     const CALL: Method<'static> = Method::new("get", (1, 0), Kind::Call);
 
@@ -215,6 +223,18 @@ mod tests {
             let (refused, message) = found(&interfaces, request).expect_err("nobody has it");
             assert_eq!(refused, class);
             assert!(message.contains(said), "{message}");
+        }
+        let second = Interface::new("Two", (3, 1)).previous((2, 4)).methods(&methods);
+        let interfaces = [
+            interfaces[0].clone(),
+            second,
+            Interface::new("Own", (9, 0)).namespace("own"),
+        ];
+        for (version, nearest) in [("1.6", "1.5"), ("2.5", "2.4"), ("3.2", "3.1"), ("4.0", "3.1")] {
+            let refused = find(interfaces.iter(), None, Some(Cow::Borrowed(version)), "get");
+            let refusal = refused.expect_err("too new").refusal();
+            let nearest = Some(Refusal::Version(Some(nearest.parse().expect("a version"))));
+            assert_eq!(refusal, nearest, "{version}");
         }
         assert_eq!(
             found(&[], (None, Some("1.0"), "get")).expect_err("none").0,

@@ -22,6 +22,7 @@ mod pasted;
 mod peers;
 mod places;
 mod redelivery;
+mod refusals;
 mod shutdown;
 mod versions;
 

@@ -22,6 +22,9 @@ use crate::{
 /// the limit's whole seconds, and none if that is less than one second (wire: section 3.5).
 const SHORTEST_MONITOR: Duration = Duration::from_secs(2);
 
+/// What servers take a request for that has no version (wire: section 6.4).
+const UNVERSIONED: Version = Version::new(1, 0);
+
 /// What a method was called before a version, and the version that its requests carried, if not the lowest.
 pub type NameBefore = ((u64, u64), &'static str, Option<(u64, u64)>);
 
@@ -36,6 +39,8 @@ pub struct Request {
     /// The client's cap, as it was when the request began.
     pub(super) cap: Version,
     pub(super) method: &'static str,
+    /// What the method is called in the message.
+    pub(super) name: &'static str,
     pub(super) writer: RequestWriter,
     /// The lowest version that has the method and every argument set so far.
     pub(super) needed: Version,
@@ -348,9 +353,12 @@ impl LaterRequest {
         let timeout =
             options.timeout.or(request.timeout).unwrap_or_else(|| request.transport.timeout());
         let retry = options.retry.unwrap_or(request.retry);
+        let version = tail.version.unwrap_or(UNVERSIONED);
         Ok(Ready {
             transport: request.transport,
             method: request.method,
+            name: request.name,
+            version,
             route,
             body,
             unique_id,

@@ -121,10 +121,9 @@ pub(super) fn report(
     let method = Excerpt(name);
     if failure.is_internal() && !failure.is_refusal() || !is_expected {
         shared.quiet.say(Cause::Failed(own, failure.class().to_owned()), |left_out| {
-            let failure = failure.to_string();
-            tracing::error!(%method, failure = %Excerpt(&failure), left_out, "a request failed");
+            tracing::error!(%method, %failure, left_out, "a request failed");
         });
     } else {
-        tracing::debug!(%method, failure = %Excerpt(&failure.to_string()), "a request failed");
+        tracing::debug!(%method, %failure, "a request failed");
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     dispatch::{self, AnyService, Caught, Panicked, Reply},
     envelope::{self, EnvelopeError, ReplyWriter, Request},
     pending::{Outcome, Outgoing, Pending, Route},
+    refusal::Mark,
     replies::Replies,
 };
 
@@ -62,10 +63,7 @@ impl Link {
         let witness = self.witness.clone();
         tokio::spawn(async move {
             match answer(&*service, witness.as_deref(), &message).await {
-                Ok(Some(reply)) => {
-                    // We have written it ourselves.
-                    replies.receive(&reply, None);
-                }
+                Ok(Some((reply, mark))) => replies.receive(&reply, None, mark),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "refused a message that is no request"),
             }
@@ -73,23 +71,23 @@ impl Link {
     }
 }
 
-/// Runs a request. Returns the reply, if somebody waits for one.
+/// Runs a request. Returns the reply, if somebody waits for one, and what marks a failure.
 async fn answer(
     service: &dyn AnyService,
     witness: Option<&dyn Witness>,
     message: &Outgoing,
-) -> Result<Option<Vec<u8>>, EnvelopeError> {
+) -> Result<Option<(Vec<u8>, Option<Mark>)>, EnvelopeError> {
     let text = envelope::open(&message.body)?;
     let request = Request::parse(&text)?;
     if let Some(witness) = witness {
         witness.hear(&message.route, &request);
     }
     let deadline = message.expires.as_ref().map(|expires| expires.deadline);
-    let writer = match run(service, &request, deadline).await {
-        Ok(Reply(writer)) => writer,
-        Err(failure) => ReplyWriter::failure(&failure),
+    let (writer, mark) = match run(service, &request, deadline).await {
+        Ok(Reply(writer)) => (writer, None),
+        Err(failure) => (ReplyWriter::failure(&failure), Some(Mark::of(failure.refusal()))),
     };
-    Ok(request.caller().map(|(msg_id, _)| writer.finish(msg_id, Uuid::new_v4())))
+    Ok(request.caller().map(|(msg_id, _)| (writer.finish(msg_id, Uuid::new_v4()), mark)))
 }
 
 /// Runs the method that a request is for, and returns what it answers.

@@ -32,7 +32,7 @@ pub(super) fn handle() -> Result<Handle, TransportError> {
         return Ok(handle.clone());
     }
     let started = start().map_err(|error| {
-        TransportError::caused(TransportErrorKind::LimitReached, "cannot start a thread", error)
+        TransportError::caused(TransportErrorKind::LimitReached, "cannot start a thread", &error)
     })?;
     Ok(runtime.insert(started).clone())
 }
