@@ -62,7 +62,7 @@ use proc_macro::TokenStream;
 /// | `call` | a call although it returns nothing: its caller waits until it has run |
 /// | `either` | a call, and a cast by a second stub: `stop(…)` and `stop_cast(…)` |
 /// | `timeout = "5s"` | its own default timeout: `ms`, `s`, `m` or `h`, or a path to a `Duration` read at each call |
-/// | `monitor = "60s"` | its own default for `prepare().monitor(…)`: how long its server may be silent |
+/// | `monitor = "60s"` | its own default for `prepare().monitor(…)`: how long its server may be silent, two seconds at least |
 /// | `extra = "ignore"` | its servers ignore arguments that they do not know; default: `"refuse"` |
 /// | `expected(NotFound, "Conflict")` | the classes of its errors that are business, and logged quietly; others are logged as errors; default: all that it declares |
 /// | `idempotent` | may be sent again, and run again, after a lost connection left open whether it ran |

@@ -15,6 +15,7 @@ use crate::{
     context::{self, Standing},
     envelope::Arguments,
     json, objects,
+    refusal::Refusal,
 };
 
 /// A type that can cross the wire as an argument or a result: serde can write it, and read it back.
@@ -205,7 +206,7 @@ impl<'a> Args<'a> {
         self.values.retain(|(key, _)| key != name);
         json::from_str(value).map(Some).map_err(|error| {
             if let Some(incompatible) = objects::refused(&error) {
-                return incompatible.into();
+                return Failure::from(incompatible).refusing(Some(Refusal::Arguments));
             }
             let message =
                 format!("{}() got a wrong value for argument '{name}': {error}", self.method);

@@ -12,6 +12,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
+use rpc_idl::Version;
 use tokio::time::Sleep;
 use tracing::Span;
 use uuid::Uuid;
@@ -19,12 +20,13 @@ use uuid::Uuid;
 use crate::{
     CallError, CallResult, Failure, RemoteError, Transport,
     caps::Retry,
-    clock::Instant,
+    clock::{self, Instant},
     envelope::Reply,
     excerpt::Excerpt,
     json,
     limits::TooLarge,
     pending::{Expiry, Outcome, Outgoing, Pending, Route},
+    refusal::{self, Refusal},
     returns::Returns,
     transport::Body,
 };
@@ -37,6 +39,9 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 pub(crate) struct Ready {
     pub(crate) transport: Transport,
     pub(crate) method: &'static str,
+    /// What the method is called in the message, and the version there.
+    pub(crate) name: &'static str,
+    pub(crate) version: Version,
     pub(crate) route: Route,
     pub(crate) body: Vec<u8>,
     pub(crate) unique_id: Uuid,
@@ -63,6 +68,8 @@ pin_project! {
 
 struct Waiting {
     transport: Transport,
+    name: &'static str,
+    version: Version,
     pending: Arc<Pending>,
     msg_id: Option<Uuid>,
     waited: Duration,
@@ -119,10 +126,7 @@ impl Future for Exchange {
             };
             *this.span = span(&ready);
             this.stage.set(match this.span.in_scope(|| start(ready)) {
-                Ok(waiting) => {
-                    let sleep = tokio::time::sleep_until(waiting.deadline);
-                    Stage::Waiting { waiting, sleep }
-                }
+                Ok((waiting, sleep)) => Stage::Waiting { waiting, sleep },
                 Err(error) => Stage::Ended { error: Some(error) },
             });
         }
@@ -161,8 +165,10 @@ fn span(ready: &Ready) -> Span {
 }
 
 /// Hands the request to its transport. The deadline counts from here, the call's first instant.
-fn start(ready: Ready) -> Result<Waiting, CallError> {
-    let Ready { transport, route, body, unique_id, msg_id, .. } = ready;
+///
+/// The timer comes first: where there can be none, nothing is sent.
+fn start(ready: Ready) -> Result<(Waiting, Sleep), CallError> {
+    let Ready { transport, name, version, route, body, unique_id, msg_id, .. } = ready;
     let Ready { timeout, inherited, retry, monitor, .. } = ready;
     route.check().map_err(CallError::Unavailable)?;
     let now = Instant::now();
@@ -172,6 +178,7 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
     if waited.is_zero() {
         return Err(CallError::DeadlineExceeded { waited, sent: false });
     }
+    let sleep = clock::timer(deadline).map_err(CallError::Unavailable)?;
     let expires = msg_id.map(|_| Expiry { deadline, timeout: waited, is_own: true });
     let packed = transport.pack(body);
     let (body, compression) =
@@ -191,7 +198,8 @@ fn start(ready: Ready) -> Result<Waiting, CallError> {
         transport.replies().insert(msg_id, Arc::clone(&pending));
     }
     transport.send(Arc::clone(&pending));
-    Ok(Waiting { transport, pending, msg_id, waited, deadline, monitor })
+    let waiting = Waiting { transport, name, version, pending, msg_id, waited, deadline, monitor };
+    Ok((waiting, sleep))
 }
 
 impl Waiting {
@@ -230,17 +238,40 @@ impl Waiting {
     }
 
     fn answered(&self, reply: Reply) -> Result<Option<Answered>, CallError> {
-        match reply.failure().map_err(CallError::Decode)? {
-            None => Ok(Some(Ok(reply))),
-            Some(failure) if failure.overloaded_host().is_some() => Err(self.overloaded(failure)),
-            Some(failure) if failure.is_interrupted() => {
-                self.transport.observer().counts.requests_interrupted.add_one();
-                Err(CallError::Interrupted)
+        let Some(failure) = reply.failure().map_err(CallError::Decode)? else {
+            return Ok(Some(Ok(reply)));
+        };
+        if let Some(refusal) = self.refusal(&reply, &failure) {
+            return Err(self.refused(refusal, failure));
+        }
+        if failure.overloaded_host().is_some() {
+            return Err(self.overloaded(failure));
+        }
+        if failure.is_interrupted() {
+            self.transport.observer().counts.requests_interrupted.add_one();
+            return Err(CallError::Interrupted);
+        }
+        match self.transport.types_module(failure.module()) {
+            true => Ok(Some(Err(failure))),
+            false => Err(CallError::Failure(failure)),
+        }
+    }
+
+    /// Returns why a server refused the request, if it has surely not run. What one server refuses, another may have run: a
+    /// refusal counts only if no copy of the request may be with another one.
+    fn refusal(&self, reply: &Reply, failure: &Failure) -> Option<Refusal> {
+        let proven = refusal::proven(reply.mark, failure, self.name, self.version);
+        proven.filter(|_| !self.pending.is_repeated())
+    }
+
+    fn refused(&self, refusal: Refusal, failure: Failure) -> CallError {
+        let method = self.name;
+        match refusal {
+            Refusal::Method => CallError::NoSuchMethod { method },
+            Refusal::Arguments => CallError::BadArgument { method, failure },
+            Refusal::Version(serves) => {
+                CallError::UnsupportedVersion { method, needs: self.version, serves }
             }
-            Some(failure) if self.transport.types_module(failure.module()) => {
-                Ok(Some(Err(failure)))
-            }
-            Some(failure) => Err(CallError::Failure(failure)),
         }
     }
 
@@ -362,4 +393,50 @@ fn requests_cross_threads() {
     fn crosses<T: Send + Any>() {}
     crosses::<Call<u8, false>>();
     crosses::<Cast>();
+}
+
+#[cfg(all(test, feature = "rabbit"))]
+mod tests {
+    use super::*;
+    use crate::{
+        Context as RequestContext,
+        envelope::{ReplyWriter, Request, open},
+        refusal::Mark,
+    };
+
+    #[rpc_runtime::rpc_api(topic = "call-tests", version = "1.0")]
+    trait Probe {
+        async fn probe(&self, ctx: RequestContext) -> u32;
+    }
+
+    #[tokio::test]
+    async fn a_refusal_by_one_server_of_what_two_may_have_is_a_failure_like_any_other() {
+        for is_repeated in [false, true] {
+            let transport = Transport::connect(&format!("memory://{}", Uuid::new_v4())).await;
+            let transport = transport.expect("it is embedded");
+            let broker = transport.memory().expect("it is embedded");
+            broker.hold();
+            let client = ProbeClient::new(&transport);
+            let call = tokio::spawn(async move { client.probe(&RequestContext::new()).await });
+            let pending = loop {
+                tokio::task::yield_now().await;
+                if let Some(pending) = broker.hold().pop() {
+                    break pending;
+                }
+            };
+            let message = pending.take().expect("it waits");
+            let text = open(&message.body).expect("an envelope").into_owned();
+            let (msg_id, _) = Request::parse(&text).expect("a request").caller().expect("a call");
+            if is_repeated {
+                pending.put_back(message, true);
+            }
+            let failure = Failure::no_such_method("probe");
+            let reply = ReplyWriter::failure(&failure).finish(msg_id, Uuid::new_v4());
+            let mark = Some(Mark::of(failure.refusal()));
+            transport.replies().receive(&reply, None, mark);
+            let error = call.await.expect("no panic").expect_err("it is refused");
+            assert_eq!(error.may_have_run(), is_repeated, "{error:?}");
+            assert_eq!(matches!(error, CallError::Failure(_)), is_repeated, "{error:?}");
+        }
+    }
 }

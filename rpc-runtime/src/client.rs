@@ -228,6 +228,7 @@ impl<A: Api, C: Cap, T: Target> Client<A, C, T> {
             options: Arc::clone(&self.options),
             cap,
             method,
+            name,
             writer: RequestWriter::new(name),
             needed: newest.map_or_else(|| interface.first(), |(ended, ..)| version(*ended)),
             sent_as: sent_as.map(version),
@@ -345,8 +346,11 @@ impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
 
     /// Watches the server (`call_monitor_timeout`): a call fails with
     /// [`CallError::HeartbeatLost`](crate::CallError::HeartbeatLost) once its server has given no sign of life for
-    /// `silence`, however long its timeout. Servers give one at least every half of that. Zero turns it off. Default: the
-    /// method's own `monitor`, else the server's silence means nothing.
+    /// `silence`, however long its timeout. Servers send a heartbeat at least every half of that. Zero turns it off. Default:
+    /// the method's own `monitor`, else the server's silence means nothing.
+    ///
+    /// Less than two seconds counts as two: a client does not know what its server is written in, and a server of
+    /// oslo.messaging sends no heartbeat at all to callers that ask for less.
     pub fn monitor(self, silence: Duration) -> Self {
         self.with(|options| options.monitor = Some(silence))
     }

@@ -25,8 +25,8 @@ pub enum Compression {
 pub(crate) enum CompressionError {
     #[error("its compression `{}` is not known here", Excerpt(.0))]
     Unknown(String),
-    #[error("its compressed body is corrupt")]
-    Corrupt(#[source] std::io::Error),
+    #[error("its compressed body is corrupt: {0}")]
+    Corrupt(std::io::Error),
     #[error("its body would unpack to more than the {0} bytes that are allowed")]
     TooLarge(usize),
 }

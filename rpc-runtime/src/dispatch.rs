@@ -154,10 +154,16 @@ pub(crate) fn find<'i>(
     method: &str,
 ) -> Result<(usize, &'i Method<'i>), Failure> {
     let requested = version.as_deref().and_then(|version| version.parse::<Version>().ok());
-    let mut compatible = false;
+    let (mut compatible, mut nearest) = (false, None);
     for (at, interface) in interfaces.enumerate() {
-        let serves = requested.is_some_and(|requested| interface.serves(requested));
-        if !interface.takes_namespace(namespace) || !serves {
+        if !interface.takes_namespace(namespace) {
+            continue;
+        }
+        if !requested.is_some_and(|requested| interface.serves(requested)) {
+            let versions = [Some(interface.version), interface.previous].into_iter().flatten();
+            nearest = versions.chain(nearest).max_by_key(|version| {
+                (requested.is_some_and(|requested| requested.major() == version.major()), *version)
+            });
             continue;
         }
         if let Some(method) = interface.method(method) {
@@ -168,12 +174,13 @@ pub(crate) fn find<'i>(
     if compatible {
         return Err(Failure::no_such_method(method));
     }
-    Err(Failure::unsupported_version(version.as_deref().unwrap_or("None"), method))
+    Err(Failure::unsupported_version(version.as_deref().unwrap_or("None"), method, nearest))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Refusal;
 
     const CALL: Method<'static> = Method::new("get", (1, 0), Kind::Call);
 
@@ -226,6 +233,15 @@ mod tests {
             let (refused, message) = found(&interfaces, request).expect_err("nobody has it");
             assert_eq!(refused, class);
             assert!(message.contains(said), "{message}");
+        }
+        let second = Interface::new("Two", (3, 1)).previous((2, 4)).methods(&methods);
+        let interfaces =
+            [interfaces[0].clone(), second, Interface::new("Own", (9, 0)).namespace("own")];
+        for (version, nearest) in [("1.6", "1.5"), ("2.5", "2.4"), ("3.2", "3.1"), ("4.0", "3.1")] {
+            let refused = find(interfaces.iter(), None, Some(Cow::Borrowed(version)), "get");
+            let refusal = refused.expect_err("too new").refusal();
+            let nearest = Some(Refusal::Version(Some(nearest.parse().expect("a version"))));
+            assert_eq!(refusal, nearest, "{version}");
         }
         assert_eq!(
             found(&[], (None, Some("1.0"), "get")).expect_err("none").0,

@@ -250,7 +250,7 @@ mod tests {
     fn reply(size: usize) -> Option<ReplyMessage> {
         let body = std::sync::Arc::new(vec![7; size]);
         let unique_id = uuid::Uuid::nil();
-        Some(ReplyMessage { queue: "q".into(), body, compression: None, unique_id })
+        Some(ReplyMessage { queue: "q".into(), body, compression: None, unique_id, mark: None })
     }
 
     #[test]

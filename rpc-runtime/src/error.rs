@@ -4,7 +4,10 @@ use std::{convert::Infallible, error::Error, fmt, sync::Arc, time::Duration};
 
 use rpc_idl::Version;
 
-use crate::{Failure, excerpt::Excerpt};
+use crate::{
+    Failure,
+    excerpt::{Causes, Excerpt},
+};
 
 /// What a call returns: the method's value, or why there is none.
 pub type CallResult<T, E = Infallible> = Result<T, CallError<E>>;
@@ -26,18 +29,43 @@ pub type CallResult<T, E = Infallible> = Result<T, CallError<E>>;
 /// assert!(!error.may_have_run());
 /// # Ok(()) }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError<E = Infallible> {
     /// The method ran, and returned its own error.
-    #[error("the method failed")]
-    Method(#[source] E),
-    /// The server answered with a failure that the interface does not declare: an exception of its own, a refused
-    /// argument, an unknown method or version.
-    #[error("the server failed the request")]
-    Failure(#[source] Failure),
+    Method(E),
+    /// The server answered with a failure that the interface does not declare: an exception of its own, or a refusal without
+    /// proof that the method has not begun.
+    Failure(Failure),
+    /// The server serves no version of the interface that has all of the request; most likely it is too old. The method has
+    /// not begun. Another server may be newer.
+    ///
+    /// This and the next two variants are certain, also where a method declares an error that takes any failure. A server of
+    /// this library says so itself; of one written in Python the traceback is proof. A refusal without proof, or by one server
+    /// of a request that may be with two, is a [`Failure`](Self::Failure) like any other.
+    UnsupportedVersion {
+        /// The method, as the request names it.
+        method: &'static str,
+        /// The version that the request needs.
+        needs: Version,
+        /// The nearest version that the server serves of the interface's namespace. `None` if it serves none, or is written
+        /// in Python, and does not say.
+        serves: Option<Version>,
+    },
+    /// The server serves the version, but has no such method, or lets nobody call it. Nothing has run.
+    NoSuchMethod {
+        /// The method, as the request names it.
+        method: &'static str,
+    },
+    /// The server refused the request for its arguments or its context: one is missing, unknown, of another type, or an object
+    /// of another class; or there are more values than the server takes. The method has not begun.
+    BadArgument {
+        /// The method, as the request names it.
+        method: &'static str,
+        /// What the server says of it.
+        failure: Failure,
+    },
     /// No queue is bound to the topic or host, so the broker returned the request. Nobody saw it.
-    #[error("no server is bound to `{}` on exchange `{}`", Excerpt(routing_key), Excerpt(exchange))]
     Unroutable {
         /// The exchange that the request was published to.
         exchange: String,
@@ -47,13 +75,11 @@ pub enum CallError<E = Infallible> {
     /// The server has no room for the call, and refuses what it has no room for: see
     /// [`ServerBuilder::refuse_when_full`](crate::ServerBuilder::refuse_when_full). The method has not begun. Another
     /// server may have room, or this one later.
-    #[error("the server on `{host}` has no room for the call")]
     Overloaded {
         /// The server's host.
         host: String,
     },
     /// The deadline passed. `sent` says whether the request had left this process by then.
-    #[error("no {} within {waited:?}", if *sent { "answer" } else { "connection to the broker" })]
     DeadlineExceeded {
         /// How long the call was allowed to take.
         waited: Duration,
@@ -62,7 +88,6 @@ pub enum CallError<E = Infallible> {
     },
     /// The call was monitored, and its server gave no sign of life for that long. It may have died, or never taken the
     /// request.
-    #[error("no sign of life from the server within {waited:?}")]
     HeartbeatLost {
         /// How long the server may be silent.
         waited: Duration,
@@ -70,17 +95,13 @@ pub enum CallError<E = Infallible> {
     /// The connection was lost before the broker confirmed the request, and the request is not one to repeat; or the
     /// transport was closed while the call waited; or a server lost its connection while it took the request, and could
     /// not know whether another has it. A server may have run it.
-    #[error("a connection was lost or closed while the request was under way")]
     Interrupted,
     /// The broker refused the request: its queue is full, or an internal error kept it from being stored.
-    #[error("the broker refused the request")]
     Refused,
     /// No server can have the request: the transport is closed, the broker is out of reach for good, it refused the request
     /// for its size or topic, or a topic or host makes a name that AMQP has no room for.
-    #[error("the transport cannot send the request")]
-    Unavailable(#[source] TransportError),
+    Unavailable(TransportError),
     /// The request needs a newer version than the client's cap allows. It was not sent.
-    #[error("{what} needs version {needed} of the RPC API, but this client is capped at {cap}")]
     VersionCap {
         /// The method or the argument that needs it.
         what: String,
@@ -90,14 +111,12 @@ pub enum CallError<E = Infallible> {
         cap: Version,
     },
     /// The method goes to the host that its arguments say, and they say none. The request was not sent.
-    #[error("the arguments of `{method}` say no host to send it to")]
     MissingHost {
         /// The method.
         method: &'static str,
     },
     /// The request is larger than it may be ([`message_limit`](crate::TransportBuilder::message_limit),
     /// [`unpacked_limit`](crate::TransportBuilder::unpacked_limit)). It was not sent.
-    #[error("the request has {size} bytes, where {limit} are allowed")]
     TooLarge {
         /// How many bytes it has.
         size: usize,
@@ -105,11 +124,9 @@ pub enum CallError<E = Infallible> {
         limit: usize,
     },
     /// An argument or the context has no form in JSON. The request was not sent.
-    #[error("the request cannot be written as JSON")]
-    Encode(#[source] serde_json::Error),
+    Encode(serde_json::Error),
     /// A reply came, but not one that reads as the method's value or failure. The method has run.
-    #[error("the reply does not fit the method's type")]
-    Decode(#[source] serde_json::Error),
+    Decode(serde_json::Error),
 }
 
 impl<E> CallError<E> {
@@ -125,6 +142,9 @@ impl<E> CallError<E> {
             Self::DeadlineExceeded { sent, .. } => *sent,
             Self::Unroutable { .. }
             | Self::Overloaded { .. }
+            | Self::UnsupportedVersion { .. }
+            | Self::NoSuchMethod { .. }
+            | Self::BadArgument { .. }
             | Self::Unavailable(_)
             | Self::VersionCap { .. }
             | Self::MissingHost { .. }
@@ -144,6 +164,11 @@ impl CallError {
                 CallError::Unroutable { exchange, routing_key }
             }
             Self::Overloaded { host } => CallError::Overloaded { host },
+            Self::UnsupportedVersion { method, needs, serves } => {
+                CallError::UnsupportedVersion { method, needs, serves }
+            }
+            Self::NoSuchMethod { method } => CallError::NoSuchMethod { method },
+            Self::BadArgument { method, failure } => CallError::BadArgument { method, failure },
             Self::DeadlineExceeded { waited, sent } => CallError::DeadlineExceeded { waited, sent },
             Self::HeartbeatLost { waited } => CallError::HeartbeatLost { waited },
             Self::Interrupted => CallError::Interrupted,
@@ -158,23 +183,114 @@ impl CallError {
     }
 }
 
+/// Says what happened to the request, and why: the words of whoever caused it are part of the text.
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(error) => {
+                write!(f, "the method failed: {}", Excerpt(&error.to_string()))
+            }
+            Self::Failure(failure) => write!(f, "the server failed the request: {failure}"),
+            Self::UnsupportedVersion { method, needs, serves } => {
+                let method = Excerpt(method);
+                write!(f, "the server does not serve version {needs}, which `{method}` needs")?;
+                serves.map_or(Ok(()), |serves| write!(f, ": it serves {serves}"))
+            }
+            Self::NoSuchMethod { method } => {
+                write!(f, "the server has no method `{}`", Excerpt(method))
+            }
+            Self::BadArgument { method, failure } => {
+                write!(f, "the server refused the arguments of `{}`: {failure}", Excerpt(method))
+            }
+            Self::Unroutable { exchange, routing_key } => {
+                let (key, exchange) = (Excerpt(routing_key), Excerpt(exchange));
+                write!(f, "no server is bound to `{key}` on exchange `{exchange}`")
+            }
+            Self::Overloaded { host } => {
+                write!(f, "the server on `{}` has no room for the call", Excerpt(host))
+            }
+            Self::DeadlineExceeded { waited, sent: true } => {
+                write!(f, "no answer within {waited:?}")
+            }
+            Self::DeadlineExceeded { waited, sent: false } => {
+                write!(f, "no connection to the broker within {waited:?}")
+            }
+            Self::HeartbeatLost { waited } => {
+                write!(f, "no sign of life from the server within {waited:?}")
+            }
+            Self::Interrupted => {
+                f.write_str("a connection was lost or closed while the request was under way")
+            }
+            Self::Refused => f.write_str(
+                "the broker refused the request by a negative confirm, as for a full queue",
+            ),
+            Self::Unavailable(error) => write!(f, "the transport cannot send the request: {error}"),
+            Self::VersionCap { what, needed, cap } => write!(
+                f,
+                "{what} needs version {needed} of the RPC API, but this client is capped at {cap}"
+            ),
+            Self::MissingHost { method } => {
+                write!(f, "the arguments of `{}` say no host to send it to", Excerpt(method))
+            }
+            Self::TooLarge { size, limit } => {
+                write!(f, "the request has {size} bytes, where {limit} are allowed")
+            }
+            Self::Encode(error) => {
+                write!(f, "the request cannot be written as JSON: {}", Excerpt(&error.to_string()))
+            }
+            Self::Decode(error) => {
+                write!(
+                    f,
+                    "the reply does not fit the method's type: {}",
+                    Excerpt(&error.to_string())
+                )
+            }
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for CallError<E> {
+    /// Returns the cause below what the text says already.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Method(error) => error.source(),
+            Self::Failure(error) | Self::BadArgument { failure: error, .. } => error.source(),
+            Self::Unavailable(error) => error.source(),
+            Self::Encode(error) | Self::Decode(error) => error.source(),
+            Self::UnsupportedVersion { .. }
+            | Self::NoSuchMethod { .. }
+            | Self::Unroutable { .. }
+            | Self::Overloaded { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::HeartbeatLost { .. }
+            | Self::Interrupted
+            | Self::Refused
+            | Self::VersionCap { .. }
+            | Self::MissingHost { .. }
+            | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
 /// Why a transport could not be set up, or a server not be bound.
 ///
-/// Opaque, so that no broker library shows through; [`kind`](Self::kind) is what to decide by, the text is for people.
+/// Opaque, so that no broker library shows through; [`kind`](Self::kind) is what to decide by. The text is for people, and
+/// has everything that is known of the cause, in the words of the broker or the system: there is no
+/// [`source`](Error::source) below it.
 #[derive(Clone)]
 pub struct TransportError(Arc<Inner>);
 
 struct Inner {
     kind: TransportErrorKind,
     what: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// What sort of thing went wrong with a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The transport's URL, or a name given to it, is malformed. Trying again does not help.
+    /// The transport's URL, or a name given to it, is malformed; or there is no Tokio runtime with timers where a transport, a
+    /// call, a server or a notifier needs one. Trying again does not help.
     Configuration,
     /// No broker answered at any of the hosts. Trying again may help.
     Unreachable,
@@ -199,15 +315,16 @@ pub enum TransportErrorKind {
 
 impl TransportError {
     pub(crate) fn new(kind: TransportErrorKind, what: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, what: what.into(), source: None }))
+        Self(Arc::new(Inner { kind, what: what.into() }))
     }
 
+    /// Makes one that says what failed, and then everything that caused it.
     pub(crate) fn caused(
         kind: TransportErrorKind,
-        what: impl Into<String>,
-        source: impl Error + Send + Sync + 'static,
+        what: impl fmt::Display,
+        cause: &(dyn Error + 'static),
     ) -> Self {
-        Self(Arc::new(Inner { kind, what: what.into(), source: Some(Box::new(source)) }))
+        Self::new(kind, format!("{what}: {}", Causes(cause)))
     }
 
     pub(crate) fn closed() -> Self {
@@ -232,13 +349,8 @@ impl fmt::Debug for TransportError {
         f.debug_struct("TransportError")
             .field("kind", &self.0.kind)
             .field("what", &self.0.what)
-            .field("source", &self.0.source)
             .finish()
     }
 }
 
-impl Error for TransportError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
-    }
-}
+impl Error for TransportError {}

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error, fmt};
 
 /// Text of a peer's for a log line or an error: escaped, so that it cannot pass for lines of its own or speak to a
-/// terminal, and cut.
+/// terminal, and cut. Quotes and backslashes stay as they are, so an excerpt of an excerpt reads the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
@@ -15,7 +15,11 @@ impl Excerpt<'_> {
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = begin(self.0, Self::LONGEST);
-        shown.escape_debug().fmt(f)?;
+        for part in shown.split_inclusive(PLAIN) {
+            let plain = part.strip_suffix(PLAIN).unwrap_or(part);
+            plain.escape_debug().fmt(f)?;
+            f.write_str(&part[plain.len()..])?;
+        }
         if shown.len() < self.0.len() {
             write!(f, "… ({} bytes)", self.0.len())?;
         }
@@ -23,16 +27,23 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// An error and all that caused it, in one line.
+/// What `escape_debug` escapes although it harms no line.
+const PLAIN: [char; 3] = ['"', '\'', '\\'];
+
+/// An error and all that caused it, in one line. Many errors repeat their cause in their own text; here it is there once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut error = self.0;
-        Excerpt(&error.to_string()).fmt(f)?;
+        let (mut error, mut said) = (self.0, self.0.to_string());
+        Excerpt(&said).fmt(f)?;
         while let Some(cause) = error.source() {
-            write!(f, ": {}", Excerpt(&cause.to_string()))?;
+            let text = cause.to_string();
+            if !said.contains(&text) {
+                write!(f, ": {}", Excerpt(&text))?;
+                said = text;
+            }
             error = cause;
         }
         Ok(())
@@ -70,6 +81,25 @@ mod tests {
         struct Failed(#[source] std::io::Error);
         let failed = Failed(std::io::Error::other("no\nspace"));
         assert_eq!(Causes(&failed).to_string(), r"a driver failed: no\nspace");
+    }
+
+    #[test]
+    fn a_cause_that_an_error_repeats_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("IO error: {0}")]
+        struct Wordy(#[source] std::io::Error);
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot connect")]
+        struct Failed(#[source] Wordy);
+        let failed = Failed(Wordy(std::io::Error::other("refused")));
+        assert_eq!(Causes(&failed).to_string(), "cannot connect: IO error: refused");
+    }
+
+    #[test]
+    fn an_excerpt_of_an_excerpt_reads_the_same() {
+        let once = Excerpt("it's \"a\" \\ b\n\u{1b}").to_string();
+        assert_eq!(once, r#"it's "a" \ b\n\u{1b}"#);
+        assert_eq!(Excerpt(&once).to_string(), once);
     }
 
     #[test]

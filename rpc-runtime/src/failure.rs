@@ -9,7 +9,14 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{excerpt::cut, json, limits::TooLarge};
+use rpc_idl::Version;
+
+use crate::{
+    excerpt::{Excerpt, cut},
+    json,
+    limits::TooLarge,
+    refusal::Refusal,
+};
 
 /// The module of failures that are this library's own.
 const INTERNAL: &str = "rpc_runtime";
@@ -21,7 +28,7 @@ const INTERRUPTED: &str = "Interrupted";
 const LONGEST: usize = 1000;
 
 /// The module whose classes the original's dispatcher raises (wire: section 3.1).
-const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
+pub(crate) const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 
 /// A failure as it crosses the wire: a class in a module, a message, a traceback, and the values it was made with.
 ///
@@ -46,6 +53,9 @@ struct Parts {
     kwargs: Vec<(String, Box<RawValue>)>,
     /// Whether a method returned it here. Not on the wire.
     is_of_a_method: bool,
+    /// Set where a server refuses a request before its method begins, and nowhere else: it does not cross the wire with the
+    /// failure, and is taken off what a method fails with.
+    refusal: Option<Refusal>,
 }
 
 impl Failure {
@@ -65,6 +75,7 @@ impl Failure {
             args,
             kwargs: Vec::new(),
             is_of_a_method: false,
+            refusal: None,
         }))
     }
 
@@ -133,9 +144,10 @@ impl Failure {
         self.0.module == INTERNAL
     }
 
-    /// Notes that it is an error that a method returned here, and no refusal of its request.
+    /// Notes that a method returned it here: it is not a refusal of the method's request, whatever it says.
     pub(crate) fn returned_by_a_method(mut self) -> Self {
         self.0.is_of_a_method = true;
+        self.0.refusal = None;
         self
     }
 
@@ -147,26 +159,44 @@ impl Failure {
     /// The failure of a server that has the version, but not the method.
     pub(crate) fn no_such_method(method: &str) -> Self {
         let message = format!("Endpoint does not support RPC method {}", cut(method, LONGEST));
-        Self::of(&message, DISPATCHER, "NoSuchMethod")
+        Self::of(&message, DISPATCHER, "NoSuchMethod").refusing(Some(Refusal::Method))
     }
 
-    /// The failure of a server that serves no interface of this version and namespace.
-    pub(crate) fn unsupported_version(version: &str, method: &str) -> Self {
+    /// The failure of a server that serves no interface of this version and namespace. `serves` is the nearest version that
+    /// it has of that namespace.
+    pub(crate) fn unsupported_version(
+        version: &str,
+        method: &str,
+        serves: Option<Version>,
+    ) -> Self {
         let (version, method) = (cut(version, LONGEST), cut(method, LONGEST));
         let message =
             format!("Endpoint does not support RPC version {version}. Attempted method: {method}");
-        Self::of(&message, DISPATCHER, "UnsupportedVersion")
+        let failure = Self::of(&message, DISPATCHER, "UnsupportedVersion");
+        failure.refusing(Some(Refusal::Version(serves)))
     }
 
     /// The failure of a request whose arguments do not fit the method; Python raises the same class.
     pub(crate) fn bad_arguments(message: &str) -> Self {
-        Self::of(&*cut(message, LONGEST), "builtins", "TypeError")
+        let failure = Self::of(&*cut(message, LONGEST), "builtins", "TypeError");
+        failure.refusing(Some(Refusal::Arguments))
+    }
+
+    /// Says that a request is refused with this failure before its method begins, or that it is not.
+    pub(crate) fn refusing(mut self, refusal: Option<Refusal>) -> Self {
+        self.0.refusal = refusal;
+        self
+    }
+
+    /// Why a request was refused with this failure before its method began, if it was.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.0.refusal
     }
 
     /// The failure of a request that would take too much memory to read.
     pub(crate) fn too_many_values(values: usize, most: usize) -> Self {
         let message = format!("the request is made of {values} values, where {most} are allowed");
-        Self::of(&message, INTERNAL, "RequestTooLarge")
+        Self::of(&message, INTERNAL, "RequestTooLarge").refusing(Some(Refusal::Arguments))
     }
 
     /// The failure of a request whose answer may not be sent.
@@ -229,9 +259,11 @@ impl Failure {
     }
 }
 
+/// Shows class and message, in one line and cut: [`message`](Failure::message) has all of it.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}: {}", self.0.module, self.0.class, self.0.message)
+        let Parts { module, class, message, .. } = &*self.0;
+        write!(f, "{}.{}: {}", Excerpt(module), Excerpt(class), Excerpt(message))
     }
 }
 

@@ -151,7 +151,7 @@ pub fn reply(body: &[u8]) {
     if let Some(id) = id {
         replies.insert(id, Arc::clone(&asked));
     }
-    replies.receive(body, header);
+    replies.receive(body, header, None);
     assert_eq!(observer.metrics().replies_malformed == 0, named.is_some());
     assert!(!other.has_ended(), "a reply to somebody else");
     let Some(reply) = named else { return };

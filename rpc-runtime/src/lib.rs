@@ -134,6 +134,7 @@ mod observe;
 mod options;
 mod pending;
 mod quiet;
+mod refusal;
 mod replies;
 mod returns;
 mod secrets;

@@ -20,6 +20,7 @@ use crate::{
     observe::Observer,
     pending::{Outcome, Pending},
     quiet::Quiet,
+    refusal::Mark,
     sync::{Mutex, MutexGuard},
 };
 
@@ -108,9 +109,10 @@ impl Replies {
 
     /// Takes what came by the reply queue, and hands it to the call that it answers. A reply that nobody waits for is
     /// dropped: it is late, or a repetition, or not ours.
-    pub(crate) fn receive(&self, body: &[u8], compression: Option<&str>) {
+    /// `mark` is what its header says of a failure.
+    pub(crate) fn receive(&self, body: &[u8], compression: Option<&str>, mark: Option<Mark>) {
         let counts = &self.observer.counts;
-        match self.hand_over(body, compression) {
+        match self.hand_over(body, compression, mark) {
             Ok(true) => counts.replies_received.add_one(),
             Ok(false) => counts.replies_late.add_one(),
             Err(error) => {
@@ -124,14 +126,20 @@ impl Replies {
     }
 
     /// Returns whether somebody waited for the reply.
-    fn hand_over(&self, body: &[u8], compression: Option<&str>) -> Result<bool, EnvelopeError> {
+    fn hand_over(
+        &self,
+        body: &[u8],
+        compression: Option<&str>,
+        mark: Option<Mark>,
+    ) -> Result<bool, EnvelopeError> {
         if body.len() > self.limits.message {
             let size = TooLarge { size: body.len(), limit: self.limits.message };
             return Err(EnvelopeError::TooLarge(size));
         }
         let body = compression::unpack(body, compression, self.limits.unpacked)?;
         let text = envelope::open(&body)?.into_owned();
-        let reply = Reply::parse_within(text, self.limits.values)?;
+        let mut reply = Reply::parse_within(text, self.limits.values)?;
+        reply.mark = mark;
         let call =
             Uuid::try_parse(&reply.msg_id()).ok().and_then(|id| self.lock().get(&Id(id)).cloned());
         let Some(call) = call else {
@@ -180,10 +188,10 @@ mod tests {
         let calls = [(); 2].map(|()| call());
         ids.iter().zip(&calls).for_each(|(id, call)| replies.insert(*id, Arc::clone(call)));
         let msg_id = format!("\"{}\"", ids[1].simple());
-        assert!(replies.hand_over(&body(&msg_id, 7), None).expect("a reply"));
+        assert!(replies.hand_over(&body(&msg_id, 7), None, None).expect("a reply"));
         assert_eq!((result(&calls[0]), result(&calls[1]).as_deref()), (None, Some("7")));
         let packed = Compression::Gzip.pack(&body(&format!("\"{}\"", ids[0].simple()), 8));
-        assert!(replies.hand_over(&packed, Some("gzip")).expect("a reply"));
+        assert!(replies.hand_over(&packed, Some("gzip"), None).expect("a reply"));
         assert_eq!(result(&calls[0]).as_deref(), Some("8"));
     }
 
@@ -197,7 +205,7 @@ mod tests {
         replies.remove(Uuid::from_u128(1));
         assert_eq!(replies.len(), 0);
         for msg_id in [format!("\"{}\"", Uuid::from_u128(1).simple()), "\"no id of ours\"".into()] {
-            assert!(!replies.hand_over(&body(&msg_id, 7), None).expect("a reply"));
+            assert!(!replies.hand_over(&body(&msg_id, 7), None, None).expect("a reply"));
         }
         assert_eq!(result(&call), None);
     }
@@ -210,7 +218,7 @@ mod tests {
         for (body, compression) in
             [(&b"{}"[..], None), (b"[", None), (&numbered, None), (b"zzzz", Some("gzip"))]
         {
-            assert!(replies.hand_over(body, compression).is_err(), "{}", body.escape_ascii());
+            assert!(replies.hand_over(body, compression, None).is_err(), "{}", body.escape_ascii());
         }
     }
 
@@ -225,7 +233,7 @@ mod tests {
             #[cfg(feature = "rabbit")]
             assert_eq!(replies.limits().message, message);
             replies.insert(id, call());
-            let taken = replies.hand_over(&body, None);
+            let taken = replies.hand_over(&body, None, None);
             assert_eq!(taken.is_ok(), is_taken, "{message}");
             assert_eq!(matches!(taken, Err(EnvelopeError::TooLarge(_))), !is_taken);
         }
@@ -238,8 +246,8 @@ mod tests {
         replies.insert(Uuid::from_u128(id), call());
         let own = body(&format!("\"{}\"", Uuid::from_u128(id).simple()), 7);
         let other = body(&format!("\"{}\"", Uuid::from_u128(2).simple()), 7);
-        [&own, &other, &other].into_iter().for_each(|body| replies.receive(body, None));
-        (0..3).for_each(|_| replies.receive(b"[", None));
+        [&own, &other, &other].into_iter().for_each(|body| replies.receive(body, None, None));
+        (0..3).for_each(|_| replies.receive(b"[", None, None));
         let counts = observer.metrics();
         let counts = [counts.replies_received, counts.replies_late, counts.replies_malformed];
         assert_eq!(counts, [1, 2, 3]);

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 
 pub(crate) use self::verdict::Verdict;
 use self::{admission::Admission, keeping::Keeping, poison::Counting};
@@ -63,6 +63,8 @@ use crate::{
 pub struct Server {
     shared: Arc<Shared>,
     listeners: Vec<Bound>,
+    /// The runtime that it was bound on, and is to run on.
+    runtime: Handle,
 }
 
 /// A place where a server listens.
@@ -160,16 +162,18 @@ impl Server {
         ServerBuilder::new(transport)
     }
 
-    /// Starts to serve, on tasks of its own.
+    /// Starts to serve, on tasks of its own. They belong to the Tokio runtime on which the server was bound, wherever this
+    /// is called.
     #[must_use = "keep it to shut the server down"]
     pub fn run(self) -> Running {
         let (mut tasks, mut stops) = (JoinSet::new(), Vec::new());
         for Bound { place, listener } in self.listeners {
             let (stop, stopped) = watch::channel(false);
             stops.push((Arc::clone(&place.topic), stop));
-            tasks.spawn(serve(Arc::clone(&self.shared), listener, place, stopped));
+            let serving = serve(Arc::clone(&self.shared), listener, place, stopped);
+            tasks.spawn_on(serving, &self.runtime);
         }
-        let running = Running::new(self.shared, stops, tasks);
+        let running = Running::new(self.shared, stops, tasks, self.runtime);
         running.say_serving();
         running
     }

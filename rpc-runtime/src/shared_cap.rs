@@ -11,7 +11,7 @@ use std::{
 
 use rpc_idl::{UnknownPin, Version};
 
-use crate::{Api, logging::guarded};
+use crate::{Api, excerpt::Causes, logging::guarded};
 
 /// A version cap that several clients share, and that can change while they are used.
 ///
@@ -59,8 +59,8 @@ type Asked =
 #[non_exhaustive]
 pub enum CapError {
     /// What is pinned is neither a version nor an alias of the interface.
-    #[error("the pinned version cannot be used")]
-    Pin(#[source] UnknownPin),
+    #[error("the pinned version cannot be used: {0}")]
+    Pin(UnknownPin),
     /// A service is too old for this client, or of a major version that it does not speak.
     #[error(
         "version {found} of {interface} is not supported: this client speaks {oldest} to {newest}"
@@ -76,8 +76,8 @@ pub enum CapError {
         newest: Version,
     },
     /// Whoever knows the services failed to say.
-    #[error("the versions of the running services are not known")]
-    Source(#[source] Box<dyn Error + Send + Sync>),
+    #[error("the versions of the running services are not known: {}", Causes(&**.0))]
+    Source(Box<dyn Error + Send + Sync>),
 }
 
 impl<A: Api> SharedCap<A> {

@@ -24,7 +24,10 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
-use self::{in_process::Witness, kept::Redelivery};
+use self::{
+    in_process::Witness,
+    kept::{Header, Redelivery},
+};
 use crate::{
     Api, Compression, ConnectionState, Dispatch, Events, Login, Metrics, RabbitOptions, Service,
     TransportError, TransportErrorKind, TransportState,
@@ -35,6 +38,7 @@ use crate::{
     observe::Observer,
     options,
     pending::{Exchange, Outgoing, Pending, Route},
+    refusal::{self, Mark},
     replies::Replies,
     sync::AtomicUsize,
     url::{Scheme, TransportUrl},
@@ -81,7 +85,8 @@ impl Transport {
     /// Connects to the broker at `url`.
     ///
     /// # Errors
-    /// If the URL is malformed, no host answers, or the broker refuses the credentials or the virtual host.
+    /// If the URL is malformed, no host answers, or the broker refuses the credentials or the virtual host. RabbitMQ needs a
+    /// Tokio runtime with timers.
     pub async fn connect(url: &str) -> Result<Self, TransportError> {
         Self::builder(url).connect().await
     }
@@ -291,7 +296,7 @@ impl Transport {
         unique_id: Uuid,
     ) -> Result<ReplyMessage, TooLarge> {
         let (body, compression) = self.pack(body)?;
-        Ok(ReplyMessage { queue, body: Arc::new(body), compression, unique_id })
+        Ok(ReplyMessage { queue, body: Arc::new(body), compression, unique_id, mark: None })
     }
 
     /// Sends a request, as soon as there is a connection.
@@ -525,16 +530,19 @@ impl TransportBuilder {
                 Driver::Memory(memory::Link::new(name, replies, observer, this.limits))
             }
             #[cfg(feature = "rabbit")]
-            Scheme::Rabbit { .. } => Driver::Rabbit(
-                rabbit::Link::connect(
-                    &url,
-                    Arc::clone(&replies),
-                    this.wait_for_broker,
-                    this.rabbit,
-                    Arc::clone(&observer),
+            Scheme::Rabbit { .. } => {
+                crate::clock::runtime()?;
+                Driver::Rabbit(
+                    rabbit::Link::connect(
+                        &url,
+                        Arc::clone(&replies),
+                        this.wait_for_broker,
+                        this.rabbit,
+                        Arc::clone(&observer),
+                    )
+                    .await?,
                 )
-                .await?,
-            ),
+            }
             #[cfg(not(feature = "rabbit"))]
             Scheme::Rabbit { .. } => {
                 let what = "this build has no RabbitMQ transport: enable the feature `rabbit`";
@@ -845,14 +853,17 @@ pub(crate) struct ReplyMessage {
     pub(crate) compression: Option<Compression>,
     /// The id in the body.
     pub(crate) unique_id: Uuid,
+    /// What its header says of a failure. A result has none.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Answer {
     /// Makes an answer of `reply`, that is tried until its queue takes it or `until` has come.
     pub(crate) fn new(reply: ReplyMessage, until: Instant) -> Self {
-        let ReplyMessage { queue, body, compression, unique_id } = reply;
+        let ReplyMessage { queue, body, compression, unique_id, mark } = reply;
         let route = Route { exchange: Exchange::Default, routing_key: queue, mandatory: true };
-        let (body, headers) = (Body::Shared(body), Vec::new());
+        let header = mark.map(|mark| (refusal::HEADER, Header::Text(mark.text())));
+        let (body, headers) = (Body::Shared(body), header.into_iter().collect());
         let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
         Self { message, until, slot: None, settled: None, tracked: None, once: false }
     }

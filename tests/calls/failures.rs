@@ -109,13 +109,14 @@ on_every_transport! {
         let recorder = Recorder::on("h");
         let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let (client, ctx) = (world.client::<misfit::Api>(&transport), Context::new());
-        for (ended, name) in [
-            (failure(client.echo(&ctx, 5_u32).await), "'text'"),
-            (failure(client.add(&ctx, 1_i64, 2_i64, 3_i64).await), "'c'"),
-            (failure(client.note(&ctx).await), "'line'"),
+        for (error, name) in [
+            (client.echo(&ctx, 5_u32).await.expect_err("a number"), "'text'"),
+            (client.add(&ctx, 1_i64, 2_i64, 3_i64).await.expect_err("too many"), "'c'"),
+            (client.note(&ctx).await.expect_err("too few"), "'line'"),
         ] {
-            assert_eq!((&*ended.0, &*ended.1), ("builtins", "TypeError"));
-            assert!(ended.2.contains(name), "{}", ended.2);
+            let CallError::BadArgument { failure, .. } = &error else { panic!("{error:?}") };
+            assert_eq!((failure.module(), failure.class()), ("builtins", "TypeError"));
+            assert!(failure.message().contains(name) && !error.may_have_run(), "{failure}");
         }
         assert!(recorder.log.is_empty());
     }
@@ -123,9 +124,9 @@ on_every_transport! {
     async fn an_unknown_method_is_no_such_method(world: World) {
         let transport = world.transport().await;
         let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await;
-        let (module, class, message) = failure(world.client::<misfit::Api>(&transport).nonesuch(&Context::new()).await);
-        assert_eq!((&*module, &*class), ("oslo_messaging.rpc.dispatcher", "NoSuchMethod"));
-        assert_eq!(message, "Endpoint does not support RPC method nonesuch");
+        let error = world.client::<misfit::Api>(&transport).nonesuch(&Context::new()).await.expect_err("unknown");
+        assert!(matches!(error, CallError::NoSuchMethod { method: "nonesuch" }), "{error:?}");
+        assert!(!error.may_have_run());
     }
 
     async fn a_reply_of_another_type_is_a_decode_error(world: World) {

@@ -126,7 +126,7 @@ impl OldServer for Old {
 /// A client that watches its calls without being told.
 #[rpc_api(topic = "probe", version = "1.4")]
 trait Watchful {
-    #[rpc(monitor = "400ms", timeout = "30s")]
+    #[rpc(monitor = "2s", timeout = "30s")]
     async fn nobody_answers(&self, ctx: Context) -> ();
 }
 
@@ -349,11 +349,8 @@ on_every_transport! {
         assert_eq!(old.device(&ctx).await.expect("what it knows"), "true");
         // Guarded by 2.3, and sent as 2.0: so the old server takes it.
         assert_eq!(client.stop(&ctx, "a").await.expect("an answer"), 5);
-        let class = |ended: Result<u32, CallError>| match ended {
-            Err(CallError::Failure(failure)) => failure.class().to_owned(),
-            other => panic!("expected a failure, not {other:?}"),
-        };
-        assert_eq!(class(client.strict(&ctx).await), "UnsupportedVersion");
+        let strict = client.strict(&ctx).await;
+        assert!(matches!(strict, Err(CallError::UnsupportedVersion { .. })), "{strict:?}");
         let unchecked = client.unchecked("2.2".parse().expect("a version"));
         let error = unchecked.stop(&ctx, "a").await.expect_err("guarded by 2.3");
         assert!(matches!(error, CallError::VersionCap { .. }), "{error:?}");
@@ -371,7 +368,7 @@ on_every_transport! {
         let _bound = probe.bind().await.expect("bound");
         let client = world.client::<watchful::Api>(&transport);
         let ended = soon("silence", client.nobody_answers(&Context::new())).await;
-        let waited = Duration::from_millis(400);
+        let waited = Duration::from_secs(2);
         assert!(matches!(ended, Err(CallError::HeartbeatLost { waited: w }) if w == waited), "{ended:?}");
         let hasty = client.prepare().monitor(Duration::ZERO).timeout(Duration::from_millis(500));
         let ended = soon("the deadline", hasty.nobody_answers(&Context::new())).await;

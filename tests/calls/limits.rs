@@ -16,7 +16,9 @@ const KIB: usize = 1024;
 /// The class of a failure of this library's own.
 fn class<E: std::fmt::Debug>(ended: Result<String, CallError<E>>) -> String {
     match ended.map(|text| text.len()) {
-        Err(CallError::Failure(failure)) if failure.module() == "rpc_runtime" => {
+        Err(CallError::Failure(failure) | CallError::BadArgument { failure, .. })
+            if failure.module() == "rpc_runtime" =>
+        {
             failure.class().to_owned()
         }
         other => panic!("{other:?}"),
@@ -150,7 +152,7 @@ on_every_transport! {
             length += 1;
             match client.length(&ctx, vec![7; length]).await {
                 Ok(same) => assert_eq!(same, length),
-                Err(CallError::Failure(failure)) => break failure,
+                Err(CallError::BadArgument { failure, .. }) => break failure,
                 Err(error) => panic!("{error:?}"),
             }
         };

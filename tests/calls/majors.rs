@@ -93,7 +93,9 @@ on_every_transport! {
         let resized = capped.resize(&ctx, "f").request_spec("s").target_state_or_drop("t").await;
         assert_eq!(resized.expect("an answer"), "old f None Some(\"s\")");
         match client.start(&ctx, "i").await {
-            Err(CallError::Failure(failure)) => assert_eq!(failure.class(), "UnsupportedVersion"),
+            Err(CallError::UnsupportedVersion { needs, serves, .. }) => {
+                assert_eq!((needs.major(), serves.map(|serves| serves.major())), (6, Some(5)));
+            }
             other => panic!("6.0 is not 5.4: {other:?}"),
         }
         old.shutdown(tests::SOON).await.expect("nothing runs");

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rpc_runtime::{CallError, Context, Failure, RemoteError, Transport, Version, rpc_api};
+use rpc_runtime::{CallError, Context, RemoteError, Transport, Version, rpc_api};
 use tests::{eventually, soon};
 
 use crate::probe::{ProbeClient, ProbeError, ProbeServer, Recorder};
@@ -133,9 +133,5 @@ async fn an_implementation_serves_in_place_of_a_broker() {
         "the deadline is known there"
     );
     let unknown = client.request("nonesuch").call::<(), false>(&ctx).await;
-    let is_told = |failure: &Failure| failure.class() == "NoSuchMethod";
-    assert!(
-        matches!(&unknown, Err(CallError::Failure(failure)) if is_told(failure)),
-        "{unknown:?}"
-    );
+    assert!(matches!(&unknown, Err(CallError::NoSuchMethod { method: "nonesuch" })), "{unknown:?}");
 }

@@ -113,7 +113,7 @@ on_every_transport! {
         let (ctx, volume) = (Context::new(), Object::new(OtherVolume {}));
         let message = "`Volume` of version 2.0 cannot be read where 1.9 is known";
         match client.extend(&ctx, &volume).await {
-            Err(CallError::Failure(failure)) => {
+            Err(CallError::BadArgument { failure, .. }) => {
                 assert_eq!(failure.class(), "IncompatibleObjectVersion");
                 assert_eq!(failure.message(), message);
                 assert_eq!(failure.kwarg_value::<String>("supported").as_deref(), Some("1.9"));
@@ -138,7 +138,7 @@ on_every_transport! {
         let extended = client.extend(&Context::new(), nested(31)).await.expect("an answer");
         assert_eq!(extended, nested(31).with_changes(["size"]));
         match client.extend(&Context::new(), nested(32)).await {
-            Err(CallError::Failure(failure)) => assert!(failure.message().contains("too deeply"), "{failure}"),
+            Err(CallError::BadArgument { failure, .. }) => assert!(failure.message().contains("too deeply"), "{failure}"),
             other => panic!("expected a failure, not {other:?}"),
         }
     }

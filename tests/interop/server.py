@@ -4,6 +4,7 @@ Prints `ready` once it listens, and stops when its standard input ends.
 """
 
 import datetime
+import functools
 import ipaddress
 import os
 import sys
@@ -17,11 +18,20 @@ from oslo_config import cfg
 import peer_errors
 
 
+def decorated(method):
+    @functools.wraps(method)
+    def wrapper(*args, **kwargs):
+        return method(*args, **kwargs)
+
+    return wrapper
+
+
 class Endpoint:
     target = messaging.Target(version="1.5")
 
-    def __init__(self, host):
+    def __init__(self, host, client):
         self._host = host
+        self._client = client
         self._recorded = []
         self._lock = threading.Lock()
 
@@ -46,6 +56,26 @@ class Endpoint:
         if kind == "key":
             raise KeyError("k")
         raise peer_errors.NotFound(name="vm-1")
+
+    def wrong_inside(self, ctxt):
+        return self.add(ctxt)
+
+    @decorated
+    def wrapped(self, ctxt, a):
+        return a
+
+    @messaging.expected_exceptions(ValueError)
+    def expected(self, ctxt, a):
+        return a
+
+    def nested(self, ctxt, method):
+        self._client.call({}, method)
+
+    def quoted(self, ctxt, method):
+        try:
+            self._client.call({}, method)
+        except Exception as error:
+            raise TypeError(str(error))
 
     def slow(self, ctxt, seconds):
         time.sleep(seconds)
@@ -84,12 +114,19 @@ def main():
     conf(["--config-file", os.environ["PEER_CONFIG"]], project="peer")
     transport = messaging.get_rpc_transport(conf, url=None if url == "-" else url)
     target = messaging.Target(topic=topic, server=host)
-    server = messaging.get_rpc_server(transport, target, [Endpoint(host), Control()], executor="threading")
+    # What the dispatcher of another server raises arrives as the class that it is.
+    modules = ["oslo_messaging.rpc.dispatcher"]
+    calling = messaging.get_rpc_transport(conf, url=None if url == "-" else url, allowed_remote_exmods=modules)
+    # The factory came with release 14.1.
+    make = getattr(messaging, "get_rpc_client", messaging.RPCClient)
+    client = make(calling, messaging.Target(topic=topic, server=host, version="1.5"))
+    server = messaging.get_rpc_server(transport, target, [Endpoint(host, client), Control()], executor="threading")
     server.start()
     print("ready", flush=True)
     sys.stdin.read()
     server.stop()
     server.wait()
+    calling.cleanup()
     transport.cleanup()
 
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rpc_runtime::{CallError, Compression, Context, RemoteError, rpc_api, wire};
+use rpc_runtime::{CallError, Compression, Context, Failure, RemoteError, rpc_api, wire};
 use serde_json::value::RawValue;
 use tests::{World, eventually};
 
@@ -38,6 +38,36 @@ trait Python {
     async fn record(&self, ctx: Context, value: u32);
     async fn recorded(&self, ctx: Context) -> Vec<u32>;
     async fn nonesuch(&self, ctx: Context) -> ();
+}
+
+/// The same server, as a newer client sees it, and methods that fail in ways that look like a refusal.
+#[rpc_api(topic = "peer", version = "1.6")]
+trait Newer {
+    // The real one wants another argument.
+    async fn add(&self, ctx: Context, a: u32) -> u32;
+    // The real one has no `more`.
+    async fn echo(&self, ctx: Context, value: u32, more: u32) -> Result<u32, Failure>;
+    async fn nonesuch(&self, ctx: Context) -> ();
+    async fn open_nonesuch(&self, ctx: Context) -> Result<(), Failure>;
+    #[rpc(since = "1.6")]
+    async fn recent(&self, ctx: Context) -> ();
+    async fn wrong_inside(&self, ctx: Context) -> ();
+    async fn wrapped(&self, ctx: Context) -> ();
+    async fn expected(&self, ctx: Context) -> ();
+    async fn nested(&self, ctx: Context, method: String) -> ();
+    async fn quoted(&self, ctx: Context, method: String) -> ();
+}
+
+/// Returns what a server has refused, and checks that nothing has run.
+fn refusal<T: std::fmt::Debug, E: std::fmt::Debug>(ended: Result<T, CallError<E>>) -> String {
+    let error = ended.expect_err("a refusal");
+    assert!(!error.may_have_run(), "{error:?}");
+    match error {
+        CallError::NoSuchMethod { .. } => "method".to_owned(),
+        CallError::BadArgument { .. } => "argument".to_owned(),
+        CallError::UnsupportedVersion { needs, serves: None, .. } => format!("version {needs}"),
+        other => panic!("expected a refusal, not {other:?}"),
+    }
 }
 
 /// What the Python server returns of its own types.
@@ -149,13 +179,38 @@ with_every_release! {
             }
             other => panic!("expected a failure, not {other:?}"),
         }
-        let class = |ended: Result<(), CallError>| match ended {
-            Err(CallError::Failure(failure)) => failure.class().to_owned(),
-            other => panic!("expected a failure, not {other:?}"),
-        };
-        assert_eq!(class(client.nonesuch(&ctx).await), "NoSuchMethod");
-        let namespaced = client.prepare().namespace("nonesuch").client();
-        assert_eq!(class(namespaced.nothing(&ctx).await), "UnsupportedVersion");
+    }
+
+    async fn what_python_refuses_has_certainly_not_run(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let (client, ctx) = (world.client::<newer::Api>(&transport), Context::new());
+        let refused = [
+            refusal(client.nonesuch(&ctx).await),
+            refusal(client.open_nonesuch(&ctx).await),
+            refusal(client.recent(&ctx).await),
+            refusal(client.add(&ctx, 1_u32).await),
+            refusal(client.echo(&ctx, 1_u32, 2_u32).await),
+            refusal(client.prepare().namespace("nonesuch").nonesuch(&ctx).await),
+        ];
+        let expected = ["method", "method", "version 1.6", "argument", "argument", "version 1.0"];
+        assert_eq!(refused, expected);
+    }
+
+    async fn what_only_looks_like_a_refusal_of_python_proves_nothing(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let (client, ctx) = (world.client::<newer::Api>(&transport), Context::new());
+        for (ended, class) in [
+            (client.wrong_inside(&ctx).await, "TypeError"),
+            (client.wrapped(&ctx).await, "TypeError"),
+            (client.expected(&ctx).await, "TypeError"),
+            (client.nested(&ctx, "nested").await, "TypeError"),
+            (client.nested(&ctx, "nonesuch").await, "NoSuchMethod"),
+            (client.quoted(&ctx, "add").await, "TypeError"),
+        ] {
+            let error = ended.expect_err("it fails");
+            assert!(error.may_have_run(), "{error:?}");
+            assert!(matches!(&error, CallError::Failure(failure) if failure.class() == class), "{error:?}");
+        }
     }
 
     async fn a_slow_python_method_ends_at_the_deadline(release: Release) {
@@ -187,6 +242,17 @@ with_every_release! {
         let client = world.client::<python::Api>(&transport);
         let watched = client.prepare().monitor(Duration::from_secs(4)).client();
         assert_eq!(watched.slow(&Context::new(), 5.0_f64).await.expect("it lives"), "slept");
+    }
+
+    // Python sends no heartbeat to who asks for less than two seconds.
+    async fn a_short_monitor_does_not_give_up_a_python_server_that_lives(release: Release) {
+        let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
+        let client = world.client::<python::Api>(&transport);
+        for monitor in [300, 1000, 1900] {
+            let watched = client.prepare().monitor(Duration::from_millis(monitor)).client();
+            let slept = watched.slow(&Context::new(), 3.0_f64).await;
+            assert_eq!(slept.expect("it lives"), "slept", "{monitor}");
+        }
     }
 
     async fn python_answers_our_ping_and_reads_our_compression(release: Release) {

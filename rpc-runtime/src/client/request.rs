@@ -18,6 +18,13 @@ use crate::{
     pending::Route,
 };
 
+/// The shortest silence that a caller may limit its server to. A server of the original sends its heartbeats every half of
+/// the limit's whole seconds, and none if that is less than one second (wire: section 3.5).
+const SHORTEST_MONITOR: Duration = Duration::from_secs(2);
+
+/// What servers take a request for that has no version (wire: section 6.4).
+const UNVERSIONED: Version = Version::new(1, 0);
+
 /// What a method was called before a version, and the version that its requests carried, if not the lowest.
 pub type NameBefore = ((u64, u64), &'static str, Option<(u64, u64)>);
 
@@ -32,6 +39,8 @@ pub struct Request {
     /// The client's cap, as it was when the request began.
     pub(super) cap: Version,
     pub(super) method: &'static str,
+    /// What the method is called in the message.
+    pub(super) name: &'static str,
     pub(super) writer: RequestWriter,
     /// The lowest version that has the method and every argument set so far.
     pub(super) needed: Version,
@@ -132,7 +141,7 @@ impl Request {
         self
     }
 
-    /// Sets how long the method's server may be silent. Zero: as long as it likes.
+    /// Sets how long the method's server may be silent, two seconds at least. Zero sets no limit.
     pub fn monitor(mut self, silence: Duration) -> Self {
         self.monitor = Some(silence);
         self
@@ -331,6 +340,7 @@ impl LaterRequest {
         let msg_id = is_call.then_some(msg_id);
         let monitor = options.monitor.or(request.monitor);
         let monitor = monitor.filter(|silence| msg_id.is_some() && !silence.is_zero());
+        let monitor = monitor.map(|silence| silence.max(SHORTEST_MONITOR));
         let queue = msg_id.map(|_| request.transport.replies().queue());
         let tail = Tail {
             namespace: options.namespace.as_deref(),
@@ -344,9 +354,12 @@ impl LaterRequest {
         let timeout =
             options.timeout.or(request.timeout).unwrap_or_else(|| request.transport.timeout());
         let retry = options.retry.unwrap_or(request.retry);
+        let version = tail.version.unwrap_or(UNVERSIONED);
         Ok(Ready {
             transport: request.transport,
             method: request.method,
+            name: request.name,
+            version,
             route,
             body,
             unique_id,

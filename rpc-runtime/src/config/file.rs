@@ -39,7 +39,7 @@ impl Files {
     pub(super) fn load(&mut self, path: &Path) -> Result<(), TransportError> {
         let cannot = |error: std::io::Error| {
             let what = format!("cannot read {}", path.display());
-            TransportError::caused(crate::TransportErrorKind::Configuration, what, error)
+            TransportError::caused(crate::TransportErrorKind::Configuration, what, &error)
         };
         if !path.is_dir() {
             let text = std::fs::read_to_string(path).map_err(cannot)?;

@@ -81,6 +81,7 @@ impl Both {
     fn end(&mut self, which: &Index, size: Option<usize>) -> Result<(), TestCaseError> {
         let Some((key, id)) = self.take(which) else { return Ok(()) };
         let reply = size.map(|size| ReplyMessage {
+            mark: None,
             queue: "q".into(),
             body: vec![7; size].into(),
             compression: None,

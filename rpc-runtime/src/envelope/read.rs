@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::OPENING;
 pub(super) use crate::json::string;
-use crate::{Failure, compression::CompressionError, json, limits::TooLarge};
+use crate::{Failure, compression::CompressionError, json, limits::TooLarge, refusal::Mark};
 
 /// Why a message is not one of this protocol. It is refused without an answer: there is nobody to answer.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +18,8 @@ pub(crate) enum EnvelopeError {
     TooLarge(TooLarge),
     #[error("the body is not UTF-8")]
     Encoding,
-    #[error("the body is not a JSON object")]
-    Json(#[source] serde_json::Error),
+    #[error("the body is not a JSON object: {0}")]
+    Json(serde_json::Error),
     #[error("the envelope's version is not \"2.0\"")]
     Version,
     #[error("`oslo.message` is not a string")]
@@ -215,6 +215,8 @@ pub(crate) struct Reply {
     /// How many values it is made of, and how many it may be.
     values: usize,
     most: usize,
+    /// What its header says of a failure. It is no part of the text.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Reply {
@@ -245,7 +247,7 @@ impl Reply {
         let result = parts.result.filter(|value| *value != "null").map(place);
         let failure = parts.failure.filter(|value| is_true(value)).map(place);
         let ending = parts.ending.filter(|ending| *ending != "null").map(is_true);
-        Ok(Self { msg_id, result, failure, ending, text, values, most })
+        Ok(Self { msg_id, result, failure, ending, text, values, most, mark: None })
     }
 
     /// The id of the call that this answers.

@@ -43,7 +43,7 @@ pub(super) fn reply() -> Run {
         replies.insert(id, Arc::clone(&call));
         assert!(ended(&call).is_none());
         drop(call.take());
-        replies.receive(&reply, None);
+        replies.receive(&reply, None, None);
         let Some(Outcome::Answered(reply)) = ended(&call) else { panic!("it is answered") };
         replies.remove(id);
         reply.result().len()
@@ -93,7 +93,8 @@ pub(super) fn new_request() -> Run {
 pub(super) fn copy() -> Run {
     let (mut window, now, ids) = window();
     let (body, queue) = (Arc::new(written::reply(Uuid::nil())), "reply_1".into());
-    let answer = ReplyMessage { queue, body, compression: None, unique_id: Uuid::nil() };
+    let answer =
+        ReplyMessage { queue, body, compression: None, unique_id: Uuid::nil(), mark: None };
     let id = "00000000000000000000000000abcdef";
     let Seen::First(key) = window.begin(id, now) else { panic!("it is new") };
     window.end(key, Some(answer), now);

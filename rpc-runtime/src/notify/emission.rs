@@ -12,6 +12,7 @@ use std::{
 use super::DriverError;
 use crate::{
     TransportError,
+    excerpt::{Causes, Excerpt},
     sync::{Mutex, MutexGuard},
 };
 
@@ -20,8 +21,8 @@ use crate::{
 #[non_exhaustive]
 pub enum NotifyError {
     /// The payload or the context is nothing that JSON can say.
-    #[error("the notification cannot be encoded")]
-    Encode(#[source] serde_json::Error),
+    #[error("the notification cannot be encoded: {}", Excerpt(&.0.to_string()))]
+    Encode(serde_json::Error),
     /// It is larger than the transport sends.
     #[error("the notification is larger than it may be: {size} bytes, where {limit} are allowed")]
     TooLarge {
@@ -40,14 +41,14 @@ pub enum NotifyError {
         waited: Duration,
     },
     /// The broker refused it, and it was not to be sent again: a queue is full.
-    #[error("the broker refused the notification")]
+    #[error("the broker refused the notification by a negative confirm, as for a full queue")]
     Refused,
     /// There is no connection, the one was lost on which it was to be sent once, or there will be none.
     #[error(transparent)]
     Unavailable(#[from] TransportError),
     /// A driver of one's own failed.
-    #[error("a driver failed")]
-    Driver(#[source] DriverError),
+    #[error("a driver failed: {}", Causes(&**.0))]
+    Driver(DriverError),
 }
 
 /// A notification on its way. It goes whether or not somebody waits for this.

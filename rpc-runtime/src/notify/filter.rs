@@ -3,7 +3,7 @@
 use regex_lite::Regex;
 
 use super::{Metadata, Payload};
-use crate::json;
+use crate::{excerpt::Excerpt, json};
 
 /// Rules over what a notification says. All of them have to match, each from the beginning of a text; what is absent, or no
 /// text, matches none.
@@ -32,7 +32,7 @@ pub struct Filter {
 
 /// A rule is no regular expression.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` is no regular expression: {error}", crate::excerpt::Excerpt(.pattern))]
+#[error("`{}` is no regular expression: {}", Excerpt(.pattern), Excerpt(&.error.to_string()))]
 pub struct FilterError {
     pattern: String,
     error: regex_lite::Error,

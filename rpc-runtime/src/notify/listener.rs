@@ -8,7 +8,10 @@ use std::{
 };
 
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, watch},
+};
 
 use super::{
     BatchHandled, Filter, Handled, Metadata, Notification, NotifierBuilder, Payload, Priority,
@@ -17,7 +20,7 @@ use super::{
     running::{Shared, serve},
 };
 use crate::{
-    DuplicateWindow, ServerBuilder, Transport, TransportError, TransportErrorKind,
+    DuplicateWindow, ServerBuilder, Transport, TransportError, TransportErrorKind, clock,
     duplicates::Duplicates,
     excerpt::Excerpt,
     logging::guarded,
@@ -62,6 +65,8 @@ use crate::{
 pub struct NotificationListener {
     listener: Listener,
     shared: Arc<Shared>,
+    /// The runtime that it was bound on, and is to run on.
+    runtime: Handle,
 }
 
 /// The options of a [`NotificationListener`].
@@ -259,11 +264,12 @@ impl ListenerBuilder {
     ///
     /// # Errors
     /// If there is no handler, a name cannot be a queue's, an exchange or queue exists with other properties, or the broker
-    /// does not answer.
+    /// does not answer, or without a Tokio runtime that has timers.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the queues as they are, unconsumed.
     pub async fn bind(mut self) -> Result<NotificationListener, TransportError> {
+        let runtime = clock::runtime()?;
         let sources = self.sources()?;
         let handlers = match self.batches.pop() {
             Some(batch) => Handlers::Batch(batch),
@@ -289,7 +295,7 @@ impl ListenerBuilder {
         };
         let name = &*shared.name;
         guarded(|| tracing::info!(listener = name, %bindings, "the listener is bound"));
-        Ok(NotificationListener { listener, shared: Arc::new(shared) })
+        Ok(NotificationListener { listener, shared: Arc::new(shared), runtime })
     }
 
     fn sources(&self) -> Result<Sources, TransportError> {
@@ -374,12 +380,13 @@ impl NotificationListener {
         ListenerBuilder::new(transport)
     }
 
-    /// Starts to listen, on tasks of its own.
+    /// Starts to listen, on tasks of its own. They belong to the Tokio runtime on which the listener was bound, wherever
+    /// this is called.
     #[must_use = "keep it to shut the listener down"]
     pub fn run(self) -> RunningListener {
-        let task = tokio::spawn(serve(Arc::clone(&self.shared), self.listener));
+        let task = self.runtime.spawn(serve(Arc::clone(&self.shared), self.listener));
         let name = Arc::clone(&self.shared.name);
-        let running = RunningListener::new(self.shared, task);
+        let running = RunningListener::new(self.shared, task, self.runtime);
         guarded(|| tracing::info!(listener = &*name, "the listener takes notifications"));
         running
     }

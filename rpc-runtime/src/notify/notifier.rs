@@ -8,7 +8,6 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::runtime::Handle;
 
 use super::{
     Driver, Emission, Format, LogDriver, Message, Notification, NotifyError, Priority,
@@ -16,7 +15,7 @@ use super::{
     spool::{Draft, Room, Spool},
 };
 use crate::{
-    Transport,
+    Transport, clock,
     contain::{Panicked, contained},
     envelope::{Head, NoticeWriter, write_plain_context},
     ids::new_id,
@@ -164,10 +163,8 @@ impl NotifierBuilder {
         self
     }
 
-    /// Makes the notifier.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
+    /// Makes the notifier. It sends on the Tokio runtime on which it was made, wherever its methods are called; without one,
+    /// or on one without timers, its emissions end with [`NotifyError::Unavailable`].
     #[must_use]
     pub fn build(self) -> Notifier {
         let mut this = self;
@@ -181,7 +178,7 @@ impl NotifierBuilder {
         #[cfg(feature = "routing")]
         let is_enabled = is_enabled || this.routing.is_some();
         let exchange = this.transport.control_exchange();
-        let spool = Spool::new(this.transport, this.room, this.give_up_after, Handle::current());
+        let spool = Spool::new(this.transport, this.room, this.give_up_after, clock::runtime());
         let shared = Shared {
             spool,
             exchange,

@@ -52,9 +52,9 @@ enum Routed {
 pub enum RoutingError {
     /// It cannot be read.
     #[error("cannot read the rules: {0}")]
-    Read(#[from] std::io::Error),
+    Read(std::io::Error),
     /// It is no YAML of this form: groups, in them drivers, in them lists of patterns.
-    #[error("cannot read the rules: {0}")]
+    #[error("cannot read the rules: {}", Excerpt(.0))]
     Form(String),
     /// A driver is not known.
     #[error("there is no driver `{}`: expected `messaging`, `messagingv2`, `log` or `noop`", Excerpt(.0))]
@@ -62,6 +62,12 @@ pub enum RoutingError {
     /// A list is not known.
     #[error("there is no rule `{}`: expected `accepted_events` or `accepted_priorities`", Excerpt(.0))]
     Rule(String),
+}
+
+impl From<std::io::Error> for RoutingError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Read(error)
+    }
 }
 
 /// What a file says: by group and driver, lists by their names.

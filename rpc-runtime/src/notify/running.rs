@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinHandle,
 };
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     ShutdownError, Transport,
-    clock::{Instant, sleep_until},
+    clock::{Instant, Within, sleep_until},
     contain::{Caught, Panicked},
     duplicates::Duplicates,
     logging::guarded,
@@ -118,14 +119,16 @@ pub struct RunningListener {
     shared: Arc<Shared>,
     /// `None` once it has ended.
     task: Option<JoinHandle<()>>,
+    /// The runtime that the task is on.
+    runtime: Handle,
 }
 
 impl RunningListener {
     /// How long it may take to give back what was given up.
     const FAREWELL: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(shared: Arc<Shared>, task: JoinHandle<()>) -> Self {
-        Self { shared, task: Some(task) }
+    pub(super) fn new(shared: Arc<Shared>, task: JoinHandle<()>, runtime: Handle) -> Self {
+        Self { shared, task: Some(task), runtime }
     }
 
     /// Returns how many notifications have been taken and are not settled yet: being worked on, or waiting to come again.
@@ -143,7 +146,12 @@ impl RunningListener {
     ///
     /// # Cancel safety
     /// Dropping the future leaves the listener stopping: it takes nothing new.
-    pub async fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
+    pub async fn shutdown(self, limit: Duration) -> Result<(), ShutdownError> {
+        let runtime = self.runtime.clone();
+        Within::new(runtime, self.stop(limit)).await
+    }
+
+    async fn stop(mut self, limit: Duration) -> Result<(), ShutdownError> {
         let begun = Instant::now();
         self.shared.stop.send_replace(true);
         let (name, in_flight) = (Arc::clone(&self.shared.name), self.in_flight());

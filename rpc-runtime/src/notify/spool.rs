@@ -52,7 +52,8 @@ pub(super) struct Spool {
     emptied: Notify,
     quiet: Quiet<Cause>,
     /// Where pauses are waited out.
-    runtime: Handle,
+    /// Where it runs what waits. An error is why it can run nothing.
+    runtime: Result<Handle, TransportError>,
     aging: Arc<Aging>,
     /// What gives them up.
     ager: Option<AbortHandle>,
@@ -105,11 +106,12 @@ impl Spool {
         transport: Transport,
         room: Room,
         give_up_after: Option<Duration>,
-        runtime: Handle,
+        runtime: Result<Handle, TransportError>,
     ) -> Arc<Self> {
         let aging = Arc::new(Aging::default());
         let ages = give_up_after.is_some_and(|after| !after.is_zero());
-        let ager = ages.then(|| runtime.spawn(give_up(Arc::clone(&aging))).abort_handle());
+        let ager = runtime.as_ref().ok().filter(|_| ages);
+        let ager = ager.map(|runtime| runtime.spawn(give_up(Arc::clone(&aging))).abort_handle());
         Arc::new(Self {
             transport,
             room,
@@ -179,6 +181,7 @@ impl Spool {
         route: &Route,
         body: Vec<u8>,
     ) -> Result<(Arc<Vec<u8>>, Option<Compression>), NotifyError> {
+        self.runtime.as_ref().map_err(TransportError::clone)?;
         route.check()?;
         let (body, compression) = self.transport.pack(body).map_err(|too_large| {
             NotifyError::TooLarge { size: too_large.size, limit: too_large.limit }
@@ -342,10 +345,12 @@ impl Spooled {
             tracing::warn!(%queue, left_out, "{what}");
         });
         let this = Arc::clone(self);
-        self.spool.runtime.spawn(async move {
-            tokio::time::sleep(AGAIN).await;
-            this.send();
-        });
+        if let Ok(runtime) = &self.spool.runtime {
+            runtime.spawn(async move {
+                tokio::time::sleep(AGAIN).await;
+                this.send();
+            });
+        }
     }
 
     /// It has waited for too long. What has left may arrive all the same.
@@ -408,7 +413,7 @@ mod tests {
         broker.hold();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let room = Room { messages: 1, bytes: 1 };
-        let spool = Spool::new(transport, room, None, runtime.handle().clone());
+        let spool = Spool::new(transport, room, None, Ok(runtime.handle().clone()));
         let progress = Arc::new(Progress::default());
         let exchange = Exchange::Notifications("openstack".into());
         let route = Route { exchange, routing_key: "q".into(), mandatory: true };

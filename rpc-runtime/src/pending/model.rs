@@ -98,7 +98,7 @@ impl Scene {
     fn answer(&self) {
         let msg_id = format!("\"{}\"", ID.simple());
         let body = ReplyWriter::result(&5).expect("JSON").finish(&msg_id, Uuid::nil());
-        self.replies.receive(&body, None);
+        self.replies.receive(&body, None, None);
     }
 
     fn pass_deadline(&self) {

@@ -15,6 +15,8 @@ use crate::{
     envelope::{ReplyWriter, is_reply_queue},
     excerpt::Excerpt,
     ids::new_id,
+    limits::TooLarge,
+    refusal::Mark,
     transport::{Answer, ReplyMessage, Tracked},
 };
 
@@ -42,21 +44,23 @@ pub(super) fn reply(
         return None;
     }
     let (queue, unique_id): (Arc<str>, _) = (Arc::from(&**queue), new_id());
-    let message = |writer: ReplyWriter| {
+    let message = |writer: ReplyWriter, mark: Option<Mark>| {
         let body = writer.finish(msg_id, unique_id);
-        shared.transport.reply(Arc::clone(&queue), body, unique_id)
+        let reply = shared.transport.reply(Arc::clone(&queue), body, unique_id)?;
+        Ok(ReplyMessage { mark, ..reply })
     };
-    let writer = match result {
-        Ok(Reply(writer)) => writer,
-        Err(failure) => ReplyWriter::failure(&failure),
+    let (writer, mark) = match result {
+        Ok(Reply(writer)) => (writer, None),
+        Err(failure) => (ReplyWriter::failure(&failure), Some(Mark::of(failure.refusal()))),
     };
-    message(writer)
-        .or_else(|size| {
+    message(writer, mark)
+        .or_else(|size: TooLarge| {
             shared.counts().replies_too_large.add_one();
             shared.quiet.say(Cause::ReplyTooLarge, |left_out| {
                 tracing::error!(%size, left_out, "a reply is larger than it may be: its caller is told");
             });
-            message(ReplyWriter::failure(&Failure::reply_too_large(size)))
+            let failure = ReplyWriter::failure(&Failure::reply_too_large(size));
+            message(failure, Some(Mark::MayHaveBegun))
         })
         .ok()
 }

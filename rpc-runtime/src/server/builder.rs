@@ -14,7 +14,7 @@ use super::{
     Bound, Place, Server, Shared, admission::Admission, keeping::Keeping, poison::Counting,
 };
 use crate::{
-    Api, Dispatch, DuplicateWindow, Service, Transport, TransportError, TransportErrorKind,
+    Api, Dispatch, DuplicateWindow, Service, Transport, TransportError, TransportErrorKind, clock,
     contain::Kept,
     dispatch::{AnyService, Ping},
     duplicates::Duplicates,
@@ -326,11 +326,12 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// If the host or a topic is missing, a name cannot be a queue's, or a limited method is not there; if an exchange or
-    /// queue exists with other properties, or if the broker does not answer.
+    /// queue exists with other properties, if the broker does not answer, or without a Tokio runtime that has timers.
     ///
     /// # Cancel safety
     /// Dropping the future unbinds what was bound.
     pub async fn bind(self) -> Result<Server, TransportError> {
+        let runtime = clock::runtime()?;
         let host = self
             .host
             .clone()
@@ -378,7 +379,7 @@ impl ServerBuilder {
             keeping: NonZeroU32::new(self.keep_refused).map(Keeping::new),
         };
         listeners.iter().for_each(|bound| bound.place.say_bound());
-        Ok(Server { shared: Arc::new(shared), listeners })
+        Ok(Server { shared: Arc::new(shared), listeners, runtime })
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     envelope::{self, EnvelopeError, Request},
     excerpt::Excerpt,
     logging::guarded,
+    refusal::Mark,
     transport::{Acked, Acker, Content, Delivery, ReplyMessage, Tracked, kept::Redelivery},
 };
 
@@ -293,10 +294,8 @@ impl Incoming {
     async fn admit(&self, arrival: &Arrival<'_>, entry: Entry) -> Option<Admitted> {
         let method = arrival.found.as_ref().ok().map(|found| found.method.name);
         let may_be_refused = || {
-            let is_first = arrival.presence.as_ref().is_none_or(|presence| presence.is_first);
             let parts = arrival.parts;
-            is_first
-                && arrival.redelivery.is_none()
+            arrival.is_alone()
                 && parts.caller.is_some()
                 && !parts.id.as_ref().is_some_and(|id| self.shared.duplicates().knows(id))
         };
@@ -336,9 +335,10 @@ impl Incoming {
         let Arrival { parts, expires, .. } = *arrival;
         let Permits { slot, limit } = permits;
         let method = arrival.found.as_ref().ok().map(|found| found.method);
-        // Where a second run would matter, and somebody learns of it if there is none, nothing begins before the broker surely
-        // gives the request to nobody else.
-        let surely = method.is_some_and(|method| !method.idempotent) && parts.caller.is_some();
+        // Where a second run would matter, and a caller learns of it if there is none, nothing begins before the broker surely
+        // gives the request to no other server. Nor is it refused: another server may have what this one lacks.
+        let surely = method.is_none_or(|method| !method.idempotent) && parts.caller.is_some();
+        let is_alone = arrival.is_alone();
         let acked = match arrival.ending.acker.take_if(|_| !late) {
             Some(acker) if surely => acker.ack_surely().await,
             Some(acker) => Acked::of(acker.ack().await),
@@ -370,8 +370,10 @@ impl Incoming {
                 }
                 return;
             }
-            Turn::Repeat(reply) => {
+            Turn::Repeat(mut reply) => {
                 arrival.heartbeat = None;
+                // There are two copies, and another server may have had one of them.
+                reply.mark = reply.mark.map(|_| Mark::MayHaveBegun);
                 (None, send(shared, reply, held, late))
             }
             Turn::Run(key) => {
@@ -389,6 +391,19 @@ impl Incoming {
                     return Box::pin(give_back(shared, key, arrival.ending.acker.take())).await;
                 }
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
+                let (result, late) = match result {
+                    Err(failure) if failure.refusal().is_some() && parts.caller.is_some() => {
+                        // It has not run, so there is nothing to run again: the broker is told at once.
+                        let surely = match arrival.ending.acker.take() {
+                            Some(acker) => acker.ack_surely().await == Acked::Surely,
+                            None => surely,
+                        };
+                        let is_proven = surely && is_alone;
+                        let refusal = failure.refusal().filter(|_| is_proven);
+                        (Err(failure.refusing(refusal)), false)
+                    }
+                    result => (result, late),
+                };
                 let refused = report(shared, &self.place, parts, method, &result);
                 if let Some(kind) = refused.filter(|_| parts.caller.is_none()) {
                     self.keep_refused(arrival, kind);
@@ -396,7 +411,9 @@ impl Incoming {
                 let reply = reply(shared, parts, result);
                 if let (Some(key), false) = (key, late) {
                     arrival.ending.key = None;
-                    end(shared, key, reply.clone());
+                    for copy in end(shared, key, reply.clone()) {
+                        copy.ack().await;
+                    }
                 }
                 let kept = reply.clone().filter(|_| late);
                 let settled = reply.and_then(|reply| send(shared, reply, held, late));
@@ -504,6 +521,12 @@ impl Arrival<'_> {
     /// Takes what tells the broker of it, if the broker has not been told.
     pub(super) fn acker(&mut self) -> Option<Acker> {
         self.ending.acker.take()
+    }
+
+    /// Whether no server had the request before, as far as can be told, nor is a copy of it here.
+    fn is_alone(&self) -> bool {
+        let is_first = self.presence.as_ref().is_none_or(|presence| presence.is_first);
+        is_first && self.redelivery.is_none()
     }
 
     /// Whether it is acknowledged after it has run.

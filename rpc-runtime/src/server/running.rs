@@ -2,11 +2,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 
 use super::Shared;
 
-use crate::{clock::Instant, logging::guarded};
+use crate::{
+    clock::{Instant, Within},
+    logging::guarded,
+};
 
 /// A server that serves. Dropping this handle does not stop it.
 ///
@@ -43,6 +46,8 @@ pub struct Running {
     /// By topic, what stops a listener. Its receiver is dropped when the listener has stopped.
     stops: Vec<(Arc<str>, watch::Sender<bool>)>,
     tasks: JoinSet<()>,
+    /// The runtime that the tasks are on.
+    runtime: Handle,
 }
 
 /// Stops a server at once, from anywhere. Get it from [`Running::abort_handle`].
@@ -82,8 +87,9 @@ impl Running {
         shared: Arc<Shared>,
         stops: Vec<(Arc<str>, watch::Sender<bool>)>,
         tasks: JoinSet<()>,
+        runtime: Handle,
     ) -> Self {
-        Self { shared, stops, tasks }
+        Self { shared, stops, tasks, runtime }
     }
 
     pub(super) fn say_serving(&self) {
@@ -152,7 +158,12 @@ impl Running {
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server stopping: it takes no new requests.
-    pub async fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
+    pub async fn shutdown(self, limit: Duration) -> Result<(), ShutdownError> {
+        let runtime = self.runtime.clone();
+        Within::new(runtime, self.stop(limit)).await
+    }
+
+    async fn stop(mut self, limit: Duration) -> Result<(), ShutdownError> {
         let begun = Instant::now();
         self.shared.transport.part();
         for (_, stop) in &self.stops {

@@ -216,7 +216,7 @@ mod tests {
         for (failure, kind) in [
             (Failure::bad_arguments("m() got"), RefusalKind::BadArguments),
             (Failure::no_such_method("m"), RefusalKind::NoSuchMethod),
-            (Failure::unsupported_version("2.0", "m"), RefusalKind::UnsupportedVersion),
+            (Failure::unsupported_version("2.0", "m", None), RefusalKind::UnsupportedVersion),
             (Failure::too_many_values(2, 1), RefusalKind::TooManyValues),
             (
                 Failure::of("c", "oslo_versionedobjects.exception", "UnsupportedObjectError"),

@@ -21,6 +21,7 @@ use crate::{
     observe::Observer,
     pending::{Outcome, Outgoing, Pending, Route},
     quiet::Quiet,
+    refusal::Mark,
     replies::Replies,
     server::Verdict,
 };
@@ -90,10 +91,8 @@ impl Link {
             let answering = pin!(answer(&*service, witness.as_deref(), &watch, &message));
             let answered = Caught::new(answering).await;
             match answered.unwrap_or_else(|Panicked| Ok(watch.broken(&message))) {
-                Ok(Some(reply)) => {
-                    // We have written it ourselves.
-                    replies.receive(&reply, None);
-                }
+                // This process has written it.
+                Ok(Some((reply, mark))) => replies.receive(&reply, None, mark),
                 Ok(None) => {}
                 Err(error) => watch.no_request(&error),
             }
@@ -124,7 +123,7 @@ impl Watch {
     }
 
     /// Returns the reply to a request whose task has panicked by a bug of this library.
-    fn broken(&self, message: &Outgoing) -> Option<Vec<u8>> {
+    fn broken(&self, message: &Outgoing) -> Option<Answered> {
         self.observer.counts.requests_broken.add_one();
         self.quiet.say(Line::Broken, |left_out| {
             tracing::error!(left_out, "a request failed by a bug of this library");
@@ -133,17 +132,22 @@ impl Watch {
         let request = Request::parse(&text).ok()?;
         let what = "the request failed in process, by a bug of this library; it may have run";
         let writer = ReplyWriter::failure(&Failure::internal("ServerFailed", what));
-        request.caller().map(|(msg_id, _)| writer.finish(msg_id, Uuid::new_v4()))
+        request
+            .caller()
+            .map(|(msg_id, _)| (writer.finish(msg_id, Uuid::new_v4()), Some(Mark::of(None))))
     }
 }
 
-/// Runs a request. Returns the reply, if somebody waits for one.
+/// A reply, and what marks a failure.
+type Answered = (Vec<u8>, Option<Mark>);
+
+/// Runs a request. Returns the reply, if its caller waits for one.
 async fn answer(
     service: &dyn AnyService,
     witness: Option<&dyn Witness>,
     watch: &Watch,
     message: &Outgoing,
-) -> Result<Option<Vec<u8>>, EnvelopeError> {
+) -> Result<Option<Answered>, EnvelopeError> {
     let text = envelope::open(&message.body)?;
     let request = Request::parse(&text)?;
     watch.observer.counts.requests_received.add_one();
@@ -151,14 +155,14 @@ async fn answer(
         witness.hear(&message.route, &request);
     }
     let deadline = message.expires.as_ref().map(|expires| expires.deadline);
-    let writer = match run(service, &request, deadline).await {
-        Ok(Reply(writer)) => writer,
+    let (writer, mark) = match run(service, &request, deadline).await {
+        Ok(Reply(writer)) => (writer, None),
         Err(failure) => {
             watch.failed(&request, &failure);
-            ReplyWriter::failure(&failure)
+            (ReplyWriter::failure(&failure), Some(Mark::of(failure.refusal())))
         }
     };
-    Ok(request.caller().map(|(msg_id, _)| writer.finish(msg_id, Uuid::new_v4())))
+    Ok(request.caller().map(|(msg_id, _)| (writer.finish(msg_id, Uuid::new_v4()), mark)))
 }
 
 /// Runs the method that a request is for, and returns what it answers.

@@ -30,6 +30,7 @@ use crate::{
     logging::guarded,
     observe::Observer,
     pending::{Exchange, Outcome, Outgoing, Pending, Route},
+    refusal::{self, Mark},
     replies::Replies,
     sync::lock,
 };
@@ -95,6 +96,8 @@ struct Queue {
 struct Message {
     body: Arc<Vec<u8>>,
     compression: Option<Compression>,
+    /// What its header says of a failure.
+    mark: Option<Mark>,
     expires: Option<Instant>,
     /// How often it was delivered, and not acknowledged.
     redeliveries: u32,
@@ -211,8 +214,8 @@ impl Broker {
             topic => Exchange::Topic(topic.into()),
         };
         let route = Route { exchange, routing_key: routing_key.into(), mandatory: true };
-        let message =
-            Message { body: Arc::new(body), compression: None, expires: None, redeliveries: 0 };
+        let (body, compression, mark, expires) = (Arc::new(body), None, None, None);
+        let message = Message { body, compression, mark, expires, redeliveries: 0 };
         deliver(self.0.lock(), &route, &message, 1)
     }
 
@@ -376,8 +379,12 @@ impl Shared {
             Header::Number(count) if *name == REDELIVERIES => u32::try_from(*count).ok(),
             _ => None,
         });
-        let body = body.share();
-        let message = Message { body, compression, expires, redeliveries: counted.unwrap_or(0) };
+        let mark = headers.iter().find_map(|(name, value)| match value {
+            Header::Text(text) if *name == refusal::HEADER => Some(Mark::parse(text)),
+            _ => None,
+        });
+        let (body, redeliveries) = (body.share(), counted.unwrap_or(0));
+        let message = Message { body, compression, mark, expires, redeliveries };
         match state.fate() {
             Fate::Lost => true,
             Fate::Delivered(copies) => deliver(state, &route, &message, copies),
@@ -422,7 +429,8 @@ fn deliver(
     drop(state);
     let Some(replies) = replies else { return false };
     for _ in 0..copies {
-        replies.receive(&message.body, message.compression.map(Compression::header));
+        let compression = message.compression.map(Compression::header);
+        replies.receive(&message.body, compression, message.mark);
     }
     true
 }

@@ -29,7 +29,7 @@ impl Scene {
         broker.hold();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let handle = runtime.handle().clone();
-        let spool = Spool::new(transport, Room { messages, bytes }, Some(AGE), handle);
+        let spool = Spool::new(transport, Room { messages, bytes }, Some(AGE), Ok(handle));
         Arc::new(Self { spool, broker, _runtime: runtime })
     }
 

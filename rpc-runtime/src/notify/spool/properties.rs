@@ -164,7 +164,7 @@ impl Both {
         let transport = transport.expect("it is embedded");
         let broker = transport.memory().expect("it is embedded");
         broker.hold();
-        let spool = Spool::new(transport.clone(), ROOM, after, Handle::current());
+        let spool = Spool::new(transport.clone(), ROOM, after, Ok(Handle::current()));
         let idle = idle(&spool);
         let (list, ids, given) = Default::default();
         Self { spool, idle, transport, broker, is_closed: false, after, list, ids, given }

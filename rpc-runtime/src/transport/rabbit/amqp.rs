@@ -44,7 +44,9 @@ use super::{
     socket::{self, Security, Switch},
     thread::Thread,
 };
-use crate::{TransportError, TransportErrorKind, clock::Instant, transport::Acked};
+use crate::{
+    TransportError, TransportErrorKind, clock::Instant, excerpt::Excerpt, transport::Acked,
+};
 
 /// How long one host may take to answer, from the first packet to an open connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -143,9 +145,15 @@ impl Fault {
 
     /// Makes an error for a user that this has caused.
     pub(super) fn caused(&self, kind: TransportErrorKind, what: String) -> TransportError {
-        match self {
-            Self::Broker(error) => TransportError::caused(kind, what, error.clone()),
-            other => TransportError::caused(kind, what, other.clone()),
+        let Self::Broker(error) = self else { return TransportError::caused(kind, what, self) };
+        match error.kind() {
+            // What the broker and the system say needs no words of lapin's around it.
+            ErrorKind::ProtocolError(error) if !error.get_message().as_str().is_empty() => {
+                let words = Excerpt(error.get_message().as_str());
+                TransportError::new(kind, format!("{what}: {words}"))
+            }
+            ErrorKind::IOError(error) => TransportError::caused(kind, what, &**error),
+            _ => TransportError::caused(kind, what, error),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _};
+use lapin::{BasicProperties, types::AMQPValue};
 use tokio::{
     runtime::Handle,
     sync::watch,
@@ -23,7 +24,11 @@ use super::{
     vital::Vital,
 };
 use crate::{
-    Event, TransportError, TransportErrorKind, clock::Instant, observe::Observer, replies::Replies,
+    Event, TransportError, TransportErrorKind,
+    clock::Instant,
+    observe::Observer,
+    refusal::{self, Mark},
+    replies::Replies,
 };
 
 /// How many replies may wait here, and how many are acknowledged in one go at the most.
@@ -395,14 +400,25 @@ impl LeftQueue {
 async fn receive(channel: &Channel, consumer: &mut Consumer, replies: &Replies) {
     while let Some(first) = consumer.next().await {
         let mut last = first.delivery_tag;
-        replies.receive(&first.data, compression(&first.properties));
+        replies.receive(&first.data, compression(&first.properties), mark(&first.properties));
         for _ in 1..REPLY_BATCH {
             let Some(Some(next)) = consumer.next().now_or_never() else { break };
             last = next.delivery_tag;
-            replies.receive(&next.data, compression(&next.properties));
+            replies.receive(&next.data, compression(&next.properties), mark(&next.properties));
         }
         if channel.ack_all(last).await.is_err() {
             return;
         }
     }
+}
+
+/// Returns what the headers of a reply say of its failure.
+fn mark(properties: &BasicProperties) -> Option<Mark> {
+    let header = properties.headers().as_ref()?.inner().get(refusal::HEADER)?;
+    Some(match header {
+        AMQPValue::LongString(text) => {
+            Mark::parse(std::str::from_utf8(text.as_bytes()).unwrap_or_default())
+        }
+        _ => Mark::MayHaveBegun,
+    })
 }

@@ -52,7 +52,7 @@ pub(super) fn handle() -> Result<Handle, TransportError> {
         return Ok(threads.runtime.clone());
     }
     let started = start().map_err(|error| {
-        TransportError::caused(TransportErrorKind::LimitReached, "cannot start a thread", error)
+        TransportError::caused(TransportErrorKind::LimitReached, "cannot start a thread", &error)
     })?;
     Ok(threads.insert(started).runtime.clone())
 }

@@ -397,7 +397,7 @@ fn secured(tls: &Tls) -> Result<Security, TransportError> {
     let read = |file: &Path| {
         std::fs::read_to_string(file).map_err(|error| {
             let what = format!("cannot read {}", file.display());
-            TransportError::caused(TransportErrorKind::Configuration, what, error)
+            TransportError::caused(TransportErrorKind::Configuration, what, &error)
         })
     };
     let identity = match (&tls.certificate, &tls.key) {
