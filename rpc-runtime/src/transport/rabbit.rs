@@ -54,6 +54,7 @@ pub(crate) use consumer::{Acker, Listener};
 pub(crate) use guard::promises as guard_promises;
 
 use self::{
+    amqp::Connection,
     consumer::Consuming,
     declare::declare_all,
     lookout::Lookout,
@@ -61,7 +62,7 @@ use self::{
     queue::{Job, SendQueue},
     reply_queue::ReplyTask,
     runtime::spawn,
-    supervisor::{Generations, Supervisor},
+    supervisor::{Generations, Supervisor, fraction},
     topology::Layout,
     vital::Vital,
 };
@@ -116,8 +117,9 @@ impl Link {
             largest,
             vital: &vital,
         };
-        let (publishing, publish_supervisor) = guide.supervise(Role::Publishing, &hung_up).await?;
-        let (consuming, consume_supervisor) = guide.supervise(Role::Consuming, &hung_up).await?;
+        // If one cannot be made, the other is given up with `hang_up`.
+        let ((publishing, publish_supervisor), (consuming, consume_supervisor)) =
+            guide.supervise_both(&hung_up).await?;
         let queue = Arc::new(SendQueue::default());
         let layout = Arc::new(Layout::new(options));
         let (answerable, is_answerable) = watch::channel(false);
@@ -275,18 +277,39 @@ struct Guide<'a> {
 }
 
 impl Guide<'_> {
-    /// Starts to keep a connection up, as long as somebody may say when to close it. Returns once there is one.
+    /// Starts to keep both connections up, until `closing` is set or dropped. Returns once there are both. They are made
+    /// at the same time, so that a silent host costs its limit once.
+    async fn supervise_both(
+        &self,
+        closing: &watch::Receiver<bool>,
+    ) -> Result<(Supervised, Supervised), TransportError> {
+        let (publishing, consuming) = (watch::channel(None), watch::channel(None));
+        let others = [consuming.1.clone(), publishing.1.clone()];
+        let phase = fraction();
+        let [of_publishing, of_consuming] = others;
+        let publish = Attempts { other: of_publishing, phase };
+        // They take turns while no broker answers.
+        let consume = Attempts { other: of_consuming, phase: (phase + 0.5) % 1.0 };
+        tokio::try_join!(
+            self.supervise(Role::Publishing, publishing, publish, closing),
+            self.supervise(Role::Consuming, consuming, consume, closing),
+        )
+    }
+
     async fn supervise(
         &self,
         role: Role,
+        (generations, current): (watch::Sender<Option<Arc<Connection>>>, Generations),
+        Attempts { other, phase }: Attempts,
         closing: &watch::Receiver<bool>,
-    ) -> Result<(Generations, JoinHandle<()>), TransportError> {
-        let (generations, current) = watch::channel(None);
+    ) -> Result<Supervised, TransportError> {
         let (first, connected) = oneshot::channel();
         let supervisor = Supervisor {
             url: self.url.clone(),
             role,
             generations,
+            other,
+            phase,
             closing: closing.clone(),
             patience: self.patience,
             options: self.options.clone(),
@@ -302,6 +325,15 @@ impl Guide<'_> {
             Err(_) => Err(TransportError::closed()),
         }
     }
+}
+
+/// Where a connection is found, and the task that keeps it up.
+type Supervised = (Generations, JoinHandle<()>);
+
+/// How a connection's attempts in an outage fit those of the transport's other one.
+struct Attempts {
+    other: Generations,
+    phase: f64,
 }
 
 /// What a transport runs.
