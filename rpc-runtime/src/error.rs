@@ -52,13 +52,32 @@ pub enum CallError<E = Infallible> {
         /// The server's host.
         host: String,
     },
+    /// Nothing consumes the queue of the topic or host: all of its servers have stopped or died, and none has started
+    /// again for some seconds ([`no_consumer_after`](crate::RabbitOptions::no_consumer_after)). The request waits in the
+    /// queue until its deadline, so a server that starts by then may still run it.
+    #[error(
+        "nothing consumes the queue `{}`: the broker has reported no consumer for {observed:.1?}",
+        Excerpt(queue)
+    )]
+    NoConsumer {
+        /// The queue, which has the name of the topic, or of the topic, a dot and the host.
+        queue: String,
+        /// The time between the broker's first and last answer that the queue has no consumer.
+        observed: Duration,
+    },
     /// The deadline passed. `sent` says whether the request had left this process by then.
-    #[error("no {} within {waited:?}", if *sent { "answer" } else { "connection to the broker" })]
+    #[error(
+        "no {} within {waited:?}{}",
+        if *sent { "answer" } else { "connection to the broker" },
+        Unconsumed(unconsumed)
+    )]
     DeadlineExceeded {
         /// How long the call was allowed to take.
         waited: Duration,
         /// Whether the request had been handed to the broker: a server may have run it, or may still.
         sent: bool,
+        /// The request's queue, if the broker's last word on it was that it has no consumer.
+        unconsumed: Option<String>,
     },
     /// The call was monitored, and its server gave no sign of life for that long. It may have died, or never taken the
     /// request.
@@ -122,6 +141,8 @@ impl<E> CallError<E> {
             Self::Method(_) | Self::Failure(_) | Self::Interrupted | Self::Decode(_) => true,
             // A queue that dies between handing a request out and confirming it makes the broker refuse it.
             Self::Refused | Self::HeartbeatLost { .. } => true,
+            // The request stays in the queue, and a later server may run it.
+            Self::NoConsumer { .. } => true,
             Self::DeadlineExceeded { sent, .. } => *sent,
             Self::Unroutable { .. }
             | Self::Overloaded { .. }
@@ -144,7 +165,10 @@ impl CallError {
                 CallError::Unroutable { exchange, routing_key }
             }
             Self::Overloaded { host } => CallError::Overloaded { host },
-            Self::DeadlineExceeded { waited, sent } => CallError::DeadlineExceeded { waited, sent },
+            Self::NoConsumer { queue, observed } => CallError::NoConsumer { queue, observed },
+            Self::DeadlineExceeded { waited, sent, unconsumed } => {
+                CallError::DeadlineExceeded { waited, sent, unconsumed }
+            }
             Self::HeartbeatLost { waited } => CallError::HeartbeatLost { waited },
             Self::Interrupted => CallError::Interrupted,
             Self::Refused => CallError::Refused,
@@ -154,6 +178,18 @@ impl CallError {
             Self::TooLarge { size, limit } => CallError::TooLarge { size, limit },
             Self::Encode(error) => CallError::Encode(error),
             Self::Decode(error) => CallError::Decode(error),
+        }
+    }
+}
+
+/// The part of a text that names a queue without consumers, if there is one.
+struct Unconsumed<'a>(&'a Option<String>);
+
+impl fmt::Display for Unconsumed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(queue) => write!(f, ": nothing consumes the queue `{}`", Excerpt(queue)),
+            None => Ok(()),
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) use names::{flag, knows};
 /// | `rabbit_retry_interval`, `rabbit_interval_max` | [`retry_interval`](Self::retry_interval) | 0.1 s to 1.5 s (original: 1 s to 30 s) |
 /// | `kombu_failover_strategy` | [`failover`](Self::failover) | `round-robin` |
 /// | none; here `connect_timeout` | [`connect_timeout`](Self::connect_timeout) | 5 s |
+/// | none; here `no_consumer_after` | [`no_consumer_after`](Self::no_consumer_after) | 5 s |
 /// | `kombu_missing_consumer_retry_timeout` | [`absent_caller_timeout`](Self::absent_caller_timeout) | 60 s |
 /// | `kombu_compression` | [`TransportBuilder::compression`](crate::TransportBuilder::compression) | none |
 ///
@@ -85,6 +86,8 @@ pub struct RabbitOptions {
     pub(crate) failover: Failover,
     /// How long one host may take.
     pub(crate) connect_timeout: Duration,
+    /// Zero: never.
+    pub(crate) no_consumer_after: Duration,
     pub(crate) absent_caller_timeout: Duration,
     /// Zero: never.
     pub(crate) check_exchanges: Duration,
@@ -164,6 +167,7 @@ impl Default for RabbitOptions {
             retry_interval: Self::RETRY_INTERVAL,
             failover: Failover::default(),
             connect_timeout: Self::CONNECT_TIMEOUT,
+            no_consumer_after: Self::NO_CONSUMER_AFTER,
             absent_caller_timeout: Self::ABSENT_CALLER_TIMEOUT,
             check_exchanges: Self::CHECK_EXCHANGES,
             pool: (2, 30),
@@ -181,6 +185,8 @@ impl RabbitOptions {
         (Duration::from_millis(100), Duration::from_millis(1500));
     /// How long one host may take until a connection to it is open, by default.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    /// How long a queue has no consumer until calls that wait in it end, by default.
+    pub const NO_CONSUMER_AFTER: Duration = Duration::from_secs(5);
     /// How long a reply is tried whose request does not say how long its caller waits, by default.
     pub const ABSENT_CALLER_TIMEOUT: Duration = Duration::from_secs(60);
     /// How often a server looks whether its exchanges are still there, by default.
@@ -414,6 +420,23 @@ impl RabbitOptions {
     #[must_use]
     pub fn check_exchanges(mut self, every: Duration) -> Self {
         self.check_exchanges = every;
+        self
+    }
+
+    /// Ends a call with [`CallError::NoConsumer`](crate::CallError::NoConsumer) whose request waits in a queue that has no
+    /// consumer, once the broker has reported that for `time`. Zero turns this off. Option: `no_consumer_after`, in
+    /// seconds. Default: [`Self::NO_CONSUMER_AFTER`].
+    ///
+    /// A server that is restarted should be back by then. The broker is asked about a queue only while a call of this
+    /// transport has waited in it for 200 ms, and at most once a second. A broker that refuses to answer is not asked
+    /// again about that queue until the next connection.
+    ///
+    /// A request that a server may have taken is waited for until its deadline: one that was sent while the queue had
+    /// a consumer, or after which the queue was found empty. [`CallError::DeadlineExceeded`](crate::CallError) then
+    /// names the queue, if it has no consumer any more.
+    #[must_use]
+    pub fn no_consumer_after(mut self, time: Duration) -> Self {
+        self.no_consumer_after = time;
         self
     }
 

@@ -14,6 +14,7 @@ mod language;
 mod limits;
 mod majors;
 mod mocks;
+mod no_consumer;
 mod objects;
 mod observed;
 mod overload;

@@ -598,6 +598,14 @@ impl Channel {
         self.within("declaring a queue", declared).await.map(drop)
     }
 
+    /// Asks how many messages wait in a queue, and how many consumers it has. A refusal closes the channel.
+    pub(super) async fn count(&self, name: &str) -> Result<(u32, u32), Fault> {
+        let options = QueueDeclareOptions { passive: true, ..Default::default() };
+        let declared = self.0.lapin.queue_declare(short(name)?, options, FieldTable::default());
+        let queue = self.within("counting consumers", declared).await?;
+        Ok((queue.message_count(), queue.consumer_count()))
+    }
+
     pub(super) async fn bind(&self, queue: &str, exchange: &str, key: &str) -> Result<(), Fault> {
         let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
         let (queue, exchange, key) = (short(queue)?, short(exchange)?, short(key)?);
