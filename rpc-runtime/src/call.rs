@@ -29,6 +29,7 @@ use crate::{
     refusal::{self, Refusal},
     returns::Returns,
     transport::Body,
+    unconsumed::{PATIENCE, Waits},
 };
 
 /// How long a request that nobody limits may take: long enough never to be noticed, short enough for any clock.
@@ -75,6 +76,9 @@ struct Waiting {
     waited: Duration,
     deadline: Instant,
     monitor: Option<Duration>,
+    /// The queue of a call, until it is asked whether something consumes that.
+    queue: Option<Arc<str>>,
+    waits: Option<Waits>,
 }
 
 impl Drop for Waiting {
@@ -149,7 +153,7 @@ impl Future for Exchange {
 
 /// What a future says that is polled after its end. Nothing was sent by that.
 fn finished() -> CallError {
-    CallError::DeadlineExceeded { waited: Duration::ZERO, sent: false }
+    CallError::DeadlineExceeded { waited: Duration::ZERO, sent: false, unconsumed: None }
 }
 
 /// Returns the span of a request, named as OpenTelemetry names such things.
@@ -176,9 +180,12 @@ fn start(ready: Ready) -> Result<(Waiting, Sleep), CallError> {
     let deadline = inherited.map_or(own, |inherited| inherited.min(own));
     let waited = deadline.saturating_duration_since(now);
     if waited.is_zero() {
-        return Err(CallError::DeadlineExceeded { waited, sent: false });
+        return Err(CallError::DeadlineExceeded { waited, sent: false, unconsumed: None });
     }
-    let sleep = clock::timer(deadline).map_err(CallError::Unavailable)?;
+    let is_watched = msg_id.is_some() && waited > PATIENCE && transport.watches_queues();
+    let due = if is_watched { deadline.min(now + PATIENCE) } else { deadline };
+    let sleep = clock::timer(due).map_err(CallError::Unavailable)?;
+    let queue = is_watched.then(|| Arc::clone(&route.routing_key));
     let expires = msg_id.map(|_| Expiry { deadline, timeout: waited, is_own: true });
     let packed = transport.pack(body);
     let (body, compression) =
@@ -198,25 +205,52 @@ fn start(ready: Ready) -> Result<(Waiting, Sleep), CallError> {
         transport.replies().insert(msg_id, Arc::clone(&pending));
     }
     transport.send(Arc::clone(&pending));
-    let waiting = Waiting { transport, name, version, pending, msg_id, waited, deadline, monitor };
+    let waiting = Waiting {
+        transport,
+        name,
+        version,
+        pending,
+        msg_id,
+        waited,
+        deadline,
+        monitor,
+        queue,
+        waits: None,
+    };
     Ok((waiting, sleep))
 }
 
 impl Waiting {
     /// Waits until the call is over for its caller: its deadline, or the server's silence, whichever ends first.
-    fn sleep(&self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    fn sleep(&mut self, mut sleep: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let silent = self.monitor.zip(self.pending.alive());
-            let silent = silent.and_then(|(monitor, alive)| alive.checked_add(monitor));
-            let due = silent.map_or(self.deadline, |silent| silent.min(self.deadline));
+            let due = self.due();
             if sleep.deadline() != due {
                 sleep.as_mut().reset(due);
             }
             ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() == due {
-                return Poll::Ready(());
+            let is_impatient = self.patience_ends() == due;
+            match self.queue.take_if(|_| is_impatient) {
+                Some(queue) => {
+                    self.waits = Some(self.transport.wait_unconsumed(queue, &self.pending))
+                }
+                None if self.due() == due => return Poll::Ready(()),
+                None => {}
             }
         }
+    }
+
+    /// Returns when there is something to do, unless the request ends before.
+    fn due(&self) -> Instant {
+        let silent = self.monitor.zip(self.pending.alive());
+        let silent = silent.and_then(|(monitor, alive)| alive.checked_add(monitor));
+        let due = silent.map_or(self.deadline, |silent| silent.min(self.deadline));
+        if self.queue.is_some() { due.min(self.patience_ends()) } else { due }
+    }
+
+    /// Returns when the broker is to be asked whether something consumes the call's queue.
+    fn patience_ends(&self) -> Instant {
+        self.deadline - self.waited + PATIENCE
     }
 
     /// Says why there is no end: or that there was a result, only without one.
@@ -232,7 +266,12 @@ impl Waiting {
             }
             _ => match self.transport.obstacle().filter(|_| !sent) {
                 Some(obstacle) => Err(CallError::Unavailable(obstacle)),
-                None => Err(CallError::DeadlineExceeded { waited: self.waited, sent }),
+                None => {
+                    let unconsumed =
+                        self.waits.as_ref().filter(|_| sent).and_then(Waits::unconsumed);
+                    let unconsumed = unconsumed.map(|queue| queue.to_string());
+                    Err(CallError::DeadlineExceeded { waited: self.waited, sent, unconsumed })
+                }
             },
         }
     }
@@ -290,13 +329,24 @@ impl Waiting {
             Outcome::Refused => counts.requests_refused.add_one(),
             Outcome::Interrupted => counts.requests_interrupted.add_one(),
             Outcome::Unroutable(_) => counts.requests_returned.add_one(),
-            Outcome::Confirmed | Outcome::Answered(_) | Outcome::Unsent(_) => {}
+            Outcome::Confirmed
+            | Outcome::Answered(_)
+            | Outcome::Unconsumed { .. }
+            | Outcome::Unsent(_) => {}
         }
         match outcome {
             Outcome::Confirmed => Ok(None),
-            Outcome::Answered(reply) => self.answered(reply),
+            Outcome::Answered(reply) => {
+                if let Some(waits) = &self.waits {
+                    waits.was_consumed();
+                }
+                self.answered(reply)
+            }
             Outcome::Refused => Err(CallError::Refused),
             Outcome::Interrupted => Err(CallError::Interrupted),
+            Outcome::Unconsumed { queue, observed } => {
+                Err(CallError::NoConsumer { queue: queue.to_string(), observed })
+            }
             Outcome::Unsent(error) => Err(CallError::Unavailable(error)),
             Outcome::Unroutable(route) => Err(CallError::Unroutable {
                 exchange: route.exchange.name().to_owned(),

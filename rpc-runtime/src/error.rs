@@ -79,12 +79,23 @@ pub enum CallError<E = Infallible> {
         /// The server's host.
         host: String,
     },
+    /// Nothing consumes the queue of the topic or host: all of its servers have stopped or died, and none has started
+    /// again for some seconds ([`no_consumer_after`](crate::RabbitOptions::no_consumer_after)). The request waits in the
+    /// queue until its deadline, so a server that starts by then may still run it.
+    NoConsumer {
+        /// The queue, which has the name of the topic, or of the topic, a dot and the host.
+        queue: String,
+        /// The time between the broker's first and last answer that the queue has no consumer.
+        observed: Duration,
+    },
     /// The deadline passed. `sent` says whether the request had left this process by then.
     DeadlineExceeded {
         /// How long the call was allowed to take.
         waited: Duration,
         /// Whether the request had been handed to the broker: a server may have run it, or may still.
         sent: bool,
+        /// The request's queue, if the broker's last word on it was that it has no consumer.
+        unconsumed: Option<String>,
     },
     /// The call was monitored, and its server gave no sign of life for that long. It may have died, or never taken the
     /// request.
@@ -139,6 +150,8 @@ impl<E> CallError<E> {
             Self::Method(_) | Self::Failure(_) | Self::Interrupted | Self::Decode(_) => true,
             // A queue that dies between handing a request out and confirming it makes the broker refuse it.
             Self::Refused | Self::HeartbeatLost { .. } => true,
+            // The request stays in the queue, and a later server may run it.
+            Self::NoConsumer { .. } => true,
             Self::DeadlineExceeded { sent, .. } => *sent,
             Self::Unroutable { .. }
             | Self::Overloaded { .. }
@@ -169,7 +182,10 @@ impl CallError {
             }
             Self::NoSuchMethod { method } => CallError::NoSuchMethod { method },
             Self::BadArgument { method, failure } => CallError::BadArgument { method, failure },
-            Self::DeadlineExceeded { waited, sent } => CallError::DeadlineExceeded { waited, sent },
+            Self::NoConsumer { queue, observed } => CallError::NoConsumer { queue, observed },
+            Self::DeadlineExceeded { waited, sent, unconsumed } => {
+                CallError::DeadlineExceeded { waited, sent, unconsumed }
+            }
             Self::HeartbeatLost { waited } => CallError::HeartbeatLost { waited },
             Self::Interrupted => CallError::Interrupted,
             Self::Refused => CallError::Refused,
@@ -209,11 +225,16 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
             Self::Overloaded { host } => {
                 write!(f, "the server on `{}` has no room for the call", Excerpt(host))
             }
-            Self::DeadlineExceeded { waited, sent: true } => {
-                write!(f, "no answer within {waited:?}")
+            Self::NoConsumer { queue, observed } => {
+                let queue = Excerpt(queue);
+                write!(f, "nothing consumes the queue `{queue}`: ")?;
+                write!(f, "the broker has reported no consumer for {observed:.1?}")
             }
-            Self::DeadlineExceeded { waited, sent: false } => {
-                write!(f, "no connection to the broker within {waited:?}")
+            Self::DeadlineExceeded { waited, sent, unconsumed } => {
+                let what = if *sent { "answer" } else { "connection to the broker" };
+                write!(f, "no {what} within {waited:?}")?;
+                let Some(queue) = unconsumed else { return Ok(()) };
+                write!(f, ": nothing consumes the queue `{}`", Excerpt(queue))
             }
             Self::HeartbeatLost { waited } => {
                 write!(f, "no sign of life from the server within {waited:?}")
@@ -261,6 +282,7 @@ impl<E: Error + 'static> Error for CallError<E> {
             | Self::NoSuchMethod { .. }
             | Self::Unroutable { .. }
             | Self::Overloaded { .. }
+            | Self::NoConsumer { .. }
             | Self::DeadlineExceeded { .. }
             | Self::HeartbeatLost { .. }
             | Self::Interrupted

@@ -142,6 +142,7 @@ mod server;
 mod shared_cap;
 mod sync;
 mod transport;
+mod unconsumed;
 
 mod url;
 pub mod wire;

@@ -48,6 +48,8 @@ pub(crate) use names::{flag, knows};
 /// | `kombu_reconnect_delay`, `kombu_reconnect_splay` | [`reconnect_delay`](Self::reconnect_delay) | none (original: 1 s) |
 /// | `rabbit_retry_interval`, `rabbit_interval_max` | [`retry_interval`](Self::retry_interval) | 0.1 s to 1.5 s (original: 1 s to 30 s) |
 /// | `kombu_failover_strategy` | [`failover`](Self::failover) | `round-robin` |
+/// | none; here `connect_timeout` | [`connect_timeout`](Self::connect_timeout) | 5 s |
+/// | none; here `no_consumer_after` | [`no_consumer_after`](Self::no_consumer_after) | 5 s |
 /// | `kombu_missing_consumer_retry_timeout` | [`absent_caller_timeout`](Self::absent_caller_timeout) | 60 s |
 /// | `kombu_compression` | [`TransportBuilder::compression`](crate::TransportBuilder::compression) | none |
 ///
@@ -83,6 +85,10 @@ pub struct RabbitOptions {
     /// The shortest and the longest pause between attempts.
     pub(crate) retry_interval: (Duration, Duration),
     pub(crate) failover: Failover,
+    /// How long one host may take.
+    pub(crate) connect_timeout: Duration,
+    /// Zero: never.
+    pub(crate) no_consumer_after: Duration,
     pub(crate) absent_caller_timeout: Duration,
     /// Zero: never.
     pub(crate) check_exchanges: Duration,
@@ -162,6 +168,8 @@ impl Default for RabbitOptions {
             reconnect_delay: (Duration::ZERO, Duration::ZERO),
             retry_interval: Self::RETRY_INTERVAL,
             failover: Failover::default(),
+            connect_timeout: Self::CONNECT_TIMEOUT,
+            no_consumer_after: Self::NO_CONSUMER_AFTER,
             absent_caller_timeout: Self::ABSENT_CALLER_TIMEOUT,
             check_exchanges: Self::CHECK_EXCHANGES,
             pool: (2, 30),
@@ -177,6 +185,10 @@ impl RabbitOptions {
     /// The shortest and the longest pause between attempts to connect, by default.
     pub const RETRY_INTERVAL: (Duration, Duration) =
         (Duration::from_millis(100), Duration::from_millis(1500));
+    /// How long one host may take until a connection to it is open, by default.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    /// How long a queue has no consumer until calls that wait in it end, by default.
+    pub const NO_CONSUMER_AFTER: Duration = Duration::from_secs(5);
     /// How long a reply is tried whose request does not say how long its caller waits, by default.
     pub const ABSENT_CALLER_TIMEOUT: Duration = Duration::from_secs(60);
     /// How often a server looks whether its exchanges are still there, by default.
@@ -382,9 +394,22 @@ impl RabbitOptions {
         self
     }
 
-    /// Sets the pauses between attempts to connect: `first` after the first, then doubling up to `longest`, each cut
-    /// short at random, so that a fleet does not come back in step (`rabbit_retry_interval`, `rabbit_interval_max`).
-    /// Default: [`Self::RETRY_INTERVAL`].
+    /// Limits how long one host may take, from looking up its name to an open connection. If it takes longer, the next host
+    /// is tried. The addresses of one host share the time. Option: `connect_timeout`, in seconds. Default:
+    /// [`Self::CONNECT_TIMEOUT`].
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the shortest and the longest pause between attempts to connect (`rabbit_retry_interval`,
+    /// `rabbit_interval_max`). Default: [`Self::RETRY_INTERVAL`].
+    ///
+    /// While no broker answers, the first attempt is made at once. After that each connection pauses for half of the time
+    /// that the outage has lasted, for at least three times `first` and at most `longest`. The two connections of a transport
+    /// take turns, and the first to succeed wakes the other. A broker that answers and refuses is asked after pauses
+    /// that double.
     #[must_use]
     pub fn retry_interval(mut self, first: Duration, longest: Duration) -> Self {
         self.retry_interval = (first, longest);
@@ -414,6 +439,23 @@ impl RabbitOptions {
     #[must_use]
     pub fn check_exchanges(mut self, every: Duration) -> Self {
         self.check_exchanges = every;
+        self
+    }
+
+    /// Ends a call with [`CallError::NoConsumer`](crate::CallError::NoConsumer) whose request waits in a queue that has no
+    /// consumer, once the broker has reported that for `time`. Zero turns this off. Option: `no_consumer_after`, in
+    /// seconds. Default: [`Self::NO_CONSUMER_AFTER`].
+    ///
+    /// A server that is restarted should be back by then. The broker is asked about a queue only while a call of this
+    /// transport has waited in it for 200 ms, and at most once a second. A broker that refuses to answer is not asked
+    /// again about that queue until the next connection.
+    ///
+    /// A request that a server may have taken is waited for until its deadline: one that was sent while the queue had
+    /// a consumer, or after which the queue was found empty. [`CallError::DeadlineExceeded`](crate::CallError) then
+    /// names the queue, if it has no consumer any more.
+    #[must_use]
+    pub fn no_consumer_after(mut self, time: Duration) -> Self {
+        self.no_consumer_after = time;
         self
     }
 

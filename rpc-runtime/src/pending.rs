@@ -166,6 +166,11 @@ pub(crate) enum Outcome {
     Refused,
     /// The connection was lost with the request on its way.
     Interrupted,
+    /// Nothing consumes the queue that the request waits in, as was observed for some time.
+    Unconsumed {
+        queue: Arc<str>,
+        observed: Duration,
+    },
     Unsent(TransportError),
 }
 
@@ -198,6 +203,8 @@ struct State {
     held: Held,
     /// Whether nobody waits any more.
     is_abandoned: bool,
+    /// Whether its server has given a sign of life.
+    is_alive: bool,
     /// Most calls learn nothing before their end.
     signs: Option<Box<Signs>>,
     waker: Option<Waker>,
@@ -250,6 +257,12 @@ impl Held {
     }
 }
 
+impl State {
+    fn is_silent(&self) -> bool {
+        self.phase == Phase::Confirmed && !self.is_alive && !self.held.is_outcome()
+    }
+}
+
 impl Pending {
     pub(crate) fn new(message: Outgoing, is_call: bool, retry: Retry) -> Self {
         let is_notification = matches!(message.route.exchange, Exchange::Notifications(_));
@@ -258,6 +271,7 @@ impl Pending {
             is_repeated: false,
             held: Held::Message(message),
             is_abandoned: false,
+            is_alive: false,
             signs: None,
             waker: None,
         };
@@ -352,9 +366,23 @@ impl Pending {
 
     /// Ends the request. Returns whether it had not ended already.
     pub(crate) fn end(&self, outcome: Outcome) -> bool {
+        self.end_where(|_| true, outcome)
+    }
+
+    /// Ends a call whose request the broker has, unless something has come back. Returns whether it did.
+    pub(crate) fn end_if_silent(&self, outcome: Outcome) -> bool {
+        self.end_where(State::is_silent, outcome)
+    }
+
+    /// Whether the broker has the request, and nothing has come back.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.lock().is_silent()
+    }
+
+    fn end_where(&self, is_wanted: fn(&State) -> bool, outcome: Outcome) -> bool {
         let waker = {
             let mut state = self.lock();
-            if state.held.is_outcome() {
+            if state.held.is_outcome() || !is_wanted(&state) {
                 return false;
             }
             state.held = Held::Outcome(match outcome {
@@ -378,6 +406,7 @@ impl Pending {
     pub(crate) fn reply(&self, reply: Reply) {
         if !reply.is_ending() {
             let mut state = self.lock();
+            state.is_alive = true;
             if reply.has_content() {
                 state.signs.get_or_insert_default().early = Some(reply);
             }

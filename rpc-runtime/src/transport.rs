@@ -41,6 +41,7 @@ use crate::{
     refusal::{self, Mark},
     replies::Replies,
     sync::AtomicUsize,
+    unconsumed::{Unconsumed, Waits},
     url::{Scheme, TransportUrl},
 };
 
@@ -72,6 +73,7 @@ struct Inner {
     absent_caller_timeout: Duration,
     observer: Arc<Observer>,
     limits: Limits,
+    unconsumed: Arc<Unconsumed>,
 }
 
 enum Driver {
@@ -81,7 +83,13 @@ enum Driver {
     Rabbit(rabbit::Link),
 }
 
+/// See [`Transport::CLOSE_LIMIT`].
+const CLOSE_LIMIT: Duration = Duration::from_secs(15);
+
 impl Transport {
+    /// How long [`close`](Self::close) takes at most.
+    pub const CLOSE_LIMIT: Duration = CLOSE_LIMIT;
+
     /// Connects to the broker at `url`.
     ///
     /// # Errors
@@ -139,6 +147,7 @@ impl Transport {
             absent_caller_timeout: TransportBuilder::TIMEOUT,
             observer,
             limits: Limits::default(),
+            unconsumed: Arc::new(Unconsumed::new(Duration::ZERO)),
         }))
     }
 
@@ -229,17 +238,75 @@ impl Transport {
     ///
     /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still
     /// wait then end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few seconds, also
-    /// without a broker.
+    /// without a broker, and within [`Self::CLOSE_LIMIT`] in any case. Use [`close_within`](Self::close_within) for a
+    /// process that has less time.
     ///
     /// # Cancel safety
     /// Dropping the future goes on closing in the background.
     pub async fn close(&self) {
+        self.close_within(Self::CLOSE_LIMIT).await;
+    }
+
+    /// Closes the transport as [`close`](Self::close) does, and returns within `limit`, whatever the broker does.
+    ///
+    /// About two thirds of the time are for what has been handed over and not been sent. Then consumers are cancelled,
+    /// the reply queue is deleted, and the connections are closed; what the broker does not answer by then is given up.
+    /// With `Duration::ZERO` nothing is waited for. If several callers close, the earliest end counts.
+    ///
+    /// A process that has to end in time spends one budget on its servers and its transport:
+    ///
+    /// ```
+    /// # use rpc_runtime::{Context, Running, Server, Transport, rpc_api};
+    /// # #[rpc_api(topic = "closer", version = "1.0")]
+    /// # trait Closer { async fn idle(&self, ctx: Context); }
+    /// # struct Lazy;
+    /// # impl Closer for Lazy { async fn idle(&self, _: Context) {} }
+    /// use std::time::{Duration, Instant};
+    ///
+    /// /// Returns within three seconds. Methods have the first two to finish.
+    /// async fn stop(server: Running, transport: Transport) {
+    ///     let begun = Instant::now();
+    ///     if let Err(unfinished) = server.shutdown(Duration::from_secs(2)).await {
+    ///         eprintln!("{unfinished}");
+    ///     }
+    ///     transport.close_within(Duration::from_secs(3).saturating_sub(begun.elapsed())).await;
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), rpc_runtime::TransportError> {
+    /// # let transport = Transport::connect("memory://closing-doc").await?;
+    /// # let server = Server::builder(&transport).host("h").serve(CloserServer::new(Lazy)).bind().await?.run();
+    /// # stop(server, transport).await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future goes on closing in the background, by the same limit.
+    pub async fn close_within(&self, limit: Duration) {
         match &self.0.driver {
             Driver::Memory(link) => link.close(),
             Driver::InProcess(link) => link.close(),
             #[cfg(feature = "rabbit")]
-            Driver::Rabbit(link) => link.close().await,
+            Driver::Rabbit(link) => link.close_within(limit).await,
         }
+        #[cfg(not(feature = "rabbit"))]
+        let _ = limit;
+    }
+
+    /// Whether calls are watched that wait in a queue which nothing may consume.
+    pub(crate) fn watches_queues(&self) -> bool {
+        !self.0.unconsumed.is_off()
+    }
+
+    /// Has the broker asked whether something consumes `queue`, as long as the returned value lives.
+    pub(crate) fn wait_unconsumed(&self, queue: Arc<str>, call: &Arc<Pending>) -> Waits {
+        let waits = self.0.unconsumed.wait(queue, call);
+        match &self.0.driver {
+            Driver::Memory(link) => link.ask(&self.0.unconsumed),
+            Driver::InProcess(_) => {}
+            // It has a task that asks.
+            #[cfg(feature = "rabbit")]
+            Driver::Rabbit(_) => {}
+        }
+        waits
     }
 
     pub(crate) fn replies(&self) -> &Replies {
@@ -404,7 +471,8 @@ impl TransportBuilder {
         self
     }
 
-    /// Sets how queues are laid out on RabbitMQ. An embedded broker has no use for it.
+    /// Sets how RabbitMQ is used. Of an embedded broker's transport it only sets
+    /// [`no_consumer_after`](RabbitOptions::no_consumer_after).
     pub fn rabbit(mut self, options: RabbitOptions) -> Self {
         self.rabbit = options;
         self
@@ -523,6 +591,7 @@ impl TransportBuilder {
         let absent_caller_timeout = this.rabbit.absent_caller_timeout;
         let observer = Arc::new(Observer::new());
         let replies = Arc::new(Replies::new(Arc::clone(&observer), this.limits));
+        let unconsumed = Arc::new(Unconsumed::new(this.rabbit.no_consumer_after));
         let driver = match url.scheme() {
             Scheme::Memory => {
                 let (replies, observer) = (Arc::clone(&replies), Arc::clone(&observer));
@@ -539,6 +608,7 @@ impl TransportBuilder {
                         this.wait_for_broker,
                         this.rabbit,
                         Arc::clone(&observer),
+                        Arc::clone(&unconsumed),
                     )
                     .await?,
                 )
@@ -560,6 +630,7 @@ impl TransportBuilder {
             absent_caller_timeout,
             observer,
             limits: this.limits,
+            unconsumed,
         })))
     }
 }

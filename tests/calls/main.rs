@@ -15,6 +15,7 @@ mod life;
 mod limits;
 mod majors;
 mod mocks;
+mod no_consumer;
 mod objects;
 mod observed;
 mod outside;

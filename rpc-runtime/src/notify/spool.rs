@@ -329,7 +329,8 @@ impl Spooled {
                 let lost = TransportError::new(TransportErrorKind::Disconnected, what);
                 self.end(Err(lost.into()));
             }
-            Outcome::Refused | Outcome::Unroutable(_) => self.again(),
+            // Only a call ends as unconsumed.
+            Outcome::Refused | Outcome::Unroutable(_) | Outcome::Unconsumed { .. } => self.again(),
         }
     }
 

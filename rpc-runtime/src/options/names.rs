@@ -60,6 +60,10 @@ static OPTIONS: &[Known] = &[
     ("kombu_failover_strategy", "`round-robin` or `shuffle`", |o, v| {
         into(&mut o.failover, failover(v))
     }),
+    ("connect_timeout", "seconds, more than 0", |o, v| {
+        into(&mut o.connect_timeout, fraction(v).filter(|limit| !limit.is_zero()))
+    }),
+    ("no_consumer_after", "seconds from 0", |o, v| into(&mut o.no_consumer_after, fraction(v))),
     ("kombu_missing_consumer_retry_timeout", NUMBER, |o, v| {
         into(&mut o.absent_caller_timeout, seconds(v))
     }),
@@ -211,6 +215,8 @@ mod tests {
             ("rabbit_retry_interval", "2"),
             ("rabbit_interval_max", "20"),
             ("kombu_failover_strategy", "shuffle"),
+            ("connect_timeout", "2.5"),
+            ("no_consumer_after", "0"),
             ("kombu_missing_consumer_retry_timeout", "30"),
             ("enable_cancel_on_failover", "True"),
         ]);
@@ -233,6 +239,8 @@ mod tests {
             .reconnect_delay(Duration::from_millis(500), seconds(2))
             .retry_interval(seconds(2), seconds(20))
             .failover(Failover::Shuffle)
+            .connect_timeout(Duration::from_millis(2500))
+            .no_consumer_after(Duration::ZERO)
             .absent_caller_timeout(seconds(30))
             .cancel_on_failover(true);
         assert_eq!(options.expect("known"), expected);
@@ -299,6 +307,9 @@ mod tests {
             ("rabbit_retry_interval", "0"),
             ("rabbit_interval_max", "0"),
             ("kombu_failover_strategy", "random"),
+            ("connect_timeout", "0"),
+            ("connect_timeout", "soon"),
+            ("no_consumer_after", "-1"),
             ("rpc_conn_pool_size", "0"),
             ("kombu_reconnect_timeout", "soon"),
         ] {

@@ -55,6 +55,10 @@ static RULES: &[Rule] = &[
         "`retry_interval` begins with nothing, or with more than it may become \
          (`rabbit_retry_interval`, `rabbit_interval_max`)",
     ),
+    (
+        |o| o.connect_timeout.is_zero(),
+        "`connect_timeout` is zero, which leaves a host no time to answer",
+    ),
     (|o| o.pool.0 > o.pool.1, "`conn_pool_min_size` is more than `rpc_conn_pool_size`"),
     (
         |o| o.names.host.iter().chain(&o.names.process).any(|name| !is_part_of_a_name(name)),
@@ -120,6 +124,7 @@ mod tests {
             (options().heartbeat(Duration::from_millis(500)), "heartbeat"),
             (options().retry_interval(seconds(3), seconds(2)), "retry_interval"),
             (options().retry_interval(seconds(0), seconds(2)), "retry_interval"),
+            (options().connect_timeout(seconds(0)), "connect_timeout"),
             (options().host_name(""), "host"),
             (options().process_name("x".repeat(81)), "process"),
             (options().login(Login::External), "EXTERNAL"),

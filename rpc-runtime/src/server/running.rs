@@ -80,8 +80,8 @@ pub struct ShutdownError {
 }
 
 impl Running {
-    /// How long failures may take to leave.
-    const FAREWELL: Duration = Duration::from_secs(1);
+    /// The least and the most that failures may take to leave.
+    const FAREWELL: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
 
     pub(super) fn new(
         shared: Arc<Shared>,
@@ -153,8 +153,9 @@ impl Running {
     /// # Errors
     /// If that took longer than `limit`, or somebody [aborted](AbortHandle::abort) it. Methods that still run are then
     /// given up: their callers get a failure, or, where a method is acknowledged late, another server gets the request,
-    /// and runs it from the beginning. It returns within a second after `limit` in any case, also without a broker; with
-    /// `Duration::ZERO` nothing is waited for.
+    /// and runs it from the beginning. It returns within a quarter of `limit` more in any case, also without a broker: half a
+    /// second at least, and a second at most. With `Duration::ZERO` no method is waited for. For a process that has to end
+    /// in time, [`Transport::close_within`](crate::Transport::close_within) shows how to spend the rest.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server stopping: it takes no new requests.
@@ -180,12 +181,14 @@ impl Running {
             () = tokio::time::sleep(limit) => {}
             _ = aborted.wait_for(|aborted| *aborted) => {}
         }
+        let [least, most] = Self::FAREWELL;
+        let farewell = (limit / 4).clamp(least, most);
         let (unfinished, limit) = (self.in_flight(), limit.min(begun.elapsed()));
         self.shared.abort.send_replace(true);
         // The failures of the methods given up still have to leave, and what has not begun has to go back.
-        let farewell = tokio::time::timeout(Self::FAREWELL, self.drained()).await;
+        let drained = tokio::time::timeout(farewell, self.drained()).await;
         self.say_stopped(begun, unfinished);
-        match farewell {
+        match drained {
             Ok(()) if unfinished == 0 => Ok(()),
             _ => Err(ShutdownError { unfinished, limit }),
         }

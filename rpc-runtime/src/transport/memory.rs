@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc},
+};
 use uuid::Uuid;
 
 use super::{
@@ -33,6 +36,7 @@ use crate::{
     refusal::{self, Mark},
     replies::Replies,
     sync::lock,
+    unconsumed::{Answer as Counts, Asking, Unconsumed},
 };
 
 /// The brokers of this process, by name. One lives as long as a transport uses it.
@@ -80,6 +84,8 @@ struct State {
     repeat: usize,
     delay: Option<Duration>,
     observers: Vec<mpsc::UnboundedSender<Published>>,
+    /// How often connections were cut.
+    cuts: u64,
     /// The transports that are connected.
     connected: Vec<Weak<Observer>>,
 }
@@ -169,6 +175,7 @@ impl Broker {
     pub fn disconnect(&self) {
         let mut state = self.0.lock();
         if !std::mem::replace(&mut state.cut, true) {
+            state.cuts += 1;
             state.tell(|transport| transport.lost("the embedded broker was cut off"));
         }
         for (_, (queue, message)) in std::mem::take(&mut state.unacked) {
@@ -273,6 +280,17 @@ impl State {
         self.provide(exchange, &of_host, &of_host);
         self.provide(&fanout, "", &own);
         ([Arc::clone(topic), of_host, own], fanout)
+    }
+
+    /// Counts what waits in a queue, and its consumers. `None` without a connection, or such a queue.
+    fn count(&self, queue: &str) -> Option<Counts> {
+        let queue = self.queues.get(queue).filter(|_| !self.cut)?;
+        let now = Instant::now();
+        let is_due = |message: &&Message| message.expires.is_none_or(|expires| expires > now);
+        let messages = queue.messages.iter().filter(is_due).count();
+        let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        let consumers = number(queue.consumers.len());
+        Some(Counts::Counts { messages: number(messages), consumers })
     }
 
     fn requeue(&mut self, queue: &str, mut message: Message) {
@@ -435,6 +453,25 @@ fn deliver(
     true
 }
 
+/// Counts messages and consumers of the queues that calls wait on.
+async fn count(shared: Arc<Shared>, mut asking: Asking) {
+    let mut cuts = None;
+    while let Some(queues) = asking.questions().await {
+        for queue in queues {
+            let (now, counts) = {
+                let state = shared.lock();
+                (state.cuts, state.count(&queue))
+            };
+            if cuts.replace(now).is_some_and(|before| before != now) {
+                asking.reset();
+            }
+            if let Some(counts) = counts {
+                asking.answered(&queue, counts);
+            }
+        }
+    }
+}
+
 fn shown((name, value): (&'static str, Header)) -> (&'static str, String) {
     match value {
         Header::Text(text) => (name, text),
@@ -536,6 +573,13 @@ impl Link {
             self.observer.counts.requests_sent.add_one();
         }
         self.shared.request(&request);
+    }
+
+    /// Sees to it that a task looks at the queues which calls wait on, as long as there are any.
+    pub(crate) fn ask(&self, unconsumed: &Arc<Unconsumed>) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let Some(asking) = unconsumed.claim() else { return };
+        runtime.spawn(count(Arc::clone(&self.shared), asking));
     }
 
     fn later(&self, job: Job) -> Waiting {

@@ -7,8 +7,10 @@ mod absent;
 mod acks;
 mod amqp;
 mod claim;
+mod closing;
 mod confirms;
 mod consumer;
+mod consumer_count;
 mod declare;
 mod gate;
 mod guard;
@@ -49,7 +51,7 @@ use tokio::{
     runtime::Handle,
     sync::{oneshot, watch},
     task::JoinHandle,
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 
 pub(crate) use consumer::{Acker, Listener};
@@ -57,6 +59,8 @@ pub(crate) use consumer::{Acker, Listener};
 pub(crate) use guard::promises as guard_promises;
 
 use self::{
+    amqp::Connection,
+    closing::{Closing, Step},
     consumer::Consuming,
     declare::declare_all,
     lookout::Lookout,
@@ -64,7 +68,7 @@ use self::{
     queue::{Job, SendQueue},
     reply_queue::ReplyTask,
     runtime::spawn,
-    supervisor::{Generations, Supervisor},
+    supervisor::{Generations, Supervisor, fraction},
     topology::Layout,
     trust::Trust,
     vital::Vital,
@@ -73,16 +77,20 @@ use super::{Answer, Subscription, Tracker};
 use crate::{
     Event, RabbitOptions, Role, TransportError, TransportErrorKind,
     caps::Retry,
+    clock::Instant,
     logging,
     observe::Observer,
     pending::{Outcome, Pending},
     quiet::Quiet,
     replies::Replies,
+    unconsumed::Unconsumed,
     url::TransportUrl,
 };
 
-/// How long what has been handed over may take to leave when the transport is closed.
+/// How long one step of closing may take, such as sending what has been handed over.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// How long a publisher may take to say what became of its messages, once their connection has been given up.
+const GIVEN_UP_LIMIT: Duration = Duration::from_millis(200);
 
 /// How long closing waits for a log subscriber that is slow.
 const LAST_LINES: Duration = Duration::from_millis(250);
@@ -92,6 +100,7 @@ pub(crate) struct Link {
     queue: Arc<SendQueue>,
     publishing: Generations,
     closed: AtomicBool,
+    closing: Closing,
     /// Told that nothing new comes.
     close: watch::Sender<bool>,
     /// Whether the connections are closed.
@@ -108,6 +117,7 @@ impl Link {
         patience: Option<Duration>,
         options: RabbitOptions,
         observer: Arc<Observer>,
+        unconsumed: Arc<Unconsumed>,
     ) -> Result<Self, TransportError> {
         let (runtime, largest) = (runtime::handle()?, replies.limits().message);
         let (close, close_requested) = watch::channel(false);
@@ -124,8 +134,9 @@ impl Link {
             largest,
             vital: &vital,
         };
-        let (publishing, publish_supervisor) = guide.supervise(Role::Publishing, &hung_up).await?;
-        let (consuming, consume_supervisor) = guide.supervise(Role::Consuming, &hung_up).await?;
+        // If one cannot be made, the other is given up with `hang_up`.
+        let ((publishing, publish_supervisor), (consuming, consume_supervisor)) =
+            guide.supervise_both(&hung_up).await?;
         let queue = Arc::new(SendQueue::default());
         let trust = Trust::new(url, &options);
         let layout = Arc::new(Layout::new(options).trusting(trust));
@@ -154,7 +165,7 @@ impl Link {
         let tasks = Tasks {
             queue: Arc::clone(&queue),
             replies: Arc::clone(&replies),
-            publishing: publishing.clone(),
+            connections: [publishing.clone(), consuming.clone()],
             publisher: vital.spawn(&runtime, "publishing", publisher.run()),
             consumer: vital.spawn(&runtime, "consuming replies", consumer.run()),
             listeners: listeners.clone(),
@@ -162,8 +173,11 @@ impl Link {
             observer: Arc::clone(&observer),
             vital: vital.clone(),
         };
+        let until = Closing::new();
         let signals = Signals { close: close.clone(), end, hang_up, ended: ending };
-        spawn(&runtime, tasks.end(close_requested, signals));
+        spawn(&runtime, tasks.end(close_requested, signals, until.clone()));
+        let counting = consumer_count::run(unconsumed, consuming.clone(), closing.clone());
+        vital.spawn(&runtime, "counting consumers", counting);
         let (generations, lookout) = (consuming, Arc::new(Lookout::new()));
         let looking = Arc::clone(&lookout).run(
             layout.options.check_exchanges,
@@ -177,6 +191,7 @@ impl Link {
             queue,
             publishing,
             closed: AtomicBool::new(false),
+            closing: until,
             close,
             ended,
             listeners,
@@ -262,22 +277,28 @@ impl Link {
         self.queue.why_closed().unwrap_or_else(TransportError::closed)
     }
 
-    pub(crate) async fn close(&self) {
-        self.begin_close();
-        told(&mut self.ended.clone()).await;
+    /// Closes, and returns by the limit in any case.
+    pub(crate) async fn close_within(&self, limit: Duration) {
+        let until = self.begin_close(limit);
+        // What is not over by then ends in the background.
+        let _ = timeout_at(until, told(&mut self.ended.clone())).await;
         // A process that ends next would take the last lines along.
-        logging::flush(LAST_LINES).await;
+        let left = until.saturating_duration_since(Instant::now());
+        logging::flush(LAST_LINES.min(left)).await;
     }
 
-    fn begin_close(&self) {
+    /// Begins to close, and returns when that has to be over.
+    fn begin_close(&self, limit: Duration) -> Instant {
+        let until = self.closing.within(limit);
         self.closed.store(true, Ordering::Release);
         self.close.send_replace(true);
+        until
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.begin_close();
+        self.begin_close(super::CLOSE_LIMIT);
     }
 }
 
@@ -294,18 +315,39 @@ struct Guide<'a> {
 }
 
 impl Guide<'_> {
-    /// Starts to keep a connection up, as long as somebody may say when to close it. Returns once there is one.
+    /// Starts to keep both connections up, until `closing` is set or dropped. Returns once there are both. They are made
+    /// at the same time, so that a silent host costs its limit once.
+    async fn supervise_both(
+        &self,
+        closing: &watch::Receiver<bool>,
+    ) -> Result<(Supervised, Supervised), TransportError> {
+        let (publishing, consuming) = (watch::channel(None), watch::channel(None));
+        let others = [consuming.1.clone(), publishing.1.clone()];
+        let phase = fraction();
+        let [of_publishing, of_consuming] = others;
+        let publish = Attempts { other: of_publishing, phase };
+        // They take turns while no broker answers.
+        let consume = Attempts { other: of_consuming, phase: (phase + 0.5) % 1.0 };
+        tokio::try_join!(
+            self.supervise(Role::Publishing, publishing, publish, closing),
+            self.supervise(Role::Consuming, consuming, consume, closing),
+        )
+    }
+
     async fn supervise(
         &self,
         role: Role,
+        (generations, current): (watch::Sender<Option<Arc<Connection>>>, Generations),
+        Attempts { other, phase }: Attempts,
         closing: &watch::Receiver<bool>,
-    ) -> Result<(Generations, JoinHandle<()>), TransportError> {
-        let (generations, current) = watch::channel(None);
+    ) -> Result<Supervised, TransportError> {
         let (first, connected) = oneshot::channel();
         let supervisor = Supervisor {
             url: self.url.clone(),
             role,
             generations,
+            other,
+            phase,
             closing: closing.clone(),
             patience: self.patience,
             options: self.options.clone(),
@@ -323,11 +365,21 @@ impl Guide<'_> {
     }
 }
 
+/// Where a connection is found, and the task that keeps it up.
+type Supervised = (Generations, JoinHandle<()>);
+
+/// How a connection's attempts in an outage fit those of the transport's other one.
+struct Attempts {
+    other: Generations,
+    phase: f64,
+}
+
 /// What a transport runs.
 struct Tasks {
     queue: Arc<SendQueue>,
     replies: Arc<Replies>,
-    publishing: Generations,
+    /// The one to publish on, and the one to consume on.
+    connections: [Generations; 2],
     publisher: JoinHandle<()>,
     consumer: JoinHandle<()>,
     listeners: Tracker,
@@ -351,28 +403,35 @@ struct Signals {
 impl Tasks {
     /// Waits for the transport to close, and ends the tasks in an order that loses nothing: what is to be sent goes
     /// out, then the queues of this transport's own go, then the connections.
-    async fn end(self, mut close: watch::Receiver<bool>, signals: Signals) {
+    async fn end(self, mut close: watch::Receiver<bool>, signals: Signals, closing: Closing) {
         tokio::select! {
             () = told(&mut close) => {}
             task = self.vital.died() => self.fail(task, &signals),
         }
+        closing.within(super::CLOSE_LIMIT);
         let mut publisher = self.publisher;
-        if timeout(FLUSH_LIMIT, &mut publisher).await.is_err() {
+        if closing.wait(Step::Sending, FLUSH_LIMIT, &mut publisher).await.is_none() {
             // What is on its way ends with its connection, and what waits with the queue.
             self.queue.close();
-            if let Some(connection) = self.publishing.borrow().as_deref() {
+            if let Some(connection) = self.connections[0].borrow().as_deref() {
                 connection.give_up("sending what was left");
             }
-            finish(publisher).await;
+            if timeout(GIVEN_UP_LIMIT, &mut publisher).await.is_err() {
+                publisher.abort();
+            }
         }
         self.queue.close();
         signals.end.send_replace(true);
-        finish(self.consumer).await;
+        finish(&closing, Step::Leaving, self.consumer).await;
         self.replies.close();
-        let _ = timeout(FLUSH_LIMIT, self.listeners.idle()).await;
+        let _ = closing.wait(Step::Leaving, FLUSH_LIMIT, self.listeners.idle()).await;
+        let connections = self.connections.map(|connection| connection.borrow().clone());
         signals.hang_up.send_replace(true);
-        for supervisor in self.supervisors {
-            finish(supervisor).await;
+        for (supervisor, connection) in self.supervisors.into_iter().zip(connections) {
+            let is_over = finish(&closing, Step::HangingUp, supervisor).await;
+            if let Some(connection) = connection.filter(|_| !is_over) {
+                connection.give_up("closing");
+            }
         }
         self.observer.note(Event::Closed);
         signals.ended.send_replace(true);
@@ -389,11 +448,13 @@ impl Tasks {
     }
 }
 
-/// Lets a task end by itself, but not for ever.
-async fn finish(mut task: JoinHandle<()>) {
-    if timeout(FLUSH_LIMIT, &mut task).await.is_err() {
+/// Lets a task end by itself, but not for longer than a step of closing may take. Returns whether it did.
+async fn finish(closing: &Closing, step: Step, mut task: JoinHandle<()>) -> bool {
+    let is_over = closing.wait(step, FLUSH_LIMIT, &mut task).await.is_some();
+    if !is_over {
         task.abort();
     }
+    is_over
 }
 
 /// Waits until a signal is set, or nobody can set it any more.

@@ -149,7 +149,8 @@ async fn a_process_that_is_told_to_stop_in_an_outage_or_an_alarm_ends_in_time() 
         proxy.present().reset();
         proxy.mend().await;
         alone.node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
-        assert!(took < Duration::from_secs(15), "{outage}: {took:?}");
+        // It drains for 2 s, and has 0.9 s for all the rest. Machines are shared.
+        assert!(took < Duration::from_secs(5), "{outage}: {took:?}");
         eventually("no connection is left", || proxy.present().is_empty()).await;
     }
 }

@@ -107,7 +107,7 @@ async fn clients_spread_their_attempts_in_an_outage_and_after_it() {
     proxy.reset_new();
     proxy.present().reset();
     let lost = count(&proxy, Duration::from_secs(1)).await;
-    let outage = count(&proxy, amount(Duration::from_secs(2), Duration::from_secs(10))).await;
+    let outage = count(&proxy, amount(Duration::from_secs(4), Duration::from_secs(10))).await;
     proxy.open().await;
     let back = async {
         let calls = transports.iter().zip(0..).map(|(transport, a)| {
@@ -119,14 +119,24 @@ async fn clients_spread_their_attempts_in_an_outage_and_after_it() {
     let (returned, took) = tokio::join!(count(&proxy, Duration::from_secs(3)), back);
     let mut table = Table::new("clients in one process, with two connections each");
     table.row("clients", clients);
+    let five = lost.iter().chain(&outage[..40]).sum::<u64>();
+    let each = five as f64 / (2 * clients) as f64;
+    table.row("attempts of each connection in the first 5 s", format!("{each:.1}"));
     table.row("attempts in the second after the loss", peak(&lost));
     table.row(format!("in the next {:.0} s", outage.len() as f64 / 10.0), peak(&outage));
     table.row("in the 3 s after the return", peak(&returned));
     table.row("first good call of each after the return", took);
     table.print();
-    // Each connection pauses longer and longer: without, there would be thousands a second.
-    let (all, seconds) = (outage.iter().sum::<u64>(), outage.len() as u64 / 10);
-    assert!(all < 2 * clients * 10 * seconds, "{all} attempts in {seconds} s");
+    let connections = 2 * clients;
+    let five = lost.iter().chain(&outage[..40]).sum::<u64>();
+    assert!(five > 4 * connections, "{five} attempts of {connections} connections in 5 s");
+    assert!(five <= 8 * connections, "{five} attempts of {connections} connections in 5 s");
+    // From the second half second on, no tenth of a second has much more than its share.
+    let later = lost[5..].iter().chain(&outage).copied().max().unwrap_or_default();
+    assert!(
+        later <= connections,
+        "{later} of {connections} connections try in one tenth of a second"
+    );
 }
 
 /// What is refused for good, as far as the client can tell.

@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rpc_runtime::{Context, RabbitOptions, Running, Server, Transport, TransportError, rpc_api};
@@ -21,8 +21,10 @@ use tokio::{
     task::JoinSet,
 };
 
-/// How long it takes for its farewell.
+/// How long its methods have to finish once it is told to stop.
 const LIMIT: Duration = Duration::from_secs(2);
+/// How long it takes to end, all in all.
+const BUDGET: Duration = Duration::from_millis(2900);
 /// How long its queues outlive it.
 const QUEUES: Duration = Duration::from_secs(5);
 
@@ -129,9 +131,10 @@ async fn main() -> ExitCode {
         () = orders => {}
         _ = told.recv() => {}
     }
+    let begun = Instant::now();
     // What runs on is given up.
     let _ = server.shutdown(LIMIT).await;
-    transport.close().await;
+    transport.close_within(BUDGET.saturating_sub(begun.elapsed())).await;
     say("ended");
     // A thread of tokio's waits for another order.
     std::process::exit(0)

@@ -48,8 +48,6 @@ use crate::{
     TransportError, TransportErrorKind, clock::Instant, excerpt::Excerpt, transport::Acked,
 };
 
-/// How long one host may take to answer, from the first packet to an open connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long the broker may take for one operation before the connection counts as stuck.
 const OPERATION_LIMIT: Duration = Duration::from_secs(10);
 /// How long it may take to confirm a message: a queue that is replicated may have to elect a leader first.
@@ -235,7 +233,8 @@ impl std::fmt::Debug for Events {
 }
 
 impl Connection {
-    /// Connects, with TLS if the URI says so. Messages of more than `largest` bytes are not let through.
+    /// Connects, with TLS if the URI says so, within `limit` from the first packet to an open connection. Messages of more
+    /// than `largest` bytes are not let through.
     ///
     /// # Cancel safety
     /// Dropping the future ends the attempt, whatever the peer does.
@@ -244,6 +243,7 @@ impl Connection {
         name: String,
         tls: Security,
         largest: usize,
+        limit: Duration,
     ) -> Result<Arc<Self>, Fault> {
         let (switch, thread) =
             (Switch::default(), Thread::new().map_err(|error| Fault::Broker(error.into()))?);
@@ -254,11 +254,12 @@ impl Connection {
         let user = ShortString::try_new(&*uri.authority.userinfo.username);
         let user = user.ok().filter(|_| is_named);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = socket::connect(uri, properties, tls, &switch, &thread, largest);
-        let lapin = match timeout(CONNECT_LIMIT, connecting).await {
+        let until = Instant::now() + limit;
+        let connecting = socket::connect(uri, properties, tls, &switch, &thread, largest, until);
+        let lapin = match timeout_at(until, connecting).await {
             Ok(connected) => connected.map_err(Fault::Broker)?,
             // With the switch goes the attempt.
-            Err(_) => return Err(Fault::TimedOut(CONNECT_LIMIT)),
+            Err(_) => return Err(Fault::TimedOut(limit)),
         };
         let events = Some(Events(lapin.events_listener().boxed()));
         Ok(Arc::new(Self {
@@ -649,6 +650,14 @@ impl Channel {
     ) -> Result<(), Fault> {
         let declared = self.0.lapin.queue_declare(short(name)?, options, arguments);
         self.within("declaring a queue", declared).await.map(drop)
+    }
+
+    /// Asks how many messages wait in a queue, and how many consumers it has. A refusal closes the channel.
+    pub(super) async fn count(&self, name: &str) -> Result<(u32, u32), Fault> {
+        let options = QueueDeclareOptions { passive: true, ..Default::default() };
+        let declared = self.0.lapin.queue_declare(short(name)?, options, FieldTable::default());
+        let queue = self.within("counting consumers", declared).await?;
+        Ok((queue.message_count(), queue.consumer_count()))
     }
 
     pub(super) async fn bind(&self, queue: &str, exchange: &str, key: &str) -> Result<(), Fault> {

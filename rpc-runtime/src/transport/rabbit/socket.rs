@@ -27,7 +27,11 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri},
 };
 use socket2::{SockRef, Socket, TcpKeepalive};
-use tokio::{net::TcpStream, sync::oneshot, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::oneshot,
+    time::{timeout, timeout_at},
+};
 use tracing::Dispatch;
 
 use super::{
@@ -43,10 +47,6 @@ use crate::{clock::Instant, logging, quiet::Quiet};
 
 /// How much is read from a socket at a time.
 const PORTION: usize = 64 * 1024;
-/// How long one address of a host may take to answer.
-const DIAL_LIMIT: Duration = Duration::from_secs(5);
-/// How long a host may take until there is a stream of bytes, with all of its addresses, and TLS.
-const SECURE_LIMIT: Duration = Duration::from_secs(10);
 /// How often the system asks a silent peer whether it is there; the least that it waits for what it has sent.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
@@ -58,7 +58,7 @@ pub(super) struct Security {
     pub(super) server_name: Option<String>,
 }
 
-/// Connects, with TLS if the URI says so. Turning `switch` off ends the attempt.
+/// Connects by `until`, with TLS if the URI says so. Turning `switch` off ends the attempt.
 pub(super) async fn connect(
     uri: AMQPUri,
     properties: ConnectionProperties,
@@ -66,6 +66,7 @@ pub(super) async fn connect(
     switch: &Switch,
     thread: &Thread,
     largest: usize,
+    until: Instant,
 ) -> lapin::Result<Connection> {
     let wire = Arc::clone(&switch.0);
     let view = View { largest, subscriber: logging::subscriber() };
@@ -74,7 +75,7 @@ pub(super) async fn connect(
     // It goes with lapin's thread, wherever that ends.
     let driving = Mutex::new(Some(Driving(thread.clone())));
     let connect = async move |uri: AMQPUri, _: Runtime<Guarding>| {
-        let connecting = timeout(SECURE_LIMIT, secured(&uri, &tls, &wire));
+        let connecting = timeout_at(until, secured(&uri, &tls, &wire, until));
         let stream = connecting.await.map_err(io::Error::from)??;
         let driving = driving.lock().unwrap_or_else(PoisonError::into_inner).take();
         let driving = driving.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))?;
@@ -85,10 +86,15 @@ pub(super) async fn connect(
     thread.nudging(pin!(connecting)).await
 }
 
-async fn secured(uri: &AMQPUri, tls: &Security, wire: &Wire) -> io::Result<Secured> {
+async fn secured(
+    uri: &AMQPUri,
+    tls: &Security,
+    wire: &Wire,
+    until: Instant,
+) -> io::Result<Secured> {
     let host = &uri.authority.host;
     let heartbeat = Duration::from_secs(uri.query.heartbeat.unwrap_or(0).into());
-    let stream = dial(host, uri.authority.port, heartbeat).await?;
+    let stream = dial(host, uri.authority.port, heartbeat, until).await?;
     wire.hold(&stream)?;
     let stream = AsyncTcpStream::Plain(Tcp(stream));
     match uri.scheme {
@@ -100,11 +106,15 @@ async fn secured(uri: &AMQPUri, tls: &Security, wire: &Wire) -> io::Result<Secur
     }
 }
 
-/// Connects to the first address of a host that answers. Names are looked up anew each time.
-async fn dial(host: &str, port: u16, heartbeat: Duration) -> io::Result<TcpStream> {
+/// Connects to the first address of a host that answers. Names are looked up anew each time. An address that does not
+/// answer leaves as much time to each of those behind it.
+async fn dial(host: &str, port: u16, heartbeat: Duration, until: Instant) -> io::Result<TcpStream> {
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in lookup(host, port).await? {
-        match timeout(DIAL_LIMIT, TcpStream::connect(address)).await {
+    let addresses = lookup(host, port).await?;
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let share = until.saturating_duration_since(Instant::now());
+        let share = share / u32::try_from(left).unwrap_or(u32::MAX);
+        match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return tuned(stream, heartbeat),
             Ok(Err(error)) => failed = error,
             Err(late) => failed = late.into(),

@@ -3,6 +3,8 @@
 //! lapin's own recovery stays off: it hides a loss from consumers, replays only some of what was declared, and gives
 //! up for good after a number of tries.
 
+mod outage;
+
 use std::{
     hash::{BuildHasher as _, RandomState},
     path::{Path, PathBuf},
@@ -16,6 +18,7 @@ use lapin::{
 };
 use tokio::sync::{oneshot, watch};
 
+use self::outage::Schedule;
 use super::{
     amqp::{Connection, Ended, Fault, Health},
     guard,
@@ -58,9 +61,19 @@ pub(super) async fn replaced<G>(
     let _ = generations.wait_for(differs).await;
 }
 
-/// Pauses between attempts: none before the first, then doubling up to a cap, each anywhere between nothing and that,
-/// so that a fleet does not come back in step. While no broker answers they grow with the outage instead: who tries again after a
-/// fifth of the time that has gone by comes back late by no more than that.
+/// Waits until a connection is made, one that was not there before.
+async fn made<G>(generations: &mut watch::Receiver<Option<Arc<G>>>) {
+    while generations.changed().await.is_ok() {
+        if generations.borrow_and_update().is_some() {
+            return;
+        }
+    }
+    // Its supervisor has ended.
+    std::future::pending::<()>().await;
+}
+
+/// Pauses between attempts: none before the first, then doubling up to a cap, each cut short at random, so that a fleet
+/// does not come back in step. While no broker answers, a [`Schedule`] decides instead.
 pub(super) struct Backoff {
     attempt: u32,
     first: Duration,
@@ -110,18 +123,12 @@ impl Backoff {
         tokio::time::sleep(self.ceiling().mul_f64(fraction())).await;
     }
 
-    /// Returns the longest that the next pause in an outage may be, which has lasted for so long.
-    fn ceiling_in_outage(&mut self, lasted: Duration) -> Duration {
-        let is_first = std::mem::replace(&mut self.attempt, 1) == 0;
-        if is_first {
-            Duration::ZERO
-        } else {
-            (lasted / 5).clamp(self.first.min(self.cap), self.cap)
+    /// Returns the next pause in an outage that has lasted for `lasted`. The first attempt is made at once.
+    fn pause_in_outage(&mut self, lasted: Duration, phase: f64) -> Duration {
+        match std::mem::replace(&mut self.attempt, 1) {
+            0 => Duration::ZERO,
+            _ => Schedule::new(phase, self.first, self.cap).pause(lasted),
         }
-    }
-
-    async fn pause_in_outage(&mut self, lasted: Duration) {
-        tokio::time::sleep(self.ceiling_in_outage(lasted).mul_f64(fraction())).await;
     }
 }
 
@@ -136,6 +143,10 @@ pub(super) struct Supervisor {
     pub(super) url: TransportUrl,
     pub(super) role: Role,
     pub(super) generations: watch::Sender<Option<Arc<Connection>>>,
+    /// The transport's other connection: when that one comes back, so may this one.
+    pub(super) other: Generations,
+    /// Where the attempts of this connection lie in an outage, from 0 to 1.
+    pub(super) phase: f64,
     pub(super) closing: watch::Receiver<bool>,
     /// How long the first connection may be waited for. `None`: each host is tried once.
     pub(super) patience: Option<Duration>,
@@ -287,13 +298,18 @@ impl Supervisor {
 
     async fn reconnect(&mut self, backoff: &mut Backoff) -> Connected {
         let (since, mut failed) = (Instant::now(), 0);
-        let mut is_answered = false;
+        let (mut is_answered, mut other) = (false, self.other.clone());
+        other.mark_unchanged();
         loop {
             // A broker that says no costs it and others something, each time.
             if is_answered {
                 backoff.pause().await;
             } else {
-                backoff.pause_in_outage(since.elapsed()).await;
+                let pause = backoff.pause_in_outage(since.elapsed(), self.phase);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = made(&mut other) => {}
+                }
             }
             match self.connect_any().await {
                 Ok(connected) => {
@@ -356,7 +372,8 @@ impl Supervisor {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
             _ => Security::default(),
         };
-        let opened = Connection::open(self.uri(host), name, tls, self.largest).await;
+        let limit = self.options.connect_timeout;
+        let opened = Connection::open(self.uri(host), name, tls, self.largest, limit).await;
         opened.map_err(|fault| refusal(&fault, host))
     }
 
@@ -470,15 +487,33 @@ mod tests {
     }
 
     #[test]
-    fn pauses_in_an_outage_are_a_fifth_of_it_at_most() {
+    fn pauses_in_an_outage_begin_with_none_and_grow_while_the_broker_refuses() {
         let mut backoff = Backoff::new(Duration::from_millis(1500));
-        let lasted = [0, 0, 300, 1000, 5000, 60_000];
-        let pauses = lasted.map(|millis| backoff.ceiling_in_outage(Duration::from_millis(millis)));
-        assert_eq!(pauses.map(|pause| pause.as_millis()), [0, 100, 100, 200, 1000, 1500]);
-        backoff.refused_for(Duration::from_secs(60));
-        let pause = backoff.ceiling_in_outage(Duration::from_secs(60));
-        assert_eq!(pause, Duration::from_millis(7500));
+        let lasted = Duration::from_secs(60);
+        assert_eq!(backoff.pause_in_outage(lasted, 0.0), Duration::ZERO);
+        let pauses = |backoff: &mut Backoff| {
+            let all = (60..90).map(|s| backoff.pause_in_outage(Duration::from_secs(s), 0.0));
+            all.max().unwrap_or_default()
+        };
+        let usual = pauses(&mut backoff);
+        assert!(usual <= Duration::from_millis(1500), "{usual:?}");
+        backoff.refused_for(lasted);
+        let refused = pauses(&mut backoff);
+        assert!(refused > Duration::from_secs(5) && refused <= Duration::from_millis(7500));
         backoff.reset();
-        assert_eq!(backoff.ceiling_in_outage(Duration::from_secs(9)), Duration::ZERO);
+        assert_eq!(backoff.pause_in_outage(Duration::from_secs(9), 0.0), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_there_before_wakes_nobody_and_a_new_one_does() {
+        let (sender, mut other) = watch::channel(Some(Arc::new(1)));
+        let soon = Duration::from_secs(1);
+        assert!(tokio::time::timeout(soon, made(&mut other)).await.is_err(), "it was there");
+        sender.send_replace(None);
+        assert!(tokio::time::timeout(soon, made(&mut other)).await.is_err(), "it is lost");
+        sender.send_replace(Some(Arc::new(2)));
+        assert!(tokio::time::timeout(soon, made(&mut other)).await.is_ok(), "it is back");
+        drop(sender);
+        assert!(tokio::time::timeout(soon, made(&mut other)).await.is_err(), "it has ended");
     }
 }

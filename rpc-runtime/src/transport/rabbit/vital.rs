@@ -52,6 +52,7 @@ mod tests {
     use super::{
         super::{
             Signals, Tasks,
+            closing::Closing,
             queue::{Job, SendQueue},
             told,
         },
@@ -85,7 +86,7 @@ mod tests {
             let tasks = Tasks {
                 queue: Arc::clone(&queue),
                 replies: Arc::new(Replies::new(Arc::clone(&observer), Limits::default())),
-                publishing: watch::channel(None).1,
+                connections: [(); 2].map(|()| watch::channel(None).1),
                 publisher: run(&vital, "publishing", closing.clone()),
                 consumer: run(&vital, "consuming replies", ending),
                 listeners: Tracker::default(),
@@ -94,7 +95,8 @@ mod tests {
                 vital,
             };
             let events = observer.events();
-            tokio::spawn(tasks.end(closing, Signals { close, end, hang_up, ended: over }));
+            let signals = Signals { close, end, hang_up, ended: over };
+            tokio::spawn(tasks.end(closing, signals, Closing::new()));
             Self { queue, events, ended }
         }
     }
