@@ -41,7 +41,7 @@ pub(super) fn redelivery(
     });
     let is_counted = by_queue.is_some() || !is_redelivered;
     let queue = Arc::clone(queue);
-    (count > 0).then(|| Redelivery { count, queue, began, is_redelivered, is_counted })
+    (count > 0).then_some(Redelivery { count, queue, began, is_redelivered, is_counted })
 }
 
 /// Whether a message claims to be a copy that counts.

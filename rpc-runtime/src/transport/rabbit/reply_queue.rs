@@ -145,15 +145,15 @@ impl ReplyTask {
         loop {
             let name = self.queue.name().to_owned();
             match consume(connection, &name, Some(&self.queue), true, &self.layout).await? {
-                Consumed::Granted(channel, consumer, claim) => {
+                Some(Consumed { channel, consumer, claim }) => {
                     self.claim = claim;
                     self.queue.claimed();
                     self.was_consumed = true;
                     return Ok((channel, consumer));
                 }
-                Consumed::Taken if !self.queue.is_stable() => self.leave_queue()?,
-                Consumed::Taken if !self.was_consumed => _ = self.queue.refused(),
-                Consumed::Taken => {
+                None if !self.queue.is_stable() => self.leave_queue()?,
+                None if !self.was_consumed => _ = self.queue.refused(),
+                None => {
                     let what = format!("the reply queue `{name}` is still in use");
                     return Err(TransportError::new(TransportErrorKind::Disconnected, what));
                 }
@@ -302,21 +302,22 @@ fn is_refusal(error: &TransportError) -> bool {
     !matches!(error.kind(), Blocked | Closed | Disconnected | Unreachable)
 }
 
-/// What the broker says to a consumer.
-enum Consumed {
-    Granted(Channel, Consumer, Option<Claim>),
-    /// The queue has another consumer, and one of the two is exclusive.
-    Taken,
+/// A consumer of a queue for replies.
+struct Consumed {
+    channel: Channel,
+    consumer: Consumer,
+    claim: Option<Claim>,
 }
 
-/// Declares and consumes a queue for replies. If it is this transport's `own`, its name is claimed.
+/// Declares and consumes a queue for replies. If it is this transport's `own`, its name is claimed. `None`: the queue has
+/// another consumer, and one of the two is exclusive.
 async fn consume(
     connection: &Arc<Connection>,
     name: &str,
     own: Option<&OwnQueue>,
     exclusive: bool,
     layout: &Layout,
-) -> Result<Consumed, TransportError> {
+) -> Result<Option<Consumed>, TransportError> {
     let failed = |what: &'static str| move |fault: Fault| fault.to_error(what);
     let declared = Step::Queue(topology::transient(name.to_owned(), layout));
     declare_all(connection, vec![declared], layout).await?;
@@ -331,8 +332,8 @@ async fn consume(
         Ok((channel.consume(name, "1", exclusive, arguments).await?, claim))
     };
     match consumed.await {
-        Ok((consumer, claim)) => Ok(Consumed::Granted(channel, consumer, claim)),
-        Err(fault) if is_taken(&fault) => Ok(Consumed::Taken),
+        Ok((consumer, claim)) => Ok(Some(Consumed { channel, consumer, claim })),
+        Err(fault) if is_taken(&fault) => Ok(None),
         Err(fault) => Err(fault.to_error("consume the reply queue")),
     }
 }
@@ -370,7 +371,7 @@ impl LeftQueue {
             for exclusive in [true, false] {
                 let layout = &self.layout;
                 let consumed = consume(&connection, &self.name, None, exclusive, layout).await;
-                if let Ok(Consumed::Granted(channel, mut consumer, _)) = consumed {
+                if let Ok(Some(Consumed { channel, mut consumer, .. })) = consumed {
                     tokio::select! {
                         () = receive(&channel, &mut consumer, &self.replies) => {}
                         () = self.nobody_waits() => {}
