@@ -18,4 +18,5 @@ mod silent;
 mod starved;
 mod steps;
 mod stranger;
+mod unconsumed;
 mod verdicts;
