@@ -229,10 +229,11 @@ impl Transport {
 
     /// Closes the transport: sends what has been handed over, deletes the reply queue, and closes the connections.
     ///
-    /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still
-    /// wait then end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few seconds, also
-    /// without a broker, and within [`Self::CLOSE_LIMIT`] in any case. Use [`close_within`](Self::close_within) for a
-    /// process that has less time.
+    /// Requests made afterwards fail with
+    /// [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still wait then
+    /// end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few
+    /// seconds, also without a broker, and within [`Self::CLOSE_LIMIT`] in any case. Use
+    /// [`close_within`](Self::close_within) for a process that has less time.
     ///
     /// # Cancel safety
     /// Dropping the future goes on closing in the background.
@@ -240,11 +241,13 @@ impl Transport {
         self.close_within(Self::CLOSE_LIMIT).await;
     }
 
-    /// Closes the transport as [`close`](Self::close) does, and returns within `limit`, whatever the broker does.
+    /// Closes the transport as [`close`](Self::close) does, and returns within `limit`, whatever
+    /// the broker does.
     ///
-    /// About two thirds of the time are for what has been handed over and not been sent. Then consumers are cancelled,
-    /// the reply queue is deleted, and the connections are closed; what the broker does not answer by then is given up.
-    /// With `Duration::ZERO` nothing is waited for. If several callers close, the earliest end counts.
+    /// About two thirds of the time are for what has been handed over and not been sent. Then
+    /// consumers are cancelled, the reply queue is deleted, and the connections are closed; what
+    /// the broker does not answer by then is given up. With `Duration::ZERO` nothing is waited for.
+    /// If several callers close, the earliest end counts.
     ///
     /// A process that has to end in time spends one budget on its servers and its transport:
     ///
@@ -289,7 +292,8 @@ impl Transport {
         !self.0.unconsumed.is_off()
     }
 
-    /// Has the broker asked whether something consumes `queue`, as long as the returned value lives.
+    /// Has the broker asked whether something consumes `queue`, as long as the returned value
+    /// lives.
     pub(crate) fn wait_unconsumed(&self, queue: Arc<str>, call: &Arc<Pending>) -> Waits {
         let waits = self.0.unconsumed.wait(queue, call);
         match &self.0.driver {

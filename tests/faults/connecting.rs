@@ -75,7 +75,7 @@ async fn fault_a02_a_silent_host_of_two_costs_its_limit_once() {
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error}");
     assert!(took >= limit && took < limit + AT_ONCE, "{took:?}");
     let url = format!("{},guest:guest@{}/", alone.trim_end_matches('/'), speaking.address());
-    // Both lists are shuffled: of so many transports some begin with the silent host twice.
+    // Both lists are shuffled: of 16 transports some begin with the silent host twice.
     let connect = async || {
         let begun = Instant::now();
         let options = RabbitOptions::default().connect_timeout(limit);

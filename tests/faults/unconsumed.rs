@@ -40,7 +40,7 @@ async fn fault_c22_a_call_to_a_host_that_has_died_ends_before_its_deadline() {
     assert!(!peer.ended().await);
     let begun = std::time::Instant::now();
     let ended = client.prepare().timeout(2 * SOON).add(&Context::new(), 2, 1).await;
-    let error = ended.expect_err("nobody is there");
+    let error = ended.expect_err("the host has died");
     figure("C22", "a call of 60 s to a host that has died ended after", begun.elapsed());
     assert!(matches!(error, CallError::NoConsumer { .. }), "{error:?}");
     assert!(error.may_have_run() && begun.elapsed() < SOON, "{:?}", begun.elapsed());

@@ -126,11 +126,13 @@ impl Running {
     /// and waits until the replies are confirmed.
     ///
     /// # Errors
-    /// If that took longer than `limit`, or somebody [aborted](AbortHandle::abort) it. Methods that still run are then
-    /// given up: their callers get a failure, or, where a method is acknowledged late, another server gets the request,
-    /// and runs it from the beginning. It returns within a quarter of `limit` more in any case, also without a broker: half a
-    /// second at least, and a second at most. With `Duration::ZERO` no method is waited for. For a process that has to end
-    /// in time, [`Transport::close_within`](crate::Transport::close_within) shows how to spend the rest.
+    /// If that took longer than `limit`, or the server was [aborted](AbortHandle::abort). Methods
+    /// that still run are then given up: their callers get a failure, or, where a method is
+    /// acknowledged late, another server gets the request, and runs it from the beginning. It
+    /// returns within a quarter of `limit` more in any case, also without a broker: half a second
+    /// at least, and a second at most. With `Duration::ZERO` no method is waited for. For a process
+    /// that has to end in time, [`Transport::close_within`](crate::Transport::close_within) shows
+    /// how to spend the rest.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server stopping: it takes no new requests.
