@@ -925,6 +925,14 @@ impl Answer {
     }
 }
 
+/// How long failures and refusals may take to leave, once a server or listener has had `limit` to
+/// stop.
+pub(crate) fn farewell(limit: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_millis(500);
+    const MOST: Duration = Duration::from_secs(1);
+    (limit / 4).clamp(LEAST, MOST)
+}
+
 /// Counts what a server has begun and not finished.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tracker(Arc<Tracking>);

@@ -4,6 +4,7 @@
 mod blocked;
 mod campaign;
 mod channels;
+mod closing;
 mod clusters;
 mod connecting;
 mod losing;

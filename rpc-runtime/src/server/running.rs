@@ -6,7 +6,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::Shared;
 
-use crate::clock::Instant;
+use crate::{clock::Instant, transport::farewell};
 
 /// A server that serves. Dropping this handle does not stop it.
 ///
@@ -75,9 +75,6 @@ pub struct ShutdownError {
 }
 
 impl Running {
-    /// The least and the most that failures may take to leave.
-    const FAREWELL: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
-
     pub(super) fn new(
         shared: Arc<Shared>,
         stops: Vec<(Arc<str>, watch::Sender<bool>)>,
@@ -149,8 +146,7 @@ impl Running {
             () = tokio::time::sleep(limit) => {}
             _ = aborted.wait_for(|aborted| *aborted) => {}
         }
-        let [least, most] = Self::FAREWELL;
-        let farewell = (limit / 4).clamp(least, most);
+        let farewell = farewell(limit);
         let (unfinished, limit) = (self.in_flight(), limit.min(begun.elapsed()));
         self.shared.abort.send_replace(true);
         // The failures of the methods given up still have to leave, and what has not begun has to go back.
