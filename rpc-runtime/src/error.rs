@@ -79,8 +79,9 @@ pub enum CallError<E = Infallible> {
         /// The server's host.
         host: String,
     },
-    /// Nothing consumes the queue of the topic or host: all of its servers have stopped or died, and none has started
-    /// again for some seconds ([`no_consumer_after`](crate::RabbitOptions::no_consumer_after)). The request waits in the
+    /// Nothing consumes the queue of the topic or host: all of its servers have stopped or died,
+    /// and none has started again for some seconds
+    /// ([`no_consumer_after`](crate::RabbitOptions::no_consumer_after)). The request waits in the
     /// queue until its deadline, so a server that starts by then may still run it.
     NoConsumer {
         /// The queue, which has the name of the topic, or of the topic, a dot and the host.

@@ -394,22 +394,22 @@ impl RabbitOptions {
         self
     }
 
-    /// Limits how long one host may take, from looking up its name to an open connection. If it takes longer, the next host
-    /// is tried. The addresses of one host share the time. Option: `connect_timeout`, in seconds. Default:
-    /// [`Self::CONNECT_TIMEOUT`].
+    /// Limits how long one host may take, from looking up its name to an open connection. If it
+    /// takes longer, the next host is tried. The addresses of one host share the time. Option:
+    /// `connect_timeout`, in seconds. Default: [`Self::CONNECT_TIMEOUT`].
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets the shortest and the longest pause between attempts to connect (`rabbit_retry_interval`,
-    /// `rabbit_interval_max`). Default: [`Self::RETRY_INTERVAL`].
+    /// Sets the shortest and the longest pause between attempts to connect
+    /// (`rabbit_retry_interval`, `rabbit_interval_max`). Default: [`Self::RETRY_INTERVAL`].
     ///
-    /// While no broker answers, the first attempt is made at once. After that each connection pauses for half of the time
-    /// that the outage has lasted, for at least three times `first` and at most `longest`. The two connections of a transport
-    /// take turns, and the first to succeed wakes the other. A broker that answers and refuses is asked after pauses
-    /// that double.
+    /// While no broker answers, the first attempt is made at once. After that each connection
+    /// pauses for half of the time that the outage has lasted, for at least three times `first` and
+    /// at most `longest`. The two connections of a transport take turns, and the first to succeed
+    /// wakes the other. A broker that answers and refuses is asked after pauses that double.
     #[must_use]
     pub fn retry_interval(mut self, first: Duration, longest: Duration) -> Self {
         self.retry_interval = (first, longest);
@@ -442,17 +442,18 @@ impl RabbitOptions {
         self
     }
 
-    /// Ends a call with [`CallError::NoConsumer`](crate::CallError::NoConsumer) whose request waits in a queue that has no
-    /// consumer, once the broker has reported that for `time`. Zero turns this off. Option: `no_consumer_after`, in
-    /// seconds. Default: [`Self::NO_CONSUMER_AFTER`].
+    /// Ends a call with [`CallError::NoConsumer`](crate::CallError::NoConsumer) whose request waits
+    /// in a queue that has no consumer, once the broker has reported that for `time`. Zero turns
+    /// this off. Option: `no_consumer_after`, in seconds. Default: [`Self::NO_CONSUMER_AFTER`].
     ///
-    /// A server that is restarted should be back by then. The broker is asked about a queue only while a call of this
-    /// transport has waited in it for 200 ms, and at most once a second. A broker that refuses to answer is not asked
-    /// again about that queue until the next connection.
+    /// A server that is restarted should be back by then. The broker is asked about a queue only
+    /// while a call of this transport has waited in it for 200 ms, and at most once a second. A
+    /// broker that refuses to answer is not asked again about that queue until the next connection.
     ///
-    /// A request that a server may have taken is waited for until its deadline: one that was sent while the queue had
-    /// a consumer, or after which the queue was found empty. [`CallError::DeadlineExceeded`](crate::CallError) then
-    /// names the queue, if it has no consumer any more.
+    /// A request that a server may have taken is waited for until its deadline: one that was sent
+    /// while the queue had a consumer, or after which the queue was found empty.
+    /// [`CallError::DeadlineExceeded`](crate::CallError) then names the queue, if it has no
+    /// consumer any more.
     #[must_use]
     pub fn no_consumer_after(mut self, time: Duration) -> Self {
         self.no_consumer_after = time;

@@ -369,7 +369,8 @@ impl Pending {
         self.end_where(|_| true, outcome)
     }
 
-    /// Ends a call whose request the broker has, unless something has come back. Returns whether it did.
+    /// Ends a call whose request the broker has, unless something has come back. Returns whether it
+    /// did.
     pub(crate) fn end_if_silent(&self, outcome: Outcome) -> bool {
         self.end_where(State::is_silent, outcome)
     }

@@ -236,10 +236,11 @@ impl Transport {
 
     /// Closes the transport: sends what has been handed over, deletes the reply queue, and closes the connections.
     ///
-    /// Requests made afterwards fail with [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still
-    /// wait then end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few seconds, also
-    /// without a broker, and within [`Self::CLOSE_LIMIT`] in any case. Use [`close_within`](Self::close_within) for a
-    /// process that has less time.
+    /// Requests made afterwards fail with
+    /// [`CallError::Unavailable`](crate::CallError::Unavailable), and calls that still wait then
+    /// end with [`CallError::Interrupted`](crate::CallError::Interrupted). It ends within a few
+    /// seconds, also without a broker, and within [`Self::CLOSE_LIMIT`] in any case. Use
+    /// [`close_within`](Self::close_within) for a process that has less time.
     ///
     /// # Cancel safety
     /// Dropping the future goes on closing in the background.
@@ -247,11 +248,13 @@ impl Transport {
         self.close_within(Self::CLOSE_LIMIT).await;
     }
 
-    /// Closes the transport as [`close`](Self::close) does, and returns within `limit`, whatever the broker does.
+    /// Closes the transport as [`close`](Self::close) does, and returns within `limit`, whatever
+    /// the broker does.
     ///
-    /// About two thirds of the time are for what has been handed over and not been sent. Then consumers are cancelled,
-    /// the reply queue is deleted, and the connections are closed; what the broker does not answer by then is given up.
-    /// With `Duration::ZERO` nothing is waited for. If several callers close, the earliest end counts.
+    /// About two thirds of the time are for what has been handed over and not been sent. Then
+    /// consumers are cancelled, the reply queue is deleted, and the connections are closed; what
+    /// the broker does not answer by then is given up. With `Duration::ZERO` nothing is waited for.
+    /// If several callers close, the earliest end counts.
     ///
     /// A process that has to end in time spends one budget on its servers and its transport:
     ///
@@ -296,7 +299,8 @@ impl Transport {
         !self.0.unconsumed.is_off()
     }
 
-    /// Has the broker asked whether something consumes `queue`, as long as the returned value lives.
+    /// Has the broker asked whether something consumes `queue`, as long as the returned value
+    /// lives.
     pub(crate) fn wait_unconsumed(&self, queue: Arc<str>, call: &Arc<Pending>) -> Waits {
         let waits = self.0.unconsumed.wait(queue, call);
         match &self.0.driver {
@@ -938,6 +942,14 @@ impl Answer {
         let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
         Self { message, until, slot: None, settled: None, tracked: None, once: false }
     }
+}
+
+/// How long failures and refusals may take to leave, once a server or listener has had `limit` to
+/// stop.
+pub(crate) fn farewell(limit: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_millis(500);
+    const MOST: Duration = Duration::from_secs(1);
+    (limit / 4).clamp(LEAST, MOST)
 }
 
 /// Counts what a server has begun and not finished.

@@ -1,13 +1,16 @@
-//! The queues that calls wait on without a sign of life, and whether the broker says that something consumes them.
+//! The queues that calls wait on without a sign of life, and whether the broker says that something
+//! consumes them.
 //!
 //! A plain table, one for each transport. It never asks the broker: one task of the driver takes
-//! [questions](Unconsumed::questions), and brings back [answers](Unconsumed::answered). A call is in the table only
-//! once it has waited for [`PATIENCE`], so that calls which are answered sooner cost nothing.
+//! [questions](Unconsumed::questions), and brings back [answers](Unconsumed::answered). A call is
+//! in the table only once it has waited for [`PATIENCE`], so that calls which are answered sooner
+//! cost nothing.
 //!
-//! A call ends only if its request surely waits in a queue that nothing consumes. A server that stops cancels its
-//! consumers before it has finished what runs, so a request that a server may have taken is not such a request: one
-//! that was published while the queue had consumers, or whose queue was found empty afterwards. A quorum queue
-//! without a leader also reports no messages and no consumers, which shows nothing either.
+//! A call ends only if its request surely waits in a queue that nothing consumes. A server that
+//! stops cancels its consumers before it has finished what runs, so a request that a server may
+//! have taken is not such a request: one that was published while the queue had consumers, or whose
+//! queue was found empty afterwards. A quorum queue without a leader also reports no messages and
+//! no consumers, which shows nothing either.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -71,7 +74,7 @@ struct Call {
     is_unconsumed: bool,
 }
 
-/// What the broker says of a queue.
+/// The broker's answer about a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// How many messages wait, and how many consumers there are.
@@ -80,7 +83,7 @@ pub(crate) enum Answer {
     Refused,
 }
 
-/// What is to be done now.
+/// The next thing to do.
 enum Due {
     Ask(Vec<Arc<str>>),
     /// Nothing before that time, or before another call comes.
@@ -88,7 +91,8 @@ enum Due {
 }
 
 impl Unconsumed {
-    /// Makes a table that ends calls once answers have been the same for `limit`. Zero turns it off.
+    /// Makes a table that ends calls once answers have been the same for `limit`. Zero turns it
+    /// off.
     pub(crate) fn new(limit: Duration) -> Self {
         Self { table: Mutex::default(), woken: Notify::new(), limit }
     }
@@ -102,7 +106,8 @@ impl Unconsumed {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a call waits for something to consume `queue`, until the returned value is dropped.
+    /// Notes that a call waits for something to consume `queue`, until the returned value is
+    /// dropped.
     pub(crate) fn wait(self: &Arc<Self>, queue: Arc<str>, pending: &Arc<Pending>) -> Waits {
         let call = Call {
             pending: Arc::clone(pending),
@@ -194,7 +199,8 @@ impl Table {
 }
 
 impl Queue {
-    /// Returns when the broker is to be asked, or when the queue can be forgotten. `None`: not before something changes.
+    /// Returns when the broker is to be asked, or when the queue can be forgotten. `None`: not
+    /// before something changes.
     fn due(&self, now: Instant) -> Option<Instant> {
         if self.is_refused {
             return None;
@@ -206,7 +212,8 @@ impl Queue {
         Some(if at > now || self.waits() { at } else { now + EVERY })
     }
 
-    /// Whether the request of a call is in the queue, as far as is known, and nothing has come back.
+    /// Whether the request of a call is in the queue, as far as is known, and nothing has come
+    /// back.
     fn waits(&self) -> bool {
         self.calls.values().any(|call| call.pending.is_silent())
     }
@@ -263,7 +270,8 @@ impl Waits {
         call.is_unconsumed.then(|| Arc::clone(&self.queue))
     }
 
-    /// Notes that a server has answered the call: something has consumed the queue since it was last asked about.
+    /// Notes that a server has answered the call: something has consumed the queue since it was
+    /// last asked about.
     pub(crate) fn was_consumed(&self) {
         if let Some(queue) = self.all.lock().queues.get_mut(&self.queue) {
             queue.since = None;
@@ -276,7 +284,7 @@ impl Drop for Waits {
         let mut table = self.all.lock();
         let call = table.queues.get_mut(&self.queue).and_then(|of| of.calls.remove(&self.number));
         drop(table);
-        // What it holds may be the last of the request.
+        // The request may go with it, and is not dropped under the lock.
         drop(call);
     }
 }

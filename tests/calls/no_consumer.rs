@@ -36,7 +36,7 @@ on_every_transport! {
             (of_topic, world.topic().to_owned()),
             (of_host, format!("{}.h", world.topic())),
         ] {
-            let error = ended.expect_err("nobody is there");
+            let error = ended.expect_err("no server runs");
             assert!(error.may_have_run(), "the request is still in the queue");
             assert!(error.to_string().contains(&name), "{error}");
             let CallError::NoConsumer { queue, observed } = error else { panic!("{error:?}") };
@@ -75,7 +75,7 @@ on_every_transport! {
         come_and_go(&world, "h").await;
         let client = world.client::<probe::Api>(&transport);
         let ended = client.prepare().timeout(Duration::from_secs(2)).echo(&Context::new(), "x").await;
-        let error = ended.expect_err("nobody is there");
+        let error = ended.expect_err("no server runs");
         assert!(error.to_string().contains(world.topic()), "{error}");
         let CallError::DeadlineExceeded { sent: true, unconsumed, .. } = error else { panic!("{error:?}") };
         assert_eq!(unconsumed.as_deref(), Some(world.topic()));

@@ -11,13 +11,13 @@ use std::{
 
 use rpc_runtime::{Context, RabbitOptions, Running, Transport};
 use tests::{
-    World, eventually,
+    SOON, World, eventually,
     node::{Cluster, Node},
     soon,
 };
 use tokio::task::JoinHandle;
 
-use crate::scene::{AdderClient, AdderServer, Slow, adder, figure, watchful};
+use crate::scene::{AdderClient, AdderServer, DRAIN, Slow, adder, figure, watchful};
 
 fn replicated() -> RabbitOptions {
     watchful().quorum_queues(true).transient_quorum_queues(true)
@@ -159,6 +159,39 @@ async fn part(alone: &Node, others: &[&Node], is_apart: bool) {
          [erlang:disconnect_node(Node) || Node <- {names}], ok."
     );
     alone.ctl(&["eval", &order]).await;
+}
+
+// A node that sees no leader says that there are no messages and no consumers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_c25_a_node_in_the_minority_ends_no_call_by_what_it_says_of_a_quorum_queue() {
+    let Some(cluster) = Cluster::take().await else { return };
+    let world = cluster.world();
+    let [one, two, alone] = &cluster.nodes;
+    let serving = connect(&world).await;
+    let stopped = world.serve(&serving, "h", AdderServer::new(Slow::default())).await;
+    whole(one).await;
+    stopped.shutdown(DRAIN).await.expect("nothing runs");
+    let options = replicated().no_consumer_after(Duration::from_secs(6));
+    let lonely = World::at(alone.url()).connect(|builder| builder.rabbit(options)).await;
+    let client = world.client::<adder::Api>(&lonely).prepare().timeout(3 * SOON).client();
+    let call = tokio::spawn(client.add_again(&Context::new(), 1, 1));
+    // Once the broker has said that nothing consumes the queue, and before it has said so for long.
+    eventually("the call to be under way", || lonely.pending_calls() == 1).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    part(alone, &[one, two], true).await;
+    let majority = World::at(one.url());
+    let serving = connect(&majority).await;
+    let server = rpc_runtime::Server::builder(&serving).topic(world.topic()).host("h");
+    let server = server.serve(AdderServer::new(Slow::default())).bind().await;
+    let server = server.unwrap_or_else(|error| panic!("cannot bind: {error:?}")).run();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let early = call.is_finished();
+    part(alone, &[one, two], false).await;
+    let ended = tokio::time::timeout(4 * SOON, call).await.expect("in time").expect("no panic");
+    println!("before the minority was healed: {early}; {ended:?}");
+    let is_wrong = matches!(&ended, Err(rpc_runtime::CallError::NoConsumer { .. }));
+    assert!(!is_wrong, "a server has come back: {ended:?}");
+    let _ = server.shutdown(DRAIN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

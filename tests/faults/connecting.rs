@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
-use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, good, good_within};
+use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, figure, good, good_within};
 
 /// How soon what is known at once is known here. Generous: machines are shared.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
@@ -64,6 +64,33 @@ async fn fault_a02_a_silent_broker_is_given_up_and_the_next_host_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_a02_a_silent_host_of_two_costs_its_limit_once() {
+    let Some(shared) = Shared::take().await else { return };
+    let world = shared.node.world();
+    let (silent, speaking) = (Proxy::start(&world).await, Proxy::start(&world).await);
+    silent.hang().await;
+    let limit = Duration::from_secs(4);
+    let alone = silent.url(&world);
+    let (error, took) = fails(&format!("{alone}?connect_timeout=4")).await;
+    assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error}");
+    assert!(took >= limit && took < limit + AT_ONCE, "{took:?}");
+    let url = format!("{},guest:guest@{}/", alone.trim_end_matches('/'), speaking.address());
+    // Both lists are shuffled: of 16 transports some begin with the silent host twice.
+    let connect = async || {
+        let begun = Instant::now();
+        let options = RabbitOptions::default().connect_timeout(limit);
+        let connected = Transport::builder(&url).rabbit(options).connect().await;
+        connected.unwrap_or_else(|error| panic!("cannot connect: {error:?}"));
+        begun.elapsed()
+    };
+    let took = futures_util::future::join_all((0..16).map(|_| connect())).await;
+    let slowest = took.iter().max().copied().unwrap_or_default();
+    figure("A2", "connecting with one silent host of two, at a limit of 4 s, slowest", slowest);
+    assert!(slowest >= limit, "{took:?}");
+    assert!(slowest < limit * 19 / 10, "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_a03_a_host_that_answers_no_packet_is_given_up_in_time() {
     // Where nobody takes what waits, the system answers no more: as a host that is gone.
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -81,6 +108,7 @@ async fn fault_a03_a_host_that_answers_no_packet_is_given_up_in_time() {
     soon("no more to be taken", full).await;
     let (error, took) = fails(&format!("rabbit://guest:guest@{address}/")).await;
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error}");
+    figure("A3", "a host that answers no packet was given up after", took);
     assert!(took < HOST, "{took:?}");
 }
 

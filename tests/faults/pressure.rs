@@ -111,6 +111,25 @@ async fn fault_d01_acknowledgements_and_heartbeats_go_on_while_the_broker_takes_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_c25_a_broker_that_takes_nothing_still_says_that_nothing_consumes_a_queue() {
+    let Some(alone) = Alone::take().await else { return };
+    let world = alone.node.world();
+    let (serving, transport) = (world.transport().await, world.transport().await);
+    let server = world.serve(&serving, "h", AdderServer::new(Slow::default())).await;
+    server.shutdown(DRAIN).await.expect("nothing runs");
+    let client = world.client::<adder::Api>(&transport).prepare().timeout(SOON).client();
+    let waiting = tokio::spawn(client.add(&Context::new(), 1, 1));
+    let queued = async { while messages(&alone.node, world.topic()).await == 0 {} };
+    soon("the request to be in its queue", queued).await;
+    let alarm = Alarm::raise(&alone.node).await;
+    let hasty = client.prepare().timeout(Duration::from_secs(1)).add(&Context::new(), 2, 1).await;
+    assert!(hasty.is_err(), "nothing is taken");
+    let ended = soon("an end", waiting).await.expect("no panic");
+    assert!(matches!(ended, Err(CallError::NoConsumer { .. })), "{ended:?}");
+    drop(alarm);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_d04_a_shutdown_while_the_broker_takes_nothing_ends_in_time() {
     let Some(alone) = Alone::take().await else { return };
     let slow = Slow::taking(Duration::from_secs(4));

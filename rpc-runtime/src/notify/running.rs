@@ -28,7 +28,7 @@ use crate::{
     logging::guarded,
     observe::Counts,
     quiet::Quiet,
-    transport::{Acker, Delivery, Listener, Tracked, Tracker},
+    transport::{Acker, Delivery, Listener, Tracked, Tracker, farewell},
 };
 
 /// How long a notification is kept that could not be published anew, before it goes back to its queue.
@@ -124,9 +124,6 @@ pub struct RunningListener {
 }
 
 impl RunningListener {
-    /// How long it may take to give back what was given up.
-    const FAREWELL: Duration = Duration::from_secs(1);
-
     pub(super) fn new(shared: Arc<Shared>, task: JoinHandle<()>, runtime: Handle) -> Self {
         Self { shared, task: Some(task), runtime }
     }
@@ -142,7 +139,8 @@ impl RunningListener {
     ///
     /// # Errors
     /// If that took longer than `limit`. Handlers that still run are given up then, and what they worked on comes again, to
-    /// this listener's successor or to another. It returns within a second after `limit` in any case, also without a broker.
+    /// this listener's successor or to another. It returns within a quarter of `limit` more in any case,
+    /// also without a broker: half a second at least, and a second at most.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the listener stopping: it takes nothing new.
@@ -169,9 +167,9 @@ impl RunningListener {
         }
         let unfinished = self.in_flight();
         self.shared.abort.send_replace(true);
-        let farewell = tokio::time::timeout(Self::FAREWELL, self.drained()).await;
+        let drained = tokio::time::timeout(farewell(limit), self.drained()).await;
         stopped(unfinished);
-        match farewell {
+        match drained {
             Ok(()) if unfinished == 0 => Ok(()),
             _ => Err(ShutdownError { unfinished, limit }),
         }

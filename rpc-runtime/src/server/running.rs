@@ -9,6 +9,7 @@ use super::Shared;
 use crate::{
     clock::{Instant, Within},
     logging::guarded,
+    transport::farewell,
 };
 
 /// A server that serves. Dropping this handle does not stop it.
@@ -80,9 +81,6 @@ pub struct ShutdownError {
 }
 
 impl Running {
-    /// The least and the most that failures may take to leave.
-    const FAREWELL: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
-
     pub(super) fn new(
         shared: Arc<Shared>,
         stops: Vec<(Arc<str>, watch::Sender<bool>)>,
@@ -151,11 +149,13 @@ impl Running {
     /// and waits until the replies are confirmed.
     ///
     /// # Errors
-    /// If that took longer than `limit`, or somebody [aborted](AbortHandle::abort) it. Methods that still run are then
-    /// given up: their callers get a failure, or, where a method is acknowledged late, another server gets the request,
-    /// and runs it from the beginning. It returns within a quarter of `limit` more in any case, also without a broker: half a
-    /// second at least, and a second at most. With `Duration::ZERO` no method is waited for. For a process that has to end
-    /// in time, [`Transport::close_within`](crate::Transport::close_within) shows how to spend the rest.
+    /// If that took longer than `limit`, or the server was [aborted](AbortHandle::abort). Methods
+    /// that still run are then given up: their callers get a failure, or, where a method is
+    /// acknowledged late, another server gets the request, and runs it from the beginning. It
+    /// returns within a quarter of `limit` more in any case, also without a broker: half a second
+    /// at least, and a second at most. With `Duration::ZERO` no method is waited for. For a process
+    /// that has to end in time, [`Transport::close_within`](crate::Transport::close_within) shows
+    /// how to spend the rest.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the server stopping: it takes no new requests.
@@ -181,8 +181,7 @@ impl Running {
             () = tokio::time::sleep(limit) => {}
             _ = aborted.wait_for(|aborted| *aborted) => {}
         }
-        let [least, most] = Self::FAREWELL;
-        let farewell = (limit / 4).clamp(least, most);
+        let farewell = farewell(limit);
         let (unfinished, limit) = (self.in_flight(), limit.min(begun.elapsed()));
         self.shared.abort.send_replace(true);
         // The failures of the methods given up still have to leave, and what has not begun has to go back.

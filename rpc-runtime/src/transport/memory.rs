@@ -282,7 +282,8 @@ impl State {
         ([Arc::clone(topic), of_host, own], fanout)
     }
 
-    /// Counts what waits in a queue, and its consumers. `None` without a connection, or such a queue.
+    /// Counts what waits in a queue, and its consumers. `None` without a connection, or such a
+    /// queue.
     fn count(&self, queue: &str) -> Option<Counts> {
         let queue = self.queues.get(queue).filter(|_| !self.cut)?;
         let now = Instant::now();

@@ -89,7 +89,8 @@ use crate::{
 
 /// How long one step of closing may take, such as sending what has been handed over.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
-/// How long a publisher may take to say what became of its messages, once their connection has been given up.
+/// How long a publisher may take to say what became of its messages, once their connection has been
+/// given up.
 const GIVEN_UP_LIMIT: Duration = Duration::from_millis(200);
 
 /// How long closing waits for a log subscriber that is slow.
@@ -280,7 +281,7 @@ impl Link {
     /// Closes, and returns by the limit in any case.
     pub(crate) async fn close_within(&self, limit: Duration) {
         let until = self.begin_close(limit);
-        // What is not over by then ends in the background.
+        // Steps that are not over by then end in the background.
         let _ = timeout_at(until, told(&mut self.ended.clone())).await;
         // A process that ends next would take the last lines along.
         let left = until.saturating_duration_since(Instant::now());
@@ -315,8 +316,8 @@ struct Guide<'a> {
 }
 
 impl Guide<'_> {
-    /// Starts to keep both connections up, until `closing` is set or dropped. Returns once there are both. They are made
-    /// at the same time, so that a silent host costs its limit once.
+    /// Starts to keep both connections up, until `closing` is set or dropped. Returns once there
+    /// are both. They are made at the same time, so that a silent host costs its limit once.
     async fn supervise_both(
         &self,
         closing: &watch::Receiver<bool>,
@@ -365,7 +366,7 @@ impl Guide<'_> {
     }
 }
 
-/// Where a connection is found, and the task that keeps it up.
+/// The receiver of a connection's generations, and the task that keeps it up.
 type Supervised = (Generations, JoinHandle<()>);
 
 /// How a connection's attempts in an outage fit those of the transport's other one.
@@ -448,7 +449,8 @@ impl Tasks {
     }
 }
 
-/// Lets a task end by itself, but not for longer than a step of closing may take. Returns whether it did.
+/// Lets a task end by itself, but not for longer than a step of closing may take. Returns whether
+/// it did.
 async fn finish(closing: &Closing, step: Step, mut task: JoinHandle<()>) -> bool {
     let is_over = closing.wait(step, FLUSH_LIMIT, &mut task).await.is_some();
     if !is_over {

@@ -50,7 +50,8 @@ impl Scene {
     }
 }
 
-/// Returns how long the queue of a call had no consumer when the call ended. `None` if it has not ended.
+/// Returns how long the queue of a call had no consumer when the call ended. `None` if it has not
+/// ended.
 fn ended(call: &Pending) -> Option<Duration> {
     match call.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Outcome::Unconsumed { observed, .. }) => Some(observed),

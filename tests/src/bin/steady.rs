@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// How long its methods have to finish once it is told to stop.
+/// How long its methods have to finish after a signal to stop.
 const LIMIT: Duration = Duration::from_secs(2);
 /// How long it takes to end, all in all.
 const BUDGET: Duration = Duration::from_millis(2900);

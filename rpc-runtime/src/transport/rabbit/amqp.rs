@@ -233,8 +233,8 @@ impl std::fmt::Debug for Events {
 }
 
 impl Connection {
-    /// Connects, with TLS if the URI says so, within `limit` from the first packet to an open connection. Messages of more
-    /// than `largest` bytes are not let through.
+    /// Connects, with TLS if the URI says so, within `limit` from the first packet to an open
+    /// connection. Messages of more than `largest` bytes are not let through.
     ///
     /// # Cancel safety
     /// Dropping the future ends the attempt, whatever the peer does.
@@ -652,7 +652,8 @@ impl Channel {
         self.within("declaring a queue", declared).await.map(drop)
     }
 
-    /// Asks how many messages wait in a queue, and how many consumers it has. A refusal closes the channel.
+    /// Asks how many messages wait in a queue, and how many consumers it has. A refusal closes the
+    /// channel.
     pub(super) async fn count(&self, name: &str) -> Result<(u32, u32), Fault> {
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
         let declared = self.0.lapin.queue_declare(short(name)?, options, FieldTable::default());

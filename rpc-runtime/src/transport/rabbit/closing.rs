@@ -1,7 +1,8 @@
 //! How the time for closing a transport is shared out between its steps.
 //!
-//! Each step ends early enough to leave the later ones their part, so that what can be sent is sent, and all of it ends
-//! by one deadline. A later and shorter deadline takes effect at once, also in the middle of a step.
+//! Each step ends early enough to leave the later ones their part, so that what can be sent is
+//! sent, and all of it ends by one deadline. A later and shorter deadline takes effect at once,
+//! also in the middle of a step.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -15,7 +16,7 @@ const REST: Duration = Duration::from_secs(2);
 /// A step of closing, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// What was handed over is sent.
+    /// Requests and replies that were handed over are sent.
     Sending,
     /// Consumers are cancelled, and the queues of this transport's own deleted.
     Leaving,
@@ -39,7 +40,8 @@ impl Closing {
         Self(watch::Sender::new(None))
     }
 
-    /// Ends closing within `limit` from now, unless that is later than it ends anyway. Returns when it ends.
+    /// Ends closing within `limit` from now, unless that is later than it ends anyway. Returns when
+    /// it ends.
     pub(super) fn within(&self, limit: Duration) -> Instant {
         let begun = Instant::now();
         // A century is as good as for ever, and fits any clock.
@@ -55,8 +57,8 @@ impl Closing {
         self.0.borrow().map_or(until, |span| span.until)
     }
 
-    /// Waits for a part of a step: for `limit` at most, and until the step has to end. `None` if it was not done by
-    /// then.
+    /// Waits for a part of a step: for `limit` at most, and until the step has to end. `None` if it
+    /// was not done by then.
     pub(super) async fn wait<F: Future>(
         &self,
         step: Step,

@@ -1,7 +1,8 @@
 //! Asks the broker whether something consumes the queues that calls wait on.
 //!
-//! One task asks for all calls of a transport, on a channel of its own: a refusal closes that. The channel belongs to the
-//! connection that consumes, which a broker that takes no messages leaves alone, and is open only while calls wait.
+//! One task asks for all calls of a transport, on a channel of its own: a refusal closes that. The
+//! channel belongs to the connection that consumes, which a broker that takes no messages leaves
+//! alone, and is open only while calls wait.
 
 use std::{sync::Arc, time::Duration};
 

@@ -106,8 +106,8 @@ async fn secured(
     }
 }
 
-/// Connects to the first address of a host that answers. Names are looked up anew each time. An address that does not
-/// answer leaves as much time to each of those behind it.
+/// Connects to the first address of a host that answers. Names are looked up anew each time. An
+/// address that does not answer leaves as much time to each of those behind it.
 async fn dial(host: &str, port: u16, heartbeat: Duration, until: Instant) -> io::Result<TcpStream> {
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     let addresses = lookup(host, port).await?;

@@ -72,8 +72,9 @@ async fn made<G>(generations: &mut watch::Receiver<Option<Arc<G>>>) {
     std::future::pending::<()>().await;
 }
 
-/// Pauses between attempts: none before the first, then doubling up to a cap, each cut short at random, so that a fleet
-/// does not come back in step. While no broker answers, a [`Schedule`] decides instead.
+/// Pauses between attempts: none before the first, then doubling up to a cap, each cut short at
+/// random, so that a fleet does not come back in step. While no broker answers, a [`Schedule`]
+/// decides instead.
 pub(super) struct Backoff {
     attempt: u32,
     first: Duration,
@@ -123,7 +124,8 @@ impl Backoff {
         tokio::time::sleep(self.ceiling().mul_f64(fraction())).await;
     }
 
-    /// Returns the next pause in an outage that has lasted for `lasted`. The first attempt is made at once.
+    /// Returns the next pause in an outage that has lasted for `lasted`. The first attempt is made
+    /// at once.
     fn pause_in_outage(&mut self, lasted: Duration, phase: f64) -> Duration {
         match std::mem::replace(&mut self.attempt, 1) {
             0 => Duration::ZERO,
@@ -145,7 +147,7 @@ pub(super) struct Supervisor {
     pub(super) generations: watch::Sender<Option<Arc<Connection>>>,
     /// The transport's other connection: when that one comes back, so may this one.
     pub(super) other: Generations,
-    /// Where the attempts of this connection lie in an outage, from 0 to 1.
+    /// The phase of this connection's attempts in an outage, from 0 to 1.
     pub(super) phase: f64,
     pub(super) closing: watch::Receiver<bool>,
     /// How long the first connection may be waited for. `None`: each host is tried once.

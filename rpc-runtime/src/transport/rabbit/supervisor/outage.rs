@@ -1,15 +1,17 @@
 //! When a lost connection is tried again while no broker answers.
 //!
-//! Pauses grow with the outage, up to a longest one. Attempts lie on a grid over the time since the loss, and each
-//! connection has its own phase of that grid. So a fleet that lost its broker in one instant is spread evenly, and
-//! the number of attempts in a given time hardly differs between connections. The two connections of a transport have
-//! opposite phases, and the first to succeed wakes the other.
+//! Pauses grow with the outage, up to a longest one. Attempts lie on a grid over the time since the
+//! loss, and each connection has its own phase of that grid. So a fleet that lost its broker in one
+//! instant is spread evenly, and the number of attempts in a given time hardly differs between
+//! connections. The two connections of a transport have opposite phases, and the first to succeed
+//! wakes the other.
 //!
 //! Plain arithmetic: the time is an argument.
 
 use std::time::Duration;
 
-/// The part of an outage by which it is prolonged at most: with two connections in turn, half of that.
+/// The part of an outage by which it is prolonged at most: with two connections in turn, half of
+/// that.
 const PART: f64 = 0.5;
 /// The shortest pause, in units of the shortest pause between attempts that the options ask for.
 const SHORTEST: f64 = 3.0;
@@ -17,7 +19,7 @@ const SHORTEST: f64 = 3.0;
 /// The attempts of one connection in an outage.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
-    /// Where the connection's attempts lie in the grid, from 0 to 1.
+    /// The position of the connection's attempts in the grid, from 0 to 1.
     phase: f64,
     /// The shortest pause, in seconds.
     shortest: f64,
@@ -33,21 +35,24 @@ impl Schedule {
         Self { phase, shortest, longest }
     }
 
-    /// Returns how long the next attempt is still to be put off, if the outage has lasted for `lasted`.
+    /// Returns how long the next attempt is still to be put off, if the outage has lasted for
+    /// `lasted`.
     pub(super) fn pause(&self, lasted: Duration) -> Duration {
         let lasted = lasted.as_secs_f64();
         // No attempt follows the one at the time of the loss at once.
         let offset = 0.5 + self.phase;
         let passed = (self.count(lasted) - offset).floor().max(-1.0);
         let mut next = self.time(passed + 1.0 + offset);
-        // An attempt that was made just before its point, or that took long, is not repeated at once.
+        // An attempt that was made just before its point, or that took long, is not repeated at
+        // once.
         if next - lasted < self.shortest / 4.0 {
             next = self.time(passed + 2.0 + offset);
         }
         Duration::try_from_secs_f64(next - lasted).unwrap_or(Duration::from_secs_f64(self.longest))
     }
 
-    /// Returns how many pauses there are until `time`: the integral of one over the pause at each time.
+    /// Returns how many pauses there are until `time`: the integral of one over the pause at each
+    /// time.
     fn count(&self, time: f64) -> f64 {
         let (growing, grown) = self.bounds();
         let short = time.min(growing) / self.shortest;
@@ -56,7 +61,8 @@ impl Schedule {
         short + growth + long
     }
 
-    /// Returns the time until which there are `count` pauses: the inverse of [`count`](Self::count).
+    /// Returns the time until which there are `count` pauses: the inverse of
+    /// [`count`](Self::count).
     fn time(&self, count: f64) -> f64 {
         let (growing, grown) = self.bounds();
         let (until_growing, until_grown) = (self.count(growing), self.count(grown));
@@ -86,7 +92,8 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// The attempts of one connection until a time, in seconds since the loss. The first is at once.
+    /// The attempts of one connection until a time, in seconds since the loss. The first is at
+    /// once.
     fn attempts(phase: f64, until: f64) -> Vec<f64> {
         let schedule = Schedule::new(phase, FIRST, LONGEST);
         let (mut at, mut attempts) = (0.0, Vec::new());
@@ -134,7 +141,7 @@ mod tests {
         assert!((20.0..35.0).contains(&mean), "{mean} attempts of 400 connections in a tenth");
         assert!(most.is_some_and(|most| (most as f64) < 2.0 * mean), "{most:?} of {mean}");
         assert!(least.is_some_and(|least| least as f64 > 0.3 * mean), "{least:?} of {mean}");
-        // Nor is there a burst before, but for the attempt at once.
+        // There is no burst before either, apart from the attempts at once.
         let early = (1..40).map(in_tenth).max();
         assert!(early.is_some_and(|most| most < 200), "{early:?}");
     }
