@@ -209,6 +209,11 @@ impl Held {
     }
 }
 
+/// Wakes a task. What its waker does is the executor's, which may be the user's: a panic of it stops nothing here.
+fn wake(waker: Waker) {
+    let _ = crate::contain::contained(|| waker.wake());
+}
+
 impl Pending {
     pub(crate) fn new(message: Outgoing, is_call: bool, retry: Retry) -> Self {
         let is_notification = matches!(message.route.exchange, Exchange::Notifications(_));
@@ -258,7 +263,7 @@ impl Pending {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -318,7 +323,7 @@ impl Pending {
             state.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
         true
     }

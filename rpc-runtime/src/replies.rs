@@ -127,7 +127,10 @@ impl Replies {
         let call =
             Uuid::try_parse(&reply.msg_id()).ok().and_then(|id| self.lock().get(&Id(id)).cloned());
         let Some(call) = call else {
-            tracing::debug!(msg_id = %Excerpt(&reply.msg_id()), "nobody waits for this reply");
+            crate::contain::log(|| {
+                let msg_id = reply.msg_id();
+                tracing::debug!(msg_id = %Excerpt(&msg_id), "dropped a reply that no call waits for");
+            });
             return Ok(false);
         };
         call.reply(reply);

@@ -248,3 +248,34 @@ async fn servers_of_two_users_count_on_if_they_name_each_other() {
             .await;
     assert_eq!(seen, [0, 1, 2], "one user's servers count on");
 }
+
+/// Casts of this library do not expire. A peer's may, in the queue or while it waits for a slot.
+#[tokio::test]
+async fn a_cast_that_expires_while_it_waits_is_counted_and_logged() {
+    let Some(world) = World::rabbit() else { return };
+    let heard = Heard::default();
+    let _guard = heard.listen();
+    let transport = world.transport().await;
+    let holder = Holder::default();
+    let server = world.server(&transport, "h").concurrency(1).limit("count", 1).waiting(8);
+    let server =
+        server.serve(CountedServer::new(holder.clone())).bind().await.expect("bound").run();
+    let client = world.client::<counted::Api>(&transport);
+    client.count(&Context::new()).await.expect("confirmed");
+    eventually("it to begin", || holder.log.len() == 1).await;
+    let channel = stranger(&world).await;
+    let properties = BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_expiration("500".into());
+    let (options, body) = (BasicPublishOptions::default(), request());
+    let published =
+        channel.basic_publish("".into(), world.topic().into(), options, &body, properties);
+    published.await.expect("sent");
+    eventually("the cast to expire", || transport.metrics().requests_expired == 1).await;
+    let is_said =
+        |line: &String| line.starts_with("WARN") && line.contains("a cast that had expired");
+    eventually("the line", || heard.lines().iter().any(is_said)).await;
+    holder.gate.notify_one();
+    server.shutdown(SOON).await.expect("nothing runs");
+    assert_eq!(holder.log.len(), 1);
+}

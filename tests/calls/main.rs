@@ -25,6 +25,7 @@ mod places;
 mod redelivery;
 mod refused;
 mod shutdown;
+mod unanswered;
 mod versions;
 
 /// The interface that most of these tests use.

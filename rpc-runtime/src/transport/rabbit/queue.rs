@@ -22,7 +22,7 @@ use crate::{
     pending::{Outcome, Outgoing, Pending},
     quiet::Quiet,
     sync::{Mutex, MutexGuard},
-    transport::{Answer, Tracked},
+    transport::{Answer, Owed, Tracked},
 };
 
 /// What waits to be published.
@@ -70,6 +70,7 @@ pub(super) struct ReplyRest {
     pub(super) until: Instant,
     pub(super) slot: Option<OwnedSemaphorePermit>,
     settled: Option<oneshot::Sender<()>>,
+    owed: Owed,
     /// Whether it is never sent again.
     pub(super) once: bool,
     /// Whether it tries whether its queue is there again.
@@ -81,13 +82,14 @@ pub(super) struct ReplyRest {
 
 impl From<Answer> for Job {
     fn from(answer: Answer) -> Self {
-        let Answer { message, until, slot, settled, tracked, once } = answer;
+        let Answer { message, until, slot, settled, tracked, once, owed } = answer;
         Self::Reply(ReplyJob {
             message,
             rest: ReplyRest {
                 until,
                 slot,
                 settled,
+                owed,
                 once,
                 is_trial: false,
                 missed: None,
@@ -124,11 +126,12 @@ impl SendQueue {
             Job::Request(call) if call.is_call => jobs.calls.push_back(call),
             other => jobs.others.push_back(other),
         }
-        if jobs.len() >= jobs.sweep_at.max(Self::SWEEP) {
-            jobs.sweep();
-        }
+        let is_long = jobs.len() >= jobs.sweep_at.max(Self::SWEEP);
+        let gone = is_long.then(|| jobs.sweep());
         drop(jobs);
         self.woken.notify_one();
+        // A reply that is dropped is logged, which needs the queue to be free.
+        drop(gone);
     }
 
     /// Puts back what could not be sent, ahead of everything else.
@@ -216,14 +219,18 @@ impl Jobs {
         self.calls.len() + self.others.len()
     }
 
-    fn sweep(&mut self) {
+    /// Takes out what nobody waits for.
+    fn sweep(&mut self) -> VecDeque<Job> {
         let now = Instant::now();
         self.calls.retain(|call| call.is_queued());
-        self.others.retain(|job| match job {
+        let is_wanted = |job: &Job| match job {
             Job::Request(cast) => cast.is_queued(),
             Job::Reply(job) => job.rest.until > now || job.rest.is_trial,
-        });
+        };
+        let (wanted, gone) = std::mem::take(&mut self.others).into_iter().partition(is_wanted);
+        self.others = wanted;
         self.sweep_at = 2 * self.len();
+        gone
     }
 }
 
@@ -252,7 +259,7 @@ impl ReplyJob {
             let queue = Excerpt(&self.message.route.routing_key);
             tracing::warn!(%queue, %why, left_out, "dropped a reply: the broker refuses it");
         });
-        self.rest.settle();
+        self.rest.give_up();
     }
 
     /// Gives up a reply whose caller has stopped waiting.
@@ -262,11 +269,23 @@ impl ReplyJob {
             let queue = Excerpt(&self.message.route.routing_key);
             tracing::warn!(%queue, left_out, "dropped a reply: its queue is gone");
         });
-        self.rest.settle();
+        self.rest.give_up();
     }
 }
 
 impl ReplyRest {
+    /// The broker has the reply.
+    pub(super) fn delivered(mut self) {
+        std::mem::take(&mut self.owed).pay();
+        self.settle();
+    }
+
+    /// The caller does not get the reply, and a log line has said why.
+    fn give_up(mut self) {
+        std::mem::take(&mut self.owed).give_up();
+        self.settle();
+    }
+
     pub(super) fn settle(self) {
         if let Some(settled) = self.settled {
             let _ = settled.send(());
