@@ -209,7 +209,7 @@ impl Held {
     }
 }
 
-/// Wakes a task. What its waker does is the executor's, which may be the user's: a panic of it stops nothing here.
+/// Wakes a task. The waker may be code of the user's executor, so its panic is contained.
 fn wake(waker: Waker) {
     let _ = crate::contain::contained(|| waker.wake());
 }

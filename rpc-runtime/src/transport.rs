@@ -842,8 +842,8 @@ pub(crate) struct Answer {
     pub(crate) owed: Owed,
 }
 
-/// A reply that a caller waits for. Dropped before the broker has taken the reply, it counts the loss and logs it, whichever task or
-/// queue dropped it.
+/// A reply that a caller waits for. Dropped before the broker has taken the reply, it counts the
+/// loss and logs it, whichever task or queue dropped it.
 #[derive(Debug, Default)]
 pub(crate) struct Owed(Option<Arc<Observer>>);
 

@@ -1,4 +1,5 @@
-//! Counters of redeliveries that a stranger forges, and those of our own copies, which carry a name that the broker verifies.
+//! Counters of redeliveries that a stranger forges, and those of our own copies, which carry a name
+//! that the broker verifies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -61,7 +62,7 @@ fn notification() -> Vec<u8> {
     json!({"oslo.version": "2.0", "oslo.message": message.to_string()}).to_string().into_bytes()
 }
 
-/// The properties of a message with counters that nobody has counted.
+/// The properties of a message with forged counters.
 fn forged(user: Option<&str>, count: i64) -> BasicProperties {
     let mut headers = FieldTable::default();
     for name in ["x-rpc-redeliveries", "x-delivery-count"] {
@@ -76,7 +77,7 @@ fn forged(user: Option<&str>, count: i64) -> BasicProperties {
     }
 }
 
-/// Publishes so many messages with forged counters to a queue.
+/// Publishes 300 messages with forged counters to a queue.
 async fn forge(
     world: &World,
     queue: &str,
@@ -98,7 +99,8 @@ async fn forge(
     }
 }
 
-/// Makes a user of this broker, and returns the URL by which it logs in to the world's virtual host.
+/// Makes a user of this broker, and returns the URL by which it logs in to the world's virtual
+/// host.
 async fn another_user(world: &World) -> Option<(String, String)> {
     let user = unique("user");
     rabbitmqctl(&["add_user", &user, "secret"]).await?;
@@ -196,7 +198,8 @@ async fn what_a_handler_refuses_is_counted_by_copies_that_name_their_user() {
     listener.shutdown(SOON).await.expect("nothing runs");
 }
 
-/// Lets a request come to one server after the other, each of which goes with it unfinished. Returns what they saw.
+/// Lets a request come to one server after the other, each of which goes with it unfinished.
+/// Returns what they saw.
 async fn passed_on(urls: &[&str], world: &World, options: impl Fn() -> RabbitOptions) -> Vec<u32> {
     let log = Log::default();
     let client_transport = world.transport().await;

@@ -1,4 +1,4 @@
-//! Messages that end without an answer: each is counted, and logged where nobody else learns of it.
+//! Messages that end without an answer: each is counted, and logged.
 
 use std::time::Duration;
 
@@ -86,7 +86,8 @@ async fn a_notification_that_no_handler_is_for_is_counted_on_rabbit() {
     a_notification_that_no_handler_is_for_is_counted(&world).await;
 }
 
-/// A handler of batches is for everything; what its listener's filters leave out is counted all the same.
+/// A handler of batches is for everything; what its listener's filters leave out is counted all the
+/// same.
 #[tokio::test]
 async fn what_the_filters_of_a_listener_of_batches_leave_out_is_counted() {
     let world = World::memory();

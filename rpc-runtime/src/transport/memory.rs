@@ -554,7 +554,8 @@ impl Link {
         self.shared.answer(state, answer);
     }
 
-    /// Makes a queue without a consumer, unless it is there. With `most` the oldest message makes room for one more.
+    /// Makes a queue without a consumer, unless it is there. With `most` the oldest message makes
+    /// room for one more.
     pub(crate) fn keep_queue(&self, queue: &str, most: Option<u32>) {
         let most = most.and_then(|most| usize::try_from(most).ok());
         let new = || Queue { most, ..Queue::default() };

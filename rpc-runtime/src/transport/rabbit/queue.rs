@@ -219,7 +219,7 @@ impl Jobs {
         self.calls.len() + self.others.len()
     }
 
-    /// Takes out what nobody waits for.
+    /// Takes out jobs whose callers have stopped waiting.
     fn sweep(&mut self) -> VecDeque<Job> {
         let now = Instant::now();
         self.calls.retain(|call| call.is_queued());
