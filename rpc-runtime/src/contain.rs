@@ -1,8 +1,8 @@
 //! User code, run so that none of its panics leaves: not the code's own, not one of a destructor.
 //!
-//! A panic carries a payload, which is a value of the user's, and dropping that may panic as well. The same is true of a future
-//! that is given up. Each of these is caught here. A second panic while the first one unwinds cannot be caught: Rust aborts the
-//! process.
+//! A panic carries a payload, which is a value of the user's, and dropping that may panic as well.
+//! The same is true of a future that is given up. Each of these is caught here. A second panic
+//! while the first one unwinds cannot be caught: Rust aborts the process.
 
 use std::{
     any::Any,
@@ -22,7 +22,7 @@ pub(crate) struct Panicked;
 
 /// Runs `code`, and drops the payload of its panic.
 ///
-/// What `code` shares with others is the user's own, so it counts as safe to unwind.
+/// `code` shares only values of the user's with other code, so it counts as safe to unwind.
 pub(crate) fn contained<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
         discard_payload(payload);
@@ -37,7 +37,7 @@ pub(crate) fn discard<T>(value: T) -> Result<(), Panicked> {
 
 /// Drops the payload of a panic, whose destructor may panic with another payload, and so on.
 fn discard_payload(mut payload: Box<dyn Any + Send>) {
-    /// After so many the last one is leaked.
+    /// The last payload beyond this number is leaked.
     const MOST: usize = 16;
     for _ in 0..MOST {
         match catch_unwind(AssertUnwindSafe(move || drop(payload))) {
@@ -48,7 +48,8 @@ fn discard_payload(mut payload: Box<dyn Any + Send>) {
     std::mem::forget(payload);
 }
 
-/// A future of the user's, whose panic is a result like any other. Its destructor runs before the result is returned.
+/// A future of the user's, whose panic is a result like any other. Its destructor runs before the
+/// result is returned.
 pub(crate) struct Caught<F>(Option<F>);
 
 impl<F> Caught<F> {
@@ -79,7 +80,7 @@ impl<F> Drop for Caught<F> {
     }
 }
 
-/// Whatever the user gave to be kept, whose destructor may panic wherever the last owner drops it.
+/// A long-lived value of the user's. Its destructor may panic wherever the last owner drops it.
 #[derive(Debug)]
 pub(crate) struct Kept<T>(Option<T>);
 
@@ -100,8 +101,8 @@ impl<T> Drop for Kept<T> {
     }
 }
 
-/// A future in a span. A subscriber that panics costs the span, and not the future: `tracing`'s own `Instrumented` would take
-/// the future along.
+/// A future in a span. A subscriber that panics costs the span, and not the future: `tracing`'s own
+/// `Instrumented` would take the future along.
 pub(crate) struct InSpan<F> {
     future: F,
     span: Kept<Span>,

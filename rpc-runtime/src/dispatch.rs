@@ -29,6 +29,9 @@ impl<A: Api, S> Service<A, S> {
 }
 
 /// Runs the methods of the interface `A`. `#[rpc_api]` implements it for every implementation of its trait.
+///
+/// A method that panics fails its own request, with `MethodPanicked`, also if a destructor panics: a local value, the future, the
+/// panic's payload. A panic while another one unwinds aborts the process, which no library can prevent.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not serve this interface",
     label = "implement the interface's trait for the service"
@@ -107,13 +110,15 @@ impl<T: AnyService> AnyService for Kept<T> {
     }
 }
 
-/// Runs a method to its end, or until the future is dropped. Whatever of it panics, its destructors among them, is a failure.
+/// Runs a method to its end, or until the future is dropped. A panic, also of a destructor, is a
+/// failure.
 pub(crate) async fn run<'a>(service: &'a dyn AnyService, args: Args<'a>) -> Answer {
     let Ok(running) = contained(|| service.run(args)) else { return Err(panicked()) };
     Caught::new(running).await.unwrap_or_else(|Panicked| Err(panicked()))
 }
 
-/// The failure of a method that panicked. It says nothing of the panic's text, which may quote an argument.
+/// The failure of a method that panicked. It says nothing of the panic's text, which may quote an
+/// argument.
 fn panicked() -> Failure {
     Failure::internal("MethodPanicked", "the method panicked")
 }

@@ -161,10 +161,11 @@ pub enum Event {
         /// As in [`Serving`](Self::Serving).
         topic: String,
     },
-    /// A server refused a request, and no method ran. At most one a second for each kind; [`Metrics`] counts all of them.
+    /// A server refused a request, and no method ran. At most one a second for each kind;
+    /// [`Metrics`] counts all of them.
     ///
-    /// These events have a buffer of their own, so that they never displace another event. If it is full, the oldest of them
-    /// goes, and [`Missed`](Self::Missed) does not count it.
+    /// These events have a buffer of their own, so that they never displace another event. If it is
+    /// full, the oldest of them goes, and [`Missed`](Self::Missed) does not count it.
     Refused {
         /// Why.
         kind: RefusalKind,
@@ -325,8 +326,8 @@ counts! {
     requests_broken,
     /// Replies that were handed over to be sent, and signs of life.
     replies_sent,
-    /// Replies that were dropped: their caller's queue did not come back in time, the broker refused them, or the transport
-    /// closed before they could leave.
+    /// Replies that were dropped: their caller's queue did not come back in time, the broker
+    /// refused them, or the transport closed before they could leave.
     replies_dropped,
     /// Replies that were not sent: the request names a queue that cannot be a reply queue.
     replies_misaddressed,
@@ -340,9 +341,10 @@ counts! {
     notifications_received,
     /// Second copies of notifications, which nobody was told of.
     notifications_duplicate,
-    /// Messages to listeners that are no notifications, or have no priority that is known.
+    /// Messages to listeners that cannot be read as notifications.
     notifications_malformed,
-    /// Notifications that were acknowledged and forgotten: no handler is for them, or no filter of the listener matches.
+    /// Notifications that were acknowledged and forgotten: no handler is for them, no filter of the
+    /// listener matches, or their priority is unknown.
     notifications_unwanted,
     /// Notifications that a handler did not finish, and that come again.
     notifications_requeued,
@@ -406,7 +408,8 @@ impl Observer {
         self.counts.read()
     }
 
-    /// Tells of a refused request, unless one of its kind was told of just before. `event` learns how many were left out.
+    /// Sends an event for a refused request, unless another of its kind was sent within a second.
+    /// `event` gets the number of refusals since then.
     pub(crate) fn refused(&self, kind: RefusalKind, event: impl FnOnce(u64) -> Event) {
         self.quiet.say(kind, |left_out| _ = self.refused.send(event(left_out.unwrap_or(0))));
     }
@@ -501,5 +504,53 @@ impl TransportState {
             Role::Publishing => &mut self.publishing,
             Role::Consuming => &mut self.consuming,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn refusals_displace_no_other_event() {
+        let observer = Observer::new();
+        let mut events = observer.events();
+        observer.connected("one");
+        for method in 0..1000 {
+            // Past the limit of one a second, as if it were not there.
+            let _ = observer.refused.send(Event::Refused {
+                kind: RefusalKind::NoSuchMethod,
+                topic: "t".to_owned(),
+                method: method.to_string(),
+                is_cast: true,
+                left_out: 0,
+            });
+        }
+        observer.lost("gone");
+        let mut seen = Vec::new();
+        for _ in 0..4 + Observer::REFUSED_KEPT {
+            seen.push(events.next().await.expect("an event"));
+        }
+        assert!(seen[..2].iter().all(|event| matches!(event, Event::Connected { .. })));
+        assert!(seen[2..4].iter().all(|event| matches!(event, Event::Lost { .. })));
+        assert!(seen[4..].iter().all(|event| matches!(event, Event::Refused { .. })));
+        observer.note(Event::Closed);
+        assert!(matches!(events.next().await, Some(Event::Closed)));
+        assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_kind_of_refusal_is_told_once_a_second() {
+        let observer = Observer::new();
+        let told = std::cell::Cell::new(0);
+        for _ in 0..100 {
+            for kind in [RefusalKind::NoSuchMethod, RefusalKind::BadArguments] {
+                observer.refused(kind, |_| {
+                    told.set(told.get() + 1);
+                    Event::Unblocked
+                });
+            }
+        }
+        assert_eq!(told.get(), 2);
     }
 }

@@ -331,17 +331,20 @@ impl RabbitOptions {
         self
     }
 
-    /// Names broker users whose counters of redeliveries are believed, beside the users that this transport logs in as. Default:
-    /// none.
+    /// Names broker users whose counters of redeliveries are believed, beside the users that this
+    /// transport logs in as. Default: none.
     ///
-    /// A classic queue does not count deliveries, so servers and listeners publish a message that was delivered before anew,
-    /// with a counter. They believe a counter only if the broker has verified its author, by AMQP's property `user-id`. Servers
-    /// of one topic that log in as different users have to name each other's users here, or the count begins anew whenever
-    /// another user's server publishes the message. With [`Login::External`] the broker alone knows the name of the login: no
-    /// copy carries a `user-id`, and the [limit of deliveries](crate::ServerBuilder::delivery_limit) needs quorum queues, which
-    /// count by themselves.
+    /// A classic queue does not count deliveries, so servers and listeners publish a message that
+    /// was delivered before anew, with a counter. They believe a counter only if the broker has
+    /// verified its author, by AMQP's property `user-id`. Servers of one topic that log in as
+    /// different users have to name each other's users here, or the count begins anew whenever
+    /// another user's server publishes the message. With [`Login::External`] the broker alone knows
+    /// the name of the login: no copy carries a `user-id`, and the [limit of
+    /// deliveries](crate::ServerBuilder::delivery_limit) needs quorum queues, which count by
+    /// themselves.
     ///
-    /// RabbitMQ lets a user with the tag `impersonator` claim any `user-id`. Messages of the same user are not told apart.
+    /// RabbitMQ lets a user with the tag `impersonator` claim any `user-id`. Messages of the same
+    /// user are not told apart.
     #[must_use]
     pub fn trusted_users<U: Into<String>>(mut self, users: impl IntoIterator<Item = U>) -> Self {
         self.trusted_users = users.into_iter().map(Into::into).collect();

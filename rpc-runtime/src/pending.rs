@@ -263,6 +263,11 @@ impl State {
     }
 }
 
+/// Wakes a task. The waker may be code of the user's executor, so its panic is contained.
+fn wake(waker: Waker) {
+    let _ = crate::contain::contained(|| waker.wake());
+}
+
 impl Pending {
     pub(crate) fn new(message: Outgoing, is_call: bool, retry: Retry) -> Self {
         let is_notification = matches!(message.route.exchange, Exchange::Notifications(_));
@@ -323,7 +328,7 @@ impl Pending {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -398,7 +403,7 @@ impl Pending {
             state.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
         true
     }

@@ -38,6 +38,7 @@ use crate::{
     observe::Observer,
     options,
     pending::{Exchange, Outgoing, Pending, Route},
+    quiet::Quiet,
     refusal::{self, Mark},
     replies::Replies,
     sync::AtomicUsize,
@@ -390,12 +391,15 @@ impl Transport {
     }
 
     /// Sends a reply, as soon as there is a connection.
-    pub(crate) fn answer(&self, answer: Answer) {
+    pub(crate) fn answer(&self, mut answer: Answer) {
         self.0.observer.counts.replies_sent.add_one();
+        if !answer.once {
+            answer.owed = Owed(Some(Arc::clone(&self.0.observer)));
+        }
         match &self.0.driver {
             Driver::Memory(link) => link.answer(answer),
             // It answers by itself.
-            Driver::InProcess(_) => drop(answer),
+            Driver::InProcess(_) => answer.owed.pay(),
             #[cfg(feature = "rabbit")]
             Driver::Rabbit(link) => link.answer(answer),
         }
@@ -918,6 +922,41 @@ pub(crate) struct Answer {
     pub(crate) tracked: Option<Tracked>,
     /// Whether it is sent at most once: a heartbeat that comes late is worse than none.
     pub(crate) once: bool,
+    pub(crate) owed: Owed,
+}
+
+/// A reply that a caller waits for. Dropped before the broker has taken the reply, it counts the
+/// loss and logs it, whichever task or queue dropped it.
+#[derive(Debug, Default)]
+pub(crate) struct Owed(Option<Arc<Observer>>);
+
+impl Owed {
+    /// The broker has the reply.
+    pub(crate) fn pay(mut self) {
+        self.0 = None;
+    }
+
+    /// The caller does not get the reply, and a log line has said why.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn give_up(mut self) {
+        if let Some(observer) = self.0.take() {
+            observer.counts.replies_dropped.add_one();
+        }
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        static QUIET: Quiet = Quiet::new();
+
+        let Some(observer) = self.0.take() else { return };
+        observer.counts.replies_dropped.add_one();
+        // The publisher may drop it, on the thread of a connection.
+        QUIET.defer((), |left_out| {
+            let what = "dropped a reply: it could not leave before its caller's deadline, or before its transport closed";
+            tracing::warn!(left_out, "{what}");
+        });
+    }
 }
 
 /// A reply as it is published. Cheap to clone, so that it can be sent again.
@@ -940,7 +979,15 @@ impl Answer {
         let header = mark.map(|mark| (refusal::HEADER, Header::Text(mark.text())));
         let (body, headers) = (Body::Shared(body), header.into_iter().collect());
         let message = Outgoing { route, body, compression, expires: None, headers, unique_id };
-        Self { message, until, slot: None, settled: None, tracked: None, once: false }
+        Self {
+            message,
+            until,
+            slot: None,
+            settled: None,
+            tracked: None,
+            once: false,
+            owed: Owed::default(),
+        }
     }
 }
 

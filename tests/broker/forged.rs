@@ -1,4 +1,5 @@
-//! Counters of redeliveries that a stranger forges, and those of our own copies, which carry a name that the broker verifies.
+//! Counters of redeliveries that a stranger forges, and those of our own copies, which carry a name
+//! that the broker verifies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -61,7 +62,7 @@ fn notification() -> Vec<u8> {
     json!({"oslo.version": "2.0", "oslo.message": message.to_string()}).to_string().into_bytes()
 }
 
-/// The properties of a message with counters that nobody has counted.
+/// The properties of a message with forged counters.
 fn forged(user: Option<&str>, count: i64) -> BasicProperties {
     let mut headers = FieldTable::default();
     for name in ["x-rpc-redeliveries", "x-delivery-count"] {
@@ -76,7 +77,7 @@ fn forged(user: Option<&str>, count: i64) -> BasicProperties {
     }
 }
 
-/// Publishes so many messages with forged counters to a queue.
+/// Publishes 300 messages with forged counters to a queue.
 async fn forge(
     world: &World,
     queue: &str,
@@ -98,7 +99,8 @@ async fn forge(
     }
 }
 
-/// Makes a user of this broker, and returns the URL by which it logs in to the world's virtual host.
+/// Makes a user of this broker, and returns the URL by which it logs in to the world's virtual
+/// host.
 async fn another_user(world: &World) -> Option<(String, String)> {
     let user = unique("user");
     rabbitmqctl(&["add_user", &user, "secret"]).await?;
@@ -196,7 +198,8 @@ async fn what_a_handler_refuses_is_counted_by_copies_that_name_their_user() {
     listener.shutdown(SOON).await.expect("nothing runs");
 }
 
-/// Lets a request come to one server after the other, each of which goes with it unfinished. Returns what they saw.
+/// Lets a request come to one server after the other, each of which goes with it unfinished.
+/// Returns what they saw.
 async fn passed_on(urls: &[&str], world: &World, options: impl Fn() -> RabbitOptions) -> Vec<u32> {
     let log = Log::default();
     let client_transport = world.transport().await;
@@ -247,4 +250,35 @@ async fn servers_of_two_users_count_on_if_they_name_each_other() {
         passed_on(&[own.as_str(); 4], &World::rabbit().expect("as before"), RabbitOptions::default)
             .await;
     assert_eq!(seen, [0, 1, 2], "one user's servers count on");
+}
+
+/// Casts of this library do not expire. A peer's may, in the queue or while it waits for a slot.
+#[tokio::test]
+async fn a_cast_that_expires_while_it_waits_is_counted_and_logged() {
+    let Some(world) = World::rabbit() else { return };
+    let heard = Heard::default();
+    let _guard = heard.listen();
+    let transport = world.transport().await;
+    let holder = Holder::default();
+    let server = world.server(&transport, "h").concurrency(1).limit("count", 1).waiting(8);
+    let server =
+        server.serve(CountedServer::new(holder.clone())).bind().await.expect("bound").run();
+    let client = world.client::<counted::Api>(&transport);
+    client.count(&Context::new()).await.expect("confirmed");
+    eventually("it to begin", || holder.log.len() == 1).await;
+    let channel = stranger(&world).await;
+    let properties = BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_expiration("500".into());
+    let (options, body) = (BasicPublishOptions::default(), request());
+    let published =
+        channel.basic_publish("".into(), world.topic().into(), options, &body, properties);
+    published.await.expect("sent");
+    eventually("the cast to expire", || transport.metrics().requests_expired == 1).await;
+    let is_said =
+        |line: &String| line.starts_with("WARN") && line.contains("a cast that had expired");
+    eventually("the line", || heard.lines().iter().any(is_said)).await;
+    holder.gate.notify_one();
+    server.shutdown(SOON).await.expect("nothing runs");
+    assert_eq!(holder.log.len(), 1);
 }

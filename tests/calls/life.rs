@@ -10,12 +10,12 @@ use tests::{SOON, World, eventually, heard::Heard};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// What is said of servers and listeners.
+/// The lines of servers and listeners.
 fn info(heard: &Heard) -> Vec<String> {
     all_info(heard).into_iter().filter(|line| !line.contains("message=connected")).collect()
 }
 
-/// What is said of connections, by tasks that nothing waits for.
+/// The lines of connections, which other threads write.
 fn connected(heard: &Heard) -> Vec<String> {
     all_info(heard).into_iter().filter(|line| line.contains("message=connected")).collect()
 }

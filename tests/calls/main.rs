@@ -29,6 +29,7 @@ mod redelivery;
 mod refusals;
 mod refused;
 mod shutdown;
+mod unanswered;
 mod versions;
 
 /// The interface that most of these tests use.

@@ -1,5 +1,6 @@
-//! User code that panics where a panic is easily forgotten: in destructors, in the writing and reading of values, in a log
-//! subscriber. Each request of that kind ends, with an answer, and takes neither a slot nor the server along.
+//! User code that panics where a panic is easily forgotten: in destructors, in the writing and
+//! reading of values, in a log subscriber. Each request of that kind ends, with an answer, and
+//! takes neither a slot nor the server along.
 
 use std::{
     fmt,
@@ -85,7 +86,7 @@ impl RemoteError for Unsayable {
     }
 }
 
-/// What the server serves.
+/// The server's interface.
 #[rpc_api(topic = "bombs", version = "1.0")]
 trait Bombs {
     async fn fine(&self, ctx: Context) -> u32;
@@ -327,7 +328,8 @@ async fn an_implementation_in_place_of_a_broker_answers_although_its_destructors
     assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
 }
 
-/// A transport is chosen, and an address made, on the stack of the caller, before anything is sent: the panic is its own.
+/// A transport is chosen, and an address made, on the stack of the caller, before anything is sent:
+/// the panic is its own.
 #[tokio::test]
 async fn a_chooser_that_panics_leaves_no_call_behind() {
     let (transport, ctx) = (Transport::in_process(BombsServer::new(Demolition)), Context::new());

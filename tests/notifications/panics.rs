@@ -1,4 +1,5 @@
-//! Handlers and drivers that panic where a panic is easily forgotten: in destructors, and while an event is read.
+//! Handlers and drivers that panic where a panic is easily forgotten: in destructors, and while an
+//! event is read.
 
 use std::{
     panic::panic_any,

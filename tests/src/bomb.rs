@@ -14,7 +14,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A panic's payload whose destructor panics with another payload, so many times.
+/// A panic's payload whose destructor panics with another payload, and so on: the number of them.
 #[derive(Debug)]
 pub struct Fuse(pub u8);
 

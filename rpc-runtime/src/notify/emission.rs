@@ -95,7 +95,7 @@ impl Progress {
             state.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            let _ = crate::contain::contained(|| waker.wake());
         }
     }
 }

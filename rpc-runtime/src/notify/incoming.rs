@@ -35,8 +35,8 @@ pub(super) struct Incoming {
     _tracked: (Tracked, Option<Tracked>),
 }
 
-/// What the window knows of a notification, if that has an id. If it is dropped without an end, so that a task panicked or ended,
-/// the window forgets the notification, and its next copy is worked on.
+/// A notification's entry in the window, if it has an id. An entry that is dropped before its end,
+/// by a task that panicked or was cancelled, is forgotten, so that a handler gets the next copy.
 struct Known {
     shared: Arc<Shared>,
     key: Option<u128>,
@@ -370,7 +370,7 @@ async fn kept(shared: &Shared, why: &str, queue: &str) {
 fn metadata(shared: &Shared, notice: &Notice<'_>, redeliveries: u32) -> Option<Metadata> {
     let priority = notice.priority();
     let Some(priority) = priority.as_deref().and_then(|name| name.parse().ok()) else {
-        shared.counts().notifications_malformed.add_one();
+        shared.counts().notifications_unwanted.add_one();
         shared.quiet.say(Cause::NoPriority, |left_out| {
             let priority = Excerpt(priority.as_deref().unwrap_or("nothing"));
             tracing::warn!(%priority, left_out, "dropped a notification that has no known priority");

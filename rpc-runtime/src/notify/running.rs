@@ -52,7 +52,7 @@ pub(super) enum Cause {
 
 /// What all notifications of one listener share.
 pub(super) struct Shared {
-    /// What log lines call the listener: its pool, or its topics.
+    /// The listener's name in log lines: its pool, or its topics.
     pub(super) name: Arc<str>,
     pub(super) transport: Transport,
     pub(super) handlers: Handlers,

@@ -18,7 +18,8 @@ pub enum RefusalKind {
     BadArguments,
     /// An argument is a versioned object of another class, or of another major version.
     IncompatibleObject,
-    /// The request has more JSON values than [`value_limit`](crate::TransportBuilder::value_limit) allows.
+    /// The request has more JSON values than [`value_limit`](crate::TransportBuilder::value_limit)
+    /// allows.
     TooManyValues,
 }
 

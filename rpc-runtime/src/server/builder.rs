@@ -53,7 +53,7 @@ impl ServerBuilder {
     pub const DELIVERY_LIMIT: u32 = 20;
     /// What is appended to a topic for the queue of its dead letters.
     pub const DEAD_LETTERS: &'static str = ".dead_letter";
-    /// What is appended to a topic for the queue of refused casts that are [kept](Self::keep_refused).
+    /// The suffix of a topic's queue for refused casts that are [kept](Self::keep_refused).
     pub const REFUSED: &'static str = ".refused";
     /// How many requests are there at once to be refused.
     const REFUSED_AHEAD: usize = 16;
@@ -208,17 +208,20 @@ impl ServerBuilder {
         self
     }
 
-    /// Keeps casts that this server refuses: a method that it does not have, a version that it does not serve, arguments that do
-    /// not fit. Default: 0, none is kept, because whoever may publish to the topic can cause this durable write.
+    /// Keeps casts that this server refuses: a method that it does not have, a version that it does
+    /// not serve, arguments that do not fit. Default: 0, it keeps no cast. Every publisher with
+    /// access to the topic can cause this durable write.
     ///
-    /// Each is published to a durable queue, the topic with [`Self::REFUSED`], with the headers of a
-    /// [dead letter](Self::delivery_limit); its `x-rpc-dead-reason` says why it was refused. The queue holds the newest `casts` of
-    /// all servers of the topic, and the broker drops the oldest beyond that. One server publishes at most `casts` a minute, and at
-    /// most 16 at once; it does not keep what is beyond, and logs that. A queue that exists is used as it is, whatever its length.
+    /// Each is published to a durable queue, the topic with [`Self::REFUSED`], with the headers of
+    /// a [dead letter](Self::delivery_limit); its `x-rpc-dead-reason` says why it was refused. The
+    /// queue holds the newest `casts` of all servers of the topic, and the broker drops the oldest
+    /// beyond that. One server publishes at most `casts` a minute, and at most 16 at once; it does
+    /// not keep what is beyond, and logs that. A queue that exists is used as it is, whatever its
+    /// length.
     ///
-    /// A cast is acknowledged before it is kept, so a crash in between loses it. A fanout cast is kept by each server that refuses
-    /// it, unless it is for another service that shares the topic. [`Metrics::requests_kept`](crate::Metrics::requests_kept)
-    /// counts.
+    /// A cast is acknowledged before it is kept, so a crash in between loses it. A fanout cast is
+    /// kept by each server that refuses it, unless it is for another service that shares the topic.
+    /// [`Metrics::requests_kept`](crate::Metrics::requests_kept) counts.
     ///
     /// ```
     /// # use rpc_runtime::{Server, ServerBuilder, Transport};

@@ -1,4 +1,5 @@
-//! Refused casts that are put aside, within bounds: a stranger can cause each of them, and each is a durable write.
+//! Refused casts that are put aside, within bounds: a stranger can cause each of them, and each is
+//! a durable write.
 
 use std::{
     num::NonZeroU32,
@@ -28,7 +29,7 @@ pub(super) struct Keeping {
     minute: Mutex<Minute>,
 }
 
-/// What was kept since a point in time.
+/// The number of casts kept since a point in time.
 struct Minute {
     since: Instant,
     kept: u32,
@@ -60,7 +61,8 @@ impl Keeping {
 }
 
 impl Incoming {
-    /// Puts a refused cast aside, if the server does that. The request does not wait for it; a shutdown does.
+    /// Puts a refused cast aside, if the server does that. The request does not wait for it; a
+    /// shutdown does.
     pub(super) fn keep_refused(&self, arrival: &Arrival<'_>, kind: RefusalKind) {
         let Some(keeping) = &self.shared.keeping else { return };
         let Some(permit) = keeping.begin(Instant::now()) else {

@@ -48,13 +48,13 @@ pub(super) struct Parts<'a> {
     pub(super) is_fanout: bool,
 }
 
-/// What ends a request, however its task ends: see [`Incoming::rescue`].
+/// The parts of a request that outlive a panic of its task: see [`Incoming::rescue`].
 struct Ending {
-    /// Until the broker is told.
+    /// `None` once the delivery is settled.
     acker: Option<Acker>,
-    /// Until it goes with the reply.
+    /// `None` once the reply has it.
     tracked: Option<Tracked>,
-    /// The window's, until it is told that the request has ended.
+    /// The request's key in the window, until the window knows that the request has ended.
     key: Option<u128>,
 }
 
@@ -200,8 +200,9 @@ impl Incoming {
         self.begin(&mut arrival, entry, stopped).await;
     }
 
-    /// Ends a request whose task has panicked, by a bug of this library's: no user code panics there. Its slot and its heartbeat
-    /// went with the task. It counts as run, since it may have been; its caller gets a failure.
+    /// Ends a request whose task has panicked, by a bug of this library's: no user code panics
+    /// there. Its slot and its heartbeat went with the task. It counts as run, since it may have
+    /// been; its caller gets a failure.
     async fn rescue(&self, message: &Message, mut ending: Ending) {
         let shared = &self.shared;
         shared.counts().requests_broken.add_one();
@@ -216,7 +217,7 @@ impl Incoming {
             acker.ack().await;
         }
         shared.quiet.say(Cause::Broken, |left_out| {
-            let what = "a request failed by a bug of this library: its caller is told";
+            let what = "a request failed by a bug of this library; its caller gets a failure";
             tracing::error!(topic = &*self.place.topic, left_out, "{what}");
         });
     }
@@ -451,7 +452,7 @@ impl Incoming {
         }
     }
 
-    /// Rejects a message that is no request.
+    /// Rejects a message that cannot be read as a request.
     async fn refuse(&self, ending: &mut Ending, why: &(dyn std::fmt::Display + Sync)) {
         let shared = &self.shared;
         shared.counts().requests_malformed.add_one();
@@ -507,7 +508,7 @@ impl<'a> Parts<'a> {
         self.method.as_deref().unwrap_or("")
     }
 
-    /// What kind of request it is, as spans and log lines say it.
+    /// The kind of the request, for spans and log lines.
     pub(super) fn kind(&self) -> &'static str {
         match (&self.caller, self.is_fanout) {
             (Some(_), _) => "call",
@@ -540,8 +541,8 @@ fn is_over(expires: Option<Instant>) -> bool {
     expires.is_some_and(|expires| expires <= Instant::now())
 }
 
-/// Leaves a request alone, and acknowledges it unless that has been done. A call's caller knows by itself that its time is over;
-/// a cast's caller learns nothing.
+/// Leaves a request alone, and acknowledges it unless that has been done. A call's caller knows by
+/// itself that its time is over; a cast's caller learns nothing.
 pub(super) async fn drop_late(shared: &Shared, parts: &Parts<'_>, acker: impl Into<Option<Acker>>) {
     shared.counts().requests_expired.add_one();
     if let Some(acker) = acker.into() {

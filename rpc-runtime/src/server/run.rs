@@ -96,7 +96,8 @@ pub(super) fn standing(shared: &Shared, deadline: Option<Instant>, redeliveries:
     Standing { deadline, limit, given_up: Some(Arc::clone(&shared.abort)), redeliveries }
 }
 
-/// Returns the span of a request, named as OpenTelemetry names such things. `outcome` follows when the method has ended.
+/// Returns the span of a request, named as OpenTelemetry names such things. `outcome` follows when
+/// the method has ended.
 fn span(shared: &Shared, interface: &str, parts: &Parts<'_>) -> Span {
     let (is_call, request) = (parts.caller.is_some(), &parts.request);
     tracing::info_span!(

@@ -1,4 +1,4 @@
-//! How a request ended: counted, told to those who watch, and logged where nobody else learns of it.
+//! The end of a request: counted, sent as an event, and logged if its caller does not learn of it.
 
 use rpc_idl::Method;
 
@@ -74,9 +74,9 @@ impl Verdict {
     }
 }
 
-/// Counts and logs a failure: quietly if it is part of the interface, or a caller's mistake that the caller learns of. Where a
-/// method says which errors it expects, its other errors are loud, too. Returns why the request was refused, if it was, and was
-/// not for another service.
+/// Counts and logs a failure: quietly if it is part of the interface, or a caller's mistake that
+/// the caller learns of. Where a method says which errors it expects, its other errors are loud,
+/// too. Returns why the request was refused, if it was, and was not for another service.
 pub(super) fn report(
     shared: &Shared,
     place: &Place,
@@ -149,9 +149,10 @@ fn refused(
     });
 }
 
-/// Whether a refused fanout cast is likely to be for another service. A fanout exchange has only the topic in its name, so
-/// services of one topic share it, whatever their control exchanges. A cast of a method that is known here, in a newer minor
-/// version than is served, is for this service.
+/// Whether a refused fanout cast is likely to be for another service. A fanout exchange has only
+/// the topic in its name, so services of one topic share it, whatever their control exchanges. A
+/// cast of a method that is known here, in a newer minor version than is served, is for this
+/// service.
 fn is_of_a_neighbour(place: &Place, parts: &Parts<'_>, kind: RefusalKind) -> bool {
     let has_method = || {
         let version = parts.request.version().and_then(|version| version.parse().ok());

@@ -41,13 +41,13 @@ pub(crate) struct Link {
     closed: AtomicBool,
 }
 
-/// What counts and logs the requests whose callers learn nothing.
+/// Counts requests without a result, and logs those whose callers learn nothing.
 struct Watch {
     observer: Arc<Observer>,
     quiet: Quiet<Line>,
 }
 
-/// What a log line is about.
+/// The cause of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Line {
     NoRequest,

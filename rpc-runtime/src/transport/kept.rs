@@ -56,8 +56,8 @@ pub(crate) struct Redelivery {
     pub(crate) queue: Arc<str>,
     /// When its caller began the call, if its message says so, and the call's whole timeout in milliseconds.
     pub(crate) began: Option<Origin>,
-    /// Whether the broker says that there was a delivery before. A counter alone never makes a dead letter: its author may be
-    /// anybody with the same login.
+    /// Whether the broker says that there was a delivery before. A counter alone never makes a dead
+    /// letter, since other programs may have the same login.
     pub(crate) is_redelivered: bool,
     /// Whether the next delivery will be counted as well. A classic queue counts only what a copy tells it.
     pub(crate) is_counted: bool,
@@ -157,8 +157,8 @@ impl Transport {
         }
     }
 
-    /// Puts a message into a durable queue without a consumer, which holds the newest `most` messages, or any number. Returns why,
-    /// if it cannot.
+    /// Puts a message into a durable queue without a consumer, which holds the newest `most`
+    /// messages, or any number. Returns why, if it cannot.
     pub(crate) async fn put_aside(
         &self,
         queue: &str,

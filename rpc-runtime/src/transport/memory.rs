@@ -374,7 +374,14 @@ impl Shared {
     fn work(self: &Arc<Self>, job: Job) {
         match job {
             Job::Request(request) => self.request(&request),
-            Job::Answer(answer) => _ = self.publish(self.lock(), answer.message),
+            Job::Answer(answer) => self.answer(self.lock(), *answer),
+        }
+    }
+
+    /// Publishes a reply. One whose queue is gone is dropped, which counts and logs it.
+    fn answer(self: &Arc<Self>, state: MutexGuard<'_, State>, answer: Answer) {
+        if self.publish(state, answer.message) {
+            answer.owed.pay();
         }
     }
 
@@ -597,10 +604,11 @@ impl Link {
         if state.cut {
             return state.backlog.push(self.later(Job::Answer(Box::new(answer))));
         }
-        self.shared.publish(state, answer.message);
+        self.shared.answer(state, answer);
     }
 
-    /// Makes a queue without a consumer, unless it is there. With `most` the oldest message makes room for one more.
+    /// Makes a queue without a consumer, unless it is there. With `most` the oldest message makes
+    /// room for one more.
     pub(crate) fn keep_queue(&self, queue: &str, most: Option<u32>) {
         let most = most.and_then(|most| usize::try_from(most).ok());
         let new = || Queue { most, ..Queue::default() };

@@ -279,7 +279,8 @@ impl Connection {
         self.user.clone().filter(|_| !self.is_user_another.load(Ordering::Relaxed))
     }
 
-    /// Notes that the broker knows the user by another name: its back end of logins chooses the names.
+    /// Notes that the broker knows the user by another name: its back end of logins chooses the
+    /// names.
     pub(super) fn user_is_another(&self) {
         self.is_user_another.store(true, Ordering::Relaxed);
     }
@@ -729,7 +730,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Gives a delivery back to its queue, without waiting for that. A channel that is gone has done so.
+    /// Gives a delivery back to its queue, without waiting for that. A channel that is gone has
+    /// done so.
     pub(super) fn requeue_later(&self, tag: u64) {
         if !self.0.lapin.status().connected() {
             return;

@@ -53,10 +53,10 @@ use crate::{
 /// How long an exchange that is gone stays so, in looks at it, until all of its servers have seen that.
 const UNTIL_ALL_KNOW: f64 = 1.5;
 
-/// Tells the broker what became of a delivery, on the channel that it came by. Dropping it puts the message back: whoever
-/// panics or ends with a delivery in hand takes up no room in the prefetch.
+/// Settles a delivery, on the channel that it came by. A panic that drops it requeues the message, so
+/// that the task takes no room in the prefetch along.
 pub(crate) struct Acker {
-    /// `None` once the broker is told.
+    /// `None` once the delivery is settled.
     unsettled: Option<(Channel, u64)>,
     /// Where the message is in the stream, if it came by one.
     place: Option<(Arc<Reading>, i64)>,
@@ -96,16 +96,12 @@ impl Acker {
         let rejected = channel.reject(tag).await.is_ok();
         self.done(rejected);
     }
-
-    /// Leaves a delivery to its channel, which has ended or gives it back itself.
-    fn leave(mut self) {
-        self.unsettled = None;
-    }
 }
 
 impl Drop for Acker {
     fn drop(&mut self) {
-        if let Some((channel, tag)) = self.unsettled.take() {
+        // What ends with its runtime goes back with its channel.
+        if let Some((channel, tag)) = self.unsettled.take().filter(|_| std::thread::panicking()) {
             channel.requeue_later(tag);
         }
     }
@@ -385,8 +381,7 @@ impl ListenTask {
         let is_there = self.give_back(&mut consumers).await;
         self.release(&consumers.channel).await;
         if !is_there {
-            let waiting = std::mem::take(&mut self.inbox.lock().deliveries);
-            waiting.into_iter().filter_map(acker).for_each(Acker::leave);
+            self.inbox.lock().deliveries.clear();
         }
     }
 
@@ -620,8 +615,8 @@ fn incoming(
     }
 }
 
-/// Says what of a delivery's counters is believed, and logs a counter that is not: it may be a stranger's, or that of a server with
-/// another login.
+/// Says what of a delivery's counters is believed, and logs a counter that is not: it may be a
+/// stranger's, or that of a server with another login.
 fn belief(delivery: &lapin::message::Delivery, number: usize, consumers: &Consumers) -> Belief {
     let Layout { options, trust, quiet, .. } = &*consumers.layout;
     let is_quorum = match consumers.fanout == Some(number) {

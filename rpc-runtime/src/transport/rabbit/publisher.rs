@@ -424,7 +424,7 @@ impl Publisher {
             (Owner::Reply(rest), Verdict::Taken) => {
                 let waiting = self.absent.is_back(&flight.message.route.routing_key);
                 waiting.into_iter().for_each(|job| self.queue.push(Job::Reply(job)));
-                rest.settle();
+                rest.delivered();
             }
             (Owner::Reply(rest), _) if rest.once => rest.settle(),
             (Owner::Reply(rest), _) => self.missed(ReplyJob { message: flight.message, rest }),

@@ -22,7 +22,7 @@ use crate::{
     pending::{Outcome, Outgoing, Pending},
     quiet::Quiet,
     sync::{Mutex, MutexGuard},
-    transport::{Answer, Tracked},
+    transport::{Answer, Owed, Tracked},
 };
 
 /// What waits to be published.
@@ -75,6 +75,7 @@ pub(super) struct ReplyRest {
     pub(super) until: Instant,
     pub(super) slot: Option<OwnedSemaphorePermit>,
     settled: Option<oneshot::Sender<()>>,
+    owed: Owed,
     /// Whether it is never sent again.
     pub(super) once: bool,
     /// Whether it tries whether its queue is there again.
@@ -86,13 +87,14 @@ pub(super) struct ReplyRest {
 
 impl From<Answer> for Job {
     fn from(answer: Answer) -> Self {
-        let Answer { message, until, slot, settled, tracked, once } = answer;
+        let Answer { message, until, slot, settled, tracked, once, owed } = answer;
         Self::Reply(ReplyJob {
             message,
             rest: ReplyRest {
                 until,
                 slot,
                 settled,
+                owed,
                 once,
                 is_trial: false,
                 missed: None,
@@ -136,11 +138,12 @@ impl SendQueue {
             }
             other => jobs.others.push_back(other),
         }
-        if jobs.len() >= jobs.sweep_at.max(Self::SWEEP) {
-            jobs.sweep();
-        }
+        let is_long = jobs.len() >= jobs.sweep_at.max(Self::SWEEP);
+        let gone = is_long.then(|| jobs.sweep());
         drop(jobs);
         self.woken.notify_one();
+        // A reply that is dropped is logged, which needs the queue to be free.
+        drop(gone);
     }
 
     /// Puts back what could not be sent, ahead of everything else.
@@ -262,14 +265,18 @@ impl Jobs {
         self.calls.len() + self.others.len()
     }
 
-    fn sweep(&mut self) {
+    /// Takes out jobs whose callers have stopped waiting.
+    fn sweep(&mut self) -> VecDeque<Job> {
         let now = Instant::now();
         self.calls.retain(|call| call.is_queued());
-        self.others.retain(|job| match job {
+        let is_wanted = |job: &Job| match job {
             Job::Request(cast) => cast.is_queued(),
             Job::Reply(job) => job.rest.until > now || job.rest.is_trial,
-        });
+        };
+        let (wanted, gone) = std::mem::take(&mut self.others).into_iter().partition(is_wanted);
+        self.others = wanted;
         self.sweep_at = 2 * self.len();
+        gone
     }
 }
 
@@ -294,7 +301,7 @@ impl ReplyJob {
     /// Gives up a reply that the broker refuses for what it is.
     pub(super) fn refused(self, why: &Fault) {
         static QUIET: Quiet = Quiet::new();
-        self.rest.settle();
+        self.rest.give_up();
         let (queue, why) = (self.message.route.routing_key, why.clone());
         QUIET.defer((), move |left_out| {
             let queue = Excerpt(&queue);
@@ -305,7 +312,7 @@ impl ReplyJob {
     /// Gives up a reply whose caller has stopped waiting.
     pub(super) fn give_up(self) {
         static QUIET: Quiet = Quiet::new();
-        self.rest.settle();
+        self.rest.give_up();
         let queue = self.message.route.routing_key;
         QUIET.defer((), move |left_out| {
             let queue = Excerpt(&queue);
@@ -315,6 +322,18 @@ impl ReplyJob {
 }
 
 impl ReplyRest {
+    /// The broker has the reply.
+    pub(super) fn delivered(mut self) {
+        std::mem::take(&mut self.owed).pay();
+        self.settle();
+    }
+
+    /// The caller does not get the reply, and a log line has said why.
+    fn give_up(mut self) {
+        std::mem::take(&mut self.owed).give_up();
+        self.settle();
+    }
+
     pub(super) fn settle(self) {
         if let Some(settled) = self.settled {
             let _ = settled.send(());

@@ -12,10 +12,11 @@ use crate::{
     transport::kept::{REDELIVERIES, Redelivery},
 };
 
-/// What is believed of a message's headers.
+/// The counters of a message that are believed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Belief {
-    /// Whether its queue is a quorum queue, which writes its count over what a publisher wrote there.
+    /// Whether its queue is a quorum queue, which writes its count over what a publisher wrote
+    /// there.
     pub(super) queue_counts: bool,
     /// Whether the counter of a copy is one of ours: see [`trust`](super::trust).
     pub(super) is_ours: bool,

@@ -255,7 +255,7 @@ async fn send(channel: &Channel, flight: &Flight) -> Landing {
     let message = &flight.message;
     let route = &message.route;
     let mut properties = properties(message);
-    // Only of a copy that counts its deliveries does somebody ask who wrote it.
+    // A counter of redeliveries is believed only if the broker has verified its author.
     if message.headers.iter().any(|(name, _)| *name == kept::REDELIVERIES)
         && let Some(user) = channel.connection().user()
     {

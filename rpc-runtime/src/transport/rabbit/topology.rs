@@ -21,7 +21,7 @@ pub(super) struct Layout {
     pub(super) options: RabbitOptions,
     /// Whether the broker takes no queue that goes with it unless one connection has it for itself.
     only_durable: AtomicBool,
-    /// Whose counters of redeliveries are believed.
+    /// The users whose counters of redeliveries are believed.
     pub(super) trust: Trust,
     /// What an outage makes everybody say, over and over.
     pub(super) quiet: Quiet<Cause>,
@@ -150,7 +150,8 @@ pub(super) fn transient(name: String, layout: &Layout) -> QueueDeclaration {
     QueueDeclaration { name, durable, auto_delete: false, arguments }
 }
 
-/// A queue for messages that an operator has to look at. With `most` the oldest message makes room for one more.
+/// A queue for messages that an operator has to look at. With `most` the oldest message makes room
+/// for one more.
 pub(super) fn kept(name: String, most: Option<u32>, layout: &Layout) -> QueueDeclaration {
     let quorum = layout.options.quorum;
     let mut arguments = match quorum {

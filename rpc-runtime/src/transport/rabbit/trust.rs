@@ -1,10 +1,11 @@
-//! Whose counters of redeliveries are believed.
+//! The users whose counters of redeliveries are believed.
 //!
-//! Whoever may publish to a topic may set any header, and a counter that is high enough makes a message a dead letter: a durable
-//! write. So a copy that counts carries AMQP's property `user-id`, which the broker compares with the login, and refuses if it
-//! differs; only users with the tag `impersonator` may set another's. A counter is believed if its `user-id` is a name that this
-//! transport logs in with. A login by certificate has a name that only the broker knows, so such a copy carries none, and
-//! no counter is believed.
+//! Every publisher can set any header, and a high counter makes a message a dead letter: a durable
+//! write. So a copy that counts carries AMQP's property `user-id`, which the broker compares with
+//! the login, and refuses if it differs; only users with the tag `impersonator` may set another's.
+//! A counter is believed if its `user-id` is a name that this transport logs in with. A login by
+//! certificate has a name that only the broker knows, so such a copy carries none, and no counter
+//! is believed.
 
 use lapin::BasicProperties;
 
