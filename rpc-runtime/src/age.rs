@@ -1,10 +1,11 @@
 //! How old a call is when a server reads it, judged from a header that its caller writes.
 //!
-//! AMQP's `expiration` says how long a message may wait in a queue. It does not say how long the message was on its way,
-//! so a server that counted from the moment of reading would start calls whose callers had given up. A Rust caller
-//! therefore adds the headers below. The server subtracts the caller's clock from its own. The smallest difference that it
-//! has seen from a caller belongs to that caller's fastest delivery; what a later difference exceeds it by is that
-//! delivery's age. Clocks are never compared with each other, so it does not matter how far they are apart.
+//! AMQP's `expiration` says how long a message may wait in a queue. It does not say how long the
+//! message was on its way, so a server that counted from the moment of reading would start calls
+//! whose callers had given up. A Rust caller therefore adds the headers below. The server subtracts
+//! the caller's clock from its own. The smallest difference that it has seen from a caller belongs
+//! to that caller's fastest delivery; the excess of a later difference is the age of its delivery.
+//! Clocks are never compared with each other, so it does not matter how far they are apart.
 //!
 //! A plain table. It knows no clock: the time is an argument.
 
@@ -20,11 +21,11 @@ use crate::{clock::Instant, hash::Keyed};
 pub(crate) const BEGAN: &str = "x-rpc-began";
 /// Which process the caller is: a random number, so that a stranger cannot name another caller.
 pub(crate) const CALLER: &str = "x-rpc-caller";
-/// The call's whole timeout in milliseconds. Written only where `expiration` is shorter: on a message that had to wait for
-/// its connection, and on a server's copy of a message.
+/// The call's whole timeout in milliseconds. Written only where `expiration` is shorter: on a
+/// message that had to wait for its connection, and on a server's copy of a message.
 pub(crate) const TIMEOUT: &str = "x-rpc-timeout";
 
-/// Where a call comes from.
+/// The beginning of a call, as its caller says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// See [`CALLER`].
@@ -35,8 +36,8 @@ pub(crate) struct Origin {
     pub(crate) timeout: Option<u64>,
 }
 
-/// The process's wall clock at one instant. Later readings add monotonic time to it, so that a wall clock that is set
-/// meanwhile changes nothing for servers that know this process.
+/// The process's wall clock at one instant. Later readings add monotonic time to it, so that a wall
+/// clock that is set meanwhile changes nothing for servers that know this process.
 static BASE: LazyLock<(Instant, u64)> = LazyLock::new(|| {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (Instant::now(), whole(wall))
@@ -47,7 +48,8 @@ static SELF: LazyLock<u64> =
     LazyLock::new(|| crate::ids::new_id().as_u128() as u64 & u64::MAX >> 1);
 
 impl Origin {
-    /// Returns the origin of a call that this process began at `began`. `left` is how long the broker may keep its message.
+    /// Returns the origin of a call that this process began at `began`. `left` is how long the
+    /// broker may keep its message.
     pub(crate) fn of_call(began: Instant, timeout: Duration, left: u64) -> Self {
         let (base, wall) = *BASE;
         let after = whole(began.saturating_duration_since(base));
@@ -80,26 +82,28 @@ pub(crate) struct Arrived {
     /// AMQP's `expiration`.
     pub(crate) lifetime: Duration,
     pub(crate) origin: Option<Origin>,
-    /// Whether the broker has delivered it before. A broker lets go of an expired message when it requeues it, so this
-    /// delivery had not expired when it left the broker.
+    /// Whether the broker has delivered it before. A broker lets go of an expired message when it
+    /// requeues it, so this delivery had not expired when it left the broker.
     pub(crate) is_redelivered: bool,
     /// From when on it may have waited unread, because its reader stood still.
     pub(crate) unread_since: Option<Instant>,
 }
 
-/// What a server makes of a call's age.
+/// A server's verdict on a call's age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
     /// Its caller waits until then. A time that has passed says that the caller has given up.
     Until(Option<Instant>),
-    /// Its caller may have given up. The broker knows: it goes back to its queue, where its time runs on.
+    /// Its caller may have given up. The broker knows: it goes back to its queue, where its time
+    /// runs on.
     Unsure,
 }
 
-/// What is known of one caller's clock.
+/// The distance to one caller's clock.
 #[derive(Clone, Copy, Debug)]
 struct Offset {
-    /// The smallest difference between our clock and the caller's, in milliseconds, and when it was seen.
+    /// The smallest difference between our clock and the caller's, in milliseconds, and when it was
+    /// seen.
     smallest: i64,
     at: Instant,
     /// When the caller was first heard of.
@@ -111,9 +115,10 @@ struct Offset {
 impl Offset {
     /// Clocks drift, by less than a millisecond a second: an old difference counts for less.
     const DRIFT: u64 = 1000;
-    /// How long a difference that made calls look fresh is believed when it makes them look late. Longer than two
-    /// heartbeats: what is older than that on a connection has lost it. A caller whose clock stood still (a suspended
-    /// machine) looks late for ever, so after that time the broker is asked.
+    /// How long a difference that made calls look fresh is believed when it makes them look late.
+    /// Longer than two heartbeats: what is older than that on a connection has lost it. A caller
+    /// whose clock stood still (a suspended machine) looks late for ever, so after that time the
+    /// broker is asked.
     const TRUST: Duration = Duration::from_secs(30);
 
     fn first(smallest: i64, now: Instant) -> Self {
@@ -131,7 +136,8 @@ impl Offset {
     }
 }
 
-/// See the module. Strangers can invent callers, so the table is bounded: those that were heard of least recently go.
+/// See the module. Strangers can invent callers, so the table is bounded: those that were heard of
+/// least recently go.
 #[derive(Debug)]
 pub(crate) struct Ages {
     start: Instant,
@@ -171,7 +177,7 @@ impl Ages {
             return None;
         };
         let age = known.age(offset, now);
-        // What came after a standstill alone says nothing: the fastest of it may have waited, too.
+        // Deliveries after one standstill say nothing: the fastest of them may have waited, too.
         if call.unread_since.is_some_and(|since| known.since >= since) {
             return None;
         }
@@ -198,7 +204,7 @@ impl Ages {
         if earliest.is_none_or(|earliest| earliest > now) {
             return Judged::Until(earliest);
         }
-        // What comes back was sent after the standstill.
+        // The broker has sent it again since the standstill.
         if call.is_redelivered && self.given_back == Some(since) {
             return Judged::Until(latest);
         }
@@ -242,7 +248,8 @@ mod tests {
             Self { ages: Ages::new(start), start }
         }
 
-        /// Reads a call of 2 s at `read`, whose caller's clock said `began` at its beginning. Returns how much time it is left.
+        /// Reads a call of 2 s at `read`, whose caller's clock said `began` at its beginning.
+        /// Returns how much time it is left.
         fn read(&mut self, caller: u64, began: u64, read: Duration) -> Option<Duration> {
             self.judge(arrived(caller, began), read).expect("it is not given back")
         }

@@ -14,7 +14,7 @@ const FAKETIME: Packages = Packages {
     brew: &["libfaketime"],
 };
 
-/// Where distributions put it.
+/// The paths of distributions.
 const PLACES: [&str; 6] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
