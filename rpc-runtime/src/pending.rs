@@ -125,8 +125,8 @@ pub(crate) struct Expiry {
     pub(crate) deadline: Instant,
     /// What the deadline was made of.
     pub(crate) timeout: Duration,
-    /// Whether the call is this process's own, so that its message says when it began. A server's copy of a message has the
-    /// headers of the original instead.
+    /// Whether the call is this process's own, so that its message says when it began. A server's
+    /// copy of a message has the headers of the original instead.
     pub(crate) is_own: bool,
 }
 

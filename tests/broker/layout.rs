@@ -1,5 +1,7 @@
 //! What is declared at the broker, and with which properties messages come: the original's layout.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties,
@@ -7,7 +9,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use rpc_runtime::{Context, RabbitOptions, TransportErrorKind};
-use tests::{World, rabbitmqctl, soon};
+use tests::{SOON, World, rabbitmqctl, soon};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
@@ -44,7 +46,18 @@ async fn requests_have_the_recorded_properties() {
 
     client.add(&ctx, 1, 2).await.expect("an answer");
     let call = next(&mut topic).await;
-    assert_eq!(call.properties, recorded_properties(Some("60000")));
+    let headers = call.properties.headers().as_ref().expect("a table").inner();
+    let number = |name: &str| match headers.get(name) {
+        Some(AMQPValue::LongLongInt(number)) => u64::try_from(*number).expect("not negative"),
+        other => panic!("{name} is {other:?}"),
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let age = now.saturating_sub(Duration::from_millis(number("x-rpc-began")));
+    assert!(age < SOON, "{age:?}");
+    assert_ne!(number("x-rpc-caller"), 0);
+    assert_eq!(headers.len(), 2, "{headers:?}");
+    let without = call.properties.clone().with_headers(FieldTable::default());
+    assert_eq!(without, recorded_properties(Some("60000")), "all else is the original's");
     client.note(&ctx, 1).await.expect("confirmed");
     assert_eq!(next(&mut topic).await.properties, recorded_properties(None));
     client.prepare().server("h").note(&ctx, 1).await.expect("confirmed");

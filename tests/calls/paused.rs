@@ -1,6 +1,8 @@
-//! Tokio's paused time: every deadline, pause and limit of the runtime follows it, on an embedded broker and in process.
+//! Tokio's paused time: every deadline, pause and limit of the runtime follows it, on an embedded
+//! broker and in process.
 //!
-//! Nothing here waits: Tokio moves its clock on when nothing else is left to do. A wait that follows another clock would take hours.
+//! Nothing here waits: Tokio moves its clock on when nothing else is left to do. A wait that
+//! follows another clock would take hours.
 
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ const TICK: Duration = Duration::from_millis(20);
 trait Relay {
     /// Calls what never returns, and returns how long that took, in seconds.
     async fn hang(&self, ctx: Context) -> u64;
-    /// Returns after so many seconds.
+    /// Returns after `secs` seconds.
     async fn rest(&self, ctx: Context, secs: u64) -> u64;
     /// Says how many seconds there are to the deadline.
     async fn left(&self, ctx: Context) -> Result<u64, Failure>;
@@ -50,7 +52,8 @@ impl Relay for Relaying {
     }
 }
 
-/// Says how long something took on the paused clock, which is a promise, and fails if it took long on the true one.
+/// Says how long something took on the paused clock, which is a promise, and fails if it took long
+/// on the true one.
 fn took(begun: (Instant, std::time::Instant), wanted: Duration) {
     let elapsed = begun.0.elapsed();
     assert!(elapsed >= wanted && elapsed < wanted + TICK, "{elapsed:?}, not {wanted:?}");
@@ -148,7 +151,7 @@ async fn a_request_expires_in_its_queue_and_a_method_at_its_limit() {
     assert!(ended.is_err());
     let _running = bound.run();
     client.echo(&Context::new(), "").await.expect("an answer");
-    assert!(recorder.log.is_empty(), "what nobody waits for is not run");
+    assert!(recorder.log.is_empty(), "it has expired");
     let begun = now();
     let ended = client.prepare().timeout(24 * HOUR).hang_call(&Context::new()).await;
     let Err(CallError::Failure(failure)) = ended else { panic!("{ended:?}") };

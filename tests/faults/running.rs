@@ -206,7 +206,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn fault_h04_nobody_asks_the_wall_clock_but_for_what_is_written_on_the_wire() {
     let asking = files(|text| text.contains("SystemTime::now"));
-    // When a call began, when something was emitted, when put aside, and from when on a stream is read.
+    // When a call began, when something was emitted, when put aside, and from when on a stream is
+    // read.
     let known = ["age.rs", "notify/notifier.rs", "transport/kept.rs", "transport/rabbit/stream.rs"];
     assert_eq!(asking, known.map(PathBuf::from), "deadlines, pauses and limits are `Instant`s");
 }

@@ -52,7 +52,8 @@ async fn a_notification_is_given_up_after_hours() {
     let notifier = emits(&world, &transport).give_up_after(6 * HOUR).build();
     transport.memory().expect("embedded").disconnect();
     let begun = Instant::now();
-    let error = notifier.emit(&Context::new(), &created(1)).await.expect_err("nobody is there");
+    let error =
+        notifier.emit(&Context::new(), &created(1)).await.expect_err("there is no connection");
     assert!(matches!(error, NotifyError::Expired { waited } if waited >= 6 * HOUR), "{error:?}");
     assert!(begun.elapsed() < 6 * HOUR + TICK, "{:?}", begun.elapsed());
 }

@@ -1,12 +1,15 @@
 //! Requests that come again and again: what ends its server each time it runs has to stop at some point.
 //!
-//! Only requests that are acknowledged late are looked at: the others have been acknowledged before they run, so running
-//! them cannot bring them back. A quorum queue counts deliveries. For a classic queue the request is published anew, to
-//! the end of its queue, with a header that counts, and the delivery at hand is acknowledged once the broker has
-//! confirmed the copy. The copy is the same request, with the same ids and the same caller, who is answered when it runs.
-//! What is left of its time goes along, and so do the headers of a Rust caller that say when the call began. The time of
-//! other callers began anew when the broker delivered the request, since nothing says how long it had waited. After a crash between confirm and acknowledgement there are two copies, which both count. The
-//! copy itself could be what crashes us there, so none is run while another is being made.
+//! Only requests that are acknowledged late are looked at: the others have been acknowledged before
+//! they run, so running them cannot bring them back. A quorum queue counts deliveries. For a
+//! classic queue the request is published anew, to the end of its queue, with a header that counts,
+//! and the delivery at hand is acknowledged once the broker has confirmed the copy. The copy is the
+//! same request, with the same ids and the same caller, who is answered when it runs. Its remaining
+//! time goes along, and so do the headers of a Rust caller that say when the call began. The time
+//! of other callers began anew when the broker delivered the request, since nothing says how long
+//! it had waited. After a crash between confirm and acknowledgement there are two copies, which
+//! both count. The copy itself could be what crashes us there, so none is run while another is
+//! being made.
 
 use std::{
     sync::{

@@ -54,7 +54,8 @@ pub(crate) struct Redelivery {
     pub(crate) count: u32,
     /// The queue that it came by.
     pub(crate) queue: Arc<str>,
-    /// When its caller began the call, if its message says so, and the call's whole timeout in milliseconds.
+    /// When its caller began the call, if its message says so, and the call's whole timeout in
+    /// milliseconds.
     pub(crate) began: Option<Origin>,
     /// Whether the broker says that there was a delivery before. A counter alone never makes a dead
     /// letter, since other programs may have the same login.

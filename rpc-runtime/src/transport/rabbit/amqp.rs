@@ -392,7 +392,8 @@ impl Connection {
         self.thread.run(task).await
     }
 
-    /// Lets a task go on by itself on the connection's thread. A thread that has ended runs it no more.
+    /// Lets a task go on by itself on the connection's thread. A thread that has ended runs it no
+    /// more.
     pub(super) fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.thread.detach(task);
     }

@@ -1,9 +1,10 @@
 //! The claim of a stable name whose queue is a quorum queue.
 //!
-//! A name is claimed by consuming its queue exclusively. RabbitMQ ignores that wish for quorum queues, so two processes of one
-//! name would share a queue, and each would get half of the other's messages. There an exclusive queue stands for the name:
-//! RabbitMQ lets no other connection declare it, and deletes it with the connection. An exclusive consumer of that queue keeps
-//! others on the same connection away.
+//! A name is claimed by consuming its queue exclusively. RabbitMQ ignores that wish for quorum
+//! queues, so two processes of one name would share a queue, and each would get half of the other's
+//! messages. There an exclusive queue stands for the name: RabbitMQ lets no other connection
+//! declare it, and deletes it with the connection. An exclusive consumer of that queue keeps others
+//! on the same connection away.
 
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
 
@@ -21,7 +22,7 @@ fn is_needed(queue: &OwnQueue, layout: &Layout) -> bool {
     queue.is_stable() && layout.options.transient_quorum
 }
 
-/// What has the claim: it ends when this is dropped.
+/// A claim, until it is dropped.
 pub(super) struct Claim(#[expect(dead_code, reason = "it is held")] Option<Consumer>);
 
 /// Claims a queue's name on the channel on which the queue is consumed next.

@@ -136,7 +136,7 @@ struct Inbox {
 struct InboxState {
     deliveries: VecDeque<Delivery>,
     ended: bool,
-    /// Here, because whoever judges a delivery puts it into the inbox next.
+    /// Here, so that judging a delivery and adding it take one lock.
     ages: Ages,
 }
 
@@ -548,7 +548,8 @@ async fn receive(inbox: &Inbox, consumers: &mut Consumers) {
     }
 }
 
-/// Puts a delivery into the inbox. Returns whether it belongs there: a call whose caller may have given up does not.
+/// Puts a delivery into the inbox. Returns whether it belongs there: a call whose caller may have
+/// given up does not.
 fn put(
     inbox: &Inbox,
     consumers: &Consumers,

@@ -1,8 +1,9 @@
 //! What the queues of one process are called (wire: sections 5.2 and 5.6).
 //!
-//! By default a name is random. A stable one is `<kind>_<host>:<process>:<number>`, with the lowest number that nobody
-//! uses: its queue is consumed exclusively, so the broker refuses the second process. For quorum queues `claim` does that. The original counts from 1 in a
-//! file of the machine, and does not ask the broker, so our numbers begin where its own do not come.
+//! By default a name is random. A stable one is `<kind>_<host>:<process>:<number>`, with the lowest
+//! number that nobody uses: its queue is consumed exclusively, so the broker refuses the second
+//! process. For quorum queues `claim` does that. The original counts from 1 in a file of the
+//! machine, and does not ask the broker, so our numbers begin where its own do not come.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::{TransportError, TransportErrorKind, clock::Instant, options::QueueNa
 
 /// The longest name that AMQP has.
 const LONGEST: usize = 255;
-/// What is appended to a name for the queue that claims it.
+/// The suffix of the queue that claims a name.
 const CLAIM: &str = ".claim";
 /// The first number of a stable name.
 const FIRST: u32 = 1001;

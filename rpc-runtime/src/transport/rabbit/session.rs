@@ -379,7 +379,7 @@ mod tests {
         pending::Expiry,
     };
 
-    /// Returns the names of the headers of a call that was begun so long ago.
+    /// Returns the names of a call's headers. The call began `ago`.
     fn names(mut message: Outgoing, ago: Duration, is_own: bool) -> Vec<String> {
         let (timeout, began) = (Duration::from_secs(2), Instant::now() - ago);
         message.expires = Some(Expiry { deadline: began + timeout, timeout, is_own });

@@ -165,8 +165,8 @@ struct Wire {
     heard: AtomicU64,
     /// Whether messages come by it whose age matters.
     is_timed: AtomicBool,
-    /// One more than when the standstill began, in milliseconds since [`START`], that what was read last may have waited
-    /// for. 0: there was none.
+    /// When the standstill began after which the last bytes were read, in milliseconds since
+    /// [`START`], plus one. 0: there was none.
     unread: AtomicU64,
 }
 
@@ -200,8 +200,8 @@ impl Switch {
         self.0.is_timed.store(true, Ordering::Relaxed);
     }
 
-    /// From when on what was read last may have waited unread, because its thread stood still. Only tasks of that thread can
-    /// tell which message that was.
+    /// Returns since when the last bytes may have waited unread, because their thread stood still.
+    /// Only tasks of that thread know which messages those were.
     pub(super) fn unread_since(&self) -> Option<Instant> {
         let millis = self.0.unread.load(Ordering::Relaxed).checked_sub(1)?;
         START.checked_add(Duration::from_millis(millis))

@@ -1,9 +1,12 @@
-//! Notices that the thread which reads a connection stood still: its process was stopped, or it got no time.
+//! Notices that the thread which reads a connection stood still: its process was stopped, or it got
+//! no time.
 //!
-//! Bytes that are read after a standstill may have waited in the socket since it began. The thread looks at its socket at
-//! least every [`LOOK`], so a longer pause between two looks is a standstill. It is over once the socket has been found
-//! empty. Tokio may say that a socket is empty without asking the system, if it has not asked since the last read. So an
-//! empty socket counts only after a timer that was set afterwards has fired: Tokio asks the system before it looks at timers.
+//! Bytes that are read after a standstill may have waited in the socket since it began. The thread
+//! looks at its socket at least every [`LOOK`], so a longer pause between two looks is a
+//! standstill. It is over once the socket has been found empty. Tokio may say that a socket is
+//! empty without asking the system, if it has not asked since the last read. So an empty socket
+//! counts only after a timer that was set afterwards has fired: Tokio asks the system before it
+//! looks at timers.
 
 use std::{
     pin::Pin,
@@ -32,11 +35,11 @@ pub(super) struct Standstill {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// What is read has just arrived.
+    /// Bytes that are read have just arrived.
     Moving,
-    /// What is read may have waited since then.
+    /// Bytes that are read may have waited since then.
     Stood(Instant),
-    /// The socket was empty. What was read before that is being handed on.
+    /// The socket was empty. Bytes that were read before that are being handed on.
     Drained(Instant),
 }
 
@@ -45,14 +48,15 @@ impl Standstill {
         Self { looked: Instant::now(), state: State::Moving, timer: None }
     }
 
-    /// Notes that the thread is about to look at its socket. Returns whether [`since`](Self::since) has changed.
+    /// Notes that the thread is about to look at its socket. Returns whether [`since`](Self::since)
+    /// has changed.
     pub(super) fn look(&mut self, now: Instant) -> bool {
         let before = self.since();
         if let State::Drained(_) = self.state {
             self.become_at(State::Moving, LOOK);
         }
         match &self.timer {
-            // Nobody has asked before.
+            // The first look.
             None => self.timer = Some(Box::pin(sleep(LOOK))),
             Some(_) if now.saturating_duration_since(self.looked) > STANDSTILL => {
                 let since = self.since().unwrap_or(self.looked);
@@ -72,7 +76,7 @@ impl Standstill {
                 State::Stood(since) => self.become_at(State::Drained(since), ASK),
                 _ => self.become_at(self.state, LOOK),
             }
-            // The timer is anew, and has to know whom to wake.
+            // The timer was set anew, and needs a waker.
             if let Some(timer) = &mut self.timer
                 && timer.as_mut().poll(cx).is_ready()
             {
@@ -81,7 +85,7 @@ impl Standstill {
         }
     }
 
-    /// From when on what was read last may have waited unread. `None`: it has not.
+    /// Returns since when the last bytes may have waited unread. `None`: they have not waited.
     pub(super) fn since(&self) -> Option<Instant> {
         match self.state {
             State::Moving => None,
@@ -125,7 +129,7 @@ mod tests {
         let (mut standstill, mut looks) = (Standstill::new(), 0);
         tokio::time::advance(SOON / 2).await;
         look_until(&mut standstill, |standstill| {
-            assert_eq!(standstill.since(), None, "before the first look nobody has asked");
+            assert_eq!(standstill.since(), None, "before the first look there is no standstill");
             looks += 1;
             looks == 20
         })
