@@ -28,7 +28,8 @@ pub(crate) const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 /// A failure as it crosses the wire: a class in a module, a message, a traceback, and the values it was made with.
 ///
 /// This is what a caller gets when a method fails with an error that its interface does not declare; declared ones
-/// arrive as the type that derives [`RemoteError`]. Nothing of it is ever executed: a class is a name here.
+/// arrive as the type that derives [`RemoteError`]. What a server refuses before the method begins is a variant of
+/// [`CallError`](crate::CallError) of its own, where that is certain. Nothing of it is ever executed: a class is a name here.
 ///
 /// What this library's servers say for themselves has the module `rpc_runtime`. The classes are `MethodPanicked`,
 /// `ResultNotSerializable`, `ServerStopped` and `TimeLimitExceeded`, for methods that have begun, `DeliveryLimitExceeded`
