@@ -2,8 +2,8 @@
 
 use std::{error::Error, fmt};
 
-/// Why a program has failed. `main` prints an error by its `Debug`, so this one's is for people: the error, then each
-/// cause below it.
+/// Why a program has failed. `main` prints an error by its `Debug`, so this one's is for people:
+/// the error, then each cause below it.
 ///
 /// ```
 /// # use examples::Report;

@@ -1,4 +1,4 @@
-//! What the examples print when they fail.
+//! The output of examples that fail.
 
 use std::process::Command;
 

@@ -39,7 +39,7 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 pub(crate) struct Ready {
     pub(crate) transport: Transport,
     pub(crate) method: &'static str,
-    /// What the method is called in the message, and the version there.
+    /// The method's name in the message, and the version there.
     pub(crate) name: &'static str,
     pub(crate) version: Version,
     pub(crate) route: Route,
@@ -198,8 +198,7 @@ fn start(ready: Ready) -> Result<(Waiting, Sleep), CallError> {
         transport.replies().insert(msg_id, Arc::clone(&pending));
     }
     transport.send(Arc::clone(&pending));
-    let waiting =
-        Waiting { transport, name, version, pending, msg_id, waited, deadline, monitor };
+    let waiting = Waiting { transport, name, version, pending, msg_id, waited, deadline, monitor };
     Ok((waiting, sleep))
 }
 
@@ -258,8 +257,8 @@ impl Waiting {
         }
     }
 
-    /// Returns why a server refused the request, if it has surely not run. What one server refuses, another may have run: a
-    /// refusal counts only if no copy of the request may be with another one.
+    /// Returns why a server refused the request, if it has surely not run. A refusal does not count
+    /// if another server may have a copy of the request, and run it.
     fn refusal(&self, reply: &Reply, failure: &Failure) -> Option<Refusal> {
         let proven = refusal::proven(reply.mark, failure, self.name, self.version);
         proven.filter(|_| !self.pending.is_repeated())

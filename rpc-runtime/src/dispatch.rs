@@ -225,11 +225,8 @@ mod tests {
             assert!(message.contains(said), "{message}");
         }
         let second = Interface::new("Two", (3, 1)).previous((2, 4)).methods(&methods);
-        let interfaces = [
-            interfaces[0].clone(),
-            second,
-            Interface::new("Own", (9, 0)).namespace("own"),
-        ];
+        let interfaces =
+            [interfaces[0].clone(), second, Interface::new("Own", (9, 0)).namespace("own")];
         for (version, nearest) in [("1.6", "1.5"), ("2.5", "2.4"), ("3.2", "3.1"), ("4.0", "3.1")] {
             let refused = find(interfaces.iter(), None, Some(Cow::Borrowed(version)), "get");
             let refusal = refused.expect_err("too new").refusal();

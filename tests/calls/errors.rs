@@ -1,10 +1,11 @@
-//! What people read of an error: what happened to what, in the words of its cause, each once, in one line, and no secret.
+//! The texts of errors: what happened to what, in the words of the cause, each once, in one line,
+//! without secrets.
 
 use std::{collections::BTreeSet, error::Error, fs, io, path::Path, time::Duration};
 
 use rpc_runtime::{
-    CallError, Context, Failure, Interface, Notifier, NotifyError, ParseVersionError,
-    SharedCap, ShutdownError, Transport, TransportError, UnknownPin, Version,
+    CallError, Context, Failure, Interface, Notifier, NotifyError, ParseVersionError, SharedCap,
+    ShutdownError, Transport, TransportError, UnknownPin, Version,
     contract::{self, ContractError, ParseError, Rewrite},
     notify::{Filter, Priority, Routing},
     objects::Incompatible,
@@ -14,7 +15,7 @@ use tests::{World, unique};
 
 use crate::probe::{ProbeError, ProbeServer, Recorder, probe};
 
-/// What no text may show.
+/// A password that no text may show.
 const SECRET: &str = "canary-password";
 /// A text of a peer's that would pass for two lines.
 const LINES: &str = "no room\nERROR: \u{1b}[31mall is lost";
@@ -63,11 +64,17 @@ async fn of_calls(cases: &mut Vec<Case>) {
     let transport = world.transport().await;
     let (strange, ctx) = (world.client::<strange::Api>(&transport), Context::new());
     let mut add = |error: CallError, words| cases.push(case("CallError", error, words));
-    add(strange.nonesuch(&ctx).await.expect_err("nobody"), &["no server is bound to `t-", "openstack"]);
+    add(
+        strange.nonesuch(&ctx).await.expect_err("nobody"),
+        &["no server is bound to `t-", "openstack"],
+    );
     let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::on("h"))).await;
     add(strange.nonesuch(&ctx).await.expect_err("unknown"), &["no method `nonesuch`"]);
     add(strange.recent(&ctx).await.expect_err("too new"), &["1.9", "`recent`", "serves 1.4"]);
-    add(strange.add(&ctx, 1_i64).await.expect_err("too few"), &["`add`", "builtins.TypeError", "'b'"]);
+    add(
+        strange.add(&ctx, 1_i64).await.expect_err("too few"),
+        &["`add`", "builtins.TypeError", "'b'"],
+    );
     add(strange.host(&ctx).await.expect_err("text"), &["does not fit", "expected u32"]);
     let old = strange.unchecked(Version::new(1, 2));
     add(old.recent(&ctx).await.expect_err("capped"), &["`recent` needs version 1.9", "1.2"]);
@@ -89,7 +96,7 @@ async fn of_calls(cases: &mut Vec<Case>) {
     let closed = client.host(&ctx).await.expect_err("it is closed");
     cases.push(case("CallError", closed, &["cannot send the request", "is closed"]));
 
-    // What a test cannot bring about in short.
+    // Errors that are not worth waiting for.
     let ms = Duration::from_millis(5);
     let written = serde_json::from_str::<u8>("x").expect_err("no number");
     let of: [(CallError, &[&str]); 9] = [
@@ -102,11 +109,7 @@ async fn of_calls(cases: &mut Vec<Case>) {
         (CallError::TooLarge { size: 7, limit: 5 }, &["7 bytes", "5"]),
         (CallError::Encode(written), &["JSON", "column 1"]),
         (
-            CallError::UnsupportedVersion {
-                method: "m",
-                needs: Version::new(1, 2),
-                serves: None,
-            },
+            CallError::UnsupportedVersion { method: "m", needs: Version::new(1, 2), serves: None },
             &["1.2", "`m`"],
         ),
     ];
@@ -133,26 +136,42 @@ async fn of_transports(cases: &mut Vec<Case>) {
         let (_, host) = world.url().split_once('@').expect("a login");
         let refused = failed(&format!("rabbit://guest:{SECRET}@{host}")).await;
         add(refused, &["ACCESS_REFUSED - Login was refused"]);
-        let nowhere = failed(&format!("{}/nonesuch-vhost", world.url().trim_end_matches('/'))).await;
+        let nowhere =
+            failed(&format!("{}/nonesuch-vhost", world.url().trim_end_matches('/'))).await;
         add(nowhere, &["nonesuch-vhost"]);
         let reserved = world.transport().await;
-        let bound = world.server(&reserved, "h").topic("t").dead_letter_queue("d").exchange("amq.nonesuch").serve(ProbeServer::new(Recorder::on("h")));
-        add(bound.bind().await.map(drop).expect_err("reserved"), &["ACCESS_REFUSED", "amq.nonesuch"]);
+        let bound = world
+            .server(&reserved, "h")
+            .topic("t")
+            .dead_letter_queue("d")
+            .exchange("amq.nonesuch")
+            .serve(ProbeServer::new(Recorder::on("h")));
+        add(
+            bound.bind().await.map(drop).expect_err("reserved"),
+            &["ACCESS_REFUSED", "amq.nonesuch"],
+        );
     }
 }
 
 /// Returns the errors of everything else.
 async fn of_the_rest(cases: &mut Vec<Case>) {
-    let transport = Transport::connect(&format!("memory://{}", unique("errors"))).await.expect("embedded");
+    let transport =
+        Transport::connect(&format!("memory://{}", unique("errors"))).await.expect("embedded");
     let notifier = Notifier::builder(&transport).driver(Failing).build();
-    let driven = notifier.notify(Priority::Info, &Context::new(), "e", &1_u8).await.expect_err("it fails");
+    let driven =
+        notifier.notify(Priority::Info, &Context::new(), "e", &1_u8).await.expect_err("it fails");
     cases.push(case("NotifyError", driven, &["the catalogue is closed", "no such table"]));
     let unsayable = std::collections::BTreeMap::from([(vec![1_u8], 1_u8)]);
     let encoded = notifier.notify(Priority::Info, &Context::new(), "e", &unsayable).await;
-    cases.push(case("NotifyError", encoded.expect_err("no JSON"), &["cannot be encoded: a key has to be text"]));
+    cases.push(case(
+        "NotifyError",
+        encoded.expect_err("no JSON"),
+        &["cannot be encoded: a key has to be text"],
+    ));
     transport.close().await;
     let notifier = Notifier::builder(&transport).build();
-    let over = notifier.notify(Priority::Info, &Context::new(), "e", &1_u8).await.expect_err("closed");
+    let over =
+        notifier.notify(Priority::Info, &Context::new(), "e", &1_u8).await.expect_err("closed");
     cases.push(case("NotifyError", over, &["the transport is closed"]));
     let waited = Duration::from_millis(5);
     let of: [(NotifyError, &[&str]); 4] = [
@@ -164,7 +183,11 @@ async fn of_the_rest(cases: &mut Vec<Case>) {
     cases.extend(of.into_iter().map(|(error, words)| case("NotifyError", error, words)));
 
     let asked = SharedCap::<probe::Api>::ask(async || Err::<Vec<Version>, _>(closed())).await;
-    cases.push(case("CapError", asked.map(drop).expect_err("unknown"), &["catalogue is closed", "no such table"]));
+    cases.push(case(
+        "CapError",
+        asked.map(drop).expect_err("unknown"),
+        &["catalogue is closed", "no such table"],
+    ));
     let services = async || Ok::<_, Closed>(Vec::new());
     let pinned = SharedCap::<probe::Api>::configured(Some("x\ny"), services).await.map(drop);
     cases.push(case("CapError", pinned.expect_err("no version"), &[r"`x\ny` is neither"]));
@@ -175,7 +198,8 @@ async fn of_the_rest(cases: &mut Vec<Case>) {
     let interface: &Interface<'_> = &probe::INTERFACE;
     let pin: UnknownPin = interface.pin(&format!("{long}\n")).expect_err("no version");
     cases.push(case("UnknownPin", pin, &["Probe"]));
-    let version: ParseVersionError = format!("x\n{long}").parse::<Version>().expect_err("no version");
+    let version: ParseVersionError =
+        format!("x\n{long}").parse::<Version>().expect_err("no version");
     cases.push(case("ParseVersionError", version, &[r"`x\n1"]));
     let priority = "x\ny".parse::<Priority>().expect_err("none");
     cases.push(case("UnknownPriority", priority, &[r"`x\ny`"]));
@@ -194,7 +218,8 @@ async fn of_the_rest(cases: &mut Vec<Case>) {
     let unreadable = contract::check(interface, &folder, Rewrite::Never).expect_err("a folder");
     cases.push(case("ContractError", unreadable, &["cannot be read or written", "directory"]));
     fs::write(&path, "no contract").expect("written");
-    let malformed: ContractError = contract::check(interface, &path, Rewrite::Never).expect_err("no contract");
+    let malformed: ContractError =
+        contract::check(interface, &path, Rewrite::Never).expect_err("no contract");
     cases.push(case("ContractError", malformed, &["line 1"]));
     fs::remove_dir_all(&folder).expect("removed");
     let parsed: ParseError = "no contract".parse::<contract::Contract>().expect_err("no contract");
@@ -205,7 +230,8 @@ async fn of_the_rest(cases: &mut Vec<Case>) {
     let object = r#"{"class": "UnsupportedObjectError", "module": "oslo_versionedobjects.exception",
         "kwargs": {"objtype": "x\ny"}}"#;
     let object: Failure = serde_json::from_str(object).expect("a failure");
-    let incompatible = <Incompatible as rpc_runtime::RemoteError>::from_failure(object).expect("it is one");
+    let incompatible =
+        <Incompatible as rpc_runtime::RemoteError>::from_failure(object).expect("it is one");
     cases.push(case("Incompatible", incompatible, &[r"`x\ny`"]));
 }
 
@@ -214,7 +240,10 @@ async fn of_the_rest(cases: &mut Vec<Case>) {
 struct Failing;
 
 impl rpc_runtime::notify::Driver for Failing {
-    fn notify(&self, _: &rpc_runtime::notify::Message<'_>) -> Result<(), rpc_runtime::notify::DriverError> {
+    fn notify(
+        &self,
+        _: &rpc_runtime::notify::Message<'_>,
+    ) -> Result<(), rpc_runtime::notify::DriverError> {
         Err(closed().into())
     }
 }
@@ -222,17 +251,26 @@ impl rpc_runtime::notify::Driver for Failing {
 /// Returns the names of all public types of errors, from the sources.
 fn public_errors() -> BTreeSet<String> {
     fn visit(folder: &Path, found: &mut BTreeSet<String>) {
-        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        for entry in
+            fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() {
                 visit(&entry, found);
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&entry).expect("a source");
                 for (at, _) in text.match_indices("thiserror::Error)]\n") {
-                    let item = text[at..].lines().find(|line| line.contains(" enum ") || line.contains(" struct ") || line.starts_with("pub"));
+                    let item = text[at..].lines().find(|line| {
+                        line.contains(" enum ")
+                            || line.contains(" struct ")
+                            || line.starts_with("pub")
+                    });
                     found.extend(item.and_then(|item| name(item, &["pub enum ", "pub struct "])));
                 }
                 for line in text.lines().filter(|line| line.starts_with("impl")) {
-                    let (_, of) = line.split_once(" Error for ").or_else(|| line.split_once("error::Error for ")).unwrap_or_default();
+                    let (_, of) = line
+                        .split_once(" Error for ")
+                        .or_else(|| line.split_once("error::Error for "))
+                        .unwrap_or_default();
                     found.extend(name(of, &[""]));
                 }
             }
@@ -272,7 +310,8 @@ async fn every_error_says_what_happened_once_in_one_line_and_without_secrets() {
                 wrong.push(format!("{name} says something twice: {all}"));
             }
         }
-        let causes: Vec<_> = all.split([':', '|']).map(str::trim).filter(|part| part.len() > 8).collect();
+        let causes: Vec<_> =
+            all.split([':', '|']).map(str::trim).filter(|part| part.len() > 8).collect();
         if causes.iter().collect::<BTreeSet<_>>().len() < causes.len() {
             wrong.push(format!("{name} says something twice: {all}"));
         }
@@ -281,7 +320,7 @@ async fn every_error_says_what_happened_once_in_one_line_and_without_secrets() {
             wrong.push(format!("{name} says nothing: {all}"));
         }
         if all.contains(['\n', '\u{1b}']) || all.len() > 1000 {
-            wrong.push(format!("{name} is no line: {all}"));
+            wrong.push(format!("{name} has not one short line: {all}"));
         }
         if format!("{all}{error:?}").contains(SECRET) {
             wrong.push(format!("{name} shows a secret"));

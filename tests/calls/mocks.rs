@@ -133,8 +133,5 @@ async fn an_implementation_serves_in_place_of_a_broker() {
         "the deadline is known there"
     );
     let unknown = client.request("nonesuch").call::<(), false>(&ctx).await;
-    assert!(
-        matches!(&unknown, Err(CallError::NoSuchMethod { method: "nonesuch" })),
-        "{unknown:?}"
-    );
+    assert!(matches!(&unknown, Err(CallError::NoSuchMethod { method: "nonesuch" })), "{unknown:?}");
 }

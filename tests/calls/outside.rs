@@ -1,4 +1,5 @@
-//! Where there is no Tokio runtime, or one without timers: a typed error or a result, and no panic.
+//! Requests without a Tokio runtime, or on one without timers: a typed error or a result, and no
+//! panic.
 
 use std::{
     future::Future,
@@ -10,8 +11,8 @@ use std::{
 };
 
 use rpc_runtime::{
-    CallError, Context, NotificationListener, Notifier, NotifyError, Running, Transport, TransportErrorKind,
-    notify::Priority,
+    CallError, Context, NotificationListener, Notifier, NotifyError, Running, Transport,
+    TransportErrorKind, notify::Priority,
 };
 use tests::World;
 use tokio::runtime::{Builder, Runtime};

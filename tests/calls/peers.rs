@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rpc_runtime::{
-    CallError, Compression, Context, RemoteError, Running, Transport, rpc_api,
-};
+use rpc_runtime::{CallError, Compression, Context, RemoteError, Running, Transport, rpc_api};
 use tests::{Log, World, eventually, on_every_transport, soon};
 
 /// The interface of these tests.

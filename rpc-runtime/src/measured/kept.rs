@@ -93,7 +93,8 @@ pub(super) fn new_request() -> Run {
 pub(super) fn copy() -> Run {
     let (mut window, now, ids) = window();
     let (body, queue) = (Arc::new(written::reply(Uuid::nil())), "reply_1".into());
-    let answer = ReplyMessage { queue, body, compression: None, unique_id: Uuid::nil(), mark: None };
+    let answer =
+        ReplyMessage { queue, body, compression: None, unique_id: Uuid::nil(), mark: None };
     let id = "00000000000000000000000000abcdef";
     let Seen::First(key) = window.begin(id, now) else { panic!("it is new") };
     window.end(key, Some(answer), now);

@@ -77,7 +77,9 @@ pub(crate) fn refused(error: &serde_json::Error) -> Option<Incompatible> {
 }
 
 fn in_place_of(expected: Option<&str>) -> String {
-    expected.map(|expected| format!(", where `{}` is expected", Excerpt(expected))).unwrap_or_default()
+    expected
+        .map(|expected| format!(", where `{}` is expected", Excerpt(expected)))
+        .unwrap_or_default()
 }
 
 impl Incompatible {

@@ -71,7 +71,7 @@ impl Link {
     }
 }
 
-/// Runs a request. Returns the reply, if somebody waits for one, and what marks a failure.
+/// Runs a request. Returns the reply to a call, and the mark of a failure.
 async fn answer(
     service: &dyn AnyService,
     witness: Option<&dyn Witness>,

@@ -44,7 +44,8 @@ use super::{
     thread::Thread,
 };
 use crate::{
-    TransportError, TransportErrorKind, clock::Instant,
+    TransportError, TransportErrorKind,
+    clock::Instant,
     excerpt::{Causes, Excerpt},
     transport::Acked,
 };
