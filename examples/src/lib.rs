@@ -3,3 +3,6 @@
 pub mod cinder;
 pub mod notebook;
 pub mod nova;
+mod report;
+
+pub use report::Report;

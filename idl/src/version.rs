@@ -72,6 +72,14 @@ impl fmt::Display for Version {
     }
 }
 
+/// Returns the beginning of a text in one line, for an error. It may come from anywhere.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let more = if text.chars().nth(LONGEST).is_some() { "…" } else { "" };
+    let shown: String = text.chars().take(LONGEST).collect();
+    format!("{}{more}", shown.escape_debug())
+}
+
 /// A text is not a version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a version: expected MAJOR.MINOR or MAJOR.MINOR.REVISION, such as 2.1")]
@@ -85,7 +93,7 @@ impl FromStr for Version {
     /// Reads what the original reads: each part as Python's `int` does, so with zeros in front or blanks around it; a
     /// fourth part and what follows is ignored.
     fn from_str(text: &str) -> Result<Self, ParseVersionError> {
-        let malformed = || ParseVersionError { text: text.escape_debug().to_string() };
+        let malformed = || ParseVersionError { text: excerpt(text) };
         let mut parts = text.split('.').map(|part| {
             let digits = part.trim();
             digits

@@ -94,7 +94,7 @@ pub fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|---|
 /// | `#[remote(module = "cinder.exception")]` | the enum, or a variant | the module of the classes |
 /// | `#[remote(class = "…")]` | a variant | the class; default: the variant's name |
-/// | `#[remote(other)]` | one variant, with one field of type `Failure` | takes every failure that is none of the others |
+/// | `#[remote(other)]` | one variant, with one field of type `Failure` | takes every failure of another class. A server's refusal with proof is a variant of `CallError` instead |
 /// | `#[remote(name = "…")]` | a named field | its keyword |
 /// | `#[remote(default)]` | a field | takes its default where a peer does not send it |
 ///

@@ -40,7 +40,7 @@ const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 pub(crate) struct Ready {
     pub(crate) transport: Transport,
     pub(crate) method: &'static str,
-    /// What the method is called in the message, and the version there.
+    /// The method's name in the message, and the version there.
     pub(crate) name: &'static str,
     pub(crate) version: Version,
     pub(crate) route: Route,
@@ -296,8 +296,8 @@ impl Waiting {
         }
     }
 
-    /// Returns why a server refused the request, if it has surely not run. What one server refuses, another may have run: a
-    /// refusal counts only if no copy of the request may be with another one.
+    /// Returns why a server refused the request, if it has surely not run. A refusal does not count
+    /// if another server may have a copy of the request, and run it.
     fn refusal(&self, reply: &Reply, failure: &Failure) -> Option<Refusal> {
         let proven = refusal::proven(reply.mark, failure, self.name, self.version);
         proven.filter(|_| !self.pending.is_repeated())

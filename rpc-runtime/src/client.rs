@@ -345,12 +345,13 @@ impl<A: Api, C: Cap, T: Target> Prepared<A, C, T> {
     }
 
     /// Watches the server (`call_monitor_timeout`): a call fails with
-    /// [`CallError::HeartbeatLost`](crate::CallError::HeartbeatLost) once its server has given no sign of life for
-    /// `silence`, however long its timeout. Servers send a heartbeat at least every half of that. Zero turns it off. Default:
-    /// the method's own `monitor`, else the server's silence means nothing.
+    /// [`CallError::HeartbeatLost`](crate::CallError::HeartbeatLost) once its server has given no
+    /// sign of life for `silence`, however long its timeout. Servers send a heartbeat at least
+    /// every half of that. Zero turns it off. Default: the method's own `monitor`, else the
+    /// server's silence means nothing.
     ///
-    /// Less than two seconds counts as two: a client does not know what its server is written in, and a server of
-    /// oslo.messaging sends no heartbeat at all to callers that ask for less.
+    /// Less than two seconds counts as two: a client does not know what its server is written in,
+    /// and a server of oslo.messaging sends no heartbeat at all to callers that ask for less.
     pub fn monitor(self, silence: Duration) -> Self {
         self.with(|options| options.monitor = Some(silence))
     }

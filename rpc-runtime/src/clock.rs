@@ -28,8 +28,8 @@ pub(crate) fn runtime() -> Result<Handle, TransportError> {
 /// A timer on the caller's runtime.
 ///
 /// # Errors
-/// If the caller runs on no Tokio runtime, or on one without timers. Tokio tells of missing timers by a panic alone, whose
-/// message its hook prints.
+/// If the caller runs on no Tokio runtime, or on one without timers. Tokio reports missing timers
+/// only by a panic, so that is caught. The panic hook still prints its message.
 pub(crate) fn timer(at: Instant) -> Result<Sleep, TransportError> {
     Handle::try_current().map_err(|_| misplaced(NO_RUNTIME))?;
     catch_unwind(|| tokio::time::sleep_until(at)).map_err(|_| misplaced(NO_TIMERS))
@@ -51,7 +51,7 @@ pub(crate) async fn sleep_until(at: Option<Instant>) {
 }
 
 pin_project! {
-    /// A future whose timers and tasks are a runtime's, whoever polls it.
+    /// A future that is polled within a runtime's context, also outside of that runtime.
     pub(crate) struct Within<F> {
         runtime: Handle,
         #[pin]

@@ -34,35 +34,38 @@ pub type CallResult<T, E = Infallible> = Result<T, CallError<E>>;
 pub enum CallError<E = Infallible> {
     /// The method ran, and returned its own error.
     Method(E),
-    /// The server answered with a failure that the interface does not declare: an exception of its own, or a refusal without
-    /// proof that the method has not begun.
+    /// The server answered with a failure that the interface does not declare: an exception of its
+    /// own, or a refusal without proof that the method has not begun.
     Failure(Failure),
-    /// The server serves no version of the interface that has all of the request; most likely it is too old. The method has
-    /// not begun. Another server may be newer.
+    /// The server serves no version of the interface that has all of the request; most likely it is
+    /// too old. The method has not begun. Another server may be newer.
     ///
-    /// This and the next two variants are certain, also where a method declares an error that takes any failure. A server of
-    /// this library says so itself; of one written in Python the traceback is proof. A refusal without proof, or by one server
-    /// of a request that may be with two, is a [`Failure`](Self::Failure) like any other.
+    /// This and the next two variants are certain, also where a method declares an error that takes
+    /// any failure. A server of this library says so itself; a Python server's traceback is proof.
+    /// A refusal without proof, or of a request that another server may have, is a
+    /// [`Failure`](Self::Failure).
     UnsupportedVersion {
         /// The method, as the request names it.
         method: &'static str,
         /// The version that the request needs.
         needs: Version,
-        /// The nearest version that the server serves of the interface's namespace. `None` if it serves none, or is written
-        /// in Python, and does not say.
+        /// The nearest version that the server serves of the interface's namespace. `None` if it
+        /// serves none, or is written in Python, and does not say.
         serves: Option<Version>,
     },
-    /// The server serves the version, but has no such method, or lets nobody call it. Nothing has run.
+    /// The server serves the version, but has no such method, or does not expose it. Nothing has
+    /// run.
     NoSuchMethod {
         /// The method, as the request names it.
         method: &'static str,
     },
-    /// The server refused the request for its arguments or its context: one is missing, unknown, of another type, or an object
-    /// of another class; or there are more values than the server takes. The method has not begun.
+    /// The server refused the request for its arguments or its context: one is missing, unknown, of
+    /// another type, or an object of another class; or there are more values than the server takes.
+    /// The method has not begun.
     BadArgument {
         /// The method, as the request names it.
         method: &'static str,
-        /// What the server says of it.
+        /// The server's answer.
         failure: Failure,
     },
     /// No queue is bound to the topic or host, so the broker returned the request. Nobody saw it.
@@ -200,7 +203,7 @@ impl CallError {
     }
 }
 
-/// Says what happened to the request, and why: the words of whoever caused it are part of the text.
+/// Says what happened to the request, and why, in the words of the cause.
 impl<E: fmt::Display> fmt::Display for CallError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -297,9 +300,9 @@ impl<E: Error + 'static> Error for CallError<E> {
 
 /// Why a transport could not be set up, or a server not be bound.
 ///
-/// Opaque, so that no broker library shows through; [`kind`](Self::kind) is what to decide by. The text is for people, and
-/// has everything that is known of the cause, in the words of the broker or the system: there is no
-/// [`source`](Error::source) below it.
+/// Opaque, so that no broker library shows through. Programs decide by [`kind`](Self::kind). The
+/// text is for people, and has the whole cause in the words of the broker or the system: there is
+/// no [`source`](Error::source) below it.
 #[derive(Clone)]
 pub struct TransportError(Arc<Inner>);
 
@@ -312,8 +315,9 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The transport's URL, or a name given to it, is malformed; or there is no Tokio runtime with timers where a transport, a
-    /// call, a server or a notifier needs one. Trying again does not help.
+    /// The transport's URL, or a name given to it, is malformed; or there is no Tokio runtime with
+    /// timers where a transport, a call, a server or a notifier needs one. Trying again does not
+    /// help.
     Configuration,
     /// No broker answered at any of the hosts. Trying again may help.
     Unreachable,

@@ -2,8 +2,9 @@
 
 use std::{borrow::Cow, error::Error, fmt};
 
-/// Text of a peer's for a log line or an error: escaped, so that it cannot pass for lines of its own or speak to a
-/// terminal, and cut. Quotes and backslashes stay as they are, so an excerpt of an excerpt reads the same.
+/// Text of a peer's for a log line or an error: escaped, so that it cannot pass for lines of its
+/// own or speak to a terminal, and cut. Quotes and backslashes stay, so an excerpt of an excerpt
+/// reads the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Excerpt<'a>(pub(crate) &'a str);
 
@@ -27,10 +28,11 @@ impl fmt::Display for Excerpt<'_> {
     }
 }
 
-/// What `escape_debug` escapes although it harms no line.
+/// Characters that `escape_debug` escapes although they harm no line.
 const PLAIN: [char; 3] = ['"', '\'', '\\'];
 
-/// An error and all that caused it, in one line. Many errors repeat their cause in their own text; here it is there once.
+/// An error and all that caused it, in one line. Many errors repeat their cause in their own text;
+/// here it is there once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Causes<'a>(pub(crate) &'a (dyn Error + 'static));
 

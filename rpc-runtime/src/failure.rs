@@ -32,8 +32,10 @@ pub(crate) const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 
 /// A failure as it crosses the wire: a class in a module, a message, a traceback, and the values it was made with.
 ///
-/// This is what a caller gets when a method fails with an error that its interface does not declare; declared ones
-/// arrive as the type that derives [`RemoteError`]. Nothing of it is ever executed: a class is a name here.
+/// This is what a caller gets when a method fails with an error that its interface does not
+/// declare; declared ones arrive as the type that derives [`RemoteError`]. A refusal before the
+/// method begins is a variant of [`CallError`](crate::CallError) of its own, where that is certain.
+/// Nothing of it is ever executed: a class is a name here.
 ///
 /// What this library's servers say for themselves has the module `rpc_runtime`. The classes are `MethodPanicked`,
 /// `ResultNotSerializable`, `ServerStopped` and `TimeLimitExceeded`, for methods that have begun, `DeliveryLimitExceeded`
@@ -53,8 +55,8 @@ struct Parts {
     kwargs: Vec<(String, Box<RawValue>)>,
     /// Whether a method returned it here. Not on the wire.
     is_of_a_method: bool,
-    /// Set where a server refuses a request before its method begins, and nowhere else: it does not cross the wire with the
-    /// failure, and is taken off what a method fails with.
+    /// Set only where a server refuses a request before its method begins. It does not cross the
+    /// wire with the failure, and is taken off a failure that a method returns.
     refusal: Option<Refusal>,
 }
 
@@ -162,8 +164,8 @@ impl Failure {
         Self::of(&message, DISPATCHER, "NoSuchMethod").refusing(Some(Refusal::Method))
     }
 
-    /// The failure of a server that serves no interface of this version and namespace. `serves` is the nearest version that
-    /// it has of that namespace.
+    /// The failure of a server that serves no interface of this version and namespace. `serves` is
+    /// the nearest version that it has of that namespace.
     pub(crate) fn unsupported_version(
         version: &str,
         method: &str,
@@ -182,7 +184,8 @@ impl Failure {
         failure.refusing(Some(Refusal::Arguments))
     }
 
-    /// Says that a request is refused with this failure before its method begins, or that it is not.
+    /// Says that a request is refused with this failure before its method begins, or that it is
+    /// not.
     pub(crate) fn refusing(mut self, refusal: Option<Refusal>) -> Self {
         self.0.refusal = refusal;
         self

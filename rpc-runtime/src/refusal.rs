@@ -1,8 +1,9 @@
 //! Proof that a server refused a request before its method began.
 //!
-//! A failure's class proves nothing: a method may raise `TypeError` itself, or pass on what a call of its own failed with. A
-//! server of this library marks its reply with a header, which no method can set. A server of the original marks nothing,
-//! but sends a traceback, whose last frame says whether its dispatcher or the method raised.
+//! A failure's class proves nothing: a method may raise `TypeError` itself, or pass on the failure
+//! of a call of its own. A server of this library marks its reply with a header, which no method
+//! can set. A server of the original marks nothing, but sends a traceback, whose last frame says
+//! whether its dispatcher or the method raised.
 
 use rpc_idl::Version;
 
@@ -22,11 +23,12 @@ pub(crate) enum Refusal {
     Arguments,
 }
 
-/// What the header says of a failure.
+/// The header's value, of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     Refused(Refusal),
-    /// The method may have begun. The failure may be one that it got from another server, with that server's traceback.
+    /// The method may have begun. The failure may be another server's, with that server's
+    /// traceback.
     MayHaveBegun,
 }
 
@@ -61,7 +63,8 @@ impl Mark {
     }
 }
 
-/// Returns why a server refused a request for `method` of `version`, if its failure is proof of that.
+/// Returns why a server refused a request for `method` of `version`, if its failure is proof of
+/// that.
 pub(crate) fn proven(
     mark: Option<Mark>,
     failure: &Failure,
@@ -83,9 +86,10 @@ const CALLS_METHOD: &str = "result = func(ctxt, **new_args)";
 
 /// Looks for proof in what a server of the original sends.
 ///
-/// Its traceback has to be that of one exception, through the server and the dispatcher alone: a method's own frame, a
-/// decorator's, or the frames of a dispatcher that a method calls would be there, too. Tracebacks inside of messages are not
-/// looked at, and a frame without its source line proves nothing.
+/// Its traceback has to be that of one exception, through the server and the dispatcher alone: a
+/// method's own frame, a decorator's, or the frames of a dispatcher that a method calls would be
+/// there, too. Tracebacks inside of messages are not read, and a frame without its source line
+/// proves nothing.
 fn by_traceback(failure: &Failure, method: &str, version: Version) -> Option<Refusal> {
     let [head, frames @ .., end] = failure.traceback() else { return None };
     let (module, class, message) = (failure.module(), failure.class(), failure.message());
@@ -125,8 +129,8 @@ fn by_traceback(failure: &Failure, method: &str, version: Version) -> Option<Ref
     }
 }
 
-/// Whether Python says that the arguments do not fit a function of this name, and does not say it of a function which that
-/// calls.
+/// Whether Python says that the arguments do not fit a function of this name. A class that is
+/// called for a method may have run its `__new__`, and is refused by the name of its `__init__`.
 fn is_misfit(message: &str, method: &str) -> bool {
     let Some((function, what)) = message.split_once("() ") else { return false };
     let name = function.rsplit('.').next();

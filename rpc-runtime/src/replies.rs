@@ -109,7 +109,7 @@ impl Replies {
 
     /// Takes what came by the reply queue, and hands it to the call that it answers. A reply that nobody waits for is
     /// dropped: it is late, or a repetition, or not ours.
-    /// `mark` is what its header says of a failure.
+    /// `mark` is its header's mark of a failure.
     pub(crate) fn receive(&self, body: &[u8], compression: Option<&str>, mark: Option<Mark>) {
         let counts = &self.observer.counts;
         match self.hand_over(body, compression, mark) {

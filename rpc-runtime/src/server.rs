@@ -162,8 +162,8 @@ impl Server {
         ServerBuilder::new(transport)
     }
 
-    /// Starts to serve, on tasks of its own. They belong to the Tokio runtime on which the server was bound, wherever this
-    /// is called.
+    /// Starts to serve, on tasks of its own. They belong to the Tokio runtime on which the server
+    /// was bound, wherever this is called.
     #[must_use = "keep it to shut the server down"]
     pub fn run(self) -> Running {
         let (mut tasks, mut stops) = (JoinSet::new(), Vec::new());

@@ -94,8 +94,8 @@ impl Transport {
     /// Connects to the broker at `url`.
     ///
     /// # Errors
-    /// If the URL is malformed, no host answers, or the broker refuses the credentials or the virtual host. RabbitMQ needs a
-    /// Tokio runtime with timers.
+    /// If the URL is malformed, no host answers, or the broker refuses the credentials or the
+    /// virtual host. RabbitMQ needs a Tokio runtime with timers.
     pub async fn connect(url: &str) -> Result<Self, TransportError> {
         Self::builder(url).connect().await
     }
@@ -967,7 +967,7 @@ pub(crate) struct ReplyMessage {
     pub(crate) compression: Option<Compression>,
     /// The id in the body.
     pub(crate) unique_id: Uuid,
-    /// What its header says of a failure. A result has none.
+    /// Its header's mark of a failure. A result has none.
     pub(crate) mark: Option<Mark>,
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod deadlines;
 mod delivery;
 mod duplicates;
+mod errors;
 mod failures;
 mod forms;
 mod known_bugs;

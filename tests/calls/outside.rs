@@ -1,4 +1,5 @@
-//! Where there is no Tokio runtime, or one without timers: a typed error or a result, and no panic.
+//! Requests without a Tokio runtime, or on one without timers: a typed error or a result, and no
+//! panic.
 
 use std::{
     future::Future,

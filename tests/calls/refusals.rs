@@ -1,5 +1,5 @@
-//! A request that a server refuses before its method begins has certainly not run, and its caller is told so. A failure that only
-//! looks like a refusal proves nothing.
+//! A request that a server refuses before its method begins has certainly not run, which its caller
+//! learns. A failure that only looks like a refusal proves nothing.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -19,7 +19,7 @@ enum Open {
     Other(Failure),
 }
 
-/// What the server has.
+/// The server's interface.
 #[rpc_api(topic = "refusals", version = "1.5")]
 trait Refusals {
     async fn plain(&self, ctx: Context, a: u32) -> u32;
@@ -68,7 +68,7 @@ impl Empty for Nothing {
     async fn nothing(&self, _: Context) {}
 }
 
-/// What a server of the original answers to a request for a method `pass_on` that it does not have.
+/// The answer of a server of the original that has no method `pass_on`.
 const PYTHON: &str = r#"{
     "class": "NoSuchMethod", "module": "oslo_messaging.rpc.dispatcher",
     "message": "Endpoint does not support RPC method pass_on",
@@ -84,7 +84,7 @@ const PYTHON: &str = r#"{
 #[derive(Clone)]
 struct Server {
     log: Log<String>,
-    /// Where it makes calls of its own.
+    /// The target of its own calls.
     world: World,
     transport: Transport,
 }
@@ -201,7 +201,8 @@ on_every_transport! {
         }
     }
 
-    // The method is acknowledged late: the broker gives the request to another server when the first one stops.
+    // The method is acknowledged late: the broker gives the request to another server when the
+    // first one stops.
     async fn a_server_that_refuses_what_another_has_begun_proves_nothing(world: World) {
         let transport = world.transport().await;
         let (service, ctx) = (Server::new(&world, &transport), Context::new());
@@ -211,7 +212,7 @@ on_every_transport! {
         eventually("it to begin", || service.log.events() == ["hang_late"]).await;
         let _second = world.serve(&transport, "h2", EmptyServer::new(Nothing)).await;
         first.shutdown(Duration::ZERO).await.expect_err("it hangs");
-        let error = soon("the refusal", call).await.expect("no panic").expect_err("nobody runs it");
+        let error = soon("the refusal", call).await.expect("no panic").expect_err("it hangs");
         assert!(matches!(&error, CallError::Failure(failure) if failure.class() == "NoSuchMethod"), "{error:?}");
         assert!(error.may_have_run());
     }

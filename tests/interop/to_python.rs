@@ -40,7 +40,8 @@ trait Python {
     async fn nonesuch(&self, ctx: Context) -> ();
 }
 
-/// The same server, as a newer client sees it, and methods that fail in ways that look like a refusal.
+/// The same server, as a newer client sees it, and methods that fail in ways that look like a
+/// refusal.
 #[rpc_api(topic = "peer", version = "1.6")]
 trait Newer {
     // The real one wants another argument.
@@ -244,7 +245,7 @@ with_every_release! {
         assert_eq!(watched.slow(&Context::new(), 5.0_f64).await.expect("it lives"), "slept");
     }
 
-    // Python sends no heartbeat to who asks for less than two seconds.
+    // Python sends no heartbeat to a caller that asks for less than two seconds.
     async fn a_short_monitor_does_not_give_up_a_python_server_that_lives(release: Release) {
         let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
         let client = world.client::<python::Api>(&transport);

@@ -18,8 +18,7 @@ impl Greeter for Polite {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn greet() -> Result<(), Box<dyn std::error::Error>> {
     let transport = Transport::connect("memory://demo").await?; // or "rabbit://guest:guest@localhost:5672/"
     let server = Server::builder(&transport)
         .host("node-1")
@@ -30,5 +29,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", GreeterClient::new(&transport).hello(&Context::new(), "world").await?);
     server.shutdown(std::time::Duration::from_secs(5)).await?;
     Ok(())
+}
+
+#[tokio::main]
+async fn main() {
+    if let Err(error) = greet().await {
+        eprintln!("{error}"); // what failed, and why
+        std::process::exit(1);
+    }
 }
 // README: end

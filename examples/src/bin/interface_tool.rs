@@ -3,7 +3,10 @@
 //!
 //! `cargo run -p examples --bin interface_tool` does so with the notebook of the examples, which runs in this process.
 
-use examples::notebook::{NotebookClient, NotebookServer, Paper, notebook};
+use examples::{
+    Report,
+    notebook::{NotebookClient, NotebookServer, Paper, notebook},
+};
 use rpc_runtime::{AnyHost, Api, Client, Context, Kind, Method, Transport, Unchecked};
 use serde_json::{Map, Value};
 
@@ -50,11 +53,11 @@ async fn call<A: Api>(
         request.arg_since(name, (since.major(), since.minor()), value)
     });
     let answer = request.call::<Value, false>(&Context::new()).await;
-    answer.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
+    answer.map_err(|error| error.to_string())
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Report> {
     describe::<notebook::Api>();
     let transport = Transport::in_process(NotebookServer::new(Paper::default()));
     let client = NotebookClient::new(&transport).unchecked(notebook::INTERFACE.version);

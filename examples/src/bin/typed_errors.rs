@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use examples::Report;
 use rpc_runtime::{CallError, Context, Failure, RemoteError, Server, Transport, rpc_api};
 
 /// What the vault refuses, with the classes that Python callers would see.
@@ -50,7 +51,7 @@ impl Vault for Demo {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Report> {
     let transport = Transport::connect("memory://typed_errors").await?;
     let server = Server::builder(&transport)
         .host("node-1")

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use examples::Report;
 use rpc_runtime::{Context, Server, Transport, rpc_api};
 
 /// Keeps notes. Version 1.2 of its interface; 1.0 is still out there.
@@ -32,7 +33,7 @@ impl Notes for Demo {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Report> {
     let transport = Transport::connect("memory://version_cap").await?;
     let server = Server::builder(&transport)
         .host("node-1")

@@ -13,6 +13,7 @@ use std::{
 };
 
 use clap::Parser;
+use examples::Report;
 use rpc_runtime::{
     Context, NotificationListener, Notifier, Transport, notification, notify::Metadata,
 };
@@ -90,7 +91,7 @@ impl fmt::Display for Ledger {
 }
 
 /// Tells of a few volumes, as Cinder would.
-async fn pretend(transport: &Transport, topic: &str) -> Result<(), Box<dyn Error>> {
+async fn pretend(transport: &Transport, topic: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     let cinder = Notifier::builder(transport).publisher_id("volume.host-1").topic(topic).build();
     let ctx = Context::new().with("user_id", "demo").with("auth_token", "not told to anybody");
     let usage = |volume: u8, project: &str, size| Usage {
@@ -110,7 +111,7 @@ async fn pretend(transport: &Transport, topic: &str) -> Result<(), Box<dyn Error
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Report> {
     let options = Options::parse();
     let is_pretence = options.url.starts_with("memory://");
     let transport = Transport::builder(&options.url)

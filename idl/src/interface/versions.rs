@@ -1,7 +1,7 @@
 //! The versions of an interface: who serves whom, what a cap allows, and what a request says of itself.
 
 use super::Interface;
-use crate::Version;
+use crate::{Version, version::excerpt};
 
 /// A pin that is neither a version nor one of the interface's aliases.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +66,7 @@ impl Interface<'_> {
                 true => String::new(),
                 false => format!(", or one of {}", aliases.join(", ")),
             };
-            let pin = text.escape_debug().to_string();
+            let pin = excerpt(text);
             UnknownPin { pin, interface: self.name.to_owned(), known }
         })
     }

@@ -18,11 +18,11 @@ use crate::{
     pending::Route,
 };
 
-/// The shortest silence that a caller may limit its server to. A server of the original sends its heartbeats every half of
-/// the limit's whole seconds, and none if that is less than one second (wire: section 3.5).
+/// The shortest silence that a caller may limit its server to. A server of the original sends
+/// heartbeats at half of the limit's whole seconds, and none below one second (wire: section 3.5).
 const SHORTEST_MONITOR: Duration = Duration::from_secs(2);
 
-/// What servers take a request for that has no version (wire: section 6.4).
+/// The version of a request without one (wire: section 6.4).
 const UNVERSIONED: Version = Version::new(1, 0);
 
 /// What a method was called before a version, and the version that its requests carried, if not the lowest.
@@ -39,7 +39,7 @@ pub struct Request {
     /// The client's cap, as it was when the request began.
     pub(super) cap: Version,
     pub(super) method: &'static str,
-    /// What the method is called in the message.
+    /// The method's name in the message.
     pub(super) name: &'static str,
     pub(super) writer: RequestWriter,
     /// The lowest version that has the method and every argument set so far.

@@ -215,7 +215,7 @@ pub(crate) struct Reply {
     /// How many values it is made of, and how many it may be.
     values: usize,
     most: usize,
-    /// What its header says of a failure. It is no part of the text.
+    /// Its header's mark of a failure, which is not part of the text.
     pub(crate) mark: Option<Mark>,
 }
 

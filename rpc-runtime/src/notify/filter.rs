@@ -32,7 +32,7 @@ pub struct Filter {
 
 /// A rule is no regular expression.
 #[derive(Debug, thiserror::Error)]
-#[error("`{}` is no regular expression: {}", Excerpt(.pattern), Excerpt(&.error.to_string()))]
+#[error("`{}` is not a regular expression: {}", Excerpt(.pattern), Excerpt(&.error.to_string()))]
 pub struct FilterError {
     pattern: String,
     error: regex_lite::Error,
@@ -223,6 +223,6 @@ mod tests {
     #[test]
     fn what_is_no_regular_expression_is_an_error_that_says_so() {
         let error = Filter::new().event_type("(").expect_err("it is none").to_string();
-        assert!(error.contains("`(` is no regular expression"), "{error}");
+        assert!(error.contains("`(` is not a regular expression"), "{error}");
     }
 }

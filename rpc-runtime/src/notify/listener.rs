@@ -380,8 +380,8 @@ impl NotificationListener {
         ListenerBuilder::new(transport)
     }
 
-    /// Starts to listen, on tasks of its own. They belong to the Tokio runtime on which the listener was bound, wherever
-    /// this is called.
+    /// Starts to listen, on tasks of its own. They belong to the Tokio runtime on which the
+    /// listener was bound, wherever this is called.
     #[must_use = "keep it to shut the listener down"]
     pub fn run(self) -> RunningListener {
         let task = self.runtime.spawn(serve(Arc::clone(&self.shared), self.listener));

@@ -163,8 +163,9 @@ impl NotifierBuilder {
         self
     }
 
-    /// Makes the notifier. It sends on the Tokio runtime on which it was made, wherever its methods are called; without one,
-    /// or on one without timers, its emissions end with [`NotifyError::Unavailable`].
+    /// Makes the notifier. It sends on the Tokio runtime on which it was made, wherever its methods
+    /// are called; without one, or on one without timers, its emissions end with
+    /// [`NotifyError::Unavailable`].
     #[must_use]
     pub fn build(self) -> Notifier {
         let mut this = self;

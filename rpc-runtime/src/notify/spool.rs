@@ -52,7 +52,7 @@ pub(super) struct Spool {
     emptied: Notify,
     quiet: Quiet<Cause>,
     /// Where pauses are waited out.
-    /// Where it runs what waits. An error is why it can run nothing.
+    /// The runtime of its tasks, or why there is none.
     runtime: Result<Handle, TransportError>,
     aging: Arc<Aging>,
     /// What gives them up.

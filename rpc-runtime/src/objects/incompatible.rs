@@ -6,7 +6,7 @@ use rpc_idl::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Object, VersionedObject, primitive::Primitive};
-use crate::{Failure, RemoteError};
+use crate::{Failure, RemoteError, excerpt::Excerpt};
 
 /// Where the original's classes of errors are.
 const MODULE: &str = "oslo_versionedobjects.exception";
@@ -44,7 +44,7 @@ impl fmt::Display for NewerVersion {
 #[non_exhaustive]
 pub enum Incompatible {
     /// It is of another class or namespace.
-    #[error("`{got}` is no object that is known here{}", in_place_of(expected.as_deref()))]
+    #[error("`{}` is no object that is known here{}", Excerpt(got), in_place_of(expected.as_deref()))]
     #[non_exhaustive]
     Class {
         /// The class that came, with its namespace: `cinder.Volume`.
@@ -53,7 +53,7 @@ pub enum Incompatible {
         expected: Option<String>,
     },
     /// It is of another major version.
-    #[error("`{name}` of version {got} cannot be read where {supported} is known")]
+    #[error("`{}` of version {got} cannot be read where {supported} is known", Excerpt(name))]
     #[non_exhaustive]
     Version {
         /// The class, without its namespace.
@@ -77,7 +77,9 @@ pub(crate) fn refused(error: &serde_json::Error) -> Option<Incompatible> {
 }
 
 fn in_place_of(expected: Option<&str>) -> String {
-    expected.map(|expected| format!(", where `{expected}` is expected")).unwrap_or_default()
+    expected
+        .map(|expected| format!(", where `{}` is expected", Excerpt(expected)))
+        .unwrap_or_default()
 }
 
 impl Incompatible {

@@ -328,8 +328,9 @@ impl ServerBuilder {
     /// for fanout casts.
     ///
     /// # Errors
-    /// If the host or a topic is missing, a name cannot be a queue's, or a limited method is not there; if an exchange or
-    /// queue exists with other properties, if the broker does not answer, or without a Tokio runtime that has timers.
+    /// If the host or a topic is missing, a name cannot be a queue's, or a limited method is not
+    /// there; if an exchange or queue exists with other properties, if the broker does not answer,
+    /// or without a Tokio runtime that has timers.
     ///
     /// # Cancel safety
     /// Dropping the future unbinds what was bound.

@@ -336,8 +336,8 @@ impl Incoming {
         let Arrival { parts, expires, .. } = *arrival;
         let Permits { slot, limit } = permits;
         let method = arrival.found.as_ref().ok().map(|found| found.method);
-        // Where a second run would matter, and a caller learns of it if there is none, nothing begins before the broker surely
-        // gives the request to no other server. Nor is it refused: another server may have what this one lacks.
+        // A call that is not idempotent begins only when the broker surely gives it to no other
+        // server. Nor is a call refused before: another server may have what this one lacks.
         let surely = method.is_none_or(|method| !method.idempotent) && parts.caller.is_some();
         let is_alone = arrival.is_alone();
         let acked = match arrival.ending.acker.take_if(|_| !late) {
@@ -394,7 +394,8 @@ impl Incoming {
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
                 let (result, late) = match result {
                     Err(failure) if failure.refusal().is_some() && parts.caller.is_some() => {
-                        // It has not run, so there is nothing to run again: the broker is told at once.
+                        // It has not run, so there is nothing to run again: it is acknowledged at
+                        // once.
                         let surely = match arrival.ending.acker.take() {
                             Some(acker) => acker.ack_surely().await == Acked::Surely,
                             None => surely,

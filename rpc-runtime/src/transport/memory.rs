@@ -102,7 +102,7 @@ struct Queue {
 struct Message {
     body: Arc<Vec<u8>>,
     compression: Option<Compression>,
-    /// What its header says of a failure.
+    /// Its header's mark of a failure.
     mark: Option<Mark>,
     expires: Option<Instant>,
     /// How often it was delivered, and not acknowledged.

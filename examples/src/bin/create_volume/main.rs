@@ -10,6 +10,7 @@ mod volume;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use examples::Report;
 use rpc_runtime::{Running, Transport};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -41,7 +42,7 @@ fn tell(who: &str, what: impl std::fmt::Display) {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn main() -> Result<(), Report> {
     let options = Options::parse();
     if options.role.is_some() && options.url.starts_with("memory:") {
         return Err(

@@ -45,7 +45,10 @@ use super::{
     thread::Thread,
 };
 use crate::{
-    TransportError, TransportErrorKind, clock::Instant, excerpt::Excerpt, transport::Acked,
+    TransportError, TransportErrorKind,
+    clock::Instant,
+    excerpt::{Causes, Excerpt},
+    transport::Acked,
 };
 
 /// How long the broker may take for one operation before the connection counts as stuck.
@@ -63,7 +66,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// It refused, or the connection went.
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Broker(lapin::Error),
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -143,22 +146,24 @@ impl Fault {
 
     /// Makes an error for a user that this has caused.
     pub(super) fn caused(&self, kind: TransportErrorKind, what: String) -> TransportError {
-        let Self::Broker(error) = self else { return TransportError::caused(kind, what, self) };
-        match error.kind() {
-            // What the broker and the system say needs no words of lapin's around it.
-            ErrorKind::ProtocolError(error) if !error.get_message().as_str().is_empty() => {
-                let words = Excerpt(error.get_message().as_str());
-                TransportError::new(kind, format!("{what}: {words}"))
-            }
-            ErrorKind::IOError(error) => TransportError::caused(kind, what, &**error),
-            _ => TransportError::caused(kind, what, error),
-        }
+        TransportError::new(kind, format!("{what}: {self}"))
     }
 
     /// Whether it is TLS that failed: rustls says so as a mistake in what came.
     pub(super) fn is_tls(&self) -> bool {
         let Self::Broker(error) = self else { return false };
         matches!(error.kind(), ErrorKind::IOError(error) if error.kind() == io::ErrorKind::InvalidData)
+    }
+}
+
+/// Returns what went wrong in the words of the broker or the system, without lapin's around them.
+fn said(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) if !error.get_message().as_str().is_empty() => {
+            Excerpt(error.get_message().as_str()).to_string()
+        }
+        ErrorKind::IOError(error) => Causes(&**error).to_string(),
+        _ => Causes(error).to_string(),
     }
 }
 
@@ -355,7 +360,7 @@ impl Connection {
                 Some(lapin::Event::ConnectionUnblocked) => self.become_unless_stuck(Health::Open),
                 None => return Ended::Lost("lapin ended it".to_owned()),
                 Some(lapin::Event::Error(error)) if !self.lapin.status().connected() => {
-                    return Ended::Lost(error.to_string());
+                    return Ended::Lost(said(&error));
                 }
                 Some(lapin::Event::Error(error)) if error.is_amqp_soft_error() => {
                     let spent = self.spent.fetch_add(1, Ordering::Relaxed) + 1;
