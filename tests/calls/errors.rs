@@ -99,9 +99,20 @@ async fn of_calls(cases: &mut Vec<Case>) {
     // Errors that are not worth waiting for.
     let ms = Duration::from_millis(5);
     let written = serde_json::from_str::<u8>("x").expect_err("no number");
-    let of: [(CallError, &[&str]); 9] = [
+    let of: [(CallError, &[&str]); 11] = [
         (CallError::Overloaded { host: "h\n2".to_owned() }, &[r"`h\n2` has no room"]),
-        (CallError::DeadlineExceeded { waited: ms, sent: true }, &["no answer within 5ms"]),
+        (
+            CallError::DeadlineExceeded { waited: ms, sent: true, unconsumed: None },
+            &["no answer within 5ms"],
+        ),
+        (
+            CallError::DeadlineExceeded { waited: ms, sent: true, unconsumed: Some("q\n1".into()) },
+            &["no answer within 5ms", r"nothing consumes the queue `q\n1`"],
+        ),
+        (
+            CallError::NoConsumer { queue: "q\n1".into(), observed: Duration::from_secs(5) },
+            &[r"nothing consumes the queue `q\n1`", "5.0s"],
+        ),
         (CallError::HeartbeatLost { waited: ms }, &["no sign of life", "5ms"]),
         (CallError::Interrupted, &["a connection was lost or closed"]),
         (CallError::Refused, &["negative confirm"]),
