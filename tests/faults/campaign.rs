@@ -3,6 +3,7 @@
 //! The short forms run with all tests, the long ones with `cargo xtask test faults --long`. Each prints a table at its end,
 //! for `rpc-runtime/docs/reliability.md`.
 
+mod alive;
 mod besieged;
 mod drain;
 mod flat;

@@ -22,5 +22,6 @@ mod silent;
 mod starved;
 mod steps;
 mod stranger;
+mod surroundings;
 mod unconsumed;
 mod verdicts;

@@ -14,6 +14,7 @@ use crate::{
     channels::until,
     program::Program,
     scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, figure, good, timed},
+    surroundings::{Cause, Patient, is_root},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,6 +44,50 @@ async fn fault_g14_clients_and_servers_start_and_stop_in_any_order() {
     let _server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
     good(&world.client::<adder::Api>(&world.transport().await), 20).await;
     assert!(!slow.runs().keys().any(|a| (110..113).contains(a)), "{:?}", slow.runs());
+}
+
+/// Breaks one thing around a program while its connections are lost, and mends it. Returns how long a call after that took.
+async fn breaks(fault: &str, cause: Cause) {
+    let Some(shared) = Shared::take().await else { return };
+    let world = shared.node.world();
+    let proxy = Proxy::start(&world).await;
+    let mut patient = Patient::start(&proxy.url(&world), world.topic()).await;
+    patient.well().await;
+    patient.begin(cause, &mut fastrand::Rng::new()).await;
+    for _ in 0..3 {
+        proxy.present().reset();
+        match cause.words() {
+            Some(words) => patient.names(words).await,
+            None => _ = patient.well().await,
+        }
+    }
+    patient.end(cause).await;
+    figure(fault, "a call after that was answered within", patient.well().await);
+    let [good, _, wrong] = patient.counts().await;
+    assert!(good > 0 && wrong == 0, "{good} were answered, {wrong} late or wrong");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_g15_without_threads_a_process_says_so_and_comes_back_once_there_are_some() {
+    breaks("G15", Cause::Threads).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_g15_without_threads_a_process_does_not_start_and_says_why() {
+    let Some(shared) = Shared::take().await else { return };
+    if !is_root() {
+        eprintln!("SKIPPED: only root can give a program a user whose threads are limited");
+        return;
+    }
+    let world = shared.node.world();
+    let words = Patient::starts_without_threads(world.url(), world.topic()).await;
+    assert!(words.starts_with("cannot connect: cannot start a thread"), "{words}");
+    assert!(words.contains("Resource temporarily unavailable"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_g16_a_log_whose_reader_has_gone_stops_nothing() {
+    breaks("G16", Cause::Log).await;
 }
 
 /// Sets how many files a process may have open.

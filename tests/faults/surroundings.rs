@@ -1,0 +1,265 @@
+//! A program whose surroundings a test breaks: its log, threads, files, clock, and names of hosts.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use tests::unique;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+};
+
+/// A user of the program's own: the system does not limit root's threads.
+const USER: &str = "47123";
+/// What the broker's host is called in the program's own file of hosts.
+const HOST: &str = "broker.test";
+/// How long a state may take to name its cause, and a call to be answered: machines are shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    /// Nobody reads the log any more: each line panics.
+    Log,
+    /// The system gives no thread.
+    Threads,
+    /// The process may open no file.
+    Files,
+    /// The wall clock jumps by a day.
+    Clock,
+    /// The name of the broker is unknown.
+    Name,
+}
+
+impl Cause {
+    /// What the state and the last event say of it. `None`: it does no harm, so there is nothing to say.
+    pub(crate) fn words(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Log | Self::Clock => None,
+            Self::Threads => Some(&["Resource temporarily unavailable"]),
+            Self::Files => Some(&["Too many open files"]),
+            Self::Name => Some(&["failed to lookup address", "Name or service not known"]),
+        }
+    }
+}
+
+/// A program, and what is around it.
+pub(crate) struct Patient {
+    child: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    log: Option<tokio::task::JoinHandle<ChildStderr>>,
+    folder: PathBuf,
+    /// Whether it has a file of hosts of its own.
+    pub(crate) has_names: bool,
+    pub(crate) has_clock: bool,
+}
+
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// Returns the libfaketime that `cargo xtask test` found, if there is one.
+fn faketime() -> Option<String> {
+    std::env::var("RPC_TEST_FAKETIME").ok().filter(|library| !library.is_empty())
+}
+
+/// Reads a log, so that its writer is never held up, until that is aborted.
+fn read_away(mut log: ChildStderr) -> tokio::task::JoinHandle<ChildStderr> {
+    tokio::spawn(async move {
+        let mut nowhere = tokio::io::sink();
+        // Its end is the program's.
+        let _ = tokio::io::copy(&mut log, &mut nowhere).await;
+        log
+    })
+}
+
+impl Patient {
+    /// Starts `tests/src/bin/alive.rs`, and waits until it is ready.
+    pub(crate) async fn start(url: &str, topic: &str) -> Self {
+        let folder = std::env::temp_dir().join(unique("alive"));
+        let everyone = |mode| fs::Permissions::from_mode(mode);
+        fs::create_dir(&folder).expect("a folder");
+        fs::set_permissions(&folder, everyone(0o755)).expect("it is ours");
+        let program = folder.join("alive");
+        fs::copy(env!("CARGO_BIN_EXE_alive"), &program).expect("the program");
+        let (hosts, order, clock) =
+            (folder.join("hosts"), folder.join("nsswitch.conf"), folder.join("clock"));
+        fs::write(&hosts, format!("127.0.0.1 localhost {HOST}\n")).expect("a file");
+        fs::write(&order, "passwd: files\ngroup: files\nhosts: files\n").expect("a file");
+        fs::write(&clock, "+0").expect("a file");
+        for file in [&hosts, &order, &clock] {
+            fs::set_permissions(file, everyone(0o644)).expect("it is ours");
+        }
+        // Elsewhere the broker is called by its address.
+        let has_names = is_root();
+        let url = if has_names { url.replacen("127.0.0.1", HOST, 1) } else { url.to_owned() };
+        let mut command = match has_names {
+            true => {
+                let script = format!(
+                    "mount --bind '{hosts}' /etc/hosts && mount --bind '{order}' /etc/nsswitch.conf && \
+                     exec setpriv --reuid={USER} --regid={USER} --clear-groups \"$@\"",
+                    hosts = hosts.display(),
+                    order = order.display(),
+                );
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]);
+                command.arg("env");
+                command
+            }
+            false => Command::new("env"),
+        };
+        let library = faketime();
+        let has_clock = library.is_some();
+        if let Some(library) = library {
+            // Only for the program: libfaketime's own locks belong to the user who made them.
+            command.arg(format!("LD_PRELOAD={library}"));
+            command.arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()));
+            command.args(["FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1"]);
+        }
+        command.arg(&program);
+        command.args([url.as_str(), topic]).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let orders = child.stdin.take().expect("its input");
+        let answers = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let log = child.stderr.take().map(read_away);
+        let mut patient = Self { child, orders, answers, log, folder, has_names, has_clock };
+        assert_eq!(patient.answer().await, "ready");
+        patient
+    }
+
+    /// Starts a program to which the system gives no more threads than its runtime has. Returns what it says.
+    pub(crate) async fn starts_without_threads(url: &str, topic: &str) -> String {
+        // The program's first thread, its runtime's two, and the one that reads its orders.
+        const THREADS: u32 = 4;
+        let folder = std::env::temp_dir().join(unique("alive"));
+        fs::create_dir(&folder).expect("a folder");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let program = folder.join("alive");
+        fs::copy(env!("CARGO_BIN_EXE_alive"), &program).expect("the program");
+        // A user of its own: others count the threads of all their programs.
+        let user = fastrand::u32(50_000..60_000).to_string();
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nproc={THREADS}:")).arg("setpriv");
+        command.args([format!("--reuid={user}"), format!("--regid={user}")]);
+        command.arg("--clear-groups").arg(&program).args([url, topic]);
+        let output = command.stdin(Stdio::null()).output().await.expect("it ends");
+        let _ = fs::remove_dir_all(folder);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    async fn answer(&mut self) -> String {
+        let answer = tokio::time::timeout(PATIENCE + PATIENCE, self.answers.next_line()).await;
+        answer.expect("an answer in time").expect("its output").expect("it lives")
+    }
+
+    pub(crate) async fn ask(&mut self, order: &str) -> String {
+        self.orders.write_all(format!("{order}\n").as_bytes()).await.expect("it listens");
+        self.answer().await
+    }
+
+    /// Sets a limit of its process, as its user: root may not everywhere.
+    async fn limit(&self, what: &str, to: &str) {
+        let process = self.child.id().expect("it runs").to_string();
+        let mut command = match self.has_names {
+            true => {
+                let mut command = Command::new("setpriv");
+                command.args([&format!("--reuid={USER}"), &format!("--regid={USER}")]);
+                command.args(["--clear-groups", "prlimit"]);
+                command
+            }
+            false => Command::new("prlimit"),
+        };
+        let limit = format!("--{what}={to}:");
+        let done = command.args(["--pid", &process, &limit]).status().await;
+        assert!(done.expect("`prlimit` is there").success());
+    }
+
+    fn set_clock(&self, to: &str) {
+        let next = self.folder.join("clock.next");
+        fs::write(&next, to).expect("a file");
+        fs::set_permissions(&next, fs::Permissions::from_mode(0o644)).expect("it is ours");
+        // In one step: the program may read it at any time.
+        fs::rename(next, self.folder.join("clock")).expect("its clock");
+    }
+
+    pub(crate) async fn begin(&mut self, cause: Cause, rng: &mut fastrand::Rng) {
+        match cause {
+            Cause::Log => {
+                if let Some(log) = self.log.take() {
+                    log.abort();
+                    // With the task goes the reading end of the pipe.
+                    let _ = log.await;
+                }
+            }
+            Cause::Threads => self.limit("nproc", "1").await,
+            Cause::Files => self.limit("nofile", "3").await,
+            Cause::Clock => {
+                self.set_clock(if rng.bool() { "+1d" } else { "-1d" });
+            }
+            Cause::Name => {
+                fs::write(self.folder.join("hosts"), "127.0.0.1 localhost\n").expect("its hosts");
+            }
+        }
+    }
+
+    pub(crate) async fn end(&mut self, cause: Cause) {
+        match cause {
+            // The next program has another.
+            Cause::Log => {}
+            Cause::Threads => self.limit("nproc", "500").await,
+            Cause::Files => self.limit("nofile", "1024").await,
+            Cause::Clock => self.set_clock("+0"),
+            Cause::Name => {
+                let hosts = format!("127.0.0.1 localhost {HOST}\n");
+                fs::write(self.folder.join("hosts"), hosts).expect("its hosts");
+            }
+        }
+    }
+
+    /// Waits until the state and the last event name the cause.
+    pub(crate) async fn names(&mut self, words: &[&str]) {
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask("state").await;
+            let mut parts = answer.split(" | ");
+            let (up, state, event) = (parts.next(), parts.next(), parts.next());
+            let is_named = |text: Option<&str>| {
+                text.is_some_and(|text| words.iter().any(|words| text.contains(words)))
+            };
+            if up == Some("down") && is_named(state) && is_named(event) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "nothing names {words:?}: {answer}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Calls until there is an answer. Returns how long that took.
+    pub(crate) async fn well(&mut self) -> Duration {
+        let begun = Instant::now();
+        let answer = self.ask(&format!("call {}", PATIENCE.as_millis())).await;
+        assert_eq!(answer, "42", "{:?}", self.ask("state").await);
+        begun.elapsed()
+    }
+
+    /// How its own calls ended: well, with an error, or wrong.
+    pub(crate) async fn counts(&mut self) -> [u64; 3] {
+        let answer = self.ask("counts").await;
+        let mut counts = answer.split(' ').map(|count| count.parse().expect("a number"));
+        std::array::from_fn(|_| counts.next().expect("three"))
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        // What is left behind is small, and in the system's own place for that.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
