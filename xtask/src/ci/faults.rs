@@ -12,7 +12,7 @@ const TABLE: &str = "rpc-runtime/docs/reliability.md";
 const ROWS: [(char, usize); 9] = [
     ('A', 19),
     ('B', 19),
-    ('C', 21),
+    ('C', 22),
     ('D', 10),
     ('E', 17),
     ('F', 10),
