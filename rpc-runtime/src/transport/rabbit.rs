@@ -323,12 +323,10 @@ impl Guide<'_> {
         closing: &watch::Receiver<bool>,
     ) -> Result<(Supervised, Supervised), TransportError> {
         let (publishing, consuming) = (watch::channel(None), watch::channel(None));
-        let others = [consuming.1.clone(), publishing.1.clone()];
         let phase = fraction();
-        let [of_publishing, of_consuming] = others;
-        let publish = Attempts { other: of_publishing, phase };
+        let publish = Attempts { other: consuming.1.clone(), phase };
         // They take turns while no broker answers.
-        let consume = Attempts { other: of_consuming, phase: (phase + 0.5) % 1.0 };
+        let consume = Attempts { other: publishing.1.clone(), phase: (phase + 0.5) % 1.0 };
         tokio::try_join!(
             self.supervise(Role::Publishing, publishing, publish, closing),
             self.supervise(Role::Consuming, consuming, consume, closing),

@@ -171,6 +171,7 @@ impl Ended {
             Some(CallError::DeadlineExceeded { .. }) => "DeadlineExceeded, not sent",
             Some(CallError::Interrupted) => "Interrupted",
             Some(CallError::Unroutable { .. }) => "Unroutable",
+            Some(CallError::NoConsumer { .. }) => "NoConsumer",
             Some(CallError::Refused) => "Refused",
             Some(CallError::Unavailable(_)) => "Unavailable",
             Some(CallError::Failure(_)) => "Failure",
