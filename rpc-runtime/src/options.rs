@@ -286,8 +286,11 @@ impl RabbitOptions {
     /// Names the queues for replies and fanout casts after host, process and a number, so that a process that comes
     /// back finds its queues (`use_queue_manager`). Default: no, names are random and go with the process.
     ///
-    /// The number is the lowest from 1001 that nobody uses; the original counts from 1. The broker says which are in use, so that two processes never share
-    /// a queue, also where hosts and processes are called the same; the original counts in a file of the machine.
+    /// The number is the lowest free one from 1001; the original counts from 1, in a file of the
+    /// machine. The broker refuses a number that is in use, so two processes never share a queue,
+    /// even if they have the same host and process name. With
+    /// [`transient_quorum_queues`](Self::transient_quorum_queues) that takes a second queue for each
+    /// name, with `.claim` behind it, which goes with its connection.
     #[must_use]
     pub fn stable_queue_names(mut self, stable: bool) -> Self {
         self.names.stable = stable;

@@ -1,6 +1,6 @@
 //! A request that ends the process of whoever runs it, on a real broker.
 
-use std::{process::Stdio, sync::Arc};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use lapin::{
     BasicProperties,
@@ -12,7 +12,7 @@ use rpc_runtime::{CallError, Context, RabbitOptions, Transport, rpc_api};
 use tests::{
     Doomed, Log, World, eventually,
     poison::poison,
-    proxy::{Proxy, Way},
+    proxy::{Action, Frames, Proxy, Way},
     soon,
 };
 use tokio::{
@@ -118,6 +118,57 @@ async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_cra
     eventually("it to begin again", || service.log.len() == 2).await;
     service.gate.notify_one();
     assert_eq!(service.log.events(), [0, 1]);
+}
+
+/// Returns an integer header of a publish, by its frames' bytes.
+fn number(frames: &[u8], name: &str) -> Option<i64> {
+    let at = frames.windows(name.len()).position(|window| window == name.as_bytes())?;
+    // Behind the name is the type of a 64-bit integer.
+    let value = frames[at + name.len()..].strip_prefix(b"l")?.first_chunk()?;
+    Some(i64::from_be_bytes(*value))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
+    let Some(world) = World::rabbit() else { return };
+    let proxy = Proxy::start(&world).await;
+    let published = Log::default();
+    let seen = published.clone();
+    let calls = Frames::up("basic.publish").containing("x-rpc-began").always();
+    let looking = proxy.rule(
+        calls.that(move |frames| {
+            let names = ["x-rpc-began", "x-rpc-caller", "x-rpc-timeout", "x-rpc-redeliveries"];
+            seen.push(names.map(|name| number(frames, name)));
+            true
+        }),
+        Action::Pass,
+    );
+    let (service, doomed) = (Ending::default(), Doomed::start());
+    let (place, ending) = (world.clone(), service.clone());
+    let serve = async move {
+        let transport = place.transport().await;
+        let server = place.serve(&transport, "doomed", EndedServer::new(ending)).await;
+        // Neither is dropped in an orderly way.
+        std::mem::forget((server, transport));
+    };
+    doomed.run(serve).await;
+    let transport = Transport::connect(&proxy.url(&world)).await.expect("connected");
+    let client = world.client::<ended::Api>(&transport);
+    let call = client.prepare().timeout(Duration::from_secs(50)).end(&Context::new());
+    let call = tokio::spawn(call);
+    eventually("it to begin", || service.log.len() == 1).await;
+    doomed.crash();
+    let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
+    eventually("it to begin again", || service.log.len() == 2).await;
+    service.gate.notify_waiters();
+    assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 1);
+    let published = published.events();
+    let [[began, caller, None, None], [again, same, Some(50_000), Some(1)]] = published[..] else {
+        panic!("{published:?}")
+    };
+    assert!(began.is_some() && caller.is_some());
+    assert_eq!((began, caller), (again, same));
+    looking.end();
 }
 
 /// Takes a message out of a queue that is there with the first one. Asking before costs the channel.
