@@ -1,3 +1,5 @@
+//! A request whose task panics by a bug of this library.
+
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
