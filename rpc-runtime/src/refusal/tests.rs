@@ -1,3 +1,5 @@
+//! Recorded failures of servers of the original, and marks.
+
 use serde::Deserialize;
 
 use super::*;

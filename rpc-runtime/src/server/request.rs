@@ -394,15 +394,9 @@ impl Incoming {
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
                 let (result, late) = match result {
                     Err(failure) if failure.refusal().is_some() && parts.caller.is_some() => {
-                        // It has not run, so there is nothing to run again: it is acknowledged at
-                        // once.
-                        let surely = match arrival.ending.acker.take() {
-                            Some(acker) => acker.ack_surely().await == Acked::Surely,
-                            None => surely,
-                        };
-                        let is_proven = surely && is_alone;
-                        let refusal = failure.refusal().filter(|_| is_proven);
-                        (Err(failure.refusing(refusal)), false)
+                        let acker = arrival.ending.acker.take();
+                        let refused = Box::pin(refused(failure, acker, surely, is_alone)).await;
+                        (Err(refused), false)
                     }
                     result => (result, late),
                 };
@@ -565,6 +559,17 @@ pub(super) async fn drop_late(shared: &Shared, parts: &Parts<'_>, acker: impl In
 /// Notes that a request has ended. Returns the copies of it that wait to be acknowledged.
 fn end(shared: &Shared, key: u128, reply: Option<ReplyMessage>) -> Vec<Acker> {
     shared.duplicates().end(key, reply, Instant::now())
+}
+
+/// Acknowledges a refused call, unless that has `surely` been done: there is nothing to run again.
+/// Returns its failure, with the mark of a refusal if no other server had or gets the call.
+async fn refused(failure: Failure, acker: Option<Acker>, surely: bool, is_alone: bool) -> Failure {
+    let surely = match acker {
+        Some(acker) => acker.ack_surely().await == Acked::Surely,
+        None => surely,
+    };
+    let refusal = failure.refusal().filter(|_| surely && is_alone);
+    failure.refusing(refusal)
 }
 
 /// Acknowledges a request that has run, and its copies, once its reply is settled.
