@@ -21,6 +21,7 @@ use crate::{
     CallError, CallResult, Failure, RemoteError, Transport,
     caps::Retry,
     clock::{self, Instant},
+    contain::GuardedSpan,
     envelope::Reply,
     excerpt::Excerpt,
     json,
@@ -99,7 +100,7 @@ pin_project! {
         #[pin]
         stage: Stage,
         // From the first poll on.
-        span: Span,
+        span: GuardedSpan,
     }
 }
 
@@ -110,7 +111,7 @@ impl Exchange {
             Ok(ready) => Stage::Ready { ready },
             Err(error) => Stage::Ended { error: Some(error) },
         };
-        Box::pin(Self { stage, span: Span::none() })
+        Box::pin(Self { stage, span: GuardedSpan::none() })
     }
 }
 
@@ -128,24 +129,21 @@ impl Future for Exchange {
             let Left::Ready { ready } = this.stage.as_mut().project_replace(Stage::ENDED) else {
                 return Poll::Pending;
             };
-            *this.span = span(&ready);
-            this.stage.set(match this.span.in_scope(|| start(ready)) {
+            *this.span = GuardedSpan::new(|| span(&ready));
+            this.stage.set(match this.span.run(|| start(ready)) {
                 Ok((waiting, sleep)) => Stage::Waiting { waiting, sleep },
                 Err(error) => Stage::Ended { error: Some(error) },
             });
         }
-        let _entered = this.span.enter();
-        let ended = match this.stage.as_mut().project() {
-            Staged::Ended { error } => Err(error.take().unwrap_or_else(finished)),
-            Staged::Ready { .. } => return Poll::Pending,
+        let stage = this.stage.as_mut();
+        let ended = ready!(this.span.run(|| match stage.project() {
+            Staged::Ended { error } => Poll::Ready(Err(error.take().unwrap_or_else(finished))),
+            Staged::Ready { .. } => Poll::Pending,
             Staged::Waiting { waiting, sleep } => match waiting.pending.poll(cx) {
-                Poll::Ready(outcome) => waiting.end(outcome),
-                Poll::Pending => {
-                    ready!(waiting.sleep(sleep, cx));
-                    waiting.give_up()
-                }
+                Poll::Ready(outcome) => Poll::Ready(waiting.end(outcome)),
+                Poll::Pending => waiting.sleep(sleep, cx).map(|()| waiting.give_up()),
             },
-        };
+        }));
         this.stage.set(Stage::ENDED);
         Poll::Ready(ended)
     }

@@ -101,25 +101,50 @@ impl<T> Drop for Kept<T> {
     }
 }
 
-/// A future in a span. A subscriber that panics costs the span, and not the future: `tracing`'s own
-/// `Instrumented` would take the future along.
+/// A span. A subscriber that panics costs the span, and not the code that runs in it, which
+/// `tracing`'s own guards and `Instrumented` would take along.
+#[derive(Debug)]
+pub(crate) struct GuardedSpan(Kept<Span>);
+
+impl GuardedSpan {
+    pub(crate) fn none() -> Self {
+        Self(Kept::new(Span::none()))
+    }
+
+    pub(crate) fn new(span: impl FnOnce() -> Span) -> Self {
+        Self(Kept::new(contained(span).unwrap_or_else(|Panicked| Span::none())))
+    }
+
+    /// Runs `code` in the span.
+    pub(crate) fn run<T>(&self, code: impl FnOnce() -> T) -> T {
+        let span = self.0.get().filter(|span| !span.is_disabled());
+        let _entered = Kept::new(span.and_then(|span| contained(|| span.enter()).ok()));
+        code()
+    }
+
+    /// Notes a field's value.
+    pub(crate) fn record(&self, field: &'static str, value: &str) {
+        if let Some(span) = self.0.get() {
+            guarded(|| _ = span.record(field, value));
+        }
+    }
+}
+
+/// A future in a span.
 pub(crate) struct InSpan<F> {
     future: F,
-    span: Kept<Span>,
+    span: GuardedSpan,
 }
 
 impl<F> InSpan<F> {
     /// Puts `future` into the span that `span` makes.
     pub(crate) fn new(span: impl FnOnce() -> Span, future: F) -> Self {
-        let span = contained(span).unwrap_or_else(|Panicked| Span::none());
-        Self { future, span: Kept::new(span) }
+        Self { future, span: GuardedSpan::new(span) }
     }
 
     /// Notes a field's value.
     pub(crate) fn record(&self, field: &'static str, value: &str) {
-        if let Some(span) = self.span.get() {
-            guarded(|| _ = span.record(field, value));
-        }
+        self.span.record(field, value);
     }
 }
 
@@ -128,10 +153,6 @@ impl<F: Future + Unpin> Future for InSpan<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Self { future, span } = &mut *self;
-        let span = span.get().filter(|span| !span.is_disabled());
-        let entered = span.and_then(|span| contained(|| span.enter()).ok());
-        let polled = Pin::new(future).poll(cx);
-        let _ = discard(entered);
-        polled
+        span.run(|| Pin::new(future).poll(cx))
     }
 }

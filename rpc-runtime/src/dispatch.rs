@@ -30,8 +30,9 @@ impl<A: Api, S> Service<A, S> {
 
 /// Runs the methods of the interface `A`. `#[rpc_api]` implements it for every implementation of its trait.
 ///
-/// A method that panics fails its own request, with `MethodPanicked`, also if a destructor panics: a local value, the future, the
-/// panic's payload. A panic while another one unwinds aborts the process, which no library can prevent.
+/// A method that panics fails its own request, with `MethodPanicked`, also if a destructor panics:
+/// a local value, the future, the panic's payload. A panic while another one unwinds aborts the
+/// process, which no library can prevent.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not serve this interface",
     label = "implement the interface's trait for the service"

@@ -146,7 +146,8 @@ impl Failure {
         self.0.module == INTERNAL
     }
 
-    /// Notes that a method returned it here: it is not a refusal of the method's request, whatever it says.
+    /// Notes that a method returned it here: it is not a refusal of the method's request, whatever
+    /// it says.
     pub(crate) fn returned_by_a_method(mut self) -> Self {
         self.0.is_of_a_method = true;
         self.0.refusal = None;

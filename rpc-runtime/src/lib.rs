@@ -60,14 +60,16 @@
 //!
 //! # What operators see
 //!
-//! Requests are spans of the crate `tracing`, `rpc.client` from the first poll to the end and `rpc.server` while the
-//! method runs, with names that OpenTelemetry's collectors know. The latter has interface, method, version, kind, host, request
-//! id, message id, `traceparent`, and `outcome` once the method has ended. A server and a listener write one line at `info`
-//! when they are bound, serve, drain and have stopped, and a transport when it is connected. A refused cast is a warning.
-//! Warnings tell of lost connections, refused messages and what had to be adopted; errors of methods that panicked or
-//! were stopped; `debug` of failures that callers are told of. No line has a password, a token or an argument. What a peer
-//! wrote is escaped and cut; of what it can cause there is one line a second, from `info` up, which says how many it stands
-//! for. The AMQP library's own lines go nowhere: it logs logins, and whole messages.
+//! Requests are spans of the crate `tracing`, `rpc.client` from the first poll to the end and
+//! `rpc.server` while the method runs, with names that OpenTelemetry's collectors know. The latter
+//! has interface, method, version, kind, host, request id, message id, `traceparent`, and
+//! `outcome` once the method has ended. A server and a listener write one line at `info` when they
+//! are bound, serve, drain and have stopped, and a transport when it is connected. A refused cast
+//! is a warning. Warnings tell of lost connections, refused messages and what had to be adopted;
+//! errors of methods that panicked or were stopped; `debug` of failures that callers are told of.
+//! No line has a password, a token or an argument. What a peer wrote is escaped and cut; of what
+//! it can cause there is one line a second, from `info` up, which says how many it stands for. The
+//! AMQP library's own lines go nowhere: it logs logins, and whole messages.
 //!
 //! # Limits
 //!

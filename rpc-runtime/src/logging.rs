@@ -1,4 +1,4 @@
-//! Log lines that cannot stop or hold up whoever writes them.
+//! Log lines that neither stop nor hold up the code that writes them.
 //!
 //! A subscriber is the user's code: it may panic, and it may block. A line that the library writes
 //! on the application's threads is [`guarded`]. Threads that serve AMQP connections [`defer`] their

@@ -289,8 +289,8 @@ impl RabbitOptions {
     /// The number is the lowest free one from 1001; the original counts from 1, in a file of the
     /// machine. The broker refuses a number that is in use, so two processes never share a queue,
     /// even if they have the same host and process name. With
-    /// [`transient_quorum_queues`](Self::transient_quorum_queues) that takes a second queue for each
-    /// name, with `.claim` behind it, which goes with its connection.
+    /// [`transient_quorum_queues`](Self::transient_quorum_queues) that takes a second queue for
+    /// each name, with `.claim` behind it, which goes with its connection.
     #[must_use]
     pub fn stable_queue_names(mut self, stable: bool) -> Self {
         self.names.stable = stable;

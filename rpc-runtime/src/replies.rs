@@ -40,7 +40,8 @@ impl Hash for Id {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Replies {
-    /// Named once there is a connection. Calls that were made before it changed are answered by the old one.
+    /// Named once there is a connection. Calls that were made before it changed are answered by
+    /// the old one.
     queue: RwLock<Arc<str>>,
     observer: Arc<Observer>,
     waiting: Mutex<Waiting>,
@@ -66,8 +67,9 @@ impl Replies {
         self.limits
     }
 
-    /// The queue that calls are answered by. Its name lasts as long as the broker lets this transport
-    /// consume it: a reply that is sent while the client is away is there when it comes back.
+    /// The queue that calls are answered by. Its name lasts as long as the broker lets this
+    /// transport consume it: a reply that is sent while the client is away is there when it comes
+    /// back.
     pub(crate) fn queue(&self) -> Arc<str> {
         Arc::clone(&self.queue.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -130,7 +130,7 @@ async fn consume(channel: &lapin::Channel, queue: &str) -> lapin::Result<lapin::
     channel.basic_consume(queue.into(), "thief".into(), options, FieldTable::default()).await
 }
 
-/// The reply queues of a virtual host that have so many consumers.
+/// The reply queues of a virtual host with this number of consumers.
 async fn reply_queues(shared: &Shared, world: &World, consumers: &str) -> Vec<String> {
     let args = ["list_queues", "--vhost", world.virtual_host(), "--no-table-headers"];
     let queues = shared.node.ctl(&[&args[..], &["name", "consumers"]].concat()).await;
@@ -151,7 +151,7 @@ async fn fault_c23_a_stranger_may_not_consume_a_reply_queue() {
     let queues = reply_queues(&shared, &world, "1").await;
     assert_eq!(queues.len(), 1, "{queues:?}");
     let channel = stranger(&world).await;
-    let error = consume(&channel, &queues[0]).await.expect_err("it is somebody else's");
+    let error = consume(&channel, &queues[0]).await.expect_err("another connection consumes it");
     assert!(matches!(error.kind(), ErrorKind::ProtocolError(_)), "{error:?}");
     for a in 2..200 {
         assert_eq!(client.add(&Context::new(), a, 1).await.expect("no reply is stolen"), a + 1);
@@ -175,7 +175,7 @@ async fn fault_c23_a_stranger_who_was_there_first_is_warned_of_and_gets_no_new_r
     };
     let queue = soon("the client's queue to have no consumer", abandoned).await;
     let channel = stranger(&scene.world).await;
-    let _thief = consume(&channel, &queue).await.expect("nobody else consumes it");
+    let _thief = consume(&channel, &queue).await.expect("it has no consumer");
     scene.proxy.open().await;
     for a in 1..100 {
         scene.good(a).await;
@@ -199,7 +199,8 @@ async fn fault_b09_new_calls_do_not_wait_for_the_broker_to_give_up_a_dead_connec
     let took = begun.elapsed();
     figure("B9", "beside a dead connection a new call is answered after", took);
     assert!(took < Duration::from_secs(12), "{took:?}");
-    // Those that waited have their replies once the broker has noticed, and the queue that was left goes with the last.
+    // Those that waited have their replies once the broker has noticed, and the queue that was
+    // left goes with the last.
     assert_eq!(scene.settle(waiting).await, 10);
     figure("B9", "calls that had been sent before are answered after", begun.elapsed());
 }

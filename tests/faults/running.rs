@@ -46,7 +46,8 @@ async fn fault_g14_clients_and_servers_start_and_stop_in_any_order() {
     assert!(!slow.runs().keys().any(|a| (110..113).contains(a)), "{:?}", slow.runs());
 }
 
-/// Breaks one thing around a program while its connections are lost, and mends it. Returns how long a call after that took.
+/// Breaks one thing around a program while its connections are lost, and mends it. Returns how
+/// long a call after that took.
 async fn breaks(fault: &str, cause: Cause) {
     let Some(shared) = Shared::take().await else { return };
     let world = shared.node.world();

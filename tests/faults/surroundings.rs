@@ -16,12 +16,12 @@ use tokio::{
 
 /// A user of the program's own: the system does not limit root's threads.
 const USER: &str = "47123";
-/// What the broker's host is called in the program's own file of hosts.
+/// The broker's name in the program's own file of hosts.
 const HOST: &str = "broker.test";
 /// How long a state may take to name its cause, and a call to be answered: machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What breaks.
+/// Something around the program that breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
     /// Nobody reads the log any more: each line panics.
@@ -37,7 +37,7 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// What the state and the last event say of it. `None`: it does no harm, so there is nothing to say.
+    /// The words of the state and the last event. `None`: it does no harm, and needs no words.
     pub(crate) fn words(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Log | Self::Clock => None,
@@ -134,7 +134,8 @@ impl Patient {
         patient
     }
 
-    /// Starts a program to which the system gives no more threads than its runtime has. Returns what it says.
+    /// Starts a program to which the system gives no more threads than its runtime has. Returns
+    /// what it says.
     pub(crate) async fn starts_without_threads(url: &str, topic: &str) -> String {
         // The program's first thread, its runtime's two, and the one that reads its orders.
         const THREADS: u32 = 4;
@@ -259,7 +260,7 @@ impl Patient {
 
 impl Drop for Patient {
     fn drop(&mut self) {
-        // What is left behind is small, and in the system's own place for that.
+        // A folder that cannot be removed is small, and lies among the system's temporary ones.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -30,7 +30,7 @@ static WRITER: OnceLock<SyncSender<Line>> = OnceLock::new();
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Where the lines of the task that runs now go. `None`: to the thread's own subscriber.
+    /// The subscriber of the task that runs now. `None`: the thread's own.
     static SUBSCRIBER: RefCell<Option<Dispatch>> = const { RefCell::new(None) };
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn flush(limit: Duration) {
 }
 
 pin_project! {
-    /// A task whose deferred lines go to the subscriber of whoever made it.
+    /// A task whose deferred lines go to its maker's subscriber.
     pub(crate) struct Logged<F> {
         #[pin]
         task: F,

@@ -138,9 +138,10 @@ impl RunningListener {
     /// what has begun finish.
     ///
     /// # Errors
-    /// If that took longer than `limit`. Handlers that still run are given up then, and what they worked on comes again, to
-    /// this listener's successor or to another. It returns within a quarter of `limit` more in any case,
-    /// also without a broker: half a second at least, and a second at most.
+    /// If that took longer than `limit`. Handlers that still run are given up then, and what they
+    /// worked on comes again, to this listener's successor or to another. It returns within a
+    /// quarter of `limit` more in any case, also without a broker: half a second at least, and a
+    /// second at most.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the listener stopping: it takes nothing new.

@@ -456,7 +456,7 @@ impl Incoming {
         }
         shared.quiet.say(Cause::NoRequest, |left_out| {
             let topic = &*self.place.topic;
-            tracing::warn!(topic, %why, left_out, "refused a message that is no request");
+            tracing::warn!(topic, %why, left_out, "rejected a message that cannot be read as a request");
         });
     }
 

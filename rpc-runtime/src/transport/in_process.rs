@@ -104,7 +104,7 @@ impl Watch {
     fn no_request(&self, error: &EnvelopeError) {
         self.observer.counts.requests_malformed.add_one();
         self.quiet.say(Line::NoRequest, |left_out| {
-            tracing::warn!(%error, left_out, "refused a message that is no request");
+            tracing::warn!(%error, left_out, "rejected a message that cannot be read as a request");
         });
     }
 

@@ -1,4 +1,5 @@
-//! Alive, or it says so: a program whose surroundings break, one after the other, in a random order.
+//! Alive, or it says so: a program whose surroundings break, one after the other, in a random
+//! order.
 //!
 //! While a cause lasts, the program's state and its last event name it. Once it has gone, calls
 //! succeed within their deadlines. `RPC_FAULT_SEED` repeats an order.

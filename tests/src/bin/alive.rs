@@ -1,7 +1,8 @@
-//! A program that calls itself all the time, while a test breaks what is around it: `alive URL TOPIC`.
+//! A program that calls itself all the time, while a test breaks what is around it: `alive URL
+//! TOPIC`.
 //!
-//! It logs to its standard error. It takes orders: `call MILLISECONDS`, whose end it prints, `state`,
-//! and `counts`. It ends with its input.
+//! It logs to its standard error. It takes orders: `call MILLISECONDS`, whose end it prints,
+//! `state`, and `counts`. It ends with its input.
 
 use std::{
     io::BufRead as _,

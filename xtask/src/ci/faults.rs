@@ -21,7 +21,7 @@ const ROWS: [(char, usize); 9] = [
     ('I', 10),
 ];
 
-/// What a row says that can have no test.
+/// The entry of a row that types prove, so that it needs no test.
 const BY_NO_TEST: [&str; 1] = ["by type"];
 
 /// Compares the table with the tests in `files`.

@@ -53,8 +53,8 @@ use crate::{
 /// How long an exchange that is gone stays so, in looks at it, until all of its servers have seen that.
 const UNTIL_ALL_KNOW: f64 = 1.5;
 
-/// Settles a delivery, on the channel that it came by. A panic that drops it requeues the message, so
-/// that the task takes no room in the prefetch along.
+/// Settles a delivery, on the channel that it came by. A panic that drops it requeues the message,
+/// so that the task takes no room in the prefetch along.
 pub(crate) struct Acker {
     /// `None` once the delivery is settled.
     unsettled: Option<(Channel, u64)>,
@@ -100,7 +100,7 @@ impl Acker {
 
 impl Drop for Acker {
     fn drop(&mut self) {
-        // What ends with its runtime goes back with its channel.
+        // The broker requeues a delivery whose channel ends with its runtime.
         if let Some((channel, tag)) = self.unsettled.take().filter(|_| std::thread::panicking()) {
             channel.requeue_later(tag);
         }

@@ -1,9 +1,9 @@
 //! Silences lapin's logging.
 //!
-//! lapin logs every frame that it writes or reads, the login with its password among them, and each
-//! returned message with its body. Levels do not help: whoever debugs turns all of them on. So no
-//! subscriber hears a thread that serves AMQP connections, and lapin is silenced wherever else it
-//! runs. What is to be said of a connection goes through [`crate::logging::defer`].
+//! lapin logs every frame that it writes or reads, the login with its password among them, and
+//! each returned message with its body. Levels do not help, since a debugging session enables all
+//! of them. So threads that serve AMQP connections have no subscriber, and lapin is silenced on
+//! all others. Our own lines about a connection go through [`crate::logging::defer`].
 
 use std::{
     cell::{Cell, RefCell},

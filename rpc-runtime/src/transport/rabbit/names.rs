@@ -1,7 +1,7 @@
 //! What the queues of one process are called (wire: sections 5.2 and 5.6).
 //!
 //! By default a name is random. A stable one is `<kind>_<host>:<process>:<number>`, with the lowest
-//! number that nobody uses: its queue is consumed exclusively, so the broker refuses the second
+//! number that is free: its queue is consumed exclusively, so the broker refuses the second
 //! process. For quorum queues `claim` does that. The original counts from 1 in a file of the
 //! machine, and does not ask the broker, so our numbers begin where its own do not come.
 

@@ -64,7 +64,7 @@ pub(super) struct ReplyTask {
     refused_on: Option<Arc<Connection>>,
 }
 
-/// What a [`ReplyTask`] shares with the rest of its transport.
+/// The parts of a transport that its [`ReplyTask`] needs.
 pub(super) struct Parts {
     pub(super) replies: Arc<Replies>,
     pub(super) generations: Generations,
@@ -78,12 +78,12 @@ pub(super) struct Parts {
 }
 
 impl ReplyTask {
-    /// Makes the first attempt at the queue. It is over once the broker has granted or refused that,
-    /// or has done neither in time.
+    /// Makes the first attempt at the queue. It is over once the broker has granted or refused
+    /// that, or has done neither in time.
     ///
-    /// A refusal is no error: notifiers and pure servers need no replies, and may lack the right.
-    /// Nothing hangs on the connection yet. A broker that closes it over the declaration costs nobody
-    /// anything, and gets a declaration of another form by the next one.
+    /// A refusal does not fail `connect`: notifiers and pure servers need no replies, and may lack
+    /// the right. Nothing else uses the connection yet. If the broker closes it over the
+    /// declaration, the next connection gets a declaration of another form.
     pub(super) async fn new(parts: Parts) -> Result<Self, TransportError> {
         let Parts { replies, generations, answerable, closing, layout, .. } = parts;
         let Parts { sending, observer, runtime, vital, .. } = parts;
@@ -134,10 +134,11 @@ impl ReplyTask {
         Ok(())
     }
 
-    /// Declares and consumes the queue, exclusively: a stranger who knows its name could take replies away.
+    /// Declares and consumes the queue, exclusively: a stranger who knows its name could steal
+    /// replies.
     ///
-    /// A queue that somebody else consumes is left to them. Most often they are a connection of ours
-    /// that the broker has not given up yet.
+    /// A queue with another consumer is left to that one. Most often it belongs to a connection of
+    /// ours that the broker has not given up yet.
     async fn set_up(
         &mut self,
         connection: &Arc<Connection>,
@@ -309,8 +310,8 @@ struct Consumed {
     claim: Option<Claim>,
 }
 
-/// Declares and consumes a queue for replies. If it is this transport's `own`, its name is claimed. `None`: the queue has
-/// another consumer, and one of the two is exclusive.
+/// Declares and consumes a queue for replies. If it is this transport's `own`, its name is
+/// claimed. `None`: the queue has another consumer, and one of the two is exclusive.
 async fn consume(
     connection: &Arc<Connection>,
     name: &str,
@@ -367,7 +368,8 @@ impl LeftQueue {
     async fn consume(&mut self) {
         loop {
             let Some(connection) = connected(&mut self.generations).await else { return };
-            // The other consumer may be a stranger, who does not leave: half of the replies are better than none.
+            // The other consumer may be a stranger, who does not leave: half of the replies are
+            // better than none.
             for exclusive in [true, false] {
                 let layout = &self.layout;
                 let consumed = consume(&connection, &self.name, None, exclusive, layout).await;

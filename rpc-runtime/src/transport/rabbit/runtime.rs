@@ -4,8 +4,8 @@
 //! keep every thread of their application's runtime busy stop neither heartbeats nor
 //! acknowledgements.
 //!
-//! A system that has no thread to give ([`std::thread::Builder::spawn`] fails) stops nothing that runs:
-//! what needs a thread fails with an error, and [`aside`] has one in reserve.
+//! A system that has no thread to give ([`std::thread::Builder::spawn`] fails) stops nothing that
+//! runs: what needs a thread fails with an error, and [`aside`] has one in reserve.
 
 use std::{
     future::{Future, pending},
@@ -67,7 +67,7 @@ fn start() -> io::Result<Threads> {
     Ok(Threads { runtime: handle, reserve })
 }
 
-/// Starts a thread on which nobody hears lapin.
+/// Starts a thread on which lapin is silenced.
 pub(super) fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let run = move || {
         silence_thread();

@@ -123,7 +123,8 @@ async fn dial(host: &str, port: u16, heartbeat: Duration, until: Instant) -> io:
     Err(failed)
 }
 
-/// Looks a name up. An address needs no thread for that; a name needs one, and fails if the system has none to give.
+/// Looks a name up. An address needs no thread for that; a name needs one, and fails if the system
+/// has none to give.
 async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![(address, port).into()]);
@@ -360,7 +361,7 @@ impl Guarded {
         self.writable.get_or_insert_with(|| thread.waker(cx.waker().clone())).clone()
     }
 
-    /// Logs what the guard has done. lapin's thread is silenced, so the subscriber of whoever connected gets the line.
+    /// Logs what the guard has done, to the subscriber of the task that connected.
     fn report(&self, repaired: usize, refused: usize) {
         logging::for_subscriber(&self.subscriber, || {
             if repaired > 0 {

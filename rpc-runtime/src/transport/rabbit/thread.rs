@@ -237,7 +237,8 @@ impl Thread {
         })
     }
 
-    /// Polls a future of lapin's, silenced, and nudges each time: lapin may have something to do then.
+    /// Polls a future of lapin's, silenced, and nudges each time: lapin may have something to do
+    /// then.
     ///
     /// It is borrowed, since what is given to an `async fn` lies in its future twice.
     pub(super) fn nudging<F: Future>(
