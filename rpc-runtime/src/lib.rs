@@ -71,6 +71,10 @@
 //! it can cause there is one line a second, from `info` up, which says how many it stands for. The
 //! AMQP library's own lines go nowhere: it logs logins, and whole messages.
 //!
+//! A subscriber that panics costs its line, and nothing else. One that blocks delays the lines of
+//! connections, which have a thread of their own. [`Transport::state`] and [`Transport::events`]
+//! tell the same without a log: connections, a broker that blocks them, and why no reply can come.
+//!
 //! # Limits
 //!
 //! Whoever may publish may publish anything, so one message has bounds:

@@ -166,6 +166,44 @@ mod tests {
         fn exit(&self, _: &span::Id) {}
     }
 
+    /// Returns the sources below a folder, without their tests.
+    fn sources(folder: &std::path::Path) -> Vec<(String, String)> {
+        let mut sources = Vec::new();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources.extend(self::sources(&path));
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a file");
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+                sources.push((path.display().to_string(), code));
+            }
+        }
+        sources
+    }
+
+    #[test]
+    fn the_threads_of_connections_defer_all_their_lines() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/transport/rabbit");
+        let mut lines = 0;
+        for (file, code) in sources(&folder) {
+            assert!(!code.contains(".say("), "{file} writes a line at once");
+            for (at, _) in code.match_indices("tracing::") {
+                let is_line = ["error!", "warn!", "info!", "debug!", "trace!"]
+                    .iter()
+                    .any(|level| code[at + "tracing::".len()..].starts_with(level));
+                let deferred = code[..at].rfind("defer(");
+                assert!(
+                    !is_line || deferred.is_some_and(|deferred| at - deferred < 500),
+                    "{file} writes a line at once: {}",
+                    code[at..].lines().next().unwrap_or_default()
+                );
+                lines += usize::from(is_line);
+            }
+        }
+        assert!(lines > 20, "{lines} were found");
+    }
+
     #[test]
     fn a_subscriber_that_panics_stops_nobody() {
         let noting = Noting { panics: true, ..Noting::default() };

@@ -626,9 +626,11 @@ fn belief(delivery: &lapin::message::Delivery, number: usize, consumers: &Consum
     };
     let is_ours = trust.covers(&delivery.properties);
     if !is_ours && claims_to_count(delivery) {
-        quiet.say(Cause::Counter, |left_out| {
-            let user = delivery.properties.user_id().as_ref().map_or("", |user| user.as_str());
-            let queue = consumers.queues.get(number).map_or("", |queue| queue);
+        let user = delivery.properties.user_id().clone();
+        let queue = consumers.queues.get(number).cloned();
+        quiet.defer(Cause::Counter, move |left_out| {
+            let user = user.as_ref().map_or("", |user| user.as_str());
+            let queue = queue.as_deref().unwrap_or_default();
             let what = "ignored a counter of redeliveries: its user is not one of this transport's";
             tracing::warn!(queue, user = %Excerpt(user), left_out, "{what}");
         });

@@ -13,7 +13,10 @@ use super::{
     supervisor::{Generations, connected, replaced},
     told,
 };
-use crate::unconsumed::{Answer, Unconsumed};
+use crate::{
+    logging,
+    unconsumed::{Answer, Unconsumed},
+};
 
 /// How long the channel stays open without a question.
 const IDLE: Duration = Duration::from_secs(5);
@@ -64,8 +67,9 @@ async fn ask(unconsumed: &Unconsumed, connection: &Arc<Connection>) {
                 Ok((messages, consumers)) => Answer::Counts { messages, consumers },
                 Err(fault) if fault.is_of_connection() => return,
                 Err(fault) => {
-                    let queue = &*queue;
-                    tracing::debug!(queue, %fault, "the broker does not say what consumes a queue");
+                    let (queue, what) =
+                        (Arc::clone(&queue), "the broker refused to count a queue's consumers");
+                    logging::defer(move || tracing::debug!(%queue, %fault, "{what}"));
                     Answer::Refused
                 }
             };
