@@ -6,6 +6,8 @@
 
 #[cfg(feature = "rabbit")]
 mod deferred;
+#[cfg(all(test, feature = "rabbit"))]
+pub(crate) mod sink;
 
 use crate::contain::contained;
 #[cfg(feature = "rabbit")]

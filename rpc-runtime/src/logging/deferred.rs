@@ -137,33 +137,20 @@ impl Drop for Restored<'_> {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use tracing::{Event, Metadata, Subscriber, span};
-
-    use super::*;
+    use super::{super::sink::Sink, *};
     use crate::sync::lock;
 
-    /// Panics on every line, or notes that there was one.
-    #[derive(Clone, Default)]
-    struct Noting {
-        panics: bool,
-        lines: Arc<Mutex<Vec<thread::ThreadId>>>,
-    }
+    type Threads = Arc<Mutex<Vec<thread::ThreadId>>>;
 
-    impl Subscriber for Noting {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-            span::Id::from_u64(1)
-        }
-        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-        fn event(&self, _: &Event<'_>) {
-            lock(&self.lines).push(thread::current().id());
-            assert!(!self.panics, "a subscriber's bug");
-        }
-        fn enter(&self, _: &span::Id) {}
-        fn exit(&self, _: &span::Id) {}
+    /// Notes the thread of each line, and may panic then.
+    fn noting(panics: bool) -> (Sink, Threads) {
+        let threads = Threads::default();
+        let noted = Arc::clone(&threads);
+        let sink = Sink::new(move || {
+            lock(&noted).push(thread::current().id());
+            assert!(!panics, "a subscriber's bug");
+        });
+        (sink, threads)
     }
 
     /// Returns the sources below a folder, without their tests.
@@ -206,12 +193,12 @@ mod tests {
 
     #[test]
     fn a_subscriber_that_panics_stops_nobody() {
-        let noting = Noting { panics: true, ..Noting::default() };
-        let _guard = tracing::subscriber::set_default(noting.clone());
+        let (sink, threads) = noting(true);
+        let _guard = tracing::subscriber::set_default(sink);
         for _ in 0..3 {
             guarded(|| tracing::warn!("a line"));
         }
-        assert_eq!(lock(&noting.lines).len(), 3);
+        assert_eq!(lock(&threads).len(), 3);
     }
 
     #[tokio::test]
@@ -219,8 +206,8 @@ mod tests {
         start_writer().expect("a thread");
         let mut nobodies = Vec::new();
         for panics in [true, false] {
-            let noting = Noting { panics, ..Noting::default() };
-            let guard = tracing::subscriber::set_default(noting.clone());
+            let (sink, threads) = noting(panics);
+            let guard = tracing::subscriber::set_default(sink);
             let task = Logged::new(async {
                 for _ in 0..2 {
                     defer(|| tracing::warn!("a line"));
@@ -230,9 +217,9 @@ mod tests {
             drop(guard);
             task.await;
             flush(Duration::from_secs(30)).await;
-            let lines = lock(&noting.lines).clone();
-            assert_eq!(lines.len(), 2, "{panics}");
-            assert!(lines.iter().all(|thread| *thread != thread::current().id()));
+            let threads = lock(&threads).clone();
+            assert_eq!(threads.len(), 2, "{panics}");
+            assert!(threads.iter().all(|thread| *thread != thread::current().id()));
             nobodies.push(SUBSCRIBER.with_borrow(Option::is_none));
         }
         assert_eq!(nobodies, [true, true], "the thread's own is back");

@@ -43,16 +43,7 @@ const LEFT_PAUSE: Duration = Duration::from_millis(250);
 
 /// Keeps the reply queue declared and consumed.
 pub(super) struct ReplyTask {
-    pub(super) replies: Arc<Replies>,
-    pub(super) generations: Generations,
-    /// Tells whether the queue is consumed.
-    pub(super) answerable: watch::Sender<bool>,
-    pub(super) closing: watch::Receiver<bool>,
-    pub(super) layout: Arc<Layout>,
-    pub(super) sending: Arc<SendQueue>,
-    pub(super) observer: Arc<Observer>,
-    pub(super) runtime: Handle,
-    pub(super) vital: Vital,
+    parts: Parts,
     queue: OwnQueue,
     /// Whether the queue was consumed under its name.
     was_consumed: bool,
@@ -68,6 +59,7 @@ pub(super) struct ReplyTask {
 pub(super) struct Parts {
     pub(super) replies: Arc<Replies>,
     pub(super) generations: Generations,
+    /// Tells whether the queue is consumed.
     pub(super) answerable: watch::Sender<bool>,
     pub(super) closing: watch::Receiver<bool>,
     pub(super) layout: Arc<Layout>,
@@ -85,36 +77,20 @@ impl ReplyTask {
     /// the right. Nothing else uses the connection yet. If the broker closes it over the
     /// declaration, the next connection gets a declaration of another form.
     pub(super) async fn new(parts: Parts) -> Result<Self, TransportError> {
-        let Parts { replies, generations, answerable, closing, layout, .. } = parts;
-        let Parts { sending, observer, runtime, vital, .. } = parts;
-        let queue = OwnQueue::new("reply".to_owned(), &layout.options.names)?;
-        let mut task = Self {
-            replies,
-            generations,
-            answerable,
-            closing,
-            layout,
-            sending,
-            observer,
-            runtime,
-            vital,
-            queue,
-            was_consumed: false,
-            claim: None,
-            first: None,
-            refused_on: None,
-        };
+        let queue = OwnQueue::new("reply".to_owned(), &parts.layout.options.names)?;
+        let mut task =
+            Self { parts, queue, was_consumed: false, claim: None, first: None, refused_on: None };
         // An attempt that takes longer goes on in the background.
         if let Ok(attempted) = timeout(FIRST_LIMIT, task.attempt()).await {
             attempted?;
         }
-        task.replies.set_queue(task.queue.name());
+        task.parts.replies.set_queue(task.queue.name());
         Ok(task)
     }
 
     async fn attempt(&mut self) -> Result<(), TransportError> {
         for _ in 0..FIRST_ATTEMPTS {
-            let connection = connected(&mut self.generations).await;
+            let connection = connected(&mut self.parts.generations).await;
             let connection = connection.ok_or_else(TransportError::closed)?;
             match self.set_up(&connection).await {
                 Ok(consumer) => {
@@ -127,7 +103,7 @@ impl ReplyTask {
                 }
                 Err(_) => {
                     connection.give_up("consuming the reply queue");
-                    replaced(&mut self.generations, &connection).await;
+                    replaced(&mut self.parts.generations, &connection).await;
                 }
             }
         }
@@ -145,7 +121,7 @@ impl ReplyTask {
     ) -> Result<(Channel, Consumer), TransportError> {
         loop {
             let name = self.queue.name().to_owned();
-            match consume(connection, &name, Some(&self.queue), true, &self.layout).await? {
+            match consume(connection, &name, Some(&self.queue), true, &self.parts.layout).await? {
                 Some(Consumed { channel, consumer, claim }) => {
                     self.claim = claim;
                     self.queue.claimed();
@@ -165,21 +141,25 @@ impl ReplyTask {
     /// Takes another queue for the calls to come. The old one is consumed for the calls that wait
     /// as soon as the broker allows it.
     fn leave_queue(&mut self) -> Result<(), TransportError> {
-        let next = OwnQueue::new("reply".to_owned(), &self.layout.options.names)?;
+        let next = OwnQueue::new("reply".to_owned(), &self.parts.layout.options.names)?;
         let left = std::mem::replace(&mut self.queue, next);
-        self.replies.set_queue(self.queue.name());
-        self.sending.readdress_calls(left.name().into(), self.queue.name().into());
+        self.parts.replies.set_queue(self.queue.name());
+        self.parts.sending.readdress_calls(left.name().into(), self.queue.name().into());
         let left = LeftQueue {
             name: left.name().to_owned(),
-            waiting: self.replies.waiting(),
-            replies: Arc::clone(&self.replies),
-            generations: self.generations.clone(),
-            closing: self.closing.clone(),
-            layout: Arc::clone(&self.layout),
+            waiting: self.parts.replies.waiting(),
+            replies: Arc::clone(&self.parts.replies),
+            generations: self.parts.generations.clone(),
+            closing: self.parts.closing.clone(),
+            layout: Arc::clone(&self.parts.layout),
         };
         let queue = left.name.clone();
-        self.vital.spawn(&self.runtime, "consuming a reply queue that was left", left.run());
-        self.layout.quiet.defer(Cause::ReplyQueueTaken, move |left_out| {
+        self.parts.vital.spawn(
+            &self.parts.runtime,
+            "consuming a reply queue that was left",
+            left.run(),
+        );
+        self.parts.layout.quiet.defer(Cause::ReplyQueueTaken, move |left_out| {
             let what = "another consumer is on the reply queue, of a lost connection or of a stranger; \
                         new calls use another queue";
             tracing::warn!(queue, left_out, "{what}");
@@ -192,7 +172,7 @@ impl ReplyTask {
         if let Some(first) = self.first.take() {
             return Some(Ok(first));
         }
-        let connection = connected(&mut self.generations).await?;
+        let connection = connected(&mut self.parts.generations).await?;
         let consumer = self.set_up(&connection).await;
         if let Err(error) = &consumer
             && is_refusal(error)
@@ -205,21 +185,21 @@ impl ReplyTask {
     /// Notes that the broker refuses the queue: calls fail with its reason for as long as it does.
     fn refused(&mut self, connection: &Arc<Connection>, error: TransportError) {
         self.refused_on = Some(Arc::clone(connection));
-        self.sending.refuse_calls(&error);
-        self.observer.note(Event::RepliesRefused { error });
+        self.parts.sending.refuse_calls(&error);
+        self.parts.observer.note(Event::RepliesRefused { error });
     }
 
     fn consumed(&mut self) {
         self.refused_on = None;
-        self.sending.allow_calls();
-        self.observer.note(Event::RepliesConsumed);
-        self.answerable.send_replace(true);
+        self.parts.sending.allow_calls();
+        self.parts.observer.note(Event::RepliesConsumed);
+        self.parts.answerable.send_replace(true);
     }
 
     /// Keeps the queue consumed, until the transport closes.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_secs(1));
-        let (mut closing, mut lost) = (self.closing.clone(), Instant::now());
+        let (mut closing, mut lost) = (self.parts.closing.clone(), Instant::now());
         loop {
             let since = Instant::now();
             let consumer = tokio::select! {
@@ -240,8 +220,8 @@ impl ReplyTask {
                     if closed {
                         return self.leave(&channel).await;
                     }
-                    self.answerable.send_replace(false);
-                    release(&channel, &self.queue, &self.layout).await;
+                    self.parts.answerable.send_replace(false);
+                    release(&channel, &self.queue, &self.parts.layout).await;
                     channel.close().await;
                     lost = Instant::now();
                 }
@@ -249,7 +229,7 @@ impl ReplyTask {
                     if is_refusal(&error) {
                         backoff.refused_for(lost.elapsed());
                     }
-                    self.layout.quiet.defer(Cause::ConsumeReplies, move |left_out| {
+                    self.parts.layout.quiet.defer(Cause::ConsumeReplies, move |left_out| {
                         let what = "cannot consume the reply queue; trying again";
                         tracing::warn!(%error, left_out, "{what}");
                     });
@@ -258,7 +238,7 @@ impl ReplyTask {
             if since.elapsed() > Duration::from_secs(5) {
                 backoff.reset();
             }
-            let mut generations = self.generations.clone();
+            let mut generations = self.parts.generations.clone();
             let gone = async {
                 match &self.refused_on {
                     Some(connection) => replaced(&mut generations, connection).await,
@@ -271,7 +251,7 @@ impl ReplyTask {
                 () = gone => {
                     // Another connection is another question.
                     self.refused_on = None;
-                    self.sending.allow_calls();
+                    self.parts.sending.allow_calls();
                 }
                 () = backoff.pause() => {}
             }
@@ -281,10 +261,10 @@ impl ReplyTask {
     /// Hands replies to their calls, until the consumer is gone or there is another connection to use. Returns whether
     /// the transport closes.
     async fn receive(&mut self, channel: &Channel, mut consumer: Consumer) -> bool {
-        let mut closing = self.closing.clone();
+        let mut closing = self.parts.closing.clone();
         tokio::select! {
-            () = receive(channel, &mut consumer, &self.replies) => false,
-            () = replaced(&mut self.generations, channel.connection()) => false,
+            () = receive(channel, &mut consumer, &self.parts.replies) => false,
+            () = replaced(&mut self.parts.generations, channel.connection()) => false,
             () = told(&mut closing) => true,
         }
     }
