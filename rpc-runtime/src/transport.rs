@@ -93,6 +93,10 @@ impl Transport {
 
     /// Connects to the broker at `url`.
     ///
+    /// On RabbitMQ it returns once the broker has granted or refused the queue for replies, or has
+    /// done neither for ten seconds. A refusal is no error here, since a process may need no
+    /// replies: [`state`](Self::state) has the reason, and calls fail with it.
+    ///
     /// # Errors
     /// If the URL is malformed, no host answers, or the broker refuses the credentials or the
     /// virtual host. RabbitMQ needs a Tokio runtime with timers.
