@@ -269,7 +269,8 @@ impl Transport {
     /// # trait Closer { async fn idle(&self, ctx: Context); }
     /// # struct Lazy;
     /// # impl Closer for Lazy { async fn idle(&self, _: Context) {} }
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
+    /// use tokio::time::Instant;
     ///
     /// /// Returns within three seconds. Methods have the first two to finish.
     /// async fn stop(server: Running, transport: Transport) {

@@ -1,4 +1,5 @@
-//! A process that serves and calls itself through a broker, for tests that look at what it holds, and how it ends.
+//! A process that serves and calls itself through a broker. Tests look at what it holds and how it
+//! ends.
 //!
 //! Arguments: a URL and a topic. It says `ready`, and takes orders: `run COUNT` makes requests, and says `ran WELL FAILED` at
 //! their end; `hold` begins a call that takes very long, and says `holding` once it runs. At SIGTERM, or the end
@@ -132,7 +133,7 @@ async fn main() -> ExitCode {
         _ = told.recv() => {}
     }
     let begun = Instant::now();
-    // What runs on is given up.
+    // Methods that still run are given up.
     let _ = server.shutdown(LIMIT).await;
     transport.close_within(BUDGET.saturating_sub(begun.elapsed())).await;
     say("ended");

@@ -35,7 +35,7 @@ use lapin::{
 };
 use tokio::{
     sync::watch,
-    time::{timeout, timeout_at},
+    time::{sleep, timeout, timeout_at},
 };
 
 use super::{
@@ -57,6 +57,8 @@ const OPERATION_LIMIT: Duration = Duration::from_secs(10);
 const CONFIRM_LIMIT: Duration = Duration::from_secs(15);
 /// How long closing may take: a connection that is stuck is dropped.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// How long lapin gets each time to release the number of a closed channel.
+const RELEASE: Duration = Duration::from_millis(20);
 /// How many questions behind acknowledgements may be on their way. What comes meanwhile shares the next.
 const QUESTIONS: usize = 2;
 /// How long a connection has to be silent for a message that nobody wants any more to end it.
@@ -117,12 +119,14 @@ impl Fault {
     pub(super) fn is_of_connection(&self) -> bool {
         match self {
             Self::TimedOut(_) | Self::Blocked | Self::GivenUp => true,
-            Self::Broker(error) => {
-                !error.is_amqp_soft_error()
-                    && !matches!(error.kind(), ErrorKind::ChannelsLimitReached)
-            }
+            Self::Broker(error) => !error.is_amqp_soft_error() && !self.is_of_no_channel(),
             Self::Name(_) => false,
         }
+    }
+
+    /// Whether the connection has as many channels as the broker grants.
+    fn is_of_no_channel(&self) -> bool {
+        matches!(self, Self::Broker(error) if matches!(error.kind(), ErrorKind::ChannelsLimitReached))
     }
 
     /// What sort of error it is for a user.
@@ -404,8 +408,21 @@ impl Connection {
     }
 
     /// Opens a channel.
+    ///
+    /// lapin releases the number of a closed channel a moment after the close has returned. Where
+    /// the broker grants few channels, opening the next one is therefore tried again.
     pub(super) async fn channel(self: &Arc<Self>) -> Result<Channel, Fault> {
-        let lapin = self.within("opening a channel", self.lapin.create_channel()).await?;
+        let mut attempts = 0;
+        let lapin = loop {
+            let opened = self.within("opening a channel", self.lapin.create_channel()).await;
+            match opened {
+                Err(fault) if fault.is_of_no_channel() && attempts < 5 => {
+                    attempts += 1;
+                    sleep(RELEASE).await;
+                }
+                opened => break opened?,
+            }
+        };
         let (connection, acks) = (Arc::clone(self), OnceLock::new());
         Ok(Channel(Arc::new(Open { lapin: Silent::new(lapin), connection, acks })))
     }
