@@ -75,7 +75,7 @@ fn assert_escaped(lines: &[String]) {
     let odd: Vec<_> = lines.iter().filter(|line| line.chars().any(char::is_control)).collect();
     assert!(odd.is_empty(), "{odd:#?}");
     for part in [
-        "refused a message",
+        "rejected a message",
         "refused a call",
         "refused a cast",
         "not a reply",
@@ -121,7 +121,7 @@ async fn flood(world: &World, messages: usize) {
         }
     }
     let most = usize::try_from(begun.elapsed().as_secs()).expect("few") + 1;
-    for what in ["refused a message", "not a reply"] {
+    for what in ["rejected a message", "not a reply"] {
         let lines: Vec<_> = heard.lines().into_iter().filter(|line| line.contains(what)).collect();
         assert!((1..=most).contains(&lines.len()), "{most} at most: {lines:#?}");
     }
@@ -129,8 +129,12 @@ async fn flood(world: &World, messages: usize) {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     stranger.publish_json(world.topic(), "no json").await;
     stranger.settle().await;
-    let counted =
-        || heard.lines().iter().any(|line| line.contains("refused") && line.contains("left_out="));
+    let counted = || {
+        heard
+            .lines()
+            .iter()
+            .any(|line| line.contains("rejected a message") && line.contains("left_out="))
+    };
     eventually("the number of lines left out", counted).await;
 }
 
