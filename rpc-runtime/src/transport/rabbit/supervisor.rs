@@ -124,13 +124,19 @@ impl Backoff {
         tokio::time::sleep(self.ceiling().mul_f64(fraction())).await;
     }
 
-    /// Returns the next pause in an outage that has lasted for `lasted`. The first attempt is made
-    /// at once.
-    fn pause_in_outage(&mut self, lasted: Duration, phase: f64) -> Duration {
+    /// Returns the pause before the first attempt in an outage: none, unless the connection that was
+    /// lost had just been made.
+    fn pause_at_loss(&mut self) -> Duration {
         match std::mem::replace(&mut self.attempt, 1) {
             0 => Duration::ZERO,
-            _ => Schedule::new(phase, self.first, self.cap).pause(lasted),
+            _ => self.first.min(self.cap).mul_f64(fraction()),
         }
+    }
+
+    /// Returns the pause before a later attempt, in an outage that has lasted for `lasted`.
+    fn pause_in_outage(&mut self, lasted: Duration, phase: f64) -> Duration {
+        self.attempt = 1;
+        Schedule::new(phase, self.first, self.cap).pause(lasted)
     }
 }
 
@@ -302,12 +308,12 @@ impl Supervisor {
         let (since, mut failed) = (Instant::now(), 0);
         let (mut is_answered, mut other) = (false, self.other.clone());
         other.mark_unchanged();
+        let mut pause = backoff.pause_at_loss();
         loop {
             // A broker that says no costs it and others something, each time.
             if is_answered {
                 backoff.pause().await;
             } else {
-                let pause = backoff.pause_in_outage(since.elapsed(), self.phase);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     () = made(&mut other) => {}
@@ -331,6 +337,9 @@ impl Supervisor {
                         let what = "cannot connect to the broker; trying again";
                         tracing::warn!(%role, %error, left_out, "{what}");
                     });
+                    if !is_answered {
+                        pause = backoff.pause_in_outage(since.elapsed(), self.phase);
+                    }
                 }
             }
         }
@@ -492,7 +501,7 @@ mod tests {
     fn pauses_in_an_outage_begin_with_none_and_grow_while_the_broker_refuses() {
         let mut backoff = Backoff::new(Duration::from_millis(1500));
         let lasted = Duration::from_secs(60);
-        assert_eq!(backoff.pause_in_outage(lasted, 0.0), Duration::ZERO);
+        assert_eq!(backoff.pause_at_loss(), Duration::ZERO);
         let pauses = |backoff: &mut Backoff| {
             let all = (60..90).map(|s| backoff.pause_in_outage(Duration::from_secs(s), 0.0));
             all.max().unwrap_or_default()
@@ -502,8 +511,9 @@ mod tests {
         backoff.refused_for(lasted);
         let refused = pauses(&mut backoff);
         assert!(refused > Duration::from_secs(5) && refused <= Duration::from_millis(7500));
+        assert!(backoff.pause_at_loss() <= Duration::from_millis(100), "it is lost soon again");
         backoff.reset();
-        assert_eq!(backoff.pause_in_outage(Duration::from_secs(9), 0.0), Duration::ZERO);
+        assert_eq!(backoff.pause_at_loss(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
