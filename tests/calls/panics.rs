@@ -288,33 +288,24 @@ impl Subscriber for Angry {
     }
 }
 
-async fn a_subscriber_that_panics_costs_no_request(world: &World) {
-    let _guard = tracing::subscriber::set_default(Angry);
-    let (transport, ctx) = (world.transport().await, Context::new());
-    let server = serve(world, &transport).await;
-    let client = world.client::<calm::Api>(&transport);
-    for _ in 0..MORE {
+tests::on_every_transport_in_one_thread! {
+    async fn a_subscriber_that_panics_costs_no_request(world: World) {
+        let _guard = tracing::subscriber::set_default(Angry);
+        let (transport, ctx) = (world.transport().await, Context::new());
+        let server = serve(&world, &transport).await;
+        let client = world.client::<calm::Api>(&transport);
+        for _ in 0..MORE {
+            assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
+        }
+        each_fails("payload", "MethodPanicked", || client.payload(&ctx)).await;
+        each_fails("late_payload", "MethodPanicked", || client.late_payload(&ctx)).await;
+        each_fails("late_guard", "TimeLimitExceeded", || client.late_guard(&ctx)).await;
+        client.nonesuch(&ctx).await.expect("confirmed");
         assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
+        eventually("all to be over", || server.in_flight() == 0).await;
+        assert_eq!(transport.metrics().requests_broken, 0);
+        server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
     }
-    each_fails("payload", "MethodPanicked", || client.payload(&ctx)).await;
-    each_fails("late_payload", "MethodPanicked", || client.late_payload(&ctx)).await;
-    each_fails("late_guard", "TimeLimitExceeded", || client.late_guard(&ctx)).await;
-    client.nonesuch(&ctx).await.expect("confirmed");
-    assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
-    eventually("all to be over", || server.in_flight() == 0).await;
-    assert_eq!(transport.metrics().requests_broken, 0);
-    server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
-}
-
-#[tokio::test]
-async fn a_subscriber_that_panics_costs_no_request_in_memory() {
-    a_subscriber_that_panics_costs_no_request(&World::memory()).await;
-}
-
-#[tokio::test]
-async fn a_subscriber_that_panics_costs_no_request_on_rabbit() {
-    let Some(world) = World::rabbit() else { return };
-    a_subscriber_that_panics_costs_no_request(&world).await;
 }
 
 #[tokio::test]

@@ -92,103 +92,83 @@ async fn serve(
     (transport, server, store)
 }
 
-async fn a_refused_cast_is_logged_counted_and_told(world: &World) {
-    let heard = Heard::default();
-    let _guard = heard.listen();
-    let (transport, server, store) = serve(world, |server| server).await;
-    let mut events = transport.events();
-    let client = world.client::<careless::Api>(&transport);
-    let ctx = Context::new().with("request_id", "req-7").with("auth_token", "canary-token");
-    for sent in 1..=50 {
-        send_each(&client, &ctx).await;
-        eventually("them to come", || transport.metrics().requests_received == sent * 4).await;
-    }
-    let counted = || {
-        let counts = transport.metrics();
-        [
-            counts.requests_no_such_method,
-            counts.requests_unsupported_version,
-            counts.requests_bad_arguments,
-            counts.requests_incompatible_object,
-        ]
-    };
-    eventually("all to be counted", || counted() == [50; 4]).await;
-    let lines: Vec<_> = heard.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
-    for (kind, method, version) in KINDS {
-        let own: Vec<_> =
-            lines.iter().filter(|line| line.contains(&format!("method={method} "))).collect();
-        // One a second, and this took less than ten.
-        assert!((1..10).contains(&own.len()), "{lines:#?}");
-        for part in [
-            "refused a cast",
-            &format!("version=\"{version}\""),
-            "request_id=\"req-7\"",
-            "unique_id=\"",
-        ] {
-            assert!(own[0].contains(part), "{kind}: {part} in {}", own[0]);
+tests::on_every_transport_in_one_thread! {
+    async fn a_refused_cast_is_logged_counted_and_told(world: World) {
+        let heard = Heard::default();
+        let _guard = heard.listen();
+        let (transport, server, store) = serve(&world, |server| server).await;
+        let mut events = transport.events();
+        let client = world.client::<careless::Api>(&transport);
+        let ctx = Context::new().with("request_id", "req-7").with("auth_token", "canary-token");
+        for sent in 1..=50 {
+            send_each(&client, &ctx).await;
+            eventually("them to come", || transport.metrics().requests_received == sent * 4).await;
         }
-    }
-    assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
-    let mut refused = async || loop {
-        let event = soon("an event", events.next()).await;
-        if !matches!(event, Some(Event::Serving { .. })) {
-            return event;
-        }
-    };
-    let mut told = Vec::new();
-    for _ in KINDS {
-        match refused().await {
-            Some(Event::Refused { kind, method, is_cast: true, topic, .. }) => {
-                assert_eq!(topic, world.topic());
-                told.push((kind, method));
+        let counted = || {
+            let counts = transport.metrics();
+            [
+                counts.requests_no_such_method,
+                counts.requests_unsupported_version,
+                counts.requests_bad_arguments,
+                counts.requests_incompatible_object,
+            ]
+        };
+        eventually("all to be counted", || counted() == [50; 4]).await;
+        let lines: Vec<_> = heard.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
+        for (kind, method, version) in KINDS {
+            let own: Vec<_> =
+                lines.iter().filter(|line| line.contains(&format!("method={method} "))).collect();
+            // One a second, and this took less than ten.
+            assert!((1..10).contains(&own.len()), "{lines:#?}");
+            for part in [
+                "refused a cast",
+                &format!("version=\"{version}\""),
+                "request_id=\"req-7\"",
+                "unique_id=\"",
+            ] {
+                assert!(own[0].contains(part), "{kind}: {part} in {}", own[0]);
             }
-            other => panic!("{other:?}"),
         }
+        assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
+        let mut refused = async || loop {
+            let event = soon("an event", events.next()).await;
+            if !matches!(event, Some(Event::Serving { .. })) {
+                return event;
+            }
+        };
+        let mut told = Vec::new();
+        for _ in KINDS {
+            match refused().await {
+                Some(Event::Refused { kind, method, is_cast: true, topic, .. }) => {
+                    assert_eq!(topic, world.topic());
+                    told.push((kind, method));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        told.sort_unstable();
+        assert!(
+            told.iter()
+                .map(|(kind, of)| (*kind, of.as_str()))
+                .eq(KINDS.map(|(kind, of, _)| (kind, of)))
+        );
+        assert!(store.0.is_empty());
+        server.shutdown(SOON).await.expect("nothing runs");
     }
-    told.sort_unstable();
-    assert!(
-        told.iter()
-            .map(|(kind, of)| (*kind, of.as_str()))
-            .eq(KINDS.map(|(kind, of, _)| (kind, of)))
-    );
-    assert!(store.0.is_empty());
-    server.shutdown(SOON).await.expect("nothing runs");
-}
 
-#[tokio::test]
-async fn a_refused_cast_is_logged_counted_and_told_in_memory() {
-    a_refused_cast_is_logged_counted_and_told(&World::memory()).await;
-}
-
-#[tokio::test]
-async fn a_refused_cast_is_logged_counted_and_told_on_rabbit() {
-    let Some(world) = World::rabbit() else { return };
-    a_refused_cast_is_logged_counted_and_told(&world).await;
-}
-
-async fn a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours(world: &World) {
-    let heard = Heard::default();
-    let _guard = heard.listen();
-    let (transport, server, _) = serve(world, |server| server.keep_refused(10)).await;
-    let client = world.client::<careless::Api>(&transport);
-    client.tell(&Context::new(), 1_u32).await.expect("confirmed");
-    eventually("it to be counted", || transport.metrics().requests_unsupported_version == 1).await;
-    let lines = heard.lines();
-    assert!(lines.iter().any(|line| line.contains("refused a fanout cast")), "{lines:#?}");
-    assert!(!lines.iter().any(|line| line.contains("a fanout cast came that")), "{lines:#?}");
-    assert_eq!(transport.metrics().requests_foreign, 0);
-    server.shutdown(SOON).await.expect("nothing runs");
-}
-
-#[tokio::test]
-async fn a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours_in_memory() {
-    a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours(&World::memory()).await;
-}
-
-#[tokio::test]
-async fn a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours_on_rabbit() {
-    let Some(world) = World::rabbit() else { return };
-    a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours(&world).await;
+    async fn a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours(world: World) {
+        let heard = Heard::default();
+        let _guard = heard.listen();
+        let (transport, server, _) = serve(&world, |server| server.keep_refused(10)).await;
+        let client = world.client::<careless::Api>(&transport);
+        client.tell(&Context::new(), 1_u32).await.expect("confirmed");
+        eventually("it to be counted", || transport.metrics().requests_unsupported_version == 1).await;
+        let lines = heard.lines();
+        assert!(lines.iter().any(|line| line.contains("refused a fanout cast")), "{lines:#?}");
+        assert!(!lines.iter().any(|line| line.contains("a fanout cast came that")), "{lines:#?}");
+        assert_eq!(transport.metrics().requests_foreign, 0);
+        server.shutdown(SOON).await.expect("nothing runs");
+    }
 }
 
 tests::on_every_transport! {

@@ -21,69 +21,49 @@ fn lines(heard: &Heard, level: &str, what: &str) -> usize {
     lines.iter().filter(|line| line.starts_with(level) && line.contains(what)).count()
 }
 
-async fn a_reply_to_a_caller_that_is_gone_is_counted_and_logged(world: &World) {
-    let heard = Heard::default();
-    let _guard = heard.listen();
-    let (transport, serving) = (world.transport().await, world.transport().await);
-    let recorder = Recorder::default();
-    let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
-    let client = world.client::<probe::Api>(&transport);
-    let client = client.prepare().timeout(Duration::from_secs(3)).client();
-    let waiting = tokio::spawn(client.hold(&Context::new(), "held"));
-    eventually("it to run", || !recorder.log.is_empty()).await;
-    transport.close().await;
-    waiting.await.expect("no panic").expect_err("no reply comes");
-    recorder.gate.notify_one();
-    eventually("the reply to be dropped", || serving.metrics().replies_dropped == 1).await;
-    eventually("the line", || lines(&heard, "WARN", "dropped a reply") == 1).await;
-    server.shutdown(SOON).await.expect("nothing runs");
-    assert_eq!(serving.metrics().replies_dropped, 1);
-}
+tests::on_every_transport_in_one_thread! {
+    async fn a_reply_to_a_caller_that_is_gone_is_counted_and_logged(world: World) {
+        let heard = Heard::default();
+        let _guard = heard.listen();
+        let (transport, serving) = (world.transport().await, world.transport().await);
+        let recorder = Recorder::default();
+        let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
+        let client = world.client::<probe::Api>(&transport);
+        let client = client.prepare().timeout(Duration::from_secs(3)).client();
+        let waiting = tokio::spawn(client.hold(&Context::new(), "held"));
+        eventually("it to run", || !recorder.log.is_empty()).await;
+        transport.close().await;
+        waiting.await.expect("no panic").expect_err("no reply comes");
+        recorder.gate.notify_one();
+        eventually("the reply to be dropped", || serving.metrics().replies_dropped == 1).await;
+        eventually("the line", || lines(&heard, "WARN", "dropped a reply") == 1).await;
+        server.shutdown(SOON).await.expect("nothing runs");
+        assert_eq!(serving.metrics().replies_dropped, 1);
+    }
 
-#[tokio::test]
-async fn a_reply_to_a_caller_that_is_gone_is_counted_and_logged_in_memory() {
-    a_reply_to_a_caller_that_is_gone_is_counted_and_logged(&World::memory()).await;
-}
-
-#[tokio::test]
-async fn a_reply_to_a_caller_that_is_gone_is_counted_and_logged_on_rabbit() {
-    let Some(world) = World::rabbit() else { return };
-    a_reply_to_a_caller_that_is_gone_is_counted_and_logged(&world).await;
-}
-
-async fn a_notification_that_no_handler_is_for_is_counted(world: &World) {
-    let heard = Heard::default();
-    let _guard = heard.listen();
-    let transport = world.transport().await;
-    let listener = NotificationListener::builder(&transport)
-        .topic(world.topic())
-        .filter(Filter::new().event_type("wanted|neither").expect("a filter"))
-        .on(|_: Metadata, _: Wanted| async {})
-        .bind()
-        .await
-        .expect("bound")
-        .run();
-    let notifier = Notifier::builder(&transport).topic(world.topic()).build();
-    let ctx = Context::new();
-    notifier.info(&ctx, "filtered", &1);
-    notifier.info(&ctx, "neither", &1);
-    notifier.emit(&ctx, &Wanted {});
-    eventually("all to come", || transport.metrics().notifications_received == 3).await;
-    eventually("nothing to be left", || listener.in_flight() == 0).await;
-    assert_eq!(transport.metrics().notifications_unwanted, 2);
-    eventually("the lines", || lines(&heard, "DEBUG", "forgot a notification") == 2).await;
-    listener.shutdown(SOON).await.expect("nothing runs");
-}
-
-#[tokio::test]
-async fn a_notification_that_no_handler_is_for_is_counted_in_memory() {
-    a_notification_that_no_handler_is_for_is_counted(&World::memory()).await;
-}
-
-#[tokio::test]
-async fn a_notification_that_no_handler_is_for_is_counted_on_rabbit() {
-    let Some(world) = World::rabbit() else { return };
-    a_notification_that_no_handler_is_for_is_counted(&world).await;
+    async fn a_notification_that_no_handler_is_for_is_counted(world: World) {
+        let heard = Heard::default();
+        let _guard = heard.listen();
+        let transport = world.transport().await;
+        let listener = NotificationListener::builder(&transport)
+            .topic(world.topic())
+            .filter(Filter::new().event_type("wanted|neither").expect("a filter"))
+            .on(|_: Metadata, _: Wanted| async {})
+            .bind()
+            .await
+            .expect("bound")
+            .run();
+        let notifier = Notifier::builder(&transport).topic(world.topic()).build();
+        let ctx = Context::new();
+        notifier.info(&ctx, "filtered", &1);
+        notifier.info(&ctx, "neither", &1);
+        notifier.emit(&ctx, &Wanted {});
+        eventually("all to come", || transport.metrics().notifications_received == 3).await;
+        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        assert_eq!(transport.metrics().notifications_unwanted, 2);
+        eventually("the lines", || lines(&heard, "DEBUG", "forgot a notification") == 2).await;
+        listener.shutdown(SOON).await.expect("nothing runs");
+    }
 }
 
 /// A handler of batches is for everything; what its listener's filters leave out is counted all the

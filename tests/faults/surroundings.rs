@@ -69,6 +69,16 @@ fn faketime() -> Option<String> {
     std::env::var("RPC_TEST_FAKETIME").ok().filter(|library| !library.is_empty())
 }
 
+/// Copies the program to a folder of its own, where any user may run it. Returns both.
+fn copied() -> (PathBuf, PathBuf) {
+    let folder = std::env::temp_dir().join(unique("alive"));
+    fs::create_dir(&folder).expect("a folder");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let program = folder.join("alive");
+    fs::copy(env!("CARGO_BIN_EXE_alive"), &program).expect("the program");
+    (folder, program)
+}
+
 /// Reads a log, so that its writer is never held up, until that is aborted.
 fn read_away(mut log: ChildStderr) -> tokio::task::JoinHandle<ChildStderr> {
     tokio::spawn(async move {
@@ -82,19 +92,14 @@ fn read_away(mut log: ChildStderr) -> tokio::task::JoinHandle<ChildStderr> {
 impl Patient {
     /// Starts `tests/src/bin/alive.rs`, and waits until it is ready.
     pub(crate) async fn start(url: &str, topic: &str) -> Self {
-        let folder = std::env::temp_dir().join(unique("alive"));
-        let everyone = |mode| fs::Permissions::from_mode(mode);
-        fs::create_dir(&folder).expect("a folder");
-        fs::set_permissions(&folder, everyone(0o755)).expect("it is ours");
-        let program = folder.join("alive");
-        fs::copy(env!("CARGO_BIN_EXE_alive"), &program).expect("the program");
+        let (folder, program) = copied();
         let (hosts, order, clock) =
             (folder.join("hosts"), folder.join("nsswitch.conf"), folder.join("clock"));
         fs::write(&hosts, format!("127.0.0.1 localhost {HOST}\n")).expect("a file");
         fs::write(&order, "passwd: files\ngroup: files\nhosts: files\n").expect("a file");
         fs::write(&clock, "+0").expect("a file");
         for file in [&hosts, &order, &clock] {
-            fs::set_permissions(file, everyone(0o644)).expect("it is ours");
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("it is ours");
         }
         // Elsewhere the broker is called by its address.
         let has_names = is_root();
@@ -139,11 +144,7 @@ impl Patient {
     pub(crate) async fn starts_without_threads(url: &str, topic: &str) -> String {
         // The program's first thread, its runtime's two, and the one that reads its orders.
         const THREADS: u32 = 4;
-        let folder = std::env::temp_dir().join(unique("alive"));
-        fs::create_dir(&folder).expect("a folder");
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let program = folder.join("alive");
-        fs::copy(env!("CARGO_BIN_EXE_alive"), &program).expect("the program");
+        let (folder, program) = copied();
         // A user of its own: others count the threads of all their programs.
         let user = fastrand::u32(50_000..60_000).to_string();
         let mut command = Command::new("prlimit");

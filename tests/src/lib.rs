@@ -343,18 +343,40 @@ impl<T> Clone for Log<T> {
 /// Makes of each test two: one on the embedded broker, one on RabbitMQ.
 #[macro_export]
 macro_rules! on_every_transport {
-    ($($(#[$attribute:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {
+    ($($tests:tt)*) => {
+        $crate::on_both! {
+            memory rabbit (flavor = "multi_thread", worker_threads = 2) $($tests)*
+        }
+    };
+}
+
+/// As [`on_every_transport`], for tests that listen to the log lines of their own thread.
+#[macro_export]
+macro_rules! on_every_transport_in_one_thread {
+    ($($tests:tt)*) => {
+        $crate::on_both! {
+            memory_in_one_thread rabbit_in_one_thread (flavor = "current_thread") $($tests)*
+        }
+    };
+}
+
+/// Makes tests in two modules, on a runtime of this kind.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! on_both {
+    ($memory:ident $rabbit:ident $runtime:tt
+     $($(#[$attribute:meta])* async fn $name:ident($world:ident: World) $body:block)*) => {
         $($(#[$attribute])* async fn $name($world: $crate::World) $body)*
 
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        mod $memory {
+            $(#[tokio::test $runtime]
             async fn $name() {
                 super::$name($crate::World::memory()).await;
             })*
         }
 
-        mod rabbit {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        mod $rabbit {
+            $(#[tokio::test $runtime]
             async fn $name() {
                 if let Some(world) = $crate::World::rabbit() {
                     super::$name(world).await;
