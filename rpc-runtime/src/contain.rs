@@ -9,7 +9,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tracing::Span;
@@ -33,6 +33,11 @@ pub(crate) fn contained<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
 /// Drops a value of the user's. Returns whether its destructor ran to its end.
 pub(crate) fn discard<T>(value: T) -> Result<(), Panicked> {
     contained(move || drop(value))
+}
+
+/// Wakes a task. The waker may be code of the user's executor.
+pub(crate) fn wake(waker: Waker) {
+    let _ = contained(|| waker.wake());
 }
 
 /// Drops the payload of a panic, whose destructor may panic with another payload, and so on.

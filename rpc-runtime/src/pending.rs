@@ -16,6 +16,7 @@ use crate::{
     age::Origin,
     caps::Retry,
     clock::Instant,
+    contain::wake,
     envelope::Reply,
     excerpt::Excerpt,
     sync::{Mutex, MutexGuard},
@@ -261,11 +262,6 @@ impl State {
     fn is_silent(&self) -> bool {
         self.phase == Phase::Confirmed && !self.is_alive && !self.held.is_outcome()
     }
-}
-
-/// Wakes a task. The waker may be code of the user's executor, so its panic is contained.
-fn wake(waker: Waker) {
-    let _ = crate::contain::contained(|| waker.wake());
 }
 
 impl Pending {

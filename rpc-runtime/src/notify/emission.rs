@@ -12,6 +12,7 @@ use std::{
 use super::DriverError;
 use crate::{
     TransportError,
+    contain::wake,
     excerpt::{Causes, Excerpt},
     sync::{Mutex, MutexGuard},
 };
@@ -95,7 +96,7 @@ impl Progress {
             state.waker.take()
         };
         if let Some(waker) = waker {
-            let _ = crate::contain::contained(|| waker.wake());
+            wake(waker);
         }
     }
 }

@@ -334,16 +334,14 @@ async fn first(shared: &Arc<Shared>, id: Option<&str>, acker: Acker) -> Option<(
     let known = |key| Known { shared: Arc::clone(shared), key };
     let Some(id) = id else { return Some((known(None), acker)) };
     let mut acker = Some(acker);
-    {
-        match shared.duplicates().begin(id, Instant::now()) {
-            Seen::First(key) => {
-                let acker = acker?;
-                return Some((known(Some(key)), acker));
-            }
-            // It is acknowledged with the one that is being worked on.
-            Seen::Running(waiting) => waiting.extend(acker.take()),
-            Seen::Ended(_) => {}
+    match shared.duplicates().begin(id, Instant::now()) {
+        Seen::First(key) => {
+            let acker = acker?;
+            return Some((known(Some(key)), acker));
         }
+        // It is acknowledged with the one that is being worked on.
+        Seen::Running(waiting) => waiting.extend(acker.take()),
+        Seen::Ended(_) => {}
     }
     shared.counts().notifications_duplicate.add_one();
     if let Some(acker) = acker {

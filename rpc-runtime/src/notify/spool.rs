@@ -51,7 +51,6 @@ pub(super) struct Spool {
     /// Told when nothing is kept any more.
     emptied: Notify,
     quiet: Quiet<Cause>,
-    /// Where pauses are waited out.
     /// The runtime of its tasks, or why there is none.
     runtime: Result<Handle, TransportError>,
     aging: Arc<Aging>,

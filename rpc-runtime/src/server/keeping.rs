@@ -74,9 +74,10 @@ impl Incoming {
         let (shared, topic, most) =
             (Arc::clone(&self.shared), Arc::clone(&self.place.topic), keeping.most.get());
         let queue: Arc<str> = format!("{topic}{}", ServerBuilder::REFUSED).into();
-        let deliveries = arrival.redelivery.as_ref().map_or(1, |before| before.count + 1);
-        let (from, method) = (arrival.queue.map_or(&*topic, |queue| queue), arrival.parts.name());
-        let mut headers = letter(&format!("refused: {kind}"), deliveries, from, method);
+        let deliveries = arrival.message.redelivery.as_ref().map_or(1, |before| before.count + 1);
+        let from = arrival.message.queue.as_ref().unwrap_or(&topic);
+        let mut headers =
+            letter(&format!("refused: {kind}"), deliveries, from, arrival.parts.name());
         headers.push((DEAD_HOST, Header::Text(shared.host.to_string())));
         let letter = arrival.copy(Arc::clone(&queue), headers);
         let tracked = shared.tracker.track();

@@ -89,7 +89,7 @@ impl Incoming {
         // What is known runs here, or has: its connection was lost, and not its server.
         let is_known =
             || arrival.parts.id.as_ref().is_some_and(|id| self.shared.duplicates().knows(id));
-        arrival.redelivery.is_some()
+        arrival.message.redelivery.is_some()
             && self.shared.delivery_limit > 0
             && arrival.is_late()
             && !is_known()
@@ -102,13 +102,13 @@ impl Incoming {
         permits: Permits,
     ) -> Option<Permits> {
         let limit = self.shared.delivery_limit;
-        let Some(redelivery) = arrival.redelivery.clone() else { return Some(permits) };
+        let Some(redelivery) = &arrival.message.redelivery else { return Some(permits) };
         let mut stopped = self.shared.abort.subscribe();
         let is_dead = redelivery.is_redelivered && redelivery.count >= limit;
         let counting = (!is_dead && !redelivery.is_counted).then(|| self.shared.counting.begin());
         let fate = tokio::select! {
-            fate = self.decide(arrival, &redelivery, is_dead) => fate,
-            () = sleep_until(arrival.expires) => Fate::Late,
+            fate = self.decide(arrival, redelivery, is_dead) => fate,
+            () = sleep_until(arrival.message.expires) => Fate::Late,
             _ = stopped.wait_for(|stopped| *stopped) => Fate::Back,
         };
         match fate {
@@ -142,7 +142,7 @@ impl Incoming {
         let mut headers = vec![(REDELIVERIES, Header::Number(redelivery.count.into()))];
         headers.extend(redelivery.began.iter().flat_map(Header::of_origin));
         let mut copy = arrival.copy(Arc::clone(&redelivery.queue), headers);
-        copy.expires = arrival.expires.map(|deadline| Expiry {
+        copy.expires = arrival.message.expires.map(|deadline| Expiry {
             deadline,
             timeout: deadline.saturating_duration_since(Instant::now()),
             is_own: false,
@@ -197,7 +197,7 @@ impl Incoming {
 impl Arrival<'_> {
     /// Returns the request's message as it came, for another queue.
     pub(super) fn copy(&self, queue: Arc<str>, headers: Vec<(&'static str, Header)>) -> Outgoing {
-        Outgoing::copy(queue, self.body, self.compression, headers)
+        Outgoing::copy(queue, &self.message.body, self.message.compression.as_deref(), headers)
     }
 }
 

@@ -24,7 +24,9 @@ use crate::{
     excerpt::Excerpt,
     logging::guarded,
     refusal::Mark,
-    transport::{Acked, Acker, Content, Delivery, ReplyMessage, Tracked, kept::Redelivery},
+    transport::{
+        Acked, Acker, Answer, Body, Content, Delivery, ReplyMessage, Tracked, kept::Redelivery,
+    },
 };
 
 /// How long a request may take to come again that may have come to nobody.
@@ -59,29 +61,25 @@ struct Ending {
 }
 
 /// A message as it came.
-struct Message {
-    body: crate::transport::Body,
+pub(super) struct Message {
+    pub(super) body: Body,
     is_fanout: bool,
     content: Content,
-    compression: Option<String>,
-    expires: Option<Instant>,
-    redelivery: Option<Redelivery>,
-    queue: Option<Arc<str>>,
+    /// How the body is compressed.
+    pub(super) compression: Option<String>,
+    /// When its caller stops waiting.
+    pub(super) expires: Option<Instant>,
+    /// What is known of its deliveries before this one.
+    pub(super) redelivery: Option<Redelivery>,
+    /// The queue that it came by. `None` for a stream.
+    pub(super) queue: Option<Arc<str>>,
 }
 
 /// A request as far as it has come, and what tells the broker of it.
 pub(super) struct Arrival<'a> {
     pub(super) parts: &'a Parts<'a>,
     found: Result<Found, Failure>,
-    /// Its message as it came, and how that is compressed.
-    pub(super) body: &'a [u8],
-    pub(super) compression: Option<&'a str>,
-    /// The queue that it came by. `None` for a stream.
-    pub(super) queue: Option<&'a Arc<str>>,
-    /// When its caller stops waiting.
-    pub(super) expires: Option<Instant>,
-    /// What is known of its deliveries before this one.
-    pub(super) redelivery: Option<Redelivery>,
+    pub(super) message: &'a Message,
     ending: &'a mut Ending,
     /// Kept until the request is in the window of known ones.
     presence: Option<Presence>,
@@ -185,18 +183,7 @@ impl Incoming {
         };
         let presence = self.shared.admission.note(parts.id.as_deref());
         let heartbeat = Heartbeat::of(&parts, &self.shared.transport).await;
-        let mut arrival = Arrival {
-            parts: &parts,
-            found,
-            body: &message.body,
-            compression: message.compression.as_deref(),
-            queue: message.queue.as_ref(),
-            expires,
-            redelivery: message.redelivery.clone(),
-            ending,
-            presence,
-            heartbeat,
-        };
+        let mut arrival = Arrival { parts: &parts, found, message, ending, presence, heartbeat };
         self.begin(&mut arrival, entry, stopped).await;
     }
 
@@ -209,7 +196,7 @@ impl Incoming {
         let copies = ending.key.take().map(|key| end(shared, key, None)).unwrap_or_default();
         if let Some(reply) = self.apology(message) {
             let until = shared.answerable_until(message.expires);
-            let mut answer = crate::transport::Answer::new(reply, until);
+            let mut answer = Answer::new(reply, until);
             answer.tracked = ending.tracked.take();
             shared.transport.answer(answer);
         }
@@ -248,7 +235,7 @@ impl Incoming {
         };
         // What made room for it may be that everything is given up.
         if *self.shared.abort.borrow() {
-            return Box::pin(give_back(&self.shared, None, arrival.ending.acker.take())).await;
+            return Box::pin(give_back(&self.shared, None, arrival.acker())).await;
         }
         let permits = match self.is_suspicious(arrival) {
             false => permits,
@@ -267,16 +254,16 @@ impl Incoming {
         entry: Entry,
         stopped: watch::Receiver<bool>,
     ) -> Option<Permits> {
-        let expires = arrival.expires;
+        let expires = arrival.message.expires;
         let admitted = tokio::select! {
             biased;
             admitted = self.admit(arrival, entry) => admitted?,
             () = sleep_until(expires) => {
-                drop_late(&self.shared, arrival.parts, arrival.ending.acker.take()).await;
+                drop_late(&self.shared, arrival.parts, arrival.acker()).await;
                 return None;
             }
             () = self.shared.stopping(stopped) => {
-                give_back(&self.shared, None, arrival.ending.acker.take()).await;
+                give_back(&self.shared, None, arrival.acker()).await;
                 return None;
             }
         };
@@ -310,10 +297,10 @@ impl Incoming {
         permit: OwnedSemaphorePermit,
         why: Failure,
     ) {
-        let Arrival { parts, expires, .. } = *arrival;
+        let Arrival { parts, message: &Message { expires, .. }, .. } = *arrival;
         // No sign of life comes behind the refusal.
         arrival.heartbeat = None;
-        let Some(acker) = arrival.ending.acker.take() else { return };
+        let Some(acker) = arrival.acker() else { return };
         // "Has not run" is told only of what nobody else runs.
         match acker.ack_surely().await {
             Acked::Surely => {}
@@ -333,7 +320,7 @@ impl Incoming {
 
     async fn serve(&self, arrival: &mut Arrival<'_>, permits: Permits) {
         let (shared, late) = (&self.shared, arrival.is_late());
-        let Arrival { parts, expires, .. } = *arrival;
+        let Arrival { parts, message: &Message { expires, .. }, .. } = *arrival;
         let Permits { slot, limit } = permits;
         let method = arrival.found.as_ref().ok().map(|found| found.method);
         // A call that is not idempotent begins only when the broker surely gives it to no other
@@ -356,7 +343,7 @@ impl Incoming {
             }
         }
         if is_over(expires) {
-            return Box::pin(drop_late(shared, parts, arrival.ending.acker.take())).await;
+            return Box::pin(drop_late(shared, parts, arrival.acker())).await;
         }
         let turn = self.turn(parts, &mut arrival.ending.acker);
         arrival.presence = None;
@@ -366,7 +353,7 @@ impl Incoming {
             Turn::Over => {
                 arrival.heartbeat = None;
                 // Where the copy has not kept it to itself.
-                if let Some(acker) = arrival.ending.acker.take() {
+                if let Some(acker) = arrival.acker() {
                     Box::pin(acker.ack()).await;
                 }
                 return;
@@ -379,7 +366,8 @@ impl Incoming {
             }
             Turn::Run(key) => {
                 arrival.ending.key = key;
-                let redeliveries = arrival.redelivery.as_ref().map_or(0, |before| before.count);
+                let redeliveries =
+                    arrival.message.redelivery.as_ref().map_or(0, |before| before.count);
                 let standing = standing(shared, expires, redeliveries);
                 let result = match &arrival.found {
                     Ok(Found { service, .. }) => run(shared, &**service, parts, standing).await,
@@ -389,12 +377,12 @@ impl Incoming {
                 drop(limit);
                 if result.is_none() && late {
                     arrival.ending.key = None;
-                    return Box::pin(give_back(shared, key, arrival.ending.acker.take())).await;
+                    return Box::pin(give_back(shared, key, arrival.acker())).await;
                 }
                 let result = result.unwrap_or_else(|| Err(Failure::server_stopped()));
                 let (result, late) = match result {
                     Err(failure) if failure.refusal().is_some() && parts.caller.is_some() => {
-                        let acker = arrival.ending.acker.take();
+                        let acker = arrival.acker();
                         let refused = Box::pin(refused(failure, acker, surely, is_alone)).await;
                         (Err(refused), false)
                     }
@@ -416,7 +404,7 @@ impl Incoming {
                 (key.filter(|_| late).map(|key| (key, kept)), settled)
             }
         };
-        if let Some(acker) = arrival.ending.acker.take() {
+        if let Some(acker) = arrival.acker() {
             arrival.ending.key = None;
             Box::pin(finish(shared, acker, key, settled)).await;
         }
@@ -440,8 +428,7 @@ impl Incoming {
             tracing::warn!(left_out, "{what}");
         });
         if let Some(reply) = reply(&self.shared, parts, Err(Failure::interrupted())) {
-            let mut answer =
-                crate::transport::Answer::new(reply, self.shared.answerable_until(expires));
+            let mut answer = Answer::new(reply, self.shared.answerable_until(expires));
             answer.tracked = Some(self.shared.tracker.track());
             self.shared.transport.answer(answer);
         }
@@ -522,7 +509,7 @@ impl Arrival<'_> {
     /// Whether no server had the request before, as far as can be told, nor is a copy of it here.
     fn is_alone(&self) -> bool {
         let is_first = self.presence.as_ref().is_none_or(|presence| presence.is_first);
-        is_first && self.redelivery.is_none()
+        is_first && self.message.redelivery.is_none()
     }
 
     /// Whether it is acknowledged after it has run.

@@ -1,6 +1,8 @@
 //! The end of a request: counted, sent as an event, and logged if its caller does not learn of it.
 
-use rpc_idl::Method;
+use std::sync::atomic::Ordering;
+
+use rpc_idl::{Method, Version};
 
 use super::{
     Place, Shared,
@@ -10,6 +12,7 @@ use crate::{
     Event, Failure, RefusalKind,
     dispatch::Reply,
     excerpt::Excerpt,
+    logging::guarded,
     observe::{Count, Counts},
 };
 
@@ -122,15 +125,12 @@ fn refused(
     let (request, name) = (&parts.request, parts.name());
     let (version, request_id) = (request.version(), request.request_id());
     if !is_cast {
-        return crate::logging::guarded(|| {
+        return guarded(|| {
             let (method, failure) = (Excerpt(name), failure.to_string());
             tracing::debug!(%method, failure = %Excerpt(&failure), "refused a call");
         });
     }
-    let shown = |text: &Option<_>| -> String {
-        let text: Option<&std::borrow::Cow<'_, str>> = text.as_ref();
-        text.map_or_else(String::new, |text| Excerpt(text).to_string())
-    };
+    let shown = |text: Option<&str>| Excerpt(text.unwrap_or_default()).to_string();
     shared.quiet.say(Cause::Refused(own.map_or("", |own| own.name), kind), |left_out| {
         let what = match parts.is_fanout {
             true => "refused a fanout cast: its caller is not told",
@@ -138,9 +138,9 @@ fn refused(
         };
         tracing::warn!(
             method = %Excerpt(name),
-            version = shown(&version),
-            request_id = shown(&request_id),
-            unique_id = shown(&parts.id),
+            version = shown(version.as_deref()),
+            request_id = shown(request_id.as_deref()),
+            unique_id = shown(parts.id.as_deref()),
             topic = &*place.topic,
             why = %Excerpt(failure.message()),
             left_out,
@@ -160,9 +160,8 @@ fn is_of_a_neighbour(place: &Place, parts: &Parts<'_>, kind: RefusalKind) -> boo
         place.services.iter().map(|service| service.interface()).any(|interface| {
             interface.takes_namespace(namespace.as_deref())
                 && interface.method(parts.name()).is_some()
-                && version.is_some_and(|version: rpc_idl::Version| {
-                    version.major() == interface.version.major()
-                })
+                && version
+                    .is_some_and(|version: Version| version.major() == interface.version.major())
         })
     };
     match kind {
@@ -174,10 +173,10 @@ fn is_of_a_neighbour(place: &Place, parts: &Parts<'_>, kind: RefusalKind) -> boo
 
 /// Says once that fanout casts come which this server does not know.
 fn warn_of_neighbours(shared: &Shared, parts: &Parts<'_>) {
-    if shared.crossed.swap(true, std::sync::atomic::Ordering::Relaxed) {
+    if shared.crossed.swap(true, Ordering::Relaxed) {
         return;
     }
-    crate::logging::guarded(|| {
+    guarded(|| {
         tracing::warn!(
             method = %Excerpt(parts.name()),
             "a fanout cast came that this server does not know: if its caller is no newer version, another service has \
@@ -202,7 +201,7 @@ fn failed(
             tracing::error!(%method, failure = %Excerpt(&failure), left_out, "a request failed");
         });
     } else {
-        crate::logging::guarded(|| {
+        guarded(|| {
             tracing::debug!(%method, failure = %Excerpt(&failure.to_string()), "a request failed");
         });
     }

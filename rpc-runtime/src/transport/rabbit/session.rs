@@ -195,8 +195,7 @@ impl Session {
             Err((fault, what)) => {
                 let (queue, why) = (key.to_owned(), fault.clone());
                 self.layout.quiet.defer(Cause::Declare, move |left_out| {
-                    let fault = why;
-                    tracing::warn!(queue, %fault, left_out, "cannot {what}, for notifications");
+                    tracing::warn!(queue, fault = %why, left_out, "cannot {what}, for notifications");
                 });
                 if fault.is_missing() {
                     return Provided::Missing(match fault.says("no exchange") {
