@@ -58,6 +58,30 @@ async fn bug_08_a_server_that_starts_does_not_run_what_a_stream_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_loses_its_connection_at_once_does_not_run_what_a_stream_kept() {
+    let Some(world) = World::rabbit() else { return };
+    let caller = with(&world, stream()).await;
+    let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
+    let transport = with(&world, stream()).await;
+    let first = Slow::default();
+    let server = world.serve(&transport, "h", AdderServer::new(first.clone())).await;
+    let proxy = Proxy::start(&world).await;
+    let ours = Transport::builder(&proxy.url(&world)).rabbit(stream()).connect().await;
+    let (ours, slow) = (ours.expect("connected"), Slow::default());
+    // Casts of the second in which the server starts.
+    for n in 0..20 {
+        client.prepare().fanout().note(&ctx, n).await.expect("confirmed");
+    }
+    let _ours = world.serve(&ours, "i", AdderServer::new(slow.clone())).await;
+    proxy.cut();
+    client.prepare().fanout().note(&ctx, 100).await.expect("confirmed");
+    proxy.mend().await;
+    eventually("the next cast has run", || slow.ran.events().contains(&100)).await;
+    assert_eq!(slow.ran.events(), [100], "only what came after it was bound");
+    server.shutdown(DRAIN).await.expect("nothing runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_loses_and_repeats_nothing_while_its_reader_is_cut_off() {
     let Some(world) = World::rabbit() else { return };
     let caller = with(&world, stream()).await;

@@ -470,7 +470,9 @@ impl ListenTask {
                 (Ok(consumers), fanout) => {
                     match fanout {
                         Some(FanoutQueue::Own(queue)) => queue.claimed(),
-                        Some(FanoutQueue::Stream { reading, .. }) => reading.began(),
+                        Some(FanoutQueue::Stream { reading, name }) => {
+                            reading.began(connection, name).await;
+                        }
                         None => {}
                     }
                     return Ok(consumers);

@@ -5,19 +5,28 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
+use tokio::time::timeout;
+
+use super::amqp::{Connection, Fault};
 
 /// The header that says where in the stream a message is.
 const OFFSET: &str = "x-stream-offset";
 /// How long it may take until a lost connection is noticed, at the most.
 const UNNOTICED: Duration = Duration::from_secs(60);
+
+/// How long the broker may take for the next message of a stream's last chunk.
+const LAST_CHUNK_PAUSE: Duration = Duration::from_millis(100);
+/// The number of messages of that chunk that are looked at.
+const LAST_CHUNK_PREFETCH: u16 = 10_000;
 
 /// What has been read of one stream.
 #[derive(Default)]
@@ -30,6 +39,8 @@ struct State {
     last: Option<i64>,
     /// Whether the next message is the first of a consumer.
     is_fresh: bool,
+    /// The first offset behind all messages that are older than the first consumer, where known.
+    begin: Option<i64>,
     /// When the first consumer began, and when it had ended.
     first: (Option<SystemTime>, Option<SystemTime>),
     /// Since when everything may be new, if offsets mean nothing any more.
@@ -40,11 +51,13 @@ impl State {
     /// Returns where to read on.
     fn position(&self) -> AMQPValue {
         let next = self.open.first().copied().or(self.last.map(|last| last.saturating_add(1)));
+        let next = next.or(self.begin);
         match (self.since, next, self.first) {
             (Some(since), ..) => time(since),
             (None, Some(offset), _) => AMQPValue::LongLongInt(offset),
-            // Nothing came until the connection was lost, so any time from the beginning to then will do. One in the
-            // middle allows for clocks that differ.
+            // Nothing came until the connection was lost, and the stream was empty before. So any
+            // time from the beginning to then will do. One in the middle allows for clocks that
+            // differ.
             (None, None, (Some(began), Some(ended))) => {
                 let lived = ended.duration_since(began).unwrap_or_default();
                 time(began + lived.saturating_sub(UNNOTICED) / 2)
@@ -70,9 +83,22 @@ impl Reading {
         arguments
     }
 
-    /// A consumer has begun.
-    pub(super) fn began(&self) {
-        self.lock().first.0.get_or_insert_with(SystemTime::now);
+    /// A consumer of `stream` has begun. Behind the first one, the end of the stream is looked up:
+    /// if the connection is lost before a message comes, the next consumer begins there. A time
+    /// would do only to the second.
+    pub(super) async fn began(&self, connection: &Arc<Connection>, stream: &str) {
+        if self.lock().first.0.is_some() {
+            return;
+        }
+        // A connection that is lost meanwhile leaves the time.
+        let last = last_offset(connection, stream).await.unwrap_or_default();
+        self.begin(last);
+    }
+
+    fn begin(&self, last: Option<i64>) {
+        let mut state = self.lock();
+        state.begin = last.map(|last| last.saturating_add(1));
+        state.first.0 = Some(SystemTime::now());
     }
 
     /// A consumer has ended, with its connection.
@@ -88,10 +114,7 @@ impl Reading {
 
     /// A message came. Returns where it is.
     pub(super) fn read(&self, properties: &BasicProperties) -> Option<i64> {
-        let offset = match properties.headers().as_ref()?.inner().get(OFFSET)? {
-            AMQPValue::LongLongInt(offset) => *offset,
-            _ => return None,
-        };
+        let offset = offset(properties)?;
         let mut state = self.lock();
         if std::mem::take(&mut state.is_fresh) {
             // They come in order: what was open before this one is not there any more.
@@ -107,6 +130,30 @@ impl Reading {
     pub(super) fn done(&self, offset: i64) {
         self.lock().open.remove(&offset);
     }
+}
+
+/// Returns where in its stream a message is.
+fn offset(properties: &BasicProperties) -> Option<i64> {
+    match properties.headers().as_ref()?.inner().get(OFFSET)? {
+        AMQPValue::LongLongInt(offset) => Some(*offset),
+        _ => None,
+    }
+}
+
+/// Returns the offset of a stream's last message, by reading the last chunk. `None`: the stream is
+/// empty. RabbitMQ reports no number of messages of a stream.
+async fn last_offset(connection: &Arc<Connection>, stream: &str) -> Result<Option<i64>, Fault> {
+    let channel = connection.channel().await?;
+    channel.qos(LAST_CHUNK_PREFETCH).await?;
+    let mut arguments = FieldTable::default();
+    arguments.insert(OFFSET.into(), AMQPValue::LongString("last".into()));
+    let mut chunk = channel.consume(stream, "last", false, arguments).await?;
+    let mut last = None;
+    while let Ok(Some(message)) = timeout(LAST_CHUNK_PAUSE, chunk.next()).await {
+        last = last.max(offset(&message.properties));
+    }
+    channel.close().await;
+    Ok(last)
 }
 
 fn time(time: SystemTime) -> AMQPValue {
@@ -146,7 +193,7 @@ mod tests {
     fn attempts_that_fail_change_nothing() {
         let reading = Reading::default();
         from(&reading);
-        reading.began();
+        reading.begin(None);
         for offset in [7, 8] {
             reading.read(&message(offset));
         }
@@ -165,7 +212,7 @@ mod tests {
         let reading = Reading::default();
         from(&reading);
         let before = SystemTime::now() - Duration::from_secs(1);
-        reading.began();
+        reading.begin(None);
         reading.ended();
         for _ in 0..3 {
             let AMQPValue::Timestamp(at) = from(&reading) else { panic!("no time") };
@@ -173,6 +220,20 @@ mod tests {
             let earliest = before.duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
             assert!((earliest..=began).contains(&at));
         }
+    }
+
+    #[test]
+    fn a_reader_that_has_read_nothing_goes_on_behind_what_was_there_before() {
+        let reading = Reading::default();
+        from(&reading);
+        reading.begin(Some(41));
+        reading.ended();
+        assert_eq!(from(&reading), AMQPValue::LongLongInt(42));
+        reading.read(&message(42));
+        reading.done(42);
+        assert_eq!(from(&reading), AMQPValue::LongLongInt(43));
+        reading.moved();
+        assert!(matches!(from(&reading), AMQPValue::Timestamp(1..)), "it is another stream");
     }
 
     #[test]
