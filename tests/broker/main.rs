@@ -1,5 +1,6 @@
 //! What only a real broker can do: properties, declarations, returns, lost connections, messages of strangers.
 
+mod adopted;
 mod connections;
 mod farewell;
 mod forged;

@@ -264,14 +264,14 @@ fn refuse_transient() -> (Frames, Action) {
     (Frames::up("queue.declare").that(is_transient).always(), Action::Answer(close))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_ones() {
+/// Serves through a broker that refuses transient queues, and checks that the broker was asked once.
+async fn assert_served_durably(options: RabbitOptions) {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let proxy = Proxy::start(&world).await;
     let (frames, action) = refuse_transient();
     let refusing = proxy.rule(frames, action);
-    let connected = Transport::builder(&proxy.url(&world)).connect().await;
+    let connected = Transport::builder(&proxy.url(&world)).rabbit(options).connect().await;
     let transport = connected.expect("connected");
     let slow = Slow::default();
     let _server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
@@ -279,7 +279,9 @@ async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_on
     assert_eq!(client.add(&ctx, 1, 2).await.expect("an answer"), 3);
     client.prepare().fanout().note(&ctx, 7).await.expect("confirmed");
     eventually("the cast has run", || slow.ran.events() == [1, 7]).await;
-    assert!(refusing.fired() > 0, "the broker was asked for what it refuses");
+    assert_eq!(refusing.fired(), 1, "the broker was asked once");
+    let metrics = transport.metrics();
+    assert_eq!(metrics.connections_lost, 0, "nothing hung on the connection that it closed");
 
     let list = [
         "--quiet",
@@ -291,4 +293,14 @@ async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_on
     ];
     let durable = rabbitmqctl(&list).await.expect("it can be asked");
     assert_eq!(durable.lines().collect::<Vec<_>>(), ["true"; 4], "topic, host, fanout, replies");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_ones() {
+    assert_served_durably(RabbitOptions::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_is_asked_about_transient_queues_also_where_only_the_topics_are() {
+    assert_served_durably(RabbitOptions::default().transient_quorum_queues(true)).await;
 }

@@ -171,6 +171,45 @@ async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
     looking.end();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replicated_queue_is_believed_to_count_also_where_the_options_ask_for_none() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let quorum = RabbitOptions::default().quorum_queues(true);
+    let maker = world.connect(|builder| builder.rabbit(quorum)).await;
+    let made = world.serve(&maker, "doomed", EndedServer::new(Ending::default())).await;
+    made.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
+    let proxy = Proxy::start(&world).await;
+    let copies = Log::default();
+    let seen = copies.clone();
+    let looking = proxy.rule(
+        Frames::up("basic.publish").always().that(move |frames| {
+            number(frames, "x-rpc-redeliveries").into_iter().for_each(|count| seen.push(count));
+            true
+        }),
+        Action::Pass,
+    );
+    let (service, doomed) = (Ending::default(), Doomed::start());
+    let (place, ending, url) = (world.clone(), service.clone(), proxy.url(&world));
+    let serve = async move {
+        let transport = Transport::connect(&url).await.expect("connected");
+        let server = place.serve(&transport, "doomed", EndedServer::new(ending)).await;
+        // Neither is dropped in an orderly way.
+        std::mem::forget((server, transport));
+    };
+    doomed.run(serve).await;
+    let transport = Transport::connect(&proxy.url(&world)).await.expect("connected");
+    let call = tokio::spawn(world.client::<ended::Api>(&transport).end(&Context::new()));
+    eventually("it to begin", || service.log.len() == 1).await;
+    doomed.crash();
+    let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
+    eventually("it to begin again", || service.log.len() == 2).await;
+    service.gate.notify_waiters();
+    assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 1);
+    assert_eq!(copies.events(), [0; 0], "the queue counts, so no copy has to");
+    looking.end();
+}
+
 /// Takes a message out of a queue that is there with the first one. Asking before costs the channel.
 async fn get(world: &World, queue: &str) -> Option<BasicGetMessage> {
     let channel = stranger(world).await;

@@ -5,6 +5,7 @@
 
 mod absent;
 mod acks;
+mod adopt;
 mod amqp;
 mod claim;
 mod closing;
@@ -36,6 +37,7 @@ mod suspects;
 mod tcp;
 mod thread;
 mod topology;
+mod transient;
 mod trust;
 mod vital;
 
@@ -126,10 +128,12 @@ impl Link {
         let (hang_up, hung_up) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let vital = Vital::new();
+        let trust = Trust::new(url, &options);
+        let layout = Arc::new(Layout::new(options).trusting(trust));
         let guide = Guide {
             url,
             patience,
-            options: &options,
+            layout: &layout,
             observer: &observer,
             runtime: &runtime,
             largest,
@@ -139,8 +143,6 @@ impl Link {
         let ((publishing, publish_supervisor), (consuming, consume_supervisor)) =
             guide.supervise_both(&hung_up).await?;
         let queue = Arc::new(SendQueue::default());
-        let trust = Trust::new(url, &options);
-        let layout = Arc::new(Layout::new(options).trusting(trust));
         let (answerable, is_answerable) = watch::channel(false);
         let consumer = ReplyTask::new(reply_queue::Parts {
             replies: Arc::clone(&replies),
@@ -307,7 +309,7 @@ impl Drop for Link {
 struct Guide<'a> {
     url: &'a TransportUrl,
     patience: Option<Duration>,
-    options: &'a RabbitOptions,
+    layout: &'a Arc<Layout>,
     observer: &'a Arc<Observer>,
     runtime: &'a Handle,
     /// The largest message that is let through, in bytes.
@@ -349,7 +351,8 @@ impl Guide<'_> {
             phase,
             closing: closing.clone(),
             patience: self.patience,
-            options: self.options.clone(),
+            options: self.layout.options.clone(),
+            layout: Arc::clone(self.layout),
             observer: Arc::clone(self.observer),
             quiet: Quiet::new(),
             largest: self.largest,

@@ -1,4 +1,4 @@
-//! The claim of a stable name whose queue is a quorum queue.
+//! The claim of a stable name whose queue is, or may be, a quorum queue.
 //!
 //! A name is claimed by consuming its queue exclusively. RabbitMQ ignores that wish for quorum
 //! queues, so two processes of one name would share a queue, and each would get half of the other's
@@ -19,7 +19,7 @@ const TAG: &str = "claim";
 
 /// Whether consuming a queue does not claim its name.
 fn is_needed(queue: &OwnQueue, layout: &Layout) -> bool {
-    queue.is_stable() && layout.options.transient_quorum
+    queue.is_stable() && layout.may_be_quorum(queue.name())
 }
 
 /// A claim, until it is dropped.

@@ -280,8 +280,8 @@ struct Consumers {
     /// What comes, with the number of its queue. `None` is the end of one of them.
     deliveries: SelectAll<BoxStream<'static, Option<(usize, lapin::message::Delivery)>>>,
     queues: Vec<Arc<str>>,
-    /// The number of the queue for fanout casts, if there is one.
-    fanout: Option<usize>,
+    /// Whether each of them is a quorum queue.
+    are_quorum: Vec<bool>,
     layout: Arc<Layout>,
     /// What has been read of the stream, if fanout casts come by one.
     reading: Option<Arc<Reading>>,
@@ -516,8 +516,9 @@ impl ListenTask {
             }
         }
         let reading = self.place.reading().cloned();
-        let (fanout, layout) = (fanout.map(|(at, _)| at), Arc::clone(&self.layout));
-        Ok(Consumers { channel, deliveries, queues, fanout, layout, reading, _claim: claims })
+        let layout = Arc::clone(&self.layout);
+        let are_quorum = queues.iter().map(|queue| layout.is_quorum(queue)).collect();
+        Ok(Consumers { channel, deliveries, queues, are_quorum, layout, reading, _claim: claims })
     }
 
     /// Stops in an order that loses nothing: no more deliveries, what has not begun back to the queue, then this
@@ -621,11 +622,7 @@ fn incoming(
 /// Says what of a delivery's counters is believed, and logs a counter that is not: it may be a
 /// stranger's, or that of a server with another login.
 fn belief(delivery: &lapin::message::Delivery, number: usize, consumers: &Consumers) -> Belief {
-    let Layout { options, trust, quiet, .. } = &*consumers.layout;
-    let is_quorum = match consumers.fanout == Some(number) {
-        true => options.transient_quorum,
-        false => options.quorum,
-    };
+    let Layout { trust, quiet, .. } = &*consumers.layout;
     let is_ours = trust.covers(&delivery.properties);
     if !is_ours && claims_to_count(delivery) {
         let user = delivery.properties.user_id().clone();
@@ -637,7 +634,8 @@ fn belief(delivery: &lapin::message::Delivery, number: usize, consumers: &Consum
             tracing::warn!(queue, user = %Excerpt(user), left_out, "{what}");
         });
     }
-    Belief { queue_counts: is_quorum, is_ours }
+    let queue_counts = consumers.are_quorum.get(number).is_some_and(|is_quorum| *is_quorum);
+    Belief { queue_counts, is_ours }
 }
 
 /// Returns the header that says how a body is compressed.

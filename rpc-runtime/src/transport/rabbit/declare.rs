@@ -9,14 +9,16 @@ use lapin::{
 };
 
 use super::{
+    adopt,
     amqp::{Channel, Connection, Fault},
     topology::{Argument, Cause, ExchangeDeclaration, Kind, Layout, QueueDeclaration, Step},
+    transient::{deny, is_denied},
 };
-use crate::{TransportError, TransportErrorKind, logging};
+use crate::{TransportError, TransportErrorKind};
 
 /// Declares one thing after the other, on a channel of their own: a refusal closes it.
 ///
-/// What exists and only lasts longer or shorter than it should is used as it is.
+/// A thing that exists in another form is used as it is, if the difference is [harmless](adopt).
 pub(super) async fn declare_all(
     connection: &Arc<Connection>,
     steps: Vec<Step>,
@@ -37,21 +39,27 @@ pub(super) async fn try_declare(
     };
     let mut channel = opened().await?;
     for step in steps {
-        match declare(&channel, &step).await {
-            Ok(()) => {}
-            Err(fault) if is_usable(&fault) => {
-                layout.quiet.defer(Cause::UseAsItIs, move |left_out| {
-                    tracing::warn!(%fault, left_out, "cannot {step}; using it as it is");
-                });
-                channel = opened().await?;
-            }
-            Err(fault) => {
-                if is_denied(&fault) && layout.make_durable() {
-                    let what = "the broker takes durable queues only; all are from now on";
-                    logging::defer(move || tracing::warn!("{what}"));
+        let mut declared = step.clone();
+        while let Err(fault) = declare(&channel, &declared).await {
+            let Some(adopted) = adopted(&declared, &fault) else {
+                // A broker that permitted them when it was asked has become a newer one.
+                if is_denied(&fault) {
+                    deny(layout);
                 }
                 return Err((fault, step.to_string()));
+            };
+            let step = step.clone();
+            layout.quiet.defer(Cause::UseAsItIs, move |left_out| {
+                tracing::warn!(%fault, left_out, "cannot {step}; using it as it is");
+            });
+            channel = opened().await?;
+            match adopted {
+                Adopted::AsItIs => break,
+                Adopted::In(form) => declared = form,
             }
+        }
+        if let Step::Queue(queue) = &declared {
+            layout.note(queue);
         }
     }
     channel.close().await;
@@ -70,18 +78,29 @@ impl fmt::Display for Step {
     }
 }
 
-/// Whether a declaration was refused for a difference that does not matter to who uses the thing.
-fn is_usable(fault: &Fault) -> bool {
-    fault.kind() == TransportErrorKind::Mismatch
-        && ["inequivalent arg 'durable'", "inequivalent arg 'auto_delete'"]
-            .iter()
-            .any(|difference| fault.says(difference))
+/// A use of something that exists in another form than it was declared.
+enum Adopted {
+    /// Without another declaration.
+    AsItIs,
+    /// Once it has been declared in its own form.
+    In(Step),
 }
 
-/// Whether the broker takes no queue that is neither durable nor of one connection alone. RabbitMQ 4.3 takes none, and
-/// closes the connection over it.
-fn is_denied(fault: &Fault) -> bool {
-    fault.says("transient_nonexcl_queues")
+/// Decides whether a thing can be used whose declaration was refused.
+fn adopted(declared: &Step, fault: &Fault) -> Option<Adopted> {
+    if fault.kind() != TransportErrorKind::Mismatch {
+        return None;
+    }
+    match declared {
+        Step::Queue(queue) => {
+            adopt::adopted(queue, fault.words()).map(Step::Queue).map(Adopted::In)
+        }
+        Step::Exchange(_) => {
+            let harmless = ["inequivalent arg 'durable'", "inequivalent arg 'auto_delete'"];
+            harmless.iter().any(|difference| fault.says(difference)).then_some(Adopted::AsItIs)
+        }
+        Step::Bind { .. } => None,
+    }
 }
 
 async fn declare(channel: &Channel, step: &Step) -> Result<(), Fault> {

@@ -25,6 +25,8 @@ use super::{
     names::program,
     socket::Security,
     told,
+    topology::Layout,
+    transient::{self, Asked},
 };
 use crate::{
     Event, Failover, Login, RabbitOptions, Role, TransportError, TransportErrorKind,
@@ -159,6 +161,7 @@ pub(super) struct Supervisor {
     /// How long the first connection may be waited for. `None`: each host is tried once.
     pub(super) patience: Option<Duration>,
     pub(super) options: RabbitOptions,
+    pub(super) layout: Arc<Layout>,
     pub(super) observer: Arc<Observer>,
     pub(super) quiet: Quiet<Line>,
     /// The largest message that is let through, in bytes.
@@ -377,7 +380,21 @@ impl Supervisor {
         Err(last)
     }
 
+    /// Connects to a host, and asks it once about queues that it may deny: nothing else uses the
+    /// connection yet.
     async fn connect(&self, host: &Host) -> Result<Arc<Connection>, TransportError> {
+        let connection = self.open(host).await?;
+        if self.role != Role::Consuming {
+            return Ok(connection);
+        }
+        match transient::ask(&connection, &self.layout).await {
+            Ok(Asked::Usable) => Ok(connection),
+            Ok(Asked::Closed) => self.open(host).await,
+            Err(fault) => Err(refusal(&fault, host)),
+        }
+    }
+
+    async fn open(&self, host: &Host) -> Result<Arc<Connection>, TransportError> {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
         let tls = match self.url.scheme() {
             Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,

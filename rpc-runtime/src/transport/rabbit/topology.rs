@@ -4,7 +4,11 @@
 
 use std::{
     borrow::Cow,
-    sync::atomic::{AtomicBool, Ordering},
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::trust::Trust;
@@ -19,8 +23,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) options: RabbitOptions,
-    /// Whether the broker takes no queue that goes with it unless one connection has it for itself.
+    /// Whether the broker denies queues that are neither durable nor exclusive.
     only_durable: AtomicBool,
+    /// Whether it has been asked about them.
+    was_asked: AtomicBool,
+    /// The declared queues that may be quorum queues, and whether they surely are.
+    replicated: Mutex<BTreeMap<String, bool>>,
     /// The users whose counters of redeliveries are believed.
     pub(super) trust: Trust,
     /// What an outage makes everybody say, over and over.
@@ -43,17 +51,60 @@ pub(super) enum Cause {
 
 impl Layout {
     pub(super) fn new(options: RabbitOptions) -> Self {
-        let (only_durable, trust) = (AtomicBool::new(false), Trust::default());
-        Self { options, only_durable, trust, quiet: Quiet::new() }
+        Self {
+            options,
+            only_durable: AtomicBool::new(false),
+            was_asked: AtomicBool::new(false),
+            replicated: Mutex::default(),
+            trust: Trust::default(),
+            quiet: Quiet::new(),
+        }
     }
 
     pub(super) fn trusting(self, trust: Trust) -> Self {
         Self { trust, ..self }
     }
 
+    /// Whether the broker is to be asked about queues that are neither durable nor exclusive: the
+    /// layout has some, and the broker has not been asked.
+    pub(super) fn may_ask(&self) -> bool {
+        let is_durable =
+            (self.options.durable || self.options.quorum) && self.options.transient_quorum;
+        !is_durable && !self.was_asked.load(Ordering::Relaxed)
+    }
+
+    /// The broker has answered: it is not asked again.
+    pub(super) fn has_asked(&self) {
+        self.was_asked.store(true, Ordering::Relaxed);
+    }
+
     /// From now on all queues are durable. Returns whether they were not.
     pub(super) fn make_durable(&self) -> bool {
         !self.only_durable.swap(true, Ordering::Relaxed)
+    }
+
+    /// A queue is there, in this form.
+    pub(super) fn note(&self, queue: &QueueDeclaration) {
+        let mut replicated = self.replicated();
+        if queue.may_be_quorum() {
+            replicated.insert(queue.name.clone(), queue.is_quorum());
+        } else {
+            replicated.remove(&queue.name);
+        }
+    }
+
+    /// Whether a queue that has been declared surely is a quorum queue.
+    pub(super) fn is_quorum(&self, queue: &str) -> bool {
+        self.replicated().get(queue).is_some_and(|surely| *surely)
+    }
+
+    /// Whether a queue that has been declared may be a quorum queue.
+    pub(super) fn may_be_quorum(&self, queue: &str) -> bool {
+        self.replicated().contains_key(queue)
+    }
+
+    fn replicated(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.replicated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_durable(&self, wanted: bool) -> bool {
@@ -83,6 +134,23 @@ pub(super) struct QueueDeclaration {
     pub(super) durable: bool,
     pub(super) auto_delete: bool,
     pub(super) arguments: Vec<(&'static str, Argument)>,
+}
+
+impl QueueDeclaration {
+    /// Whether the type is left to the broker.
+    pub(super) fn has_no_type(&self) -> bool {
+        !self.arguments.iter().any(|(name, _)| *name == "x-queue-type")
+    }
+
+    /// A virtual host may have a default type for durable queues, and releases before 4.3 accept a
+    /// declaration without a type for any queue.
+    fn may_be_quorum(&self) -> bool {
+        self.is_quorum() || self.durable && self.has_no_type()
+    }
+
+    fn is_quorum(&self) -> bool {
+        self.arguments.contains(&("x-queue-type", Argument::Text("quorum".into())))
+    }
 }
 
 /// The value of a queue's argument.
@@ -336,6 +404,36 @@ mod tests {
             }
         }
         steps
+    }
+
+    #[test]
+    fn a_durable_queue_without_a_type_may_be_replicated() {
+        let layout = Layout::new(RabbitOptions::default());
+        let declared = |durable, arguments: &[(&'static str, Argument)]| {
+            let (name, arguments) = ("q".to_owned(), arguments.to_vec());
+            layout.note(&QueueDeclaration { name, durable, auto_delete: false, arguments });
+            (layout.is_quorum("q"), layout.may_be_quorum("q"))
+        };
+        let typed = |kind: &'static str| [("x-queue-type", Argument::Text(kind.into()))];
+        assert_eq!((layout.is_quorum("q"), layout.may_be_quorum("q")), (false, false));
+        assert_eq!(declared(true, &typed("quorum")), (true, true));
+        assert_eq!(declared(true, &[]), (false, true), "a virtual host may have a default");
+        assert_eq!(declared(false, &[]), (false, false));
+        assert_eq!(declared(true, &typed("stream")), (false, false));
+    }
+
+    #[test]
+    fn only_a_layout_with_transient_queues_asks_about_them_and_only_once() {
+        let options = RabbitOptions::default;
+        let lasting = options().quorum_queues(true).transient_quorum_queues(true);
+        assert!(!Layout::new(lasting).may_ask());
+        for options in [options(), options().durable_queues(true), options().quorum_queues(true)] {
+            let layout = Layout::new(options.clone());
+            assert!(layout.may_ask(), "replies or fanout casts come by such queues");
+            layout.has_asked();
+            assert!(!layout.may_ask());
+        }
+        assert!(Layout::new(options().transient_quorum_queues(true)).may_ask(), "the topic's");
     }
 
     #[test]

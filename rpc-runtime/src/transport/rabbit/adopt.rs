@@ -1,0 +1,151 @@
+//! Queues that exist in another form than the layout's, and can be used all the same.
+//!
+//! RabbitMQ refuses a declaration that differs from the queue, and names the first difference. If
+//! that difference is harmless, the declaration takes the queue's value and is tried again. So a
+//! harmless difference hides no other one behind it.
+//!
+//! Plain data from the broker's words.
+
+use super::topology::{Argument, QueueDeclaration};
+
+/// A queue's form in which it differs from a declaration, by the broker's words.
+#[derive(Debug, PartialEq, Eq)]
+struct Difference<'a> {
+    name: &'a str,
+    /// The queue's value. `None`: the queue has none.
+    current: Option<&'a str>,
+}
+
+/// Returns a declaration that takes over the queue's value, if the broker's `words` name a
+/// difference that is harmless:
+///
+/// - the queue outlives a restart of the broker, or does not;
+/// - the broker deletes it with its last consumer, or does not;
+/// - it expires after another time;
+/// - it is replicated, where the options ask for no type.
+pub(super) fn adopted(declared: &QueueDeclaration, words: &str) -> Option<QueueDeclaration> {
+    let Difference { name, current } = difference(words)?;
+    let mut queue = declared.clone();
+    match (name, current) {
+        ("durable", Some(current)) => queue.durable = current.parse().ok()?,
+        ("auto_delete", Some(current)) => queue.auto_delete = current.parse().ok()?,
+        ("x-expires", current) => {
+            let millis = current.map(str::parse).transpose().ok()?;
+            queue.arguments.retain(|(name, _)| *name != "x-expires");
+            queue.arguments.extend(millis.map(|millis| ("x-expires", Argument::Number(millis))));
+        }
+        ("x-queue-type", Some("quorum")) if queue.has_no_type() => {
+            queue.arguments.push(("x-queue-type", Argument::Text("quorum".into())));
+            // A quorum queue has no other form.
+            (queue.durable, queue.auto_delete) = (true, false);
+        }
+        _ => return None,
+    }
+    (queue != *declared).then_some(queue)
+}
+
+/// Reads `inequivalent arg 'NAME' for queue 'q' in vhost 'v': received … but current is …`.
+fn difference(words: &str) -> Option<Difference<'_>> {
+    let (_, words) = words.split_once("inequivalent arg '")?;
+    let (name, words) = words.split_once('\'')?;
+    // A queue's name may have any words; the values stand at the end.
+    let (_, current) = words.rsplit_once(" but current is ")?;
+    let current = match current.split_once('\'') {
+        Some((_, quoted)) => Some(quoted.split_once('\'')?.0),
+        None if current.starts_with("none") => None,
+        None => return None,
+    };
+    Some(Difference { name, current })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(arguments: &[(&'static str, Argument)]) -> QueueDeclaration {
+        let arguments = arguments.to_vec();
+        QueueDeclaration { name: "q".into(), durable: false, auto_delete: false, arguments }
+    }
+
+    fn words(name: &str, received: &str, current: &str) -> String {
+        format!(
+            "PRECONDITION_FAILED - inequivalent arg '{name}' for queue 'q' in vhost '/': received \
+             {received} but current is {current}"
+        )
+    }
+
+    fn number(millis: i32) -> (&'static str, Argument) {
+        ("x-expires", Argument::Number(millis))
+    }
+
+    #[test]
+    fn a_harmless_difference_is_adopted_in_the_words_of_each_release() {
+        let quorum = || ("x-queue-type", Argument::Text("quorum".into()));
+        for (declared, name, [received, current], expected) in [
+            (queue(&[]), "durable", ["'false'", "'true'"], {
+                QueueDeclaration { durable: true, ..queue(&[]) }
+            }),
+            (queue(&[]), "auto_delete", ["'false'", "'true'"], {
+                QueueDeclaration { auto_delete: true, ..queue(&[]) }
+            }),
+            (
+                queue(&[number(1000)]),
+                "x-expires",
+                ["the value '1000' of type 'signedint'", "the value '60000' of type 'signedint'"],
+                queue(&[number(60_000)]),
+            ),
+            (queue(&[number(1000)]), "x-expires", ["'1000'", "none"], queue(&[])),
+            (queue(&[]), "x-expires", ["none", "'60000'"], queue(&[number(60_000)])),
+            (queue(&[]), "x-queue-type", ["'classic'", "'quorum'"], {
+                QueueDeclaration { durable: true, ..queue(&[quorum()]) }
+            }),
+            (
+                queue(&[number(5)]),
+                "x-queue-type",
+                ["none", "the value 'quorum' of type 'longstr'"],
+                QueueDeclaration { durable: true, ..queue(&[number(5), quorum()]) },
+            ),
+        ] {
+            let words = words(name, received, current);
+            assert_eq!(adopted(&declared, &words), Some(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_difference_that_changes_what_a_queue_promises_is_refused() {
+        let quorum = queue(&[("x-queue-type", Argument::Text("quorum".into()))]);
+        for (declared, name, received, current) in [
+            (&quorum, "x-queue-type", "'quorum'", "'classic'"),
+            (&queue(&[]), "x-queue-type", "'classic'", "'stream'"),
+            (&queue(&[]), "x-max-length", "none", "the value '10' of type 'signedint'"),
+            (&queue(&[]), "x-message-ttl", "none", "the value '10' of type 'signedint'"),
+            (&queue(&[]), "exclusive", "'false'", "'true'"),
+            (&queue(&[]), "x-expires", "none", "the value '99999999999' of type 'long'"),
+        ] {
+            let words = words(name, received, current);
+            assert_eq!(adopted(declared, &words), None, "{words}");
+        }
+    }
+
+    #[test]
+    fn words_that_name_no_difference_are_refused() {
+        for words in [
+            "",
+            "PRECONDITION_FAILED - inequivalent arg '",
+            "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q",
+            "inequivalent arg 'durable' for queue 'q': received 'false' but current is 'tr",
+            "inequivalent arg 'durable' for queue 'q': received 'false' but current is nothing",
+            "inequivalent arg 'durable' for queue 'q': received 'true' but current is 'false'",
+        ] {
+            assert_eq!(adopted(&queue(&[]), words), None, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_queue_may_be_named_like_the_words() {
+        let words = "inequivalent arg 'durable' for queue 'a but current is 'none'' in vhost '/': \
+                     received 'false' but current is 'true'";
+        let adopted = adopted(&queue(&[]), words).expect("a difference");
+        assert!(adopted.durable);
+    }
+}

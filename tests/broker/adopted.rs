@@ -1,0 +1,78 @@
+//! Queues that exist in another form than the options ask for, and are used as they are.
+
+use std::time::Duration;
+
+use rpc_runtime::{Context, RabbitOptions, Transport};
+use tests::{World, eventually, soon};
+
+use crate::{
+    adder::{AdderServer, Slow, adder},
+    queues,
+};
+
+const DRAIN: Duration = Duration::from_secs(10);
+
+async fn with(world: &World, options: &RabbitOptions) -> Transport {
+    world.connect(|builder| builder.rabbit(options.clone())).await
+}
+
+/// Starts a server, calls it, and sends it a fanout cast. Then the server and its transport end.
+async fn assert_serves(world: &World, options: &RabbitOptions) {
+    let (transport, slow) = (with(world, options).await, Slow::default());
+    let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
+    let (client, ctx) = (world.client::<adder::Api>(&transport), Context::new());
+    assert_eq!(client.add(&ctx, 1, 2).await.expect("an answer"), 3);
+    client.prepare().fanout().note(&ctx, 7).await.expect("confirmed");
+    eventually("the cast has run", || slow.ran.events() == [1, 7]).await;
+    server.shutdown(DRAIN).await.expect("nothing runs");
+    soon("the close", transport.close()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_queues_are_to_last_longer_or_shorter_keeps_its_queues() {
+    for quorum in [false, true] {
+        let Some(world) = World::rabbit() else { return };
+        let stable = RabbitOptions::default()
+            .transient_quorum_queues(quorum)
+            .stable_queue_names(true)
+            .host_name("node1.example.com")
+            .process_name(world.topic());
+        for seconds in [60, 1800, 30, 0] {
+            let lifetime = Duration::from_secs(seconds);
+            assert_serves(&world, &stable.clone().transient_queues_ttl(lifetime)).await;
+        }
+        let owner = format!("node1.example.com:{}", world.topic());
+        let Some(found) = queues(&world, &owner).await else { return };
+        // Another number would leave replies behind, for calls that wait.
+        assert_eq!(
+            found,
+            [format!("reply_{owner}:1001"), format!("{}_fanout_{owner}:1001", world.topic())]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_default_options_joins_queues_that_are_replicated() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let replicated = RabbitOptions::default().quorum_queues(true);
+    let (theirs, slow) = (with(&world, &replicated).await, Slow::default());
+    let server = world.serve(&theirs, "h", AdderServer::new(slow.clone())).await;
+    for default in [RabbitOptions::default(), RabbitOptions::default().durable_queues(true)] {
+        let (ours, ran) = (with(&world, &default).await, Slow::default());
+        let joined = world.serve(&ours, "i", AdderServer::new(ran.clone())).await;
+        let (client, ctx) = (world.client::<adder::Api>(&ours), Context::new());
+        let at = client.prepare().server("i");
+        assert_eq!(at.add(&ctx, 1, 2).await.expect("an answer"), 3);
+        let before = slow.ran.len();
+        for n in 0..10 {
+            assert_eq!(client.add(&ctx, n, 1).await.expect("an answer"), n + 1);
+        }
+        assert_eq!(slow.ran.len() - before + ran.ran.len(), 11);
+        assert!(slow.ran.len() > before && ran.ran.len() > 1, "both have a share of the topic");
+        joined.shutdown(DRAIN).await.expect("nothing runs");
+    }
+    // Their queue of the host is replicated, too.
+    server.shutdown(DRAIN).await.expect("nothing runs");
+    assert_serves(&world, &RabbitOptions::default()).await;
+}
