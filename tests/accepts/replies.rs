@@ -121,7 +121,11 @@ impl Puppet {
             FieldTable::default(),
         );
         declared.await.expect("declared");
-        let declare = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+        let declare = QueueDeclareOptions {
+            durable: true,
+            auto_delete: true,
+            ..QueueDeclareOptions::default()
+        };
         channel
             .queue_declare(topic.into(), declare, FieldTable::default())
             .await

@@ -149,7 +149,11 @@ impl Peer {
     async fn new(world: &World) -> Self {
         let channel = stranger(world).await;
         let queue = unique("reply");
-        let declare = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+        let declare = QueueDeclareOptions {
+            durable: true,
+            auto_delete: true,
+            ..QueueDeclareOptions::default()
+        };
         let declared =
             channel.queue_declare(queue.as_str().into(), declare, FieldTable::default()).await;
         declared.expect("declared");

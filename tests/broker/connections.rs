@@ -195,9 +195,9 @@ async fn refusals_by_the_thousand_use_up_no_connection() {
     let client = world.client::<adder::Api>(&transport);
     let mut events = transport.events();
     let mut arguments = FieldTable::default();
-    arguments.insert("x-expires".into(), AMQPValue::LongInt(100_000));
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(5));
     let (channel, limited) = (stranger(&world).await, unique("limited"));
-    let declare = QueueDeclareOptions::default();
+    let declare = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(limited.as_str().into(), declare, arguments).await.expect("declared");
     let refused = |_| {
         let bound = Server::builder(&transport).topic(limited.as_str()).host("h");

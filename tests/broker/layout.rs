@@ -172,7 +172,7 @@ async fn a_queue_with_other_properties_is_a_mismatch_that_names_it() {
     let Some(world) = World::rabbit() else { return };
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-length".into(), AMQPValue::LongInt(5));
-    let declare = QueueDeclareOptions::default();
+    let declare = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let channel = stranger(&world).await;
     channel.queue_declare(world.topic().into(), declare, arguments).await.expect("declared");
     let transport = world.transport().await;

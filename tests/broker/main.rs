@@ -87,7 +87,8 @@ async fn stranger(world: &World) -> lapin::Channel {
 async fn eavesdrop(world: &World, exchange: &str, key: &str) -> lapin::Consumer {
     let channel = stranger(world).await;
     let queue = ShortString::from(unique("copy"));
-    let declare = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+    let declare =
+        QueueDeclareOptions { durable: true, auto_delete: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.clone(), declare, FieldTable::default()).await.expect("declared");
     if !exchange.is_empty() {
         let bound = channel.queue_bind(

@@ -163,10 +163,13 @@ async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
     service.gate.notify_waiters();
     assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 1);
     let published = published.events();
-    let [[began, caller, None, None], [again, same, Some(50_000), Some(1)]] = published[..] else {
+    let [[began, caller, timeout, None], [again, same, Some(50_000), Some(1)]] = published[..]
+    else {
         panic!("{published:?}")
     };
     assert!(began.is_some() && caller.is_some());
+    // A caller says it only if the message does not live that long: some time had passed.
+    assert!(matches!(timeout, None | Some(50_000)), "{timeout:?}");
     assert_eq!((began, caller), (again, same));
     looking.end();
 }

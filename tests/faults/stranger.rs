@@ -62,7 +62,7 @@ impl Stranger {
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(length));
         let refuses = AMQPValue::LongString("reject-publish".into());
         arguments.insert("x-overflow".into(), refuses);
-        self.declare(name, QueueDeclareOptions::default(), arguments).await;
+        self.declare(name, durable(), arguments).await;
         self.bind(name, "openstack", name).await;
     }
 
@@ -73,7 +73,7 @@ impl Stranger {
         let declared = self.0.exchange_declare(name, kind, options, FieldTable::default());
         declared.await.expect("declared");
         let queue = unique("letters");
-        self.declare(&queue, QueueDeclareOptions::default(), FieldTable::default()).await;
+        self.declare(&queue, durable(), FieldTable::default()).await;
         self.bind(&queue, exchange, "").await;
         queue
     }
@@ -117,4 +117,9 @@ pub(crate) async fn queues(node: &Node, world: &World, part: &str) -> Vec<String
     let host = world.virtual_host();
     let list = node.ctl(&["list_queues", "--vhost", host, "--no-table-headers", "name"]).await;
     list.lines().filter(|name| name.contains(part)).map(str::to_owned).collect()
+}
+
+/// Options of a queue that every release permits.
+fn durable() -> QueueDeclareOptions {
+    QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() }
 }

@@ -401,8 +401,8 @@ pub(crate) fn heavy() -> Vec<Message> {
         wrapped(&parts.map(|(key, value)| (key.to_owned(), value.to_owned())))
     };
     vec![
-        with("size", None, vec![b' '; 17 << 20]),
-        with("size", None, vec![b'['; (16 << 20) + 1]),
+        with("size", None, vec![b' '; 16 << 20]),
+        with("size", None, vec![b'['; (15 << 20) + 1]),
         with("bomb", Some("gzip"), zlib(&vec![b' '; 16 << 20])),
         with("depth", None, vec![b'['; 1_000_000]),
         with("depth", None, request(&"{\"a\":".repeat(200_000))),

@@ -32,7 +32,9 @@ fn seed() -> u64 {
 /// The limits of who is under fire: none of the heavy messages is let through whole, and a bomb need not be large.
 fn wary(builder: TransportBuilder) -> TransportBuilder {
     let patience = Duration::from_secs(2);
-    builder.unpacked_limit(8 << 20).rabbit(RabbitOptions::default().absent_caller_timeout(patience))
+    // RabbitMQ from 4.0 on takes messages of at most 16 MiB.
+    let builder = builder.message_limit(15 << 20).unpacked_limit(8 << 20);
+    builder.rabbit(RabbitOptions::default().absent_caller_timeout(patience))
 }
 
 /// Reads what comes back to the stranger, and notes each failure's class, or `result`.

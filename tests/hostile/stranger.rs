@@ -127,7 +127,8 @@ pub(crate) async fn channel(world: &World) -> Channel {
 
 /// Declares a queue that goes with its consumer.
 pub(crate) async fn declare(channel: &Channel, queue: &str) {
-    let options = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+    let options =
+        QueueDeclareOptions { durable: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
     declared.await.expect("declared");
 }
