@@ -14,7 +14,9 @@ use lapin::{
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
-use rpc_runtime::{CallError, Context, Event, Server, Transport, TransportErrorKind};
+use rpc_runtime::{
+    CallError, Context, Event, RabbitOptions, Server, Transport, TransportErrorKind,
+};
 use tests::{World, eventually, rabbitmqctl, soon, unique};
 
 use crate::{
@@ -190,7 +192,8 @@ async fn no_broker_is_unreachable_at_once_or_after_the_wait() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_by_the_thousand_use_up_no_connection() {
     let Some(world) = World::rabbit() else { return };
-    let transport = world.transport().await;
+    let durable = RabbitOptions::default().durable_queues(true);
+    let transport = world.connect(|builder| builder.rabbit(durable)).await;
     let server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
     let client = world.client::<adder::Api>(&transport);
     let mut events = transport.events();

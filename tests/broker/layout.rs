@@ -175,7 +175,8 @@ async fn a_queue_with_other_properties_is_a_mismatch_that_names_it() {
     let declare = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let channel = stranger(&world).await;
     channel.queue_declare(world.topic().into(), declare, arguments).await.expect("declared");
-    let transport = world.transport().await;
+    let transport =
+        world.connect(|b| b.rabbit(RabbitOptions::default().durable_queues(true))).await;
     let bound = world.server(&transport, "h").serve(AdderServer::new(Slow::default())).bind().await;
     let error = bound.map(drop).expect_err("the queue is limited");
     assert_eq!(error.kind(), TransportErrorKind::Mismatch);

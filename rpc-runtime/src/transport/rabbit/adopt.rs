@@ -1,8 +1,10 @@
 //! Queues that exist in another form than the layout's, and can be used all the same.
 //!
 //! RabbitMQ refuses a declaration that differs from the queue, and names the first difference. If
-//! that difference is harmless, the declaration takes the queue's value and is tried again. So a
-//! harmless difference hides no other one behind it.
+//! that difference is harmless, the declaration takes the queue's value and is tried again. So the
+//! transport knows what the queue is, and a lifetime hides no limit behind it. A queue whose
+//! durability differs is not one of these options at all, such as a queue of refused casts: it is
+//! used with whatever limits it has.
 //!
 //! Plain data from the broker's words.
 
@@ -42,6 +44,12 @@ pub(super) fn adopted(declared: &QueueDeclaration, words: &str) -> Option<QueueD
         _ => return None,
     }
     (queue != *declared).then_some(queue)
+}
+
+/// Whether a queue is durable, or is deleted by the broker, where the layout's is not, or the
+/// reverse.
+pub(super) fn is_of_another_kind(wanted: &QueueDeclaration, queue: &QueueDeclaration) -> bool {
+    (wanted.durable, wanted.auto_delete) != (queue.durable, queue.auto_delete)
 }
 
 /// Reads `inequivalent arg 'NAME' for queue 'q' in vhost 'v': received … but current is …`.

@@ -41,7 +41,7 @@ pub(super) async fn try_declare(
     for step in steps {
         let mut declared = step.clone();
         while let Err(fault) = declare(&channel, &declared).await {
-            let Some(adopted) = adopted(&declared, &fault) else {
+            let Some(adopted) = adopted(&step, &declared, &fault) else {
                 // A broker that permitted them when it was asked has become a newer one.
                 if is_denied(&fault) {
                     deny(layout);
@@ -86,20 +86,22 @@ enum Adopted {
     In(Step),
 }
 
-/// Decides whether a thing can be used whose declaration was refused.
-fn adopted(declared: &Step, fault: &Fault) -> Option<Adopted> {
+/// Decides whether a thing can be used whose declaration was refused. `wanted` is the layout's form
+/// of it.
+fn adopted(wanted: &Step, declared: &Step, fault: &Fault) -> Option<Adopted> {
     if fault.kind() != TransportErrorKind::Mismatch {
         return None;
     }
-    match declared {
-        Step::Queue(queue) => {
-            adopt::adopted(queue, fault.words()).map(Step::Queue).map(Adopted::In)
-        }
-        Step::Exchange(_) => {
+    match (wanted, declared) {
+        (Step::Queue(wanted), Step::Queue(queue)) => match adopt::adopted(queue, fault.words()) {
+            Some(form) => Some(Adopted::In(Step::Queue(form))),
+            None => adopt::is_of_another_kind(wanted, queue).then_some(Adopted::AsItIs),
+        },
+        (Step::Exchange(_), _) => {
             let harmless = ["inequivalent arg 'durable'", "inequivalent arg 'auto_delete'"];
             harmless.iter().any(|difference| fault.says(difference)).then_some(Adopted::AsItIs)
         }
-        Step::Bind { .. } => None,
+        _ => None,
     }
 }
 
