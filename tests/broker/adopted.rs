@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rpc_runtime::{Context, RabbitOptions, Transport};
-use tests::{World, eventually, soon};
+use rpc_runtime::{Context, RabbitOptions, ServerBuilder, Transport, rpc_api};
+use tests::{Log, World, eventually, soon};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
@@ -55,7 +55,7 @@ async fn a_process_whose_queues_are_to_last_longer_or_shorter_keeps_its_queues()
 async fn a_server_with_default_options_joins_queues_that_are_replicated() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
-    let replicated = RabbitOptions::default().quorum_queues(true);
+    let replicated = RabbitOptions::default().quorum_queues(true).quorum_delivery_limit(50);
     let (theirs, slow) = (with(&world, &replicated).await, Slow::default());
     let server = world.serve(&theirs, "h", AdderServer::new(slow.clone())).await;
     for default in [RabbitOptions::default(), RabbitOptions::default().durable_queues(true)] {
@@ -75,4 +75,46 @@ async fn a_server_with_default_options_joins_queues_that_are_replicated() {
     // Their queue of the host is replicated, too.
     server.shutdown(DRAIN).await.expect("nothing runs");
     assert_serves(&world, &RabbitOptions::default()).await;
+}
+
+/// Another interface of the topic, whose casts the servers of these tests refuse.
+#[rpc_api(topic = "adder", version = "1.0")]
+trait Refused {
+    /// Is unknown to them.
+    async fn forget(&self, ctx: Context, a: u64);
+}
+
+#[derive(Clone, Default)]
+struct Rescue(Log<u64>);
+
+impl Refused for Rescue {
+    async fn forget(&self, _: Context, a: u64) {
+        self.0.push(a);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_casts_are_run_by_a_later_server_whatever_the_options_of_its_queues() {
+    let options = RabbitOptions::default;
+    for options in [options(), options().durable_queues(true), options().quorum_queues(true)] {
+        let Some(world) = World::rabbit() else { return };
+        let Some(world) = world.alone().await else { return };
+        let transport = with(&world, &options).await;
+        let server = world.server(&transport, "h").keep_refused(3);
+        let server = server.serve(AdderServer::new(Slow::default())).bind().await;
+        let server = server.expect("bound").run();
+        let client = world.client::<refused::Api>(&transport);
+        for n in 0..3 {
+            client.forget(&Context::new(), n).await.expect("confirmed");
+        }
+        eventually("all to be kept", || transport.metrics().requests_kept == 3).await;
+        server.shutdown(DRAIN).await.expect("nothing runs");
+        let rescue = Rescue::default();
+        let topic = format!("{}{}", world.topic(), ServerBuilder::REFUSED);
+        let server = world.server(&transport, "h").topic(topic);
+        let server = server.serve(RefusedServer::new(rescue.clone())).bind().await;
+        let server = server.expect("it is bounded").run();
+        eventually("the kept ones to run", || rescue.0.len() == 3).await;
+        server.shutdown(DRAIN).await.expect("nothing runs");
+    }
 }

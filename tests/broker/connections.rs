@@ -256,7 +256,7 @@ async fn servers_of_one_transport_share_its_connections_and_who_looks_after_exch
                 tokio::task::yield_now().await;
             }
         };
-        heard += u32::from(tokio::time::timeout(Duration::from_millis(300), hear).await.is_ok());
+        heard += u32::from(tokio::time::timeout(Duration::from_secs(2), hear).await.is_ok());
         if heard == 2 {
             break;
         }

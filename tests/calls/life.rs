@@ -12,7 +12,9 @@ use crate::probe::{ProbeServer, Recorder, probe};
 
 /// The lines of servers and listeners.
 fn info(heard: &Heard) -> Vec<String> {
-    all_info(heard).into_iter().filter(|line| !line.contains("message=connected")).collect()
+    let of_connection = ["message=connected", "message=the broker permits no queues"];
+    let is_other = |line: &String| !of_connection.iter().any(|words| line.contains(words));
+    all_info(heard).into_iter().filter(is_other).collect()
 }
 
 /// The lines of connections, which other threads write.

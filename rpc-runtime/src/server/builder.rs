@@ -20,7 +20,7 @@ use crate::{
     duplicates::Duplicates,
     excerpt::Excerpt,
     quiet::Quiet,
-    transport::{ListenAddress, Subscription, Tracker},
+    transport::{ListenAddress, Subscription, Tracker, kept},
 };
 
 /// The options of a [`Server`].
@@ -54,7 +54,7 @@ impl ServerBuilder {
     /// What is appended to a topic for the queue of its dead letters.
     pub const DEAD_LETTERS: &'static str = ".dead_letter";
     /// The suffix of a topic's queue for refused casts that are [kept](Self::keep_refused).
-    pub const REFUSED: &'static str = ".refused";
+    pub const REFUSED: &'static str = kept::REFUSED;
     /// How many requests are there at once to be refused.
     const REFUSED_AHEAD: usize = 16;
 

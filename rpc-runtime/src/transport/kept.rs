@@ -22,6 +22,8 @@ use crate::{
 pub(crate) const REDELIVERIES: &str = "x-rpc-redeliveries";
 /// The header by which a message is known that comes back. Its body's id is the request's, which others may carry too.
 pub(crate) const ID: &str = "x-rpc-id";
+/// The suffix of a topic's queue for refused casts.
+pub(crate) const REFUSED: &str = ".refused";
 /// Why a request is a dead letter.
 const DEAD_REASON: &str = "x-rpc-dead-reason";
 /// How often it was delivered.

@@ -3,12 +3,12 @@
 //! RabbitMQ refuses a declaration that differs from the queue, and names the first difference. If
 //! that difference is harmless, the declaration takes the queue's value and is tried again. So the
 //! transport knows what the queue is, and a lifetime hides no limit behind it. A queue whose
-//! durability differs is not one of these options at all, such as a queue of refused casts: it is
-//! used with whatever limits it has.
+//! durability differs was made by other options, and is used with whatever limits it has.
 //!
 //! Plain data from the broker's words.
 
 use super::topology::{Argument, QueueDeclaration};
+use crate::transport::kept::REFUSED;
 
 /// A queue's form in which it differs from a declaration, by the broker's words.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,32 +18,56 @@ struct Difference<'a> {
     current: Option<&'a str>,
 }
 
+/// Arguments that may differ: they decide how long a queue lasts, how it is replicated, and how often
+/// it delivers a message.
+const HARMLESS: [&str; 6] = [
+    "x-expires",
+    "x-delivery-limit",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
+    "x-quorum-initial-group-size",
+    "x-queue-leader-locator",
+];
+
 /// Returns a declaration that takes over the queue's value, if the broker's `words` name a
 /// difference that is harmless:
 ///
 /// - the queue outlives a restart of the broker, or does not;
 /// - the broker deletes it with its last consumer, or does not;
-/// - it expires after another time;
-/// - it is replicated, where the options ask for no type.
+/// - one of the [arguments](HARMLESS) has another value;
+/// - it is a quorum queue, where the options ask for no type;
+/// - it is a bounded queue of refused casts, which a later server runs.
 pub(super) fn adopted(declared: &QueueDeclaration, words: &str) -> Option<QueueDeclaration> {
     let Difference { name, current } = difference(words)?;
     let mut queue = declared.clone();
     match (name, current) {
         ("durable", Some(current)) => queue.durable = current.parse().ok()?,
         ("auto_delete", Some(current)) => queue.auto_delete = current.parse().ok()?,
-        ("x-expires", current) => {
-            let millis = current.map(str::parse).transpose().ok()?;
-            queue.arguments.retain(|(name, _)| *name != "x-expires");
-            queue.arguments.extend(millis.map(|millis| ("x-expires", Argument::Number(millis))));
-        }
         ("x-queue-type", Some("quorum")) if queue.has_no_type() => {
             queue.arguments.push(("x-queue-type", Argument::Text("quorum".into())));
             // A quorum queue has no other form.
             (queue.durable, queue.auto_delete) = (true, false);
         }
-        _ => return None,
+        ("x-max-length", current) if queue.name.ends_with(REFUSED) => {
+            queue.set("x-max-length", current);
+        }
+        (name, current) => {
+            let name = HARMLESS.into_iter().find(|harmless| *harmless == name)?;
+            queue.set(name, current);
+        }
     }
     (queue != *declared).then_some(queue)
+}
+
+impl QueueDeclaration {
+    fn set(&mut self, name: &'static str, value: Option<&str>) {
+        self.arguments.retain(|(argument, _)| *argument != name);
+        let value = value.map(|value| match value.parse() {
+            Ok(number) => Argument::Number(number),
+            Err(_) => Argument::Text(value.to_owned().into()),
+        });
+        self.arguments.extend(value.map(|value| (name, value)));
+    }
 }
 
 /// Whether a queue is durable, or is deleted by the broker, where the layout's is not, or the
@@ -104,6 +128,27 @@ mod tests {
             ),
             (queue(&[number(1000)]), "x-expires", ["'1000'", "none"], queue(&[])),
             (queue(&[]), "x-expires", ["none", "'60000'"], queue(&[number(60_000)])),
+            (
+                queue(&[]),
+                "x-delivery-limit",
+                ["none", "the value '5' of type 'signedint'"],
+                queue(&[("x-delivery-limit", Argument::Number(5))]),
+            ),
+            (
+                queue(&[]),
+                "x-queue-leader-locator",
+                ["none", "the value 'balanced' of type 'longstr'"],
+                queue(&[("x-queue-leader-locator", Argument::Text("balanced".into()))]),
+            ),
+            (
+                QueueDeclaration { name: "t.refused".into(), ..queue(&[]) },
+                "x-max-length",
+                ["none", "the value '3' of type 'signedint'"],
+                QueueDeclaration {
+                    name: "t.refused".into(),
+                    ..queue(&[("x-max-length", Argument::Number(3))])
+                },
+            ),
             (queue(&[]), "x-queue-type", ["'classic'", "'quorum'"], {
                 QueueDeclaration { durable: true, ..queue(&[quorum()]) }
             }),
@@ -128,7 +173,7 @@ mod tests {
             (&queue(&[]), "x-max-length", "none", "the value '10' of type 'signedint'"),
             (&queue(&[]), "x-message-ttl", "none", "the value '10' of type 'signedint'"),
             (&queue(&[]), "exclusive", "'false'", "'true'"),
-            (&queue(&[]), "x-expires", "none", "the value '99999999999' of type 'long'"),
+            (&queue(&[]), "x-overflow", "none", "the value 'reject-publish' of type 'longstr'"),
         ] {
             let words = words(name, received, current);
             assert_eq!(adopted(declared, &words), None, "{words}");
