@@ -9,7 +9,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use rpc_runtime::{Context, RabbitOptions, TransportErrorKind};
-use tests::{SOON, World, rabbitmqctl, soon};
+use tests::{SOON, World, denies_transient, rabbitmqctl, soon};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
@@ -136,14 +136,14 @@ async fn declarations_equal_the_recorded_layout_and_a_clean_end_takes_its_own_aw
     let transport = world.transport().await;
     let server = world.serve(&transport, "host1", AdderServer::new(Slow::default())).await;
     world.client::<adder::Api>(&transport).add(&Context::new(), 1, 2).await.expect("an answer");
-    let topic = world.topic();
+    let (topic, durable) = (world.topic(), denies_transient());
     let shared = [
-        format!("{topic} false false false stays"),
-        format!("{topic}.host1 false false false stays"),
+        format!("{topic} {durable} false false stays"),
+        format!("{topic}.host1 {durable} false false stays"),
     ];
     let own = [
-        "reply_* false false false expires".to_owned(),
-        format!("{topic}_fanout_* false false false expires"),
+        format!("reply_* {durable} false false expires"),
+        format!("{topic}_fanout_* {durable} false false expires"),
     ];
     let mut expected = [shared.clone(), own].concat();
     expected.sort_unstable();
@@ -202,8 +202,8 @@ async fn closing_the_transport_takes_its_own_queues_away_also_under_a_running_se
         soon("the close", transport.close()).await;
         let left = queues(&world).await.expect("controlled");
         let expected = [
-            format!("{} false false false stays", world.topic()),
-            format!("{}.h false false false stays", world.topic()),
+            format!("{} {} false false stays", world.topic(), denies_transient()),
+            format!("{}.h {} false false stays", world.topic(), denies_transient()),
         ];
         assert_eq!(left, expected, "round {round}");
     }
@@ -222,18 +222,22 @@ async fn every_layout_serves_calls_casts_and_fanouts() {
     let Some(world) = world.alone().await else { return };
     let options = RabbitOptions::default;
     for (exchange, layout, expected) in [
-        ("classic", options(), r#""classic" false false"#),
-        ("durable", options().durable_queues(true), r#""classic" true false"#),
-        ("passing", options().auto_delete(true), r#""classic" false true"#),
+        ("classic", options(), format!(r#""classic" {} false"#, denies_transient())),
+        ("durable", options().durable_queues(true), r#""classic" true false"#.to_owned()),
+        (
+            "passing",
+            options().auto_delete(true),
+            format!(r#""classic" {} true"#, denies_transient()),
+        ),
         (
             "quorum",
             options().quorum_queues(true).quorum_delivery_limit(5),
-            r#""quorum" true false"#,
+            r#""quorum" true false"#.to_owned(),
         ),
         (
             "all-quorum",
             options().quorum_queues(true).transient_quorum_queues(true),
-            r#""quorum" true false"#,
+            r#""quorum" true false"#.to_owned(),
         ),
     ] {
         let connect = |builder: rpc_runtime::TransportBuilder| {
