@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rpc_runtime::{Context, RabbitOptions, ServerBuilder, Transport, rpc_api};
-use tests::{Log, World, eventually, soon};
+use tests::{Log, World, eventually, rabbitmqctl, release, soon};
 
 use crate::{
     adder::{AdderServer, Slow, adder},
@@ -75,6 +75,31 @@ async fn a_server_with_default_options_joins_queues_that_are_replicated() {
     // Their queue of the host is replicated, too.
     server.shutdown(DRAIN).await.expect("nothing runs");
     assert_serves(&world, &RabbitOptions::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_layout_is_served_where_a_virtual_host_makes_durable_queues_quorum_queues() {
+    let Some(world) = World::rabbit() else { return };
+    if release() < Some((4, 0)) {
+        return;
+    }
+    let options = RabbitOptions::default;
+    for options in [
+        options(),
+        options().durable_queues(true),
+        options().quorum_queues(true),
+        options().quorum_queues(true).transient_quorum_queues(true),
+        options().auto_delete(true),
+        options().stable_queue_names(true).process_name("p"),
+    ] {
+        let Some(world) = world.clone().alone().await else { return };
+        let host = world.virtual_host();
+        let default = ["update_vhost_metadata", host, "--default-queue-type", "quorum"];
+        rabbitmqctl(&default).await.expect("it can be controlled");
+        assert_serves(&world, &options).await;
+        // Its queues exist now.
+        assert_serves(&world, &options).await;
+    }
 }
 
 /// Another interface of the topic, whose casts the servers of these tests refuse.

@@ -6,7 +6,7 @@ use rpc_runtime::{Context, RabbitOptions, Transport};
 use tests::{
     World, eventually,
     proxy::{Action, Frames, Proxy, method},
-    rabbitmqctl, soon, unique,
+    rabbitmqctl, release, soon, unique,
 };
 
 use crate::{
@@ -142,6 +142,21 @@ async fn bug_23_processes_of_one_name_never_share_a_queue() {
 async fn processes_of_one_name_share_no_quorum_queue_either() {
     let Some(world) = World::rabbit() else { return };
     let options = stable(&world).transient_quorum_queues(true);
+    assert_shares_no_queue(world, options).await;
+}
+
+/// A virtual host decides the type of a durable queue without one. Where the broker denies transient
+/// queues, that is every queue with a stable name.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_of_one_name_share_no_queue_where_quorum_is_the_default() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    if release() < Some((4, 0)) {
+        return;
+    }
+    let default = ["update_vhost_metadata", world.virtual_host(), "--default-queue-type", "quorum"];
+    rabbitmqctl(&default).await.expect("it can be controlled");
+    let options = stable(&world);
     assert_shares_no_queue(world, options).await;
 }
 
