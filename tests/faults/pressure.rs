@@ -11,7 +11,7 @@ use tests::{
     Log, SOON, World, amount, eventually,
     node::{Alone, Node, Shared},
     proxy::{Action, Frames, Way, method},
-    soon,
+    release, soon,
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
@@ -303,7 +303,9 @@ async fn fault_c14_a_method_longer_than_the_broker_waits_for_acknowledgements_ru
     let Some(alone) = Alone::take().await else { return };
     let impatient = Impatient::make(&alone.node, 2000).await;
     let world = alone.node.world();
-    let transport = world.transport().await;
+    // From 4.3 on only quorum queues have that limit.
+    let options = RabbitOptions::default().quorum_queues(release() >= Some((4, 3)));
+    let transport = world.connect(|builder| builder.rabbit(options)).await;
     let calm = Calm::default();
     let server = world.serve(&transport, "h", PatientServer::new(calm.clone())).await;
     let client = world.client::<patient::Api>(&transport);
