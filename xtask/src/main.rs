@@ -43,14 +43,18 @@ enum Task {
         #[arg(long, requires = "suite")]
         long: bool,
         /// Skips what needs a broker.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "release")]
         no_broker: bool,
+        #[command(flatten)]
+        choice: rabbitmq::Choice,
         /// What `cargo test` gets besides.
         #[arg(last = true)]
         args: Vec<String>,
     },
     /// Runs only the tests against the original Python library, and against Cinder.
     Interop {
+        #[command(flatten)]
+        choice: rabbitmq::Choice,
         /// What the test program gets besides.
         #[arg(last = true)]
         args: Vec<String>,
@@ -99,11 +103,12 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Options::parse().task {
         Task::Rabbitmq { task } => rabbitmq::run(task),
-        Task::Test { suite: Some(test::Suite::Faults), long, args, .. } => {
-            test::faults(long, &args)
+        Task::Test { suite: Some(test::Suite::Faults), long, choice, args, .. } => {
+            test::faults(choice, long, &args)
         }
-        Task::Test { no_broker, args, .. } => test::all(no_broker, &args),
-        Task::Interop { args } => test::interop(&args),
+        Task::Test { no_broker: true, args, .. } => test::without_broker(&args),
+        Task::Test { choice, args, .. } => test::all(choice, &args),
+        Task::Interop { choice, args } => test::interop(choice, &args),
         Task::Node { folder, order } => rabbitmq::controlled::obey(&folder, order),
         Task::Ci => ci::run(),
         Task::Fuzz { target, seconds } => fuzz::run_targets(target.as_deref(), seconds),

@@ -40,8 +40,15 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
 
 /// Runs a command, and returns what it prints. Its output is shown only if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|error| cannot_run(command, &error))?;
+    output_reading(command, Stdio::null())
+}
+
+/// Does the same, and gives the command something to read.
+pub(crate) fn output_reading(
+    command: &mut Command,
+    input: impl Into<Stdio>,
+) -> Result<String, Error> {
+    let output = command.stdin(input).output().map_err(|error| cannot_run(command, &error))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

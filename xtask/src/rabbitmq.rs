@@ -2,8 +2,13 @@
 
 mod certificates;
 pub(crate) mod controlled;
+mod debian;
 mod docker;
 mod node;
+mod programs;
+mod release;
+mod removal;
+mod shell;
 mod watchdog;
 
 use std::{
@@ -16,17 +21,34 @@ use std::{
 
 use clap::Subcommand;
 
-pub(crate) use self::node::free_ports;
+pub(crate) use self::{
+    node::free_ports,
+    release::{Choice, Release},
+};
+use self::{programs::Programs, release::Version};
 use crate::{
     Error,
-    process::{self, step},
+    process::{self, output, step},
 };
+
+/// The setting by which tests learn the broker's version.
+pub(crate) const RELEASE: &str = "RPC_TEST_RABBIT_RELEASE";
+/// The setting by which tests learn whether the broker refuses transient queues.
+pub(crate) const DENY_TRANSIENT: &str = "RPC_TEST_DENY_TRANSIENT";
+
+/// Asks a node for its version, and whether it refuses transient queues. A feature that a release
+/// no longer permits is an enabled flag; 3.10 does not know this one.
+const ABOUT: &str =
+    "{rabbit_misc:version(), rabbit_feature_flags:is_enabled(transient_nonexcl_queues)}.";
 
 /// What to do with the broker that stays up between test runs.
 #[derive(Clone, Copy, Subcommand)]
 pub(crate) enum Task {
     /// Starts it.
-    Up,
+    Up {
+        #[command(flatten)]
+        choice: Choice,
+    },
     /// Stops it.
     Down,
     /// Says where it is.
@@ -44,6 +66,18 @@ pub(crate) struct Broker {
     pub(crate) control: Option<PathBuf>,
     /// Where it came from.
     pub(crate) origin: String,
+    /// Its version, if it could be asked.
+    pub(crate) version: Option<Version>,
+    /// Whether it refuses queues that are neither durable nor exclusive, if it could be asked.
+    pub(crate) denies_transient: bool,
+}
+
+/// The image or the programs of a broker that is to be started.
+enum Source {
+    /// An image of Docker's.
+    Image(String),
+    /// Programs on this machine.
+    Programs(Programs),
 }
 
 /// A broker that was started, and what ends it.
@@ -62,7 +96,7 @@ pub(crate) struct Lease {
 
 pub(crate) fn run(task: Task) -> Result<(), Error> {
     match task {
-        Task::Up => up(),
+        Task::Up { choice } => up(choice),
         Task::Down => down(),
         Task::Status => status(),
         Task::Logs => logs(),
@@ -70,43 +104,122 @@ pub(crate) fn run(task: Task) -> Result<(), Error> {
 }
 
 /// Finds a broker, or starts one that ends with the lease.
-pub(crate) fn lease() -> Result<Lease, Error> {
-    if let Some(broker) = given()?.or_else(running) {
+pub(crate) fn lease(choice: Choice) -> Result<Lease, Error> {
+    choice.check()?;
+    if let Some(broker) = given()? {
+        require(choice, &broker, "unset RPC_TEST_RABBIT_URL")?;
+        return Ok(Lease { broker, _watchdog: None });
+    }
+    if let Some(broker) = running().filter(|broker| choice.fits(broker)) {
         return Ok(Lease { broker, _watchdog: None });
     }
     let name = format!("test-{}", std::process::id());
     let folder = folder(&name);
     // The watchdog comes first: whatever happens while starting, it cleans up.
     let mut watchdog = watchdog::Watchdog::start(&folder)?;
-    let Started { broker, end } = start(&name, &folder, |end| watchdog.arm(end))?;
+    let Started { broker, end } = start(choice, &name, &folder, |end| watchdog.arm(end))?;
     watchdog.arm(&end)?;
     Ok(Lease { broker, _watchdog: Some(watchdog) })
 }
 
-/// Starts a broker: in Docker if an engine answers, else as a private node. `arm` learns early what ends it.
+/// Makes sure that a broker of a choice can be started, installing it if need be.
+pub(crate) fn provide(choice: Choice) -> Result<(), Error> {
+    source(choice).map(drop)
+}
+
+/// Returns what a broker of a choice is started from, installing it if need be.
+fn source(choice: Choice) -> Result<Source, Error> {
+    choice.check()?;
+    if let Some(release) = choice.release
+        && let Some(programs) = programs::installed(release)
+    {
+        return Ok(Source::Programs(programs));
+    }
+    if docker::answers() {
+        return Ok(Source::Image(docker::image(choice)));
+    }
+    programs::provide(choice).map(Source::Programs)
+}
+
+/// Fails if a broker that is there is not what a choice asks for.
+fn require(choice: Choice, broker: &Broker, remedy: &str) -> Result<(), Error> {
+    if choice.fits(broker) {
+        return Ok(());
+    }
+    Err(format!("{choice} is asked for, and the broker is {}: {remedy}", broker.described()))
+}
+
+/// Starts a broker. `arm` learns early what ends it.
 fn start(
+    choice: Choice,
     name: &str,
     folder: &Path,
     mut arm: impl FnMut(&str) -> Result<(), Error>,
 ) -> Result<Started, Error> {
     fs::create_dir_all(folder)
         .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    if docker::answers() {
-        match docker::start(name, folder, &mut arm) {
-            Ok(started) => return Ok(started),
+    let settings = choice.settings();
+    let started = match source(choice)? {
+        Source::Programs(programs) => node::start(&programs, &settings, name, folder, &mut arm)?,
+        Source::Image(image) => match docker::start(&image, &settings, name, folder, &mut arm) {
+            Ok(started) => started,
             Err(error) => {
-                eprintln!("Docker answers, but gives no broker; a private node, then. {error}")
+                eprintln!("Docker answers, but gives no broker; a private node, then. {error}");
+                let programs = programs::provide(choice)?;
+                node::start(&programs, &settings, name, folder, &mut arm)?
             }
+        },
+    };
+    let started = Started { broker: started.broker.asked(), ..started };
+    require(choice, &started.broker, "it cannot be asked, or a setting has no effect")?;
+    Ok(started)
+}
+
+impl Broker {
+    /// Asks the broker for its version and for what it denies, if there is a program to ask by.
+    fn asked(mut self) -> Self {
+        let answer = self.control.as_ref().and_then(|control| {
+            output(Command::new(control).args(["--quiet", "eval", ABOUT])).ok()
+        });
+        if let Some((version, denies)) = answer.as_deref().and_then(about) {
+            (self.version, self.denies_transient) = (Some(version), denies);
         }
+        self
     }
-    node::start(name, folder, &mut arm)
+
+    /// Says in words what it is.
+    pub(crate) fn described(&self) -> String {
+        let version = self.version.map_or_else(String::new, |version| format!(" {version}"));
+        let denies = if self.denies_transient { ", transient queues denied" } else { "" };
+        format!("RabbitMQ{version}{denies}, {}", self.origin)
+    }
+
+    /// Returns what the tests learn of it: names of settings, and their values.
+    pub(crate) fn settings(&self) -> [(&'static str, String); 2] {
+        let version = self.version.map(|version| version.to_string());
+        [
+            (RELEASE, version.unwrap_or_default()),
+            (DENY_TRANSIENT, u8::from(self.denies_transient).to_string()),
+        ]
+    }
+}
+
+/// Reads what a node answers to [`ABOUT`].
+fn about(answer: &str) -> Option<(Version, bool)> {
+    let (version, denies) = answer.trim().trim_matches(['{', '}']).split_once(',')?;
+    Some((version.trim_matches('"').parse().ok()?, denies.parse().ok()?))
+}
+
+/// Says why this run cannot have another broker than the one that it has.
+pub(crate) fn fixed() -> Option<&'static str> {
+    let given = std::env::var_os("RPC_TEST_RABBIT_URL").is_some_and(|url| !url.is_empty());
+    given.then_some("RPC_TEST_RABBIT_URL names the broker of this run")
 }
 
 /// Returns the broker that the environment names.
 fn given() -> Result<Option<Broker>, Error> {
-    let Some(url) = std::env::var("RPC_TEST_RABBIT_URL").ok().filter(|url| !url.is_empty()) else {
-        return Ok(None);
-    };
+    let setting = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let Some(url) = setting("RPC_TEST_RABBIT_URL") else { return Ok(None) };
     let authority =
         url.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
     let address = authority.rsplit('@').next().unwrap_or_default();
@@ -117,8 +230,14 @@ fn given() -> Result<Option<Broker>, Error> {
             "RPC_TEST_RABBIT_URL is set, but nothing answers at {address}: start it, or unset it"
         ));
     }
-    let control = std::env::var_os("RPC_TEST_RABBITMQCTL").map(PathBuf::from);
-    Ok(Some(Broker { url, control, origin: "given by RPC_TEST_RABBIT_URL".to_owned() }))
+    let broker = Broker {
+        url,
+        control: setting("RPC_TEST_RABBITMQCTL").map(PathBuf::from),
+        origin: "given by RPC_TEST_RABBIT_URL".to_owned(),
+        version: setting(RELEASE).and_then(|version| version.parse().ok()),
+        denies_transient: setting(DENY_TRANSIENT).is_some_and(|denies| denies == "1"),
+    };
+    Ok(Some(broker.asked()))
 }
 
 /// Whether something accepts connections at `address`.
@@ -129,21 +248,31 @@ fn answers(address: &str) -> bool {
 }
 
 fn folder(name: &str) -> PathBuf {
-    process::state().join("rabbitmq").join(name)
+    shared().join(name)
 }
 
-/// The file that says which broker stays up: its URL, its control program, its origin, and below them what ends it.
+/// The folder that all nodes and their systems see by the same path.
+fn shared() -> PathBuf {
+    process::state().join("rabbitmq")
+}
+
+/// The file that says which broker stays up: its URL, control program, origin, version and whether
+/// it denies transient queues, a line each, and below them what ends it.
 fn record() -> PathBuf {
-    process::state().join("rabbitmq").join("up")
+    shared().join("up")
 }
 
 fn read_record() -> Option<(Broker, String)> {
     let text = fs::read_to_string(record()).ok()?;
-    let mut lines = text.splitn(4, '\n');
-    let (url, control, origin) =
-        (lines.next()?.to_owned(), PathBuf::from(lines.next()?), lines.next()?.to_owned());
-    let end = lines.next().unwrap_or_default().to_owned();
-    Some((Broker { url, control: Some(control), origin }, end))
+    let mut lines = text.splitn(6, '\n');
+    let broker = Broker {
+        url: lines.next()?.to_owned(),
+        control: Some(PathBuf::from(lines.next()?)),
+        origin: lines.next()?.to_owned(),
+        version: lines.next()?.parse().ok(),
+        denies_transient: lines.next()? == "true",
+    };
+    Some((broker, lines.next().unwrap_or_default().to_owned()))
 }
 
 /// Returns the broker that stays up, if it does.
@@ -153,24 +282,52 @@ fn running() -> Option<Broker> {
     answers(&address).then_some(broker)
 }
 
-fn up() -> Result<(), Error> {
-    if let Some(broker) = given()?.or_else(running) {
-        println!("already up, {}", broker.origin);
-        return show(&broker);
+fn up(choice: Choice) -> Result<(), Error> {
+    choice.check()?;
+    if let Some(broker) = given()? {
+        require(choice, &broker, "unset RPC_TEST_RABBIT_URL")?;
+        return already(&broker);
+    }
+    if let Some(broker) = running() {
+        require(choice, &broker, "stop it by `cargo xtask rabbitmq down`")?;
+        return already(&broker);
     }
     let name = "up-node";
-    let Started { broker, end } = start(name, &folder(name), |_| Ok(()))?;
+    // A broker of another release may have left its data there.
+    removal::remove(&folder(name))?;
+    let mut known = String::new();
+    let started = start(choice, name, &folder(name), |end| {
+        known = end.to_owned();
+        Ok(())
+    });
+    let Started { broker, end } = started.inspect_err(|_| {
+        // A node that did not come up would go on trying.
+        let _ = output(Command::new("sh").args(["-c", &known]));
+    })?;
+    eprintln!("{}", broker.described());
     let control = broker.control.as_deref().unwrap_or(Path::new("")).display().to_string();
-    let text = format!("{}\n{control}\n{}\n{end}", broker.url, broker.origin);
+    let version = broker.version.map(|version| version.to_string()).unwrap_or_default();
+    let text = format!(
+        "{}\n{control}\n{}\n{version}\n{}\n{end}",
+        broker.url, broker.origin, broker.denies_transient
+    );
     fs::write(record(), text)
         .map_err(|error| format!("cannot write {}: {error}", record().display()))?;
     show(&broker)
+}
+
+fn already(broker: &Broker) -> Result<(), Error> {
+    println!("already up, {}", broker.described());
+    show(broker)
 }
 
 fn show(broker: &Broker) -> Result<(), Error> {
     println!("export RPC_TEST_RABBIT_URL={}", broker.url);
     if let Some(control) = &broker.control {
         println!("export RPC_TEST_RABBITMQCTL={}", control.display());
+    }
+    for (name, value) in broker.settings() {
+        println!("export {name}={value}");
     }
     Ok(())
 }
@@ -188,7 +345,7 @@ fn down() -> Result<(), Error> {
 fn status() -> Result<(), Error> {
     match given()?.or_else(running) {
         Some(broker) => {
-            println!("up, {}", broker.origin);
+            println!("up, {}", broker.described());
             show(&broker)
         }
         None => {
@@ -209,4 +366,18 @@ fn logs() -> Result<(), Error> {
 fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_says_its_version_and_whether_it_denies_transient_queues() {
+        let read = |text| about(text).map(|(version, denies)| (version.to_string(), denies));
+        assert_eq!(read("{\"3.10.8\",false}\n"), Some(("3.10.8".to_owned(), false)));
+        assert_eq!(read("{\"4.3.6\",true}\n"), Some(("4.3.6".to_owned(), true)));
+        assert_eq!(read("Error: unable to perform an operation"), None);
+        assert_eq!(read("{<<\"4\">>,true}"), None);
+    }
 }

@@ -183,7 +183,7 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
     let mut plans: Vec<_> = plans.into_iter().filter(wanted).collect();
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 2 });
     let program = step("building what is measured", || build(&root(), &[]))?;
-    let lease = rabbitmq::lease()?;
+    let lease = rabbitmq::lease(rabbitmq::Choice::default())?;
     let until = Instant::now() + if options.quick { QUICK_LIMIT } else { LIMIT };
     let mut growth = Growth::new(&program, &lease.broker, options.quick);
     for _ in 0..rounds {

@@ -20,7 +20,7 @@ use crate::{
     Error,
     process::{cargo, output, root, state, step},
     python,
-    rabbitmq::{self, Broker, Lease},
+    rabbitmq::{self, Broker, Choice, Lease},
 };
 
 /// The program of both ends.
@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
     if cells.is_empty() {
         return Err("nothing is left to measure".to_owned());
     }
-    let lease = rabbitmq::lease()?;
+    let lease = rabbitmq::lease(Choice::default())?;
     let mut bench = Bench::new(&lease);
     for round in 0..rounds {
         for cell in &cells {

@@ -13,15 +13,15 @@ use std::{
 use clap::Subcommand;
 
 use super::{
-    answers, certificates,
-    docker::script,
-    last_lines,
-    node::{self, Extras},
+    Choice, answers, certificates, docker, last_lines,
+    node::{self, Extras, in_folder},
+    programs::{self, Programs},
+    removal, shell,
     watchdog::Watchdog,
 };
 use crate::{
     Error,
-    process::{find, output, run, succeeds_within, wait_for},
+    process::{output, run, succeeds_within, wait_for},
 };
 
 /// How long a node may take to come up or go down.
@@ -69,7 +69,14 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     /// Writes what four nodes need. Nothing is started.
-    pub(crate) fn prepare() -> Result<Self, Error> {
+    pub(crate) fn prepare(choice: Choice) -> Result<Self, Error> {
+        let programs = programs::provide(choice).map_err(|error| match docker::answers() {
+            true => format!(
+                "{error}\nnodes that tests stop, and clusters, need {choice} installed; \
+                 Docker serves only the common broker"
+            ),
+            false => error,
+        })?;
         let name = format!("faults-{}", std::process::id());
         let folder = super::folder(&name);
         let mut watchdog = Watchdog::start(&folder)?;
@@ -81,8 +88,12 @@ impl Nodes {
             .and_then(|()| fs::write(folder.join("epmd"), epmd.to_string()))
             .and_then(|()| write_secret(&home.join(".erlang.cookie"), &cookie))
             .map_err(|error| format!("cannot write below {}: {error}", folder.display()))?;
+        if let Some(epmd) = programs.epmd(epmd) {
+            let start = format!("echo $$ >group\n{epmd}");
+            shell::write(&folder.join("start-epmd"), &in_folder(&folder, &start))?;
+        }
         let node = |part: &str, extras: &Extras<'_>| {
-            prepare(&folder.join(part), &format!("{name}-{part}"), epmd, extras)
+            prepare(&programs, &folder.join(part), &format!("{name}-{part}"), epmd, extras)
         };
         let single = folder.join("single");
         let [secured] = node::free_ports()?;
@@ -91,11 +102,11 @@ impl Nodes {
         certificates::write(&single)?;
         fs::write(single.join("secured"), secured.to_string())
             .map_err(|error| format!("cannot write below {}: {error}", single.display()))?;
-        let settings = certificates::settings(&single, secured);
+        let settings = choice.settings() + &certificates::settings(&single, secured);
         let plugins = "rabbitmq_auth_mechanism_ssl";
         let single = node("single", &Extras { settings: &settings, plugins, ..Extras::default() })?;
         // A cluster's nodes are to notice soon that one of them is silent.
-        let settings = "cluster_partition_handling = pause_minority\n";
+        let settings = &(choice.settings() + "cluster_partition_handling = pause_minority\n");
         let arguments = " -kernel net_ticktime 5";
         let member = |part| node(part, &Extras { settings, arguments, ..Extras::default() });
         let cluster = [member("one")?, member("two")?, member("three")?];
@@ -115,7 +126,13 @@ impl Nodes {
 }
 
 /// Prepares one node, and returns its control script.
-fn prepare(folder: &Path, name: &str, epmd: u16, extras: &Extras<'_>) -> Result<PathBuf, Error> {
+fn prepare(
+    programs: &Programs,
+    folder: &Path,
+    name: &str,
+    epmd: u16,
+    extras: &Extras<'_>,
+) -> Result<PathBuf, Error> {
     let arguments = extras.arguments;
     let [port, distribution] = node::free_ports()?;
     fs::create_dir_all(folder)
@@ -133,24 +150,19 @@ fn prepare(folder: &Path, name: &str, epmd: u16, extras: &Extras<'_>) -> Result<
             _ => {}
         }
     }
-    let exports: String =
-        environment.iter().map(|(key, value)| format!("export {key}='{value}'\n")).collect();
-    let programs = node::programs()?;
     let here = folder.display();
     // The group is known before there is anything to end. Where the folder is gone, nothing starts.
-    let server = programs.join("rabbitmq-server");
-    // What a node leaves behind when it dies is left in its own folder.
-    let start = format!("cd '{here}' && echo $$ >group && {exports}exec '{}'", server.display());
-    script(&folder.join("start"), &start)?;
-    let ctl = programs.join("rabbitmqctl");
-    script(&folder.join("rabbitmqctl"), &format!("{exports}exec '{}' \"$@\"", ctl.display()))?;
+    let start = format!("echo $$ >group\n{}", programs.exec("rabbitmq-server", &environment));
+    shell::write(&folder.join("start"), &in_folder(folder, &start))?;
+    let ctl = in_folder(folder, &programs.exec("rabbitmqctl", &environment));
+    shell::write(&folder.join("rabbitmqctl"), &ctl)?;
     let facts = format!("{port}\nrpc-{name}@localhost");
     fs::write(folder.join("facts"), facts)
         .map_err(|error| format!("cannot write below {here}: {error}"))?;
     let control = folder.join("control");
     let this = std::env::current_exe()
         .map_err(|error| format!("cannot tell which program this is: {error}"))?;
-    script(&control, &format!("exec '{}' node '{here}' \"$@\"", this.display()))?;
+    shell::write(&control, &format!("exec '{}' node '{here}' \"$@\"", this.display()))?;
     Ok(control)
 }
 
@@ -164,6 +176,7 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
 /// What ends every node. The folder is taken away first, so that nothing starts meanwhile.
 fn end(folder: &Path) -> String {
     let here = folder.display();
+    let moved = PathBuf::from(format!("{here}.gone"));
     format!(
         "mv '{here}' '{here}.gone'\n\
          for round in 1 2 3; do\n\
@@ -172,7 +185,8 @@ fn end(folder: &Path) -> String {
          done\n\
          sleep 0.2\n\
          done\n\
-         rm -rf '{here}.gone' '{here}'\n"
+         {}",
+        removal::script(&[&moved, folder])
     )
 }
 
@@ -225,7 +239,7 @@ fn start(folder: &Path) -> Result<(), Error> {
     epmd(&folder.with_file_name(""))?;
     // A group that has ended is not to be mistaken for the one to come.
     let _ = fs::remove_file(folder.join("group"));
-    node::spawn(&mut Command::new(folder.join("start")), &[], &folder.join("log"))?;
+    node::spawn(&mut Command::new(folder.join("start")), &folder.join("log"))?;
     let known = wait_for(LIMIT, || group(folder));
     known.map(drop).ok_or_else(|| "the node's shell does not start".to_owned())
 }
@@ -248,14 +262,11 @@ fn epmd(folder: &Path) -> Result<(), Error> {
     if answers(&address) {
         return Ok(());
     }
-    let epmd = find("epmd").ok_or("`epmd` is not on the path: it comes with Erlang")?;
-    let here = folder.display();
-    let start = format!(
-        "echo $$ >'{here}/group' && exec '{}' -port {port} -address 127.0.0.1",
-        epmd.display()
-    );
-    let mut command = Command::new("sh");
-    node::spawn(command.args(["-c", &start]), &[], &folder.join("epmd-log"))?;
+    let start = folder.join("start-epmd");
+    if !start.is_file() {
+        return Err("`epmd` is not on the path: it comes with Erlang".to_owned());
+    }
+    node::spawn(&mut Command::new(start), &folder.join("epmd-log"))?;
     let up = wait_for(LIMIT, || answers(&address).then_some(()));
     up.ok_or_else(|| "epmd does not come up".to_owned())
 }

@@ -1,14 +1,17 @@
 //! A broker in Docker.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
-use super::{Broker, Started};
+use super::{Broker, Choice, Started, shell};
 use crate::{
     Error,
     process::{find, output, step, succeeds_within, wait_for},
 };
 
+/// The image of a task that asks for no release.
 const IMAGE: &str = "rabbitmq:3.13";
+/// The file that an image reads after its own configuration.
+const SETTINGS: &str = "/etc/rabbitmq/conf.d/90-tests.conf";
 
 /// Whether an engine answers. The client alone is no engine.
 pub(super) fn answers() -> bool {
@@ -16,7 +19,14 @@ pub(super) fn answers() -> bool {
         && succeeds_within(Command::new("docker").arg("info"), Duration::from_secs(5))
 }
 
+/// Returns the name of a choice's image.
+pub(super) fn image(choice: Choice) -> String {
+    choice.release.map_or_else(|| IMAGE.to_owned(), |release| format!("rabbitmq:{release}"))
+}
+
 pub(super) fn start(
+    image: &str,
+    settings: &str,
     name: &str,
     folder: &Path,
     arm: &mut impl FnMut(&str) -> Result<(), Error>,
@@ -24,18 +34,19 @@ pub(super) fn start(
     let container = format!("rpc-{name}-{}", std::process::id());
     let end = format!("docker rm --force {container} >/dev/null 2>&1");
     arm(&end)?;
-    let url = step(format_args!("starting {IMAGE} in Docker"), || {
-        let run = [
-            "run",
-            "--detach",
-            "--rm",
-            "--name",
-            &container,
-            "--publish",
-            "127.0.0.1::5672",
-            IMAGE,
-        ];
-        output(Command::new("docker").args(run))?;
+    let url = step(format_args!("starting {image} in Docker"), || {
+        let create =
+            ["create", "--rm", "--name", &container, "--publish", "127.0.0.1::5672", image];
+        output(Command::new("docker").args(create))?;
+        if !settings.is_empty() {
+            // An engine on another machine cannot mount a file of this one.
+            let file = folder.join("settings");
+            fs::write(&file, settings)
+                .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+            let place = format!("{container}:{SETTINGS}");
+            output(Command::new("docker").arg("cp").arg(file).arg(place))?;
+        }
+        output(Command::new("docker").args(["start", &container]))?;
         let port = output(Command::new("docker").args(["port", &container, "5672/tcp"]))?;
         let address = port.lines().next().unwrap_or_default().trim().to_owned();
         let up = || {
@@ -49,16 +60,9 @@ pub(super) fn start(
         Ok(format!("amqp://guest:guest@{address}/"))
     })?;
     let control = folder.join("rabbitmqctl");
-    script(&control, &format!("exec docker exec {container} rabbitmqctl \"$@\""))?;
-    Ok(Started {
-        broker: Broker { url, control: Some(control), origin: format!("container {container}") },
-        end,
-    })
-}
-
-/// Writes a shell script that can be run.
-pub(super) fn script(path: &Path, text: &str) -> Result<(), Error> {
-    let written = fs::write(path, format!("#!/bin/sh\n{text}\n"))
-        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)));
-    written.map_err(|error| format!("cannot write {}: {error}", path.display()))
+    shell::write(&control, &format!("exec docker exec {container} rabbitmqctl \"$@\""))?;
+    let origin = format!("container {container}");
+    let broker =
+        Broker { url, control: Some(control), origin, version: None, denies_transient: false };
+    Ok(Started { broker, end })
 }

@@ -4,88 +4,51 @@ use std::{
     fs::{self, File},
     net::TcpListener,
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use super::{Broker, Started, answers, docker::script, last_lines};
+use super::{Broker, Started, answers, last_lines, programs::Programs, removal, shell};
 use crate::{
     Error,
-    process::{Packages, find, install, step, wait_for},
+    process::{step, wait_for},
 };
-
-const RABBITMQ: Packages = Packages {
-    apt: &["rabbitmq-server"],
-    dnf: &["rabbitmq-server"],
-    apk: &["rabbitmq-server"],
-    brew: &["rabbitmq"],
-};
-
-/// Where distributions keep the programs themselves. What they put on the path is a wrapper that changes the user.
-const PLACES: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin"];
-
-/// Returns the folder of `rabbitmq-server` and `rabbitmqctl`, installing them if need be.
-pub(super) fn programs() -> Result<PathBuf, Error> {
-    let look = || {
-        let on_path =
-            find("rabbitmq-server").and_then(|program| program.parent().map(Path::to_owned));
-        PLACES
-            .iter()
-            .map(PathBuf::from)
-            .chain(on_path)
-            .find(|place| place.join("rabbitmq-server").is_file())
-    };
-    if let Some(place) = look() {
-        return Ok(place);
-    }
-    eprintln!("RabbitMQ is not installed here.");
-    install(&RABBITMQ)?;
-    look().ok_or_else(|| {
-        "rabbitmq-server was installed, but is not where it should be: put it on the path"
-            .to_owned()
-    })
-}
 
 pub(super) fn start(
+    programs: &Programs,
+    settings: &str,
     name: &str,
     folder: &Path,
     arm: &mut impl FnMut(&str) -> Result<(), Error>,
 ) -> Result<Started, Error> {
-    let programs = programs()?;
     let [port, distribution, epmd_port] = free_ports()?;
     let environment = environment(name, folder, port, distribution, epmd_port);
-    write_files(folder, port, &Extras::default())?;
-    let control = folder.join("rabbitmqctl");
-    let exports: String =
-        environment.iter().map(|(key, value)| format!("export {key}='{value}'\n")).collect();
-    script(
-        &control,
-        &format!("{exports}exec '{}' \"$@\"", programs.join("rabbitmqctl").display()),
-    )?;
+    write_files(folder, port, &Extras { settings, ..Extras::default() })?;
+    let (control, server) = (folder.join("rabbitmqctl"), folder.join("start"));
+    shell::write(&control, &in_folder(folder, &programs.exec("rabbitmqctl", &environment)))?;
+    shell::write(&server, &in_folder(folder, &programs.exec("rabbitmq-server", &environment)))?;
 
     step("starting a private RabbitMQ node", || {
         let log = folder.join("log");
         let mut groups = Vec::new();
         // The node would start a port mapper that stays behind: this one is ours to end.
-        if let Some(epmd) = find("epmd") {
-            let mut command = Command::new(epmd);
-            command.args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
-            groups.push(spawn(&mut command, &environment, &log)?.id());
+        if let Some(epmd) = programs.epmd(epmd_port) {
+            groups.push(spawn(Command::new("sh").args(["-c", &epmd]), &log)?.id());
             arm(&end(&groups, folder))?;
             // Once it listens, the node does not start another.
             wait_for(Duration::from_secs(10), || {
                 answers(&format!("127.0.0.1:{epmd_port}")).then_some(())
             });
         }
-        let mut server =
-            spawn(&mut Command::new(programs.join("rabbitmq-server")), &environment, &log)?;
+        let mut server = spawn(&mut Command::new(server), &log)?;
         groups.push(server.id());
         arm(&end(&groups, folder))?;
         await_start(&mut server, port, &log)?;
         let origin = format!("private node {name}, port {port}");
         let url = format!("amqp://guest:guest@127.0.0.1:{port}/");
-        let broker = Broker { url, control: Some(control), origin };
+        let broker =
+            Broker { url, control: Some(control), origin, version: None, denies_transient: false };
         Ok(Started { broker, end: end(&groups, folder) })
     })
 }
@@ -98,7 +61,12 @@ fn end(groups: &[u32], folder: &Path) -> String {
         .rev()
         .map(|group| format!("kill -s KILL -- -{group} 2>/dev/null\n"))
         .collect();
-    format!("{kill}sleep 0.2\n{kill}rm -rf '{}'\n", folder.display())
+    format!("{kill}sleep 0.2\n{kill}{}", removal::script(&[folder]))
+}
+
+/// Returns shell text that runs in a folder, where a program that dies leaves what it leaves.
+pub(super) fn in_folder(folder: &Path, text: &str) -> String {
+    format!("cd {} || exit\n{text}", shell::quoted(&folder.display().to_string()))
 }
 
 /// Finds ports that are free now, on loopback.
@@ -168,15 +136,11 @@ pub(super) fn write_files(folder: &Path, port: u16, extras: &Extras<'_>) -> Resu
 }
 
 /// Starts a program in a process group of its own, which Ctrl-C does not reach.
-pub(super) fn spawn(
-    command: &mut Command,
-    environment: &[(&str, String)],
-    log: &Path,
-) -> Result<Child, Error> {
+pub(super) fn spawn(command: &mut Command, log: &Path) -> Result<Child, Error> {
     let cannot = |error: std::io::Error| format!("cannot write {}: {error}", log.display());
     let out = File::options().create(true).append(true).open(log).map_err(cannot)?;
     let errors = out.try_clone().map_err(cannot)?;
-    command.envs(environment.iter().map(|(key, value)| (key, value))).process_group(0);
+    command.process_group(0);
     // What it leaves behind when it dies is left beside its log.
     if let Some(folder) = log.parent() {
         command.current_dir(folder);

@@ -10,6 +10,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
+use super::removal;
 use crate::Error;
 
 /// See the module.
@@ -18,6 +19,7 @@ pub(super) struct Watchdog {
     /// Closed to end the broker.
     leash: Option<ChildStdin>,
     script: PathBuf,
+    folder: PathBuf,
 }
 
 impl Watchdog {
@@ -27,8 +29,8 @@ impl Watchdog {
             .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
         let script = folder.join("end.sh");
         let mut shell = Command::new("sh")
-            .args(["-c", "cat >/dev/null; if [ -f \"$0\" ]; then sh \"$0\"; fi; rm -rf \"$1\""])
-            .args([&script, folder])
+            .args(["-c", &watch(folder)])
+            .arg(&script)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -36,7 +38,7 @@ impl Watchdog {
             .spawn()
             .map_err(|error| format!("cannot run `sh`: {error}"))?;
         let leash = shell.stdin.take();
-        Ok(Self { shell, leash, script })
+        Ok(Self { shell, leash, script, folder: folder.to_owned() })
     }
 
     /// Says what to do at the end.
@@ -49,6 +51,14 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.leash.take());
-        let _ = self.shell.wait();
+        if !self.shell.wait().is_ok_and(|status| status.success()) {
+            let folder = self.folder.display();
+            eprintln!("{folder} was not deleted: see what is mounted below it");
+        }
     }
+}
+
+/// Returns the shell's script. Its last command deletes the folder, and gives the shell its status.
+fn watch(folder: &Path) -> String {
+    format!("cat >/dev/null; if [ -f \"$0\" ]; then sh \"$0\"; fi\n{}", removal::script(&[folder]))
 }
