@@ -214,6 +214,34 @@ pub fn amount<T>(short: T, long: T) -> T {
     if is_long { long } else { short }
 }
 
+/// A release of RabbitMQ: its major and minor version, so that releases compare.
+pub type Release = (u32, u32);
+
+/// Returns the release of the common broker, as `cargo xtask` found it: `(4, 3)` for 4.3.6. With
+/// `cargo xtask test --rabbitmq`, the nodes and the cluster have it, too. Returns `None` if it is
+/// unknown, as of a broker that is given without a program to ask by.
+///
+/// An expectation that depends on the release says `release() >= Some((4, 3))`. `None` is less than
+/// every release.
+#[must_use]
+pub fn release() -> Option<Release> {
+    release_of(&std::env::var("RPC_TEST_RABBIT_RELEASE").ok()?)
+}
+
+/// Whether the common broker refuses queues that are neither durable nor exclusive, as upstream's
+/// 4.3 does. With `cargo xtask test --rabbitmq`, the nodes and the cluster do likewise.
+#[must_use]
+pub fn denies_transient() -> bool {
+    std::env::var_os("RPC_TEST_DENY_TRANSIENT").is_some_and(|denies| denies == "1")
+}
+
+/// Reads the first two numbers of a version.
+fn release_of(version: &str) -> Option<Release> {
+    let (major, rest) = version.split_once('.')?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    Some((major.parse().ok()?, rest[..end].parse().ok()?))
+}
+
 /// Returns a name that nothing else has.
 #[must_use]
 pub fn unique(prefix: &str) -> String {
@@ -384,4 +412,20 @@ macro_rules! on_both {
             })*
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::release_of;
+
+    #[test]
+    fn a_release_is_the_first_two_numbers_of_a_version() {
+        assert_eq!(release_of("3.10.8"), Some((3, 10)));
+        assert_eq!(release_of("4.3"), Some((4, 3)));
+        assert_eq!(release_of("4.10.0-rc.1"), Some((4, 10)));
+        for version in ["", "4", "4.", "four.three"] {
+            assert_eq!(release_of(version), None, "{version}");
+        }
+        assert!(release_of("3.13.7") < Some((4, 0)) && None < release_of("3.10.8"));
+    }
 }
