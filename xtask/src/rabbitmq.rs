@@ -156,10 +156,10 @@ fn start(
     folder: &Path,
     mut arm: impl FnMut(&str) -> Result<(), Error>,
 ) -> Result<Started, Error> {
+    let (source, settings) = (source(choice)?, choice.settings());
     fs::create_dir_all(folder)
         .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    let settings = choice.settings();
-    let started = match source(choice)? {
+    let started = match source {
         Source::Programs(programs) => node::start(&programs, &settings, name, folder, &mut arm)?,
         Source::Image(image) => match docker::start(&image, &settings, name, folder, &mut arm) {
             Ok(started) => started,

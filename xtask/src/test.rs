@@ -104,9 +104,8 @@ pub(crate) fn interop(choice: Choice, args: &[String]) -> Result<(), Error> {
 /// Runs the fault suite, on nodes that it starts itself, and the hostile messages, on the common one.
 pub(crate) fn faults(choice: Choice, long: bool, args: &[String]) -> Result<(), Error> {
     let begun = Instant::now();
-    // Fails before a broker is started, if the nodes cannot have the release.
-    let nodes = Nodes::prepare(choice)?;
     let lease = rabbitmq::lease(choice)?;
+    let nodes = Nodes::prepare(choice)?;
     let mut command = cargo();
     command.args(["test", "--package", "tests", "--no-fail-fast"]);
     command.args(["--test", "faults", "--test", "hostile", "--"]).args(args);
@@ -128,9 +127,10 @@ pub(crate) fn faults(choice: Choice, long: bool, args: &[String]) -> Result<(), 
 
 fn with_everything(choice: Choice, command: &mut Command) -> Result<(), Error> {
     let begun = Instant::now();
-    let nodes = Nodes::prepare(choice)?;
     let pythons = python::interpreters()?;
     let lease = rabbitmq::lease(choice)?;
+    // Late, because the nodes' ports are only known to be free now.
+    let nodes = Nodes::prepare(choice)?;
     nodes.tell(command);
     faketime::tell(command)?;
     tell(command.envs(pythons), &lease);

@@ -72,8 +72,8 @@ impl Nodes {
     pub(crate) fn prepare(choice: Choice) -> Result<Self, Error> {
         let programs = programs::provide(choice).map_err(|error| match docker::answers() {
             true => format!(
-                "{error}\nnodes that tests stop, and clusters, need {choice} installed; \
-                 Docker serves only the common broker"
+                "faults and clusters need {choice} on this machine, because Docker serves only \
+                 the common broker: {error}"
             ),
             false => error,
         })?;

@@ -58,6 +58,10 @@ pub(super) fn start(
         wait_for(Duration::from_secs(120), up)
             .ok_or_else(|| format!("the container {container} does not come up"))?;
         Ok(format!("amqp://guest:guest@{address}/"))
+    })
+    .inspect_err(|_| {
+        // A private node takes its place, and nothing else would end the container.
+        let _ = output(Command::new("sh").args(["-c", &end]));
     })?;
     let control = folder.join("rabbitmqctl");
     shell::write(&control, &format!("exec docker exec {container} rabbitmqctl \"$@\""))?;

@@ -105,8 +105,8 @@ pub(super) fn installed(release: Release) -> Option<Programs> {
     here.map(|place| Programs { place, root: None }).or_else(|| debian::kept(release))
 }
 
-/// Returns the version of the programs in a folder, by the name of RabbitMQ's own plugin, which every
-/// package has beside them. `rabbitmqctl version` would leave a port mapper running.
+/// Returns the version of the programs in a folder, by the name of RabbitMQ's own plugin, which
+/// every package has beside them. `rabbitmqctl version` would leave a port mapper running.
 fn version(place: &Path) -> Option<Version> {
     let server = place.join("rabbitmq-server").canonicalize().ok()?;
     let plugins = fs::read_dir(server.parent()?.with_file_name("plugins")).ok()?;

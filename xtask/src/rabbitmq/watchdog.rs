@@ -62,3 +62,46 @@ impl Drop for Watchdog {
 fn watch(folder: &Path) -> String {
     format!("cat >/dev/null; if [ -f \"$0\" ]; then sh \"$0\"; fi\n{}", removal::script(&[folder]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        process::{state, succeeds_within, wait_for},
+        rabbitmq::{programs::UNSHARE, shell::quoted},
+    };
+
+    #[test]
+    fn a_watchdog_that_is_let_go_kills_and_deletes_and_spares_what_a_process_had_mounted() {
+        let mut probe = Command::new("sh");
+        probe.args(["-c", &format!("{UNSHARE} true")]);
+        if !succeeds_within(&mut probe, Duration::from_secs(10)) {
+            eprintln!("SKIPPED: this machine makes no mount namespaces");
+            return;
+        }
+        let folder = state().join(format!("watchdog-{}", std::process::id()));
+        let (kept, node) = (folder.join("kept"), folder.join("node"));
+        for path in [&kept, &node.join("inside")] {
+            fs::create_dir_all(path).expect("a folder");
+        }
+        fs::write(kept.join("file"), "").expect("a file");
+        let mut watchdog = Watchdog::start(&node).expect("a watchdog");
+
+        let inside = "mount --bind \"$0\" \"$1/inside\" && : >\"$1/up\" && exec sleep 1000";
+        let paths = [&kept, &node].map(|path| quoted(&path.display().to_string())).join(" ");
+        let script = format!("exec {UNSHARE} sh -c {} {paths}", quoted(inside));
+        let mut process =
+            Command::new("sh").args(["-c", &script]).process_group(0).spawn().expect("a process");
+        watchdog.arm(&format!("kill -s KILL -- -{}", process.id())).expect("an order");
+        let up = wait_for(Duration::from_secs(30), || node.join("up").exists().then_some(()));
+
+        // As the death of this process would do it.
+        drop(watchdog);
+        let ended = process.wait().expect("its end");
+        assert!(up.is_some() && !ended.success(), "{ended}");
+        assert!(!node.exists() && kept.join("file").exists());
+        removal::remove(&folder).expect("the folder");
+    }
+}
