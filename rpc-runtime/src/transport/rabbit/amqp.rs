@@ -192,6 +192,10 @@ fn protocol_kind(error: &AMQPError) -> TransportErrorKind {
     }
 }
 
+fn is_timeout(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::IOError(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
 /// Makes a name or a key of a text.
 fn short(text: &str) -> Result<ShortString, Fault> {
     ShortString::try_new(text).map_err(|_| Fault::Name(text.len()))
@@ -266,7 +270,12 @@ impl Connection {
         let until = Instant::now() + limit;
         let connecting = socket::connect(uri, properties, tls, &switch, &thread, largest, until);
         let lapin = match timeout_at(until, connecting).await {
-            Ok(connected) => connected.map_err(Fault::Broker)?,
+            Ok(Ok(connected)) => connected,
+            // The socket's own steps end by the same limit, at times a moment earlier.
+            Ok(Err(error)) if is_timeout(&error) && Instant::now() >= until => {
+                return Err(Fault::TimedOut(limit));
+            }
+            Ok(Err(error)) => return Err(Fault::Broker(error)),
             // With the switch goes the attempt.
             Err(_) => return Err(Fault::TimedOut(limit)),
         };
