@@ -320,9 +320,9 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The transport's URL, or a name given to it, is malformed; or there is no Tokio runtime with
-    /// timers where a transport, a call, a server or a notifier needs one. Trying again does not
-    /// help.
+    /// The transport's URL, or a name given to it, is malformed; or the options ask for what the
+    /// broker cannot make; or there is no Tokio runtime with timers where a transport, a call, a
+    /// server or a notifier needs one. Trying again does not help.
     Configuration,
     /// No broker answered. Trying again may help.
     ///
@@ -335,8 +335,11 @@ pub enum TransportErrorKind {
     Refused,
     /// An exchange or queue exists with other properties than the ones wanted.
     Mismatch,
-    /// A limit was reached: the broker's of connections or channels, or this machine's of threads or open files.
+    /// A limit was reached: the broker's of connections, channels, queues or exchanges, or this
+    /// machine's of threads or open files.
     LimitReached,
+    /// The broker has no such exchange or queue, or the queue's node is down. It may come back.
+    NotFound,
     /// The two ends do not agree on TLS: a certificate is not valid here, or the other end speaks no TLS.
     Tls,
     /// The broker takes no messages at the moment: it is short of memory or disk.
@@ -358,6 +361,7 @@ impl TransportErrorKind {
                 false
             }
             Self::LimitReached
+            | Self::NotFound
             | Self::Blocked
             | Self::TimedOut
             | Self::Disconnected
@@ -376,10 +380,11 @@ impl TransportErrorKind {
             Self::Tls => 3,
             Self::Refused => 4,
             Self::LimitReached => 5,
-            Self::Blocked => 6,
-            Self::TimedOut => 7,
-            Self::Disconnected => 8,
-            Self::Unreachable => 9,
+            Self::NotFound => 6,
+            Self::Blocked => 7,
+            Self::TimedOut => 8,
+            Self::Disconnected => 9,
+            Self::Unreachable => 10,
         }
     }
 }
@@ -439,6 +444,7 @@ mod tests {
             Tls,
             Refused,
             LimitReached,
+            NotFound,
             Blocked,
             TimedOut,
             Disconnected,

@@ -24,6 +24,7 @@ mod place;
 mod publisher;
 mod queue;
 mod redelivery;
+mod reply_codes;
 mod reply_queue;
 mod runtime;
 mod session;

@@ -472,17 +472,18 @@ fn authorities() -> Option<PathBuf> {
 
 /// Says why a host did not take the connection.
 fn refusal(fault: &Fault, host: &Host) -> TransportError {
+    let at_host = fault.meaning().and_then(|meaning| meaning.at_host);
+    let does = |or| format!("{host} {}", at_host.unwrap_or(or));
     let (kind, what) = match fault.kind() {
-        TransportErrorKind::Refused => {
-            (TransportErrorKind::Refused, format!("{host} refused the login or the virtual host"))
-        }
-        TransportErrorKind::LimitReached => {
-            (TransportErrorKind::LimitReached, format!("{host} takes no more connections"))
-        }
+        kind @ TransportErrorKind::Refused => (kind, does("refused the login or the virtual host")),
+        kind @ TransportErrorKind::LimitReached => (kind, does("takes no more connections")),
         _ if fault.is_tls() => {
             (TransportErrorKind::Tls, format!("cannot secure the connection to {host}"))
         }
-        _ => (TransportErrorKind::Unreachable, format!("cannot connect to {host}")),
+        _ => {
+            let what = at_host.map_or_else(|| format!("cannot connect to {host}"), does);
+            (TransportErrorKind::Unreachable, what)
+        }
     };
     fault.caused(kind, what)
 }
