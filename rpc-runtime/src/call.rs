@@ -18,7 +18,7 @@ use tracing::Span;
 use uuid::Uuid;
 
 use crate::{
-    CallError, CallResult, Failure, RemoteError, Transport,
+    CallError, CallResult, Failure, RemoteError, Transport, TransportError,
     caps::Retry,
     clock::{self, Instant},
     contain::GuardedSpan,
@@ -151,7 +151,12 @@ impl Future for Exchange {
 
 /// What a future says that is polled after its end. Nothing was sent by that.
 fn finished() -> CallError {
-    CallError::DeadlineExceeded { waited: Duration::ZERO, sent: false, unconsumed: None }
+    not_sent(Duration::ZERO, None)
+}
+
+/// The end of a request that had not left by its deadline.
+fn not_sent(waited: Duration, no_connection: Option<TransportError>) -> CallError {
+    CallError::DeadlineExceeded { waited, sent: false, unconsumed: None, no_connection }
 }
 
 /// Returns the span of a request, named as OpenTelemetry names such things.
@@ -178,7 +183,7 @@ fn start(ready: Ready) -> Result<(Waiting, Sleep), CallError> {
     let deadline = inherited.map_or(own, |inherited| inherited.min(own));
     let waited = deadline.saturating_duration_since(now);
     if waited.is_zero() {
-        return Err(CallError::DeadlineExceeded { waited, sent: false, unconsumed: None });
+        return Err(not_sent(waited, None));
     }
     let is_watched = msg_id.is_some() && waited > PATIENCE && transport.watches_queues();
     let due = if is_watched { deadline.min(now + PATIENCE) } else { deadline };
@@ -264,12 +269,16 @@ impl Waiting {
             }
             _ => match self.transport.obstacle().filter(|_| !sent) {
                 Some(obstacle) => Err(CallError::Unavailable(obstacle)),
-                None => {
-                    let unconsumed =
-                        self.waits.as_ref().filter(|_| sent).and_then(Waits::unconsumed);
-                    let unconsumed = unconsumed.map(|queue| queue.to_string());
-                    Err(CallError::DeadlineExceeded { waited: self.waited, sent, unconsumed })
+                None if sent => {
+                    let unconsumed = self.waits.as_ref().and_then(Waits::unconsumed);
+                    Err(CallError::DeadlineExceeded {
+                        waited: self.waited,
+                        sent,
+                        unconsumed: unconsumed.map(|queue| queue.to_string()),
+                        no_connection: None,
+                    })
                 }
+                None => Err(not_sent(self.waited, self.transport.observer().no_connection())),
             },
         }
     }

@@ -100,6 +100,9 @@ pub enum CallError<E = Infallible> {
         sent: bool,
         /// The request's queue, if the broker's last word on it was that it has no consumer.
         unconsumed: Option<String>,
+        /// If the request was not sent for lack of a connection: why each host failed at the last
+        /// attempt. `None` before the first attempt has failed.
+        no_connection: Option<TransportError>,
     },
     /// The call was monitored, and its server gave no sign of life for that long. It may have died, or never taken the
     /// request.
@@ -187,8 +190,8 @@ impl CallError {
             Self::NoSuchMethod { method } => CallError::NoSuchMethod { method },
             Self::BadArgument { method, failure } => CallError::BadArgument { method, failure },
             Self::NoConsumer { queue, observed } => CallError::NoConsumer { queue, observed },
-            Self::DeadlineExceeded { waited, sent, unconsumed } => {
-                CallError::DeadlineExceeded { waited, sent, unconsumed }
+            Self::DeadlineExceeded { waited, sent, unconsumed, no_connection } => {
+                CallError::DeadlineExceeded { waited, sent, unconsumed, no_connection }
             }
             Self::HeartbeatLost { waited } => CallError::HeartbeatLost { waited },
             Self::Interrupted => CallError::Interrupted,
@@ -234,11 +237,13 @@ impl<E: fmt::Display> fmt::Display for CallError<E> {
                 write!(f, "nothing consumes the queue `{queue}`: ")?;
                 write!(f, "the broker has reported no consumer for {observed:.1?}")
             }
-            Self::DeadlineExceeded { waited, sent, unconsumed } => {
+            Self::DeadlineExceeded { waited, sent, unconsumed, no_connection } => {
                 let what = if *sent { "answer" } else { "connection to the broker" };
                 write!(f, "no {what} within {waited:?}")?;
-                let Some(queue) = unconsumed else { return Ok(()) };
-                write!(f, ": nothing consumes the queue `{}`", Excerpt(queue))
+                if let Some(queue) = unconsumed {
+                    write!(f, ": nothing consumes the queue `{}`", Excerpt(queue))?;
+                }
+                no_connection.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
             }
             Self::HeartbeatLost { waited } => {
                 write!(f, "no sign of life from the server within {waited:?}")
@@ -315,19 +320,26 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The transport's URL, or a name given to it, is malformed; or there is no Tokio runtime with
-    /// timers where a transport, a call, a server or a notifier needs one. Trying again does not
-    /// help.
+    /// The transport's URL, or a name given to it, is malformed; or the options ask for what the
+    /// broker cannot make; or there is no Tokio runtime with timers where a transport, a call, a
+    /// server or a notifier needs one. Trying again does not help.
     Configuration,
-    /// No broker answered at any of the hosts. Trying again may help.
+    /// No broker answered. Trying again may help.
+    ///
+    /// If the hosts of a transport URL fail for different reasons, the error names each, and has
+    /// the kind that is least likely to pass: a broker that refuses the login, beside one that does
+    /// not answer, is [`Refused`](Self::Refused).
     Unreachable,
     /// The broker refused the credentials, the virtual host, access to an exchange, queue or topic, or a message, for what
     /// it is.
     Refused,
     /// An exchange or queue exists with other properties than the ones wanted.
     Mismatch,
-    /// A limit was reached: the broker's of connections or channels, or this machine's of threads or open files.
+    /// A limit was reached: the broker's of connections, channels, queues or exchanges, or this
+    /// machine's of threads or open files.
     LimitReached,
+    /// The broker has no such exchange or queue, or the queue's node is down. It may come back.
+    NotFound,
     /// The two ends do not agree on TLS: a certificate is not valid here, or the other end speaks no TLS.
     Tls,
     /// The broker takes no messages at the moment: it is short of memory or disk.
@@ -338,6 +350,43 @@ pub enum TransportErrorKind {
     Disconnected,
     /// The transport has been closed.
     Closed,
+}
+
+impl TransportErrorKind {
+    /// Whether trying again may help although no program and no broker is set up differently.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::Closed | Self::Configuration | Self::Mismatch | Self::Tls | Self::Refused => {
+                false
+            }
+            Self::LimitReached
+            | Self::NotFound
+            | Self::Blocked
+            | Self::TimedOut
+            | Self::Disconnected
+            | Self::Unreachable => true,
+        }
+    }
+
+    /// Returns the rank of the kind among the reasons for which several hosts fail: 0 is the least
+    /// likely to pass.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::Configuration => 1,
+            Self::Mismatch => 2,
+            Self::Tls => 3,
+            Self::Refused => 4,
+            Self::LimitReached => 5,
+            Self::NotFound => 6,
+            Self::Blocked => 7,
+            Self::TimedOut => 8,
+            Self::Disconnected => 9,
+            Self::Unreachable => 10,
+        }
+    }
 }
 
 impl TransportError {
@@ -381,3 +430,27 @@ impl fmt::Debug for TransportError {
 }
 
 impl Error for TransportError {}
+
+#[cfg(all(test, feature = "rabbit"))]
+mod tests {
+    use super::TransportErrorKind::*;
+
+    #[test]
+    fn kinds_that_may_pass_rank_behind_all_that_may_not() {
+        let by_rank = [
+            Closed,
+            Configuration,
+            Mismatch,
+            Tls,
+            Refused,
+            LimitReached,
+            NotFound,
+            Blocked,
+            TimedOut,
+            Disconnected,
+            Unreachable,
+        ];
+        assert!(by_rank.is_sorted_by(|one, other| one.rank() < other.rank()));
+        assert!(by_rank.iter().map(|kind| kind.may_pass()).is_sorted(), "{by_rank:?}");
+    }
+}

@@ -198,7 +198,8 @@ pub use host::Host;
 pub use notify::{Emission, Notification, NotificationListener, Notifier, NotifyError};
 pub use objects::{Object, VersionedObject};
 pub use observe::{
-    ConnectionState, Event, Events, Metrics, RefusalKind, RepliesState, Role, TransportState,
+    ConnectionState, Event, Events, Metrics, RefusalKind, RefusingHost, RepliesState, Role,
+    TransportState,
 };
 pub use options::{Failover, Login, RabbitOptions};
 pub use returns::{NotAResult, Returned, Returns};

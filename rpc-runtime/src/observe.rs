@@ -43,7 +43,7 @@ pub enum ConnectionState {
     Connecting {
         /// How many attempts have failed since there was one.
         failed: u32,
-        /// Why the last one did. `None` before the first.
+        /// Why each host failed at its last attempt. `None` before the first.
         error: Option<TransportError>,
     },
     /// It is up.
@@ -97,6 +97,21 @@ pub struct TransportState {
     /// Whether calls can be answered. A process that only serves or notifies needs no replies, and
     /// looks at the connections alone.
     pub replies: RepliesState,
+    /// The hosts of the transport's URL that refuse a connection which another host has taken, in
+    /// the order of their reports. A transport that stays connected makes no further attempts, so
+    /// this is what the last attempt at each host showed.
+    pub refusing: Vec<RefusingHost>,
+}
+
+/// A host that answers and refuses connections, where another host serves: in
+/// [`TransportState::refusing`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RefusingHost {
+    /// Host and port.
+    pub host: String,
+    /// Why it refuses.
+    pub error: TransportError,
 }
 
 impl TransportState {
@@ -120,14 +135,27 @@ pub enum Event {
         /// Host and port of the broker.
         host: String,
     },
-    /// An attempt to connect failed at every host. There will be another.
+    /// An attempt to connect failed at every host that was due for one. There will be another.
     ConnectFailed {
         /// Which connection.
         role: Role,
         /// How many attempts have failed since there was one.
         failed: u32,
-        /// Why.
+        /// Why: the last reason of each host, also of those that were not due.
         error: TransportError,
+    },
+    /// A host answers and refuses a connection that another host has taken. Until
+    /// [`HostRefusesNoMore`](Self::HostRefusesNoMore) there is one event for each kind of error.
+    HostRefused {
+        /// Host and port.
+        host: String,
+        /// Why it refuses.
+        error: TransportError,
+    },
+    /// A host that had refused has taken a connection, or does not answer any more.
+    HostRefusesNoMore {
+        /// Host and port.
+        host: String,
     },
     /// A connection was lost, or given up because it was stuck.
     Lost {
@@ -388,6 +416,7 @@ impl Observer {
                 publishing: none.clone(),
                 consuming: none,
                 replies: RepliesState::Preparing,
+                refusing: Vec::new(),
             }),
             events: Mutex::new(Some(broadcast::Sender::new(Self::KEPT))),
             refused: broadcast::Sender::new(Self::REFUSED_KEPT),
@@ -397,6 +426,14 @@ impl Observer {
 
     pub(crate) fn state(&self) -> TransportState {
         lock(&self.states).clone()
+    }
+
+    /// Returns why nothing can be published, if attempts to connect have failed.
+    pub(crate) fn no_connection(&self) -> Option<TransportError> {
+        match &lock(&self.states).publishing {
+            ConnectionState::Connecting { error, .. } => error.clone(),
+            _ => None,
+        }
     }
 
     pub(crate) fn events(&self) -> Events {
@@ -429,8 +466,8 @@ impl Observer {
         }
     }
 
-    /// Notes an event, and what it says of the connections.
-    pub(crate) fn note(&self, event: Event) {
+    /// Notes an event, and what it says of the connections. Returns whether it is news.
+    pub(crate) fn note(&self, event: Event) -> bool {
         match &event {
             Event::Connected { .. } => self.counts.connections.add_one(),
             Event::ConnectFailed { .. } => self.counts.connects_failed.add_one(),
@@ -439,7 +476,7 @@ impl Observer {
             _ => {}
         }
         if !self.enter(&event) {
-            return;
+            return false;
         }
         let mut events = lock(&self.events);
         if let Some(events) = &*events {
@@ -449,6 +486,7 @@ impl Observer {
         if let Event::Closed = event {
             *events = None;
         }
+        true
     }
 
     /// Enters an event into the states. Returns whether it is news.
@@ -488,9 +526,25 @@ impl Observer {
                     states.publishing = ConnectionState::Connected { host: std::mem::take(host) };
                 }
             }
+            Event::HostRefused { host, error } => {
+                let refusing = RefusingHost { host: host.clone(), error: error.clone() };
+                match states.refusing.iter_mut().find(|known| known.host == *host) {
+                    Some(known) => {
+                        let before = std::mem::replace(known, refusing);
+                        return before.error.kind() != error.kind();
+                    }
+                    None => states.refusing.push(refusing),
+                }
+            }
+            Event::HostRefusesNoMore { host } => {
+                let before = states.refusing.len();
+                states.refusing.retain(|known| known.host != *host);
+                return states.refusing.len() < before;
+            }
             Event::Closed => {
                 states.publishing = ConnectionState::Closed;
                 states.consuming = ConnectionState::Closed;
+                states.refusing.clear();
             }
             _ => {}
         }

@@ -415,7 +415,8 @@ impl RabbitOptions {
     /// While no broker answers, the first attempt is made at once. After that each connection
     /// pauses for half of the time that the outage has lasted, for at least three times `first` and
     /// at most `longest`. The two connections of a transport take turns, and the first to succeed
-    /// wakes the other. A broker that answers and refuses is asked after pauses that double.
+    /// wakes the other. A host that answers and refuses has pauses of its own, of at most a quarter
+    /// of a minute.
     #[must_use]
     pub fn retry_interval(mut self, first: Duration, longest: Duration) -> Self {
         self.retry_interval = (first, longest);

@@ -99,7 +99,8 @@ impl Transport {
     ///
     /// # Errors
     /// If the URL is malformed, no host answers, or the broker refuses the credentials or the
-    /// virtual host. RabbitMQ needs a Tokio runtime with timers.
+    /// virtual host. Of several hosts the error names each with its reason, up to five reasons, and
+    /// has the kind that is least likely to pass. RabbitMQ needs a Tokio runtime with timers.
     pub async fn connect(url: &str) -> Result<Self, TransportError> {
         Self::builder(url).connect().await
     }
@@ -472,7 +473,8 @@ impl TransportBuilder {
         self
     }
 
-    /// Keeps trying to reach the broker for so long. Default: each host is tried once.
+    /// Keeps trying to reach the broker for this time, as long as the reason of any host
+    /// [may pass](TransportErrorKind::may_pass). Default: each host is tried once.
     pub fn wait_for_broker(mut self, time: Duration) -> Self {
         self.wait_for_broker = Some(time);
         self
@@ -905,12 +907,13 @@ impl Acked {
     }
 }
 
-/// Why a request that may only be sent at once is not sent.
-pub(crate) fn disconnected() -> TransportError {
-    TransportError::new(
-        TransportErrorKind::Disconnected,
-        "there is no connection to the broker at the moment",
-    )
+/// Why a request that may only be sent at once is not sent: there is no connection, and why.
+pub(crate) fn disconnected(observer: &Observer) -> TransportError {
+    let mut what = "there is no connection to the broker at the moment".to_owned();
+    if let Some(error) = observer.no_connection() {
+        what += &format!(": {error}");
+    }
+    TransportError::new(TransportErrorKind::Disconnected, what)
 }
 
 /// A reply on its way.

@@ -1,7 +1,5 @@
 //! Transport URLs: `driver://[user[:password]@]host[:port][,…][/virtual_host][?option=value&…]` (wire: section 9.1).
 
-#[cfg(feature = "rabbit")]
-use std::hash::{BuildHasher as _, RandomState};
 use std::{fmt, str::FromStr};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -50,12 +48,6 @@ impl TransportUrl {
     #[cfg(feature = "rabbit")]
     pub(crate) fn hosts(&self) -> &[Host] {
         &self.hosts
-    }
-
-    /// Brings the hosts into any order, so that clients spread over them.
-    #[cfg(feature = "rabbit")]
-    pub(crate) fn shuffle_hosts(&mut self) {
-        self.hosts.sort_by_cached_key(|_| RandomState::new().hash_one(0_u8));
     }
 
     /// The options, decoded, each once.

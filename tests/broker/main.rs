@@ -5,6 +5,7 @@ mod connections;
 mod farewell;
 mod forged;
 mod hostile;
+mod kinds;
 mod known_bugs;
 mod layout;
 mod own_queues;

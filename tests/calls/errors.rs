@@ -97,17 +97,25 @@ async fn of_calls(cases: &mut Vec<Case>) {
     cases.push(case("CallError", closed, &["cannot send the request", "is closed"]));
 
     // Errors that are not worth waiting for.
+    let unreachable = Transport::connect("rabbit://127.0.0.1:1/").await.expect_err("a free port");
     let ms = Duration::from_millis(5);
     let written = serde_json::from_str::<u8>("x").expect_err("no number");
-    let of: [(CallError, &[&str]); 11] = [
+    let late = |sent, unconsumed: Option<&str>, no_connection| CallError::DeadlineExceeded {
+        waited: ms,
+        sent,
+        unconsumed: unconsumed.map(str::to_owned),
+        no_connection,
+    };
+    let of: [(CallError, &[&str]); 12] = [
         (CallError::Overloaded { host: "h\n2".to_owned() }, &[r"`h\n2` has no room"]),
+        (late(true, None, None), &["no answer within 5ms"]),
         (
-            CallError::DeadlineExceeded { waited: ms, sent: true, unconsumed: None },
-            &["no answer within 5ms"],
+            late(true, Some("q\n1"), None),
+            &["no answer within 5ms", r"nothing consumes the queue `q\n1`"],
         ),
         (
-            CallError::DeadlineExceeded { waited: ms, sent: true, unconsumed: Some("q\n1".into()) },
-            &["no answer within 5ms", r"nothing consumes the queue `q\n1`"],
+            late(false, None, Some(unreachable)),
+            &["no connection to the broker within 5ms", "127.0.0.1:1"],
         ),
         (
             CallError::NoConsumer { queue: "q\n1".into(), observed: Duration::from_secs(5) },

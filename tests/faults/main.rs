@@ -8,6 +8,7 @@ mod channels;
 mod closing;
 mod clusters;
 mod connecting;
+mod hosts;
 mod logging;
 mod losing;
 mod pressure;

@@ -10,12 +10,20 @@ use std::{
 
 use rpc_runtime::{
     Compression, Context, DuplicateWindow, Notification, RabbitOptions, ServerBuilder, Transport,
-    TransportErrorKind,
-    notify::{Format, Metadata, Payload, Priority, Requeue},
+    TransportErrorKind, notification,
+    notify::{Filter, Format, Metadata, Payload, Priority, Requeue},
 };
+use serde::{Deserialize, Serialize};
 use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, proxy::Proxy, soon};
 
 use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
+
+/// The events of [`VolumeCreated`], as another service writes them.
+#[notification(event_type = "volume.create.end")]
+#[derive(Debug, Deserialize, Serialize)]
+struct CreatedOtherwise {
+    name: String,
+}
 
 /// Reads all that is in the queue of dead letters of `info`.
 async fn dead_letters(world: &World, transport: &Transport) -> Log<Payload> {
@@ -234,6 +242,77 @@ on_every_transport! {
         let letters = dead_letters(&world, &transport).await;
         eventually("the dead letter", || !letters.is_empty()).await;
         assert_eq!(letters.events()[0].text(), "\"poison\"");
+    }
+
+    async fn what_one_handler_cannot_read_reaches_all_others_in_any_order_and_is_one_dead_letter(world: World) {
+        let transport = world.transport().await;
+        for (round, order) in (1..).zip([[0, 1, 2], [2, 1, 0], [1, 0, 2]]) {
+            let (sizes, texts) = (Log::default(), Log::default());
+            let mut listener = listens(&world, &transport);
+            for handler in order {
+                let (sizes, texts) = (sizes.clone(), texts.clone());
+                listener = match handler {
+                    0 => listener.on(|_, event: CreatedOtherwise| async move {
+                        assert!(event.name.is_empty(), "it cannot be read");
+                    }),
+                    1 => listener.on(move |_, event: VolumeCreated| {
+                        sizes.push(event.size);
+                        async {}
+                    }),
+                    _ => listener.matching(Filter::new(), move |_, payload: Payload| {
+                        texts.push(payload.text().to_owned());
+                        async {}
+                    }),
+                };
+            }
+            let listener = listener.bind().await.expect("bound").run();
+            emits(&world, &transport).build().emit(&Context::new(), &created(7));
+            eventually("a dead letter", || transport.metrics().notifications_dead == round).await;
+            eventually("nothing to be left", || listener.in_flight() == 0).await;
+            assert_eq!((sizes.events(), texts.len()), (vec![7], 1), "{order:?}");
+            listener.shutdown(SOON).await.expect("nothing runs");
+        }
+        let letters = dead_letters(&world, &transport).await;
+        eventually("the dead letters", || letters.len() == 3).await;
+        let metrics = transport.metrics();
+        assert_eq!((metrics.notifications_requeued, metrics.notifications_dead), (0, 3));
+    }
+
+    async fn a_handler_that_refuses_or_panics_keeps_no_other_from_a_notification_in_any_order(world: World) {
+        let transport = world.transport().await;
+        for order in [[0, 1, 2], [2, 1, 0]] {
+            let (tries, others) = (Arc::new(AtomicU64::new(0)), Log::default());
+            let before = transport.metrics();
+            let mut listener = listens(&world, &transport).requeue_delay(Duration::from_millis(5));
+            for handler in order {
+                let (tries, others) = (Arc::clone(&tries), others.clone());
+                listener = match handler {
+                    0 => listener.on(move |_, _: VolumeCreated| {
+                        let tried = tries.fetch_add(1, Ordering::Relaxed);
+                        async move {
+                            assert_ne!(tried, 1, "the second time it panics");
+                            if tried == 0 { Err(Requeue::because("not yet")) } else { Ok(()) }
+                        }
+                    }),
+                    1 => listener.on(move |metadata: Metadata, _: VolumeCreated| {
+                        others.push(metadata.redeliveries);
+                        async {}
+                    }),
+                    _ => listener.on(|_, event: CreatedOtherwise| async move {
+                        assert!(event.name.is_empty(), "it cannot be read");
+                    }),
+                };
+            }
+            let listener = listener.bind().await.expect("bound").run();
+            emits(&world, &transport).build().emit(&Context::new(), &created(7));
+            let dead = before.notifications_dead + 1;
+            eventually("a dead letter", || transport.metrics().notifications_dead == dead).await;
+            eventually("nothing to be left", || listener.in_flight() == 0).await;
+            assert_eq!(others.events(), [0, 1, 2], "each time, in the order {order:?}");
+            let requeued = transport.metrics().notifications_requeued - before.notifications_requeued;
+            assert_eq!((requeued, tries.load(Ordering::Relaxed)), (2, 3), "{order:?}");
+            listener.shutdown(SOON).await.expect("nothing runs");
+        }
     }
 
     async fn a_handler_that_takes_too_long_is_given_up_and_holds_up_nobody(world: World) {

@@ -85,6 +85,43 @@ pub(super) enum End {
     Dead(String),
 }
 
+/// The verdicts of all handlers on a notification.
+#[derive(Default)]
+struct Verdicts {
+    /// Whether one of them is to have it again.
+    is_refused: bool,
+    /// Why not all have ended well, each reason once.
+    reasons: Vec<String>,
+}
+
+impl Verdicts {
+    fn refused(&mut self, why: &str) {
+        self.is_refused = true;
+        self.because(why.to_owned());
+    }
+
+    fn unreadable(&mut self, error: &serde_json::Error) {
+        self.because(format!("unreadable: {error}"));
+    }
+
+    fn because(&mut self, why: String) {
+        if !self.reasons.contains(&why) {
+            self.reasons.push(why);
+        }
+    }
+
+    /// Returns the end of the notification. It is put aside for a handler that cannot read it once
+    /// no other handler wants it again.
+    fn end(self) -> End {
+        let why = self.reasons.join("; ");
+        match (self.is_refused, why.is_empty()) {
+            (true, _) => End::Refused(Requeue::because(why)),
+            (false, false) => End::Dead(why),
+            (false, true) => End::Done,
+        }
+    }
+}
+
 impl Incoming {
     /// Reads what came. `None` if it is taken care of: it is no notification, nobody's, or not to be worked on now.
     pub(super) async fn read(
@@ -155,11 +192,12 @@ impl Incoming {
         is_dead.then(|| End::Dead("delivery_limit".to_owned()))
     }
 
-    /// Has handlers work on it, one after the other.
+    /// Has all matching handlers work on it, one after the other, however each of them ends.
     pub(super) async fn work(&self, handlers: &[Handler]) -> End {
         if let Some(end) = self.early_end() {
             return end;
         }
+        let mut verdicts = Verdicts::default();
         for handler in chosen(handlers, &self.metadata, &self.payload) {
             let work = async {
                 let begun = handler.begin(self.metadata.clone(), &self.payload)?;
@@ -167,17 +205,17 @@ impl Incoming {
             };
             let ended = tokio::select! {
                 ended = Caught::new(Box::pin(work)) => ended,
-                () = self.shared.too_long() => return End::Refused(Requeue::because(TOO_LONG)),
+                () = self.shared.too_long() => Ok(Ok(Err(Requeue::because(TOO_LONG)))),
                 () = self.shared.aborted() => return End::GivenUp,
             };
             match ended {
                 Ok(Ok(Ok(()))) => {}
-                Ok(Ok(Err(requeue))) => return End::Refused(requeue),
-                Ok(Err(error)) => return End::Dead(format!("unreadable: {error}")),
-                Err(Panicked) => return End::Refused(Requeue::because("a handler panicked")),
+                Ok(Ok(Err(requeue))) => verdicts.refused(requeue.reason()),
+                Ok(Err(error)) => verdicts.unreadable(&error),
+                Err(Panicked) => verdicts.refused("a handler panicked"),
             }
         }
-        End::Done
+        verdicts.end()
     }
 
     /// Does what its end asks for.

@@ -33,7 +33,13 @@ use crate::{
 /// A notification is acknowledged when its handlers have ended well: one whose listener crashes comes again, to it or to
 /// another. Second copies are known by their id, and told to nobody. What a handler refuses with a
 /// [`Requeue`](super::Requeue), or by a panic, comes again after a pause that grows, and is a dead letter after so many
-/// deliveries; so is at once what a handler's type cannot be read from.
+/// deliveries.
+///
+/// Each matching handler gets a notification, in the order in which they were added, however the
+/// others end. If one refuses it, all get it again, also those that had ended well. If the type of
+/// one cannot be read from it, the others get it nevertheless. It is put aside as a dead letter
+/// once no other handler refuses it, with a reason that says what could not be read. The handler
+/// for [the rest](ListenerBuilder::otherwise) does not get it.
 ///
 /// ```
 /// use rpc_runtime::{Context, NotificationListener, Notifier, Transport, notification, notify::Metadata};
@@ -142,8 +148,9 @@ impl ListenerBuilder {
         self
     }
 
-    /// Adds a handler for the events of a type, and of its priority. Several for the same are called in turn; the first
-    /// that refuses is the last. When the notification comes again, all are called again, those that had ended well, too.
+    /// Adds a handler for the events of a type, and of its priority. Several for the same are
+    /// called in order, also if one refuses the notification. When it is redelivered, all are
+    /// called again, also those that had ended well.
     pub fn on<E, F, W>(mut self, handler: F) -> Self
     where
         E: Notification + DeserializeOwned,
@@ -154,8 +161,9 @@ impl ListenerBuilder {
         self
     }
 
-    /// Adds a handler for whatever matches `filter`, of any type and priority: the original's endpoint with a filter rule. What
-    /// several handlers are for, they are called for in turn, those of its type among them.
+    /// Adds a handler for whatever matches `filter`, of any type and priority: the original's
+    /// endpoint with a filter rule. If several handlers match, they run in order, those of its type
+    /// included.
     ///
     /// ```
     /// # use rpc_runtime::{NotificationListener, Transport, notify::Filter};

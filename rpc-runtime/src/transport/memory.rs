@@ -571,7 +571,7 @@ impl Link {
             if state.cut {
                 if request.retry == Retry::Never {
                     drop(state);
-                    request.end(Outcome::Unsent(super::disconnected()));
+                    request.end(Outcome::Unsent(super::disconnected(&self.observer)));
                     return;
                 }
                 return state.backlog.push(self.later(Job::Request(request)));

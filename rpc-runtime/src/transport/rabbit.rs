@@ -25,6 +25,7 @@ mod place;
 mod publisher;
 mod queue;
 mod redelivery;
+mod reply_codes;
 mod reply_queue;
 mod runtime;
 mod session;
@@ -70,7 +71,7 @@ use self::{
     queue::{Job, SendQueue},
     reply_queue::ReplyTask,
     runtime::spawn,
-    supervisor::{Generations, Supervisor, fraction},
+    supervisor::{Generations, Hosts, Supervisor, fraction},
     topology::Layout,
     trust::Trust,
     vital::Vital,
@@ -222,7 +223,7 @@ impl Link {
     /// Why nothing can be sent at once.
     fn hindrance(&self) -> Option<TransportError> {
         match self.publishing.borrow().as_deref() {
-            None => Some(super::disconnected()),
+            None => Some(super::disconnected(&self.consuming.observer)),
             Some(connection) => connection.is_blocked().then(session::blocked),
         }
     }
@@ -264,9 +265,9 @@ impl Link {
         queue: &str,
         most: Option<u32>,
     ) -> Result<(), TransportError> {
-        let Consuming { layout, generations, .. } = &self.consuming;
+        let Consuming { layout, generations, observer, .. } = &self.consuming;
         let Some(connection) = generations.borrow().clone() else {
-            return Err(super::disconnected());
+            return Err(super::disconnected(observer));
         };
         let steps = vec![topology::Step::Queue(topology::kept(queue.to_owned(), most, layout))];
         match declare_all(&connection, steps, layout).await {
@@ -343,12 +344,14 @@ impl Guide<'_> {
         closing: &watch::Receiver<bool>,
     ) -> Result<Supervised, TransportError> {
         let (first, connected) = oneshot::channel();
+        let names = self.url.hosts().iter().map(ToString::to_string);
+        let hosts = Hosts::new(names, self.options.retry_interval, phase, Instant::now());
         let supervisor = Supervisor {
             url: self.url.clone(),
             role,
             generations,
             other,
-            phase,
+            hosts,
             closing: closing.clone(),
             patience: self.patience,
             options: self.layout.options.clone(),
@@ -356,7 +359,6 @@ impl Guide<'_> {
             observer: Arc::clone(self.observer),
             quiet: Quiet::new(),
             largest: self.largest,
-            next: 0,
         };
         let task = self.vital.spawn(self.runtime, "connecting", supervisor.run(first));
         match connected.await {

@@ -29,7 +29,7 @@ use lapin::{
         BasicPublishOptions, BasicQosOptions, BasicRejectOptions, ConfirmSelectOptions,
         ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
     },
-    protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError},
+    protocol::{AMQPError, AMQPErrorKind, AMQPSoftError},
     types::{FieldTable, ShortString},
     uri::{AMQPUri, SASLMechanism},
 };
@@ -41,6 +41,7 @@ use tokio::{
 use super::{
     acks::{Acks, Batch},
     hush::Silent,
+    reply_codes::{Meaning, meaning},
     socket::{self, Security, Switch},
     thread::Thread,
 };
@@ -129,6 +130,12 @@ impl Fault {
         matches!(self, Self::Broker(error) if matches!(error.kind(), ErrorKind::ChannelsLimitReached))
     }
 
+    /// Returns the meaning of the broker's error, if it is one.
+    pub(super) fn meaning(&self) -> Option<Meaning> {
+        let error = self.protocol()?;
+        Some(meaning(error.get_id(), error.get_message().as_str()))
+    }
+
     /// What sort of error it is for a user.
     pub(super) fn kind(&self) -> TransportErrorKind {
         match self {
@@ -138,7 +145,7 @@ impl Fault {
             Self::GivenUp => TransportErrorKind::Disconnected,
             Self::Broker(error) => match error.kind() {
                 ErrorKind::ChannelsLimitReached => TransportErrorKind::LimitReached,
-                _ => self.protocol().map_or(TransportErrorKind::Disconnected, protocol_kind),
+                _ => self.meaning().map_or(TransportErrorKind::Disconnected, |means| means.kind),
             },
         }
     }
@@ -171,25 +178,8 @@ fn said(error: &lapin::Error) -> String {
     }
 }
 
-fn protocol_kind(error: &AMQPError) -> TransportErrorKind {
-    match error.kind() {
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)
-            if error.get_message().as_str().contains("queue limit in vhost") =>
-        {
-            TransportErrorKind::LimitReached
-        }
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => TransportErrorKind::Mismatch,
-        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::RESOURCELOCKED) => {
-            TransportErrorKind::Refused
-        }
-        AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
-            if error.get_message().as_str().contains("limit") =>
-        {
-            TransportErrorKind::LimitReached
-        }
-        AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => TransportErrorKind::Refused,
-        _ => TransportErrorKind::Disconnected,
-    }
+fn is_timeout(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::IOError(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Makes a name or a key of a text.
@@ -266,7 +256,12 @@ impl Connection {
         let until = Instant::now() + limit;
         let connecting = socket::connect(uri, properties, tls, &switch, &thread, largest, until);
         let lapin = match timeout_at(until, connecting).await {
-            Ok(connected) => connected.map_err(Fault::Broker)?,
+            Ok(Ok(connected)) => connected,
+            // The socket's own steps end by the same limit, at times a moment earlier.
+            Ok(Err(error)) if is_timeout(&error) && Instant::now() >= until => {
+                return Err(Fault::TimedOut(limit));
+            }
+            Ok(Err(error)) => return Err(Fault::Broker(error)),
             // With the switch goes the attempt.
             Err(_) => return Err(Fault::TimedOut(limit)),
         };

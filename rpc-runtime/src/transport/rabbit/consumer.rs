@@ -34,7 +34,7 @@ use super::{
     place::{FanoutQueue, Place},
     redelivery::{Belief, claims_to_count, origin, redelivery},
     stream::Reading,
-    supervisor::{Backoff, Generations, connected, is_passing, replaced},
+    supervisor::{Backoff, Generations, connected, replaced},
     told,
     topology::{Cause, Layout},
     vital::Vital,
@@ -447,7 +447,7 @@ impl ListenTask {
             backoff.pause().await;
             match self.consume(&connection).await {
                 Ok(consumers) => return Ok(Some(consumers)),
-                Err(error) if !is_passing(&error) => return Err(error),
+                Err(error) if !error.kind().may_pass() => return Err(error),
                 Err(error) => {
                     self.failed = Some(error.clone());
                     logging::defer(move || tracing::debug!(%error, "cannot bind yet"));

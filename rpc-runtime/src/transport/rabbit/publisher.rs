@@ -220,7 +220,7 @@ impl Publisher {
     /// Fails what is to be sent at once or not at all, if that cannot be.
     fn drop_hasty(&self, connection: Option<&Connection>) {
         match connection.filter(|connection| connection.is_alive()) {
-            None => self.queue.fail_hasty(&crate::transport::disconnected()),
+            None => self.queue.fail_hasty(&crate::transport::disconnected(&self.observer)),
             Some(connection) if connection.is_blocked() => self.queue.fail_hasty(&blocked()),
             Some(_) => {}
         }

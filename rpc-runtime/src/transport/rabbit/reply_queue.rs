@@ -279,8 +279,8 @@ impl ReplyTask {
 
 /// Whether an attempt failed for a reason that stays while the connection does.
 fn is_refusal(error: &TransportError) -> bool {
-    use TransportErrorKind::{Blocked, Closed, Disconnected, Unreachable};
-    !matches!(error.kind(), Blocked | Closed | Disconnected | Unreachable)
+    use TransportErrorKind::{Blocked, Closed, Disconnected, NotFound, Unreachable};
+    !matches!(error.kind(), Blocked | Closed | Disconnected | NotFound | Unreachable)
 }
 
 /// A consumer of a queue for replies.

@@ -3,6 +3,7 @@
 //! lapin's own recovery stays off: it hides a loss from consumers, replays only some of what was declared, and gives
 //! up for good after a number of tries.
 
+mod hosts;
 mod outage;
 
 use std::{
@@ -18,7 +19,7 @@ use lapin::{
 };
 use tokio::sync::{oneshot, watch};
 
-use self::outage::Schedule;
+pub(super) use self::hosts::Hosts;
 use super::{
     amqp::{Connection, Ended, Fault, Health},
     guard,
@@ -75,8 +76,8 @@ async fn made<G>(generations: &mut watch::Receiver<Option<Arc<G>>>) {
 }
 
 /// Pauses between attempts: none before the first, then doubling up to a cap, each cut short at
-/// random, so that a fleet does not come back in step. While no broker answers, a [`Schedule`]
-/// decides instead.
+/// random, so that a fleet does not come back in step.
+#[derive(Debug)]
 pub(super) struct Backoff {
     attempt: u32,
     first: Duration,
@@ -112,6 +113,11 @@ impl Backoff {
         self.cap = self.longest;
     }
 
+    /// Returns pauses for what has just failed for the first time.
+    fn failed_once(first: Duration, cap: Duration) -> Self {
+        Self { attempt: 1, ..Self::between(first, cap) }
+    }
+
     /// Returns the longest that the next pause may be.
     fn ceiling(&mut self) -> Duration {
         let ceiling = match self.attempt {
@@ -124,21 +130,6 @@ impl Backoff {
 
     pub(super) async fn pause(&mut self) {
         tokio::time::sleep(self.ceiling().mul_f64(fraction())).await;
-    }
-
-    /// Returns the pause before the first attempt in an outage: none, unless the connection that was
-    /// lost had just been made.
-    fn pause_at_loss(&mut self) -> Duration {
-        match std::mem::replace(&mut self.attempt, 1) {
-            0 => Duration::ZERO,
-            _ => self.first.min(self.cap).mul_f64(fraction()),
-        }
-    }
-
-    /// Returns the pause before a later attempt, in an outage that has lasted for `lasted`.
-    fn pause_in_outage(&mut self, lasted: Duration, phase: f64) -> Duration {
-        self.attempt = 1;
-        Schedule::new(phase, self.first, self.cap).pause(lasted)
     }
 }
 
@@ -155,8 +146,7 @@ pub(super) struct Supervisor {
     pub(super) generations: watch::Sender<Option<Arc<Connection>>>,
     /// The transport's other connection: when that one comes back, so may this one.
     pub(super) other: Generations,
-    /// The phase of this connection's attempts in an outage, from 0 to 1.
-    pub(super) phase: f64,
+    pub(super) hosts: Hosts,
     pub(super) closing: watch::Receiver<bool>,
     /// How long the first connection may be waited for. `None`: each host is tried once.
     pub(super) patience: Option<Duration>,
@@ -166,8 +156,6 @@ pub(super) struct Supervisor {
     pub(super) quiet: Quiet<Line>,
     /// The largest message that is let through, in bytes.
     pub(super) largest: usize,
-    /// The host to try next.
-    pub(super) next: usize,
 }
 
 /// What a flapping broker makes a supervisor say.
@@ -178,6 +166,9 @@ pub(super) enum Line {
     Back,
     Blocked,
     Unblocked,
+    /// The host at this place in the URL.
+    Refuses(usize),
+    RefusesNoMore(usize),
 }
 
 /// A connection, and whose it is.
@@ -186,7 +177,7 @@ type Connected = (Arc<Connection>, String);
 impl Supervisor {
     /// Runs until told to close. `first` learns how the first attempt went; after a failed one there is no second.
     pub(super) async fn run(mut self, first: oneshot::Sender<Result<(), TransportError>>) {
-        self.url.shuffle_hosts();
+        self.hosts.shuffle(fraction);
         let mut closing = self.closing.clone();
         let closed = async move { told(&mut closing).await };
         tokio::select! {
@@ -199,9 +190,7 @@ impl Supervisor {
     }
 
     async fn supervise(&mut self, first: oneshot::Sender<Result<(), TransportError>>) {
-        let (shortest, longest) = self.options.retry_interval;
-        let mut backoff = Backoff::between(shortest, longest);
-        let mut connected = match self.connect_first(&mut backoff).await {
+        let mut connected = match self.connect_first().await {
             Ok(connected) => connected,
             Err(error) => {
                 let _ = first.send(Err(error));
@@ -227,6 +216,7 @@ impl Supervisor {
                 });
             }
             let ended = self.watch(&connection).await;
+            let was_stable = since.elapsed() >= STABLE;
             if let Ended::Lost(reason) = ended {
                 let role = self.role;
                 self.generations.send_replace(None);
@@ -237,9 +227,6 @@ impl Supervisor {
                 });
                 connection.close().await;
                 drop(connection);
-                if since.elapsed() >= STABLE {
-                    backoff.reset();
-                }
                 let (delay, splay) = self.options.reconnect_delay;
                 tokio::time::sleep(delay + splay.mul_f64(fraction())).await;
             } else {
@@ -247,7 +234,7 @@ impl Supervisor {
                 let what = "replacing a connection that runs out of channels";
                 logging::defer(move || tracing::info!(%role, "{what}"));
             }
-            connected = self.reconnect(&mut backoff).await;
+            connected = self.reconnect(was_stable).await;
             let role = self.role;
             self.quiet.defer(Line::Back, move |left_out| {
                 tracing::info!(%role, left_out, "connected to the broker again");
@@ -287,62 +274,44 @@ impl Supervisor {
         }
     }
 
-    async fn connect_first(&mut self, backoff: &mut Backoff) -> Result<Connected, TransportError> {
-        let until = self.patience.map(|patience| Instant::now() + patience);
-        let mut failed = 0;
+    /// Connects for the first time. An attempt is made at each host, and again at those whose
+    /// reason for failing may pass, for as long as the caller is patient.
+    async fn connect_first(&mut self) -> Result<Connected, TransportError> {
+        // A patience that ends beyond the clock has no end.
+        let until = Instant::now().checked_add(self.patience.unwrap_or_default());
+        let (mut failed, mut other) = (0, self.other.clone());
+        other.mark_unchanged();
         loop {
-            backoff.pause().await;
-            match self.connect_any().await {
-                Err(error) if is_passing(&error) => {
-                    if until.is_none_or(|until| Instant::now() >= until) {
+            let round = self.next_round(&mut other, until).await;
+            match self.connect_any(round).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => {
+                    let is_over = until.is_some_and(|until| Instant::now() >= until);
+                    if is_over || !self.hosts.may_pass() {
                         return Err(error);
                     }
                     self.failed(&mut failed, error);
-                }
-                ended => {
-                    backoff.reset();
-                    return ended;
                 }
             }
         }
     }
 
-    async fn reconnect(&mut self, backoff: &mut Backoff) -> Connected {
-        let (since, mut failed) = (Instant::now(), 0);
-        let (mut is_answered, mut other) = (false, self.other.clone());
+    /// Connects again after a loss. `was_stable`: the lost connection had been up for long.
+    async fn reconnect(&mut self, was_stable: bool) -> Connected {
+        let (mut failed, mut other) = (0, self.other.clone());
         other.mark_unchanged();
-        let mut pause = backoff.pause_at_loss();
+        self.hosts.lost(was_stable, Instant::now(), fraction());
         loop {
-            // A broker that says no costs it and others something, each time.
-            if is_answered {
-                backoff.pause().await;
-            } else {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = made(&mut other) => {}
-                }
-            }
-            match self.connect_any().await {
-                Ok(connected) => {
-                    backoff.unrefused();
-                    return connected;
-                }
+            let round = self.next_round(&mut other, None).await;
+            match self.connect_any(round).await {
+                Ok(connected) => return connected,
                 Err(error) => {
-                    is_answered = !is_out(&error);
-                    if is_passing(&error) {
-                        backoff.unrefused();
-                    } else {
-                        backoff.refused_for(since.elapsed());
-                    }
                     let role = self.role;
                     self.failed(&mut failed, error.clone());
                     self.quiet.defer(Line::Failed, move |left_out| {
                         let what = "cannot connect to the broker; trying again";
                         tracing::warn!(%role, %error, left_out, "{what}");
                     });
-                    if !is_answered {
-                        pause = backoff.pause_in_outage(since.elapsed(), self.phase);
-                    }
                 }
             }
         }
@@ -353,31 +322,80 @@ impl Supervisor {
         self.observer.note(Event::ConnectFailed { role: self.role, failed: *failed, error });
     }
 
-    /// Tries each host once, beginning with the one after the last.
-    async fn connect_any(&mut self) -> Result<Connected, TransportError> {
-        if self.options.failover == Failover::Shuffle {
-            self.url.shuffle_hosts();
+    /// Waits until hosts are due, and returns their places. Hosts that did not answer are due when
+    /// the transport's other connection is made, and at `until`.
+    async fn next_round(&mut self, other: &mut Generations, until: Option<Instant>) -> Vec<usize> {
+        loop {
+            let now = Instant::now();
+            if until.is_some_and(|until| now >= until) {
+                self.hosts.hurry(now);
+            }
+            if self.options.failover == Failover::Shuffle {
+                self.hosts.shuffle(fraction);
+            }
+            let round = self.hosts.round(now);
+            if !round.is_empty() {
+                return round;
+            }
+            let due = self.hosts.next_due();
+            let due = until.filter(|until| *until > now).map_or(due, |until| until.min(due));
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = made(other) => self.hosts.hurry(Instant::now()),
+            }
         }
-        let hosts = self.url.hosts();
-        let mut last =
-            TransportError::new(TransportErrorKind::Unreachable, "the transport URL names no host");
-        for at in (self.next..).take(hosts.len()) {
-            let host = &hosts[at % hosts.len()];
+    }
+
+    /// Makes an attempt at each host of a round, until one takes the connection.
+    async fn connect_any(&mut self, round: Vec<usize>) -> Result<Connected, TransportError> {
+        for place in round {
+            let Some(host) = self.url.hosts().get(place) else { continue };
             match self.connect(host).await {
                 Ok(connection) => {
                     let host = host.to_string();
-                    self.next = (at + 1) % hosts.len();
+                    self.hosts.connected(place);
+                    self.refuses_no_more(place);
+                    self.report_refusals();
                     return Ok((connection, host));
                 }
                 Err(error) => {
-                    last = error.clone();
                     let host = host.to_string();
-                    let what = "a host refused the connection";
+                    self.hosts.failed(place, error.clone(), Instant::now(), fraction());
+                    self.refuses_no_more(place);
+                    let what = "an attempt to connect failed";
                     logging::defer(move || tracing::debug!(%host, %error, "{what}"));
                 }
             }
         }
-        Err(last)
+        self.hosts.round_failed(Instant::now());
+        Err(self.hosts.error())
+    }
+
+    /// Reports the hosts that refuse the connection which another host has taken, each once.
+    fn report_refusals(&self) {
+        for (place, host, error) in self.hosts.refusing() {
+            let (host, error) = (host.to_owned(), error.clone());
+            let event = Event::HostRefused { host: host.clone(), error: error.clone() };
+            if self.observer.note(event) {
+                self.quiet.defer(Line::Refuses(place), move |left_out| {
+                    let what = "a host refuses the connection; another serves";
+                    tracing::warn!(host, %error, left_out, "{what}");
+                });
+            }
+        }
+    }
+
+    /// Ends the report of a host unless that refused at its last attempt, too.
+    fn refuses_no_more(&self, place: usize) {
+        let host = self.hosts.name(place).to_owned();
+        if self.hosts.is_refusing(&host) {
+            return;
+        }
+        if self.observer.note(Event::HostRefusesNoMore { host: host.clone() }) {
+            self.quiet.defer(Line::RefusesNoMore(place), move |left_out| {
+                tracing::info!(host, left_out, "a host refuses the connection no more");
+            });
+        }
     }
 
     /// Connects to a host, and asks it once about queues that it may deny: nothing else uses the
@@ -469,31 +487,20 @@ fn authorities() -> Option<PathBuf> {
     None
 }
 
-/// Whether an attempt that failed may succeed by itself: nobody refused it.
-pub(super) fn is_passing(error: &TransportError) -> bool {
-    use TransportErrorKind::{Blocked, Disconnected, LimitReached, TimedOut, Unreachable};
-    matches!(error.kind(), Blocked | Disconnected | LimitReached | TimedOut | Unreachable)
-}
-
-/// Whether an attempt failed because no broker answered: an outage.
-fn is_out(error: &TransportError) -> bool {
-    use TransportErrorKind::{Disconnected, TimedOut, Unreachable};
-    matches!(error.kind(), Disconnected | TimedOut | Unreachable)
-}
-
 /// Says why a host did not take the connection.
 fn refusal(fault: &Fault, host: &Host) -> TransportError {
+    let at_host = fault.meaning().and_then(|meaning| meaning.at_host);
+    let does = |or| format!("{host} {}", at_host.unwrap_or(or));
     let (kind, what) = match fault.kind() {
-        TransportErrorKind::Refused => {
-            (TransportErrorKind::Refused, format!("{host} refused the login or the virtual host"))
-        }
-        TransportErrorKind::LimitReached => {
-            (TransportErrorKind::LimitReached, format!("{host} takes no more connections"))
-        }
+        kind @ TransportErrorKind::Refused => (kind, does("refused the login or the virtual host")),
+        kind @ TransportErrorKind::LimitReached => (kind, does("takes no more connections")),
         _ if fault.is_tls() => {
             (TransportErrorKind::Tls, format!("cannot secure the connection to {host}"))
         }
-        _ => (TransportErrorKind::Unreachable, format!("cannot connect to {host}")),
+        _ => {
+            let what = at_host.map_or_else(|| format!("cannot connect to {host}"), does);
+            (TransportErrorKind::Unreachable, what)
+        }
     };
     fault.caused(kind, what)
 }
@@ -512,25 +519,6 @@ mod tests {
         assert_eq!(pauses, [0, 100, 200, 400, 500, 500]);
         backoff.reset();
         assert_eq!(backoff.ceiling(), Duration::ZERO);
-    }
-
-    #[test]
-    fn pauses_in_an_outage_begin_with_none_and_grow_while_the_broker_refuses() {
-        let mut backoff = Backoff::new(Duration::from_millis(1500));
-        let lasted = Duration::from_secs(60);
-        assert_eq!(backoff.pause_at_loss(), Duration::ZERO);
-        let pauses = |backoff: &mut Backoff| {
-            let all = (60..90).map(|s| backoff.pause_in_outage(Duration::from_secs(s), 0.0));
-            all.max().unwrap_or_default()
-        };
-        let usual = pauses(&mut backoff);
-        assert!(usual <= Duration::from_millis(1500), "{usual:?}");
-        backoff.refused_for(lasted);
-        let refused = pauses(&mut backoff);
-        assert!(refused > Duration::from_secs(5) && refused <= Duration::from_millis(7500));
-        assert!(backoff.pause_at_loss() <= Duration::from_millis(100), "it is lost soon again");
-        backoff.reset();
-        assert_eq!(backoff.pause_at_loss(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

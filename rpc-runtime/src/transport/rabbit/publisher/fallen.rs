@@ -49,7 +49,7 @@ impl Publisher {
     pub(super) fn again(&mut self, flight: Flight, left: bool) {
         let job = match flight.owner {
             Owner::Request(request) if request.retry == Retry::Never => {
-                request.end(Outcome::Unsent(crate::transport::disconnected()));
+                request.end(Outcome::Unsent(crate::transport::disconnected(&self.observer)));
                 return;
             }
             Owner::Request(request) => {
@@ -70,7 +70,7 @@ impl Publisher {
                 self.later(GRACE, Event::GiveUp(Arc::clone(call)));
             }
             Owner::Request(hasty) if hasty.is_notification => {
-                hasty.end(Outcome::Unsent(crate::transport::disconnected()));
+                hasty.end(Outcome::Unsent(crate::transport::disconnected(&self.observer)));
             }
             Owner::Request(cast) => _ = cast.end(Outcome::Interrupted),
         }
