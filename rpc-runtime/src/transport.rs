@@ -598,7 +598,7 @@ impl TransportBuilder {
             }
         }
         if url.scheme() != Scheme::Memory {
-            return self.secured(url);
+            return self.secured(url.from(origin));
         }
         // An embedded broker has no use for options of RabbitMQ, so those of a file cannot stop it.
         if self.origins.options.is_empty() {

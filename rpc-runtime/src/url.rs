@@ -8,7 +8,11 @@ use std::{fmt, str::FromStr};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{TransportError, TransportErrorKind, logging::guarded, options::whole};
+use crate::{
+    TransportError, TransportErrorKind,
+    logging::guarded,
+    options::{origin::Origin, whole},
+};
 
 /// What would mean something else in a virtual host, unless it is the first `/`.
 const IN_PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
@@ -25,6 +29,8 @@ pub(crate) struct TransportUrl {
     virtual_host: String,
     /// Options by their original's names.
     query: Vec<(String, String)>,
+    /// The setting that the URL comes from.
+    origin: Origin,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(crate) enum Scheme {
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) port: u16,
+    /// Whether the URL names the host.
+    has_name: bool,
     /// Whether the URL names the user.
     has_user: bool,
     pub(crate) user: String,
@@ -77,6 +85,22 @@ impl TransportUrl {
             }
             Scheme::Memory => Ok(()),
         }
+    }
+
+    /// Remembers where the URL comes from.
+    pub(crate) fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// Says where a host of this address and its user were configured.
+    #[cfg(feature = "rabbit")]
+    pub(crate) fn origins(&self, address: &str) -> (String, String) {
+        let host = self.hosts.iter().find(|host| host.to_string() == address);
+        let origin = |given: fn(&Host) -> bool| {
+            let origin = if host.is_some_and(given) { &self.origin } else { &Origin::Default };
+            origin.to_string()
+        };
+        (origin(|host| host.has_name), origin(|host| host.has_user))
     }
 
     /// RabbitMQ's virtual host; the name of an embedded broker.
@@ -225,10 +249,10 @@ impl FromStr for TransportUrl {
         let url = cleaned(url);
         let parts = Parts::of(&url)?;
         let scheme = driver(parts.scheme)?;
-        let query = options(parts.query);
+        let (query, origin) = (options(parts.query), Origin::Url);
         if scheme == Scheme::Memory {
             let virtual_host = decode(&format!("{}{}", parts.hosts, parts.path));
-            return Ok(Self { scheme, hosts: Vec::new(), virtual_host, query });
+            return Ok(Self { scheme, hosts: Vec::new(), virtual_host, query, origin });
         }
         check_hosts(parts.hosts)?;
         let hosts = parts.hosts.split(',').filter(|host| !host.is_empty());
@@ -250,7 +274,7 @@ impl FromStr for TransportUrl {
         if virtual_host.len() > 255 {
             return Err(malformed("its virtual host has more than 255 bytes"));
         }
-        Ok(Self { scheme, hosts, virtual_host, query })
+        Ok(Self { scheme, hosts, virtual_host, query, origin })
     }
 }
 
@@ -270,6 +294,7 @@ impl Host {
             text => decode(text),
         };
         Ok(Self {
+            has_name: !name.is_empty(),
             has_user: !user.is_empty(),
             name: or(name, "localhost"),
             port,

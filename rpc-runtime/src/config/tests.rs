@@ -190,6 +190,31 @@ fn options_that_do_not_fit_are_named_as_they_were_set() {
 }
 
 #[test]
+fn a_host_and_its_user_know_where_they_were_configured() {
+    #[cfg(feature = "rabbit")]
+    for (text, variables, origins) in [
+        ("", vec![], ("default", "default")),
+        ("[DEFAULT]\ntransport_url = rabbit://u:p@h", vec![], ("service.conf:2", "service.conf:2")),
+        ("[DEFAULT]\ntransport_url = rabbit://h", vec![], ("service.conf:2", "default")),
+        (
+            "",
+            vec![("OS_DEFAULT__TRANSPORT_URL", "rabbit://u@")],
+            ("default", "OS_DEFAULT__TRANSPORT_URL"),
+        ),
+    ] {
+        let config = with_variables(text, &variables).expect("right");
+        let (_, url) = config.transport().resolve().expect("right");
+        let (broker, user) = url.origins(&url.hosts()[0].to_string());
+        assert_eq!((&*broker, &*user), origins, "{text}");
+    }
+    #[cfg(feature = "rabbit")]
+    {
+        let (_, url) = Transport::builder("rabbit://u:p@h").resolve().expect("right");
+        assert_eq!(url.origins("h:5672"), ("URL".into(), "URL".into()));
+    }
+}
+
+#[test]
 fn values_stand_for_each_other_to_a_depth() {
     let chain = |length: usize| {
         let lines: Vec<_> = (0..length).map(|at| format!("o{at} = ${{o{}}}\n", at + 1)).collect();
