@@ -3,6 +3,7 @@
 
 mod file;
 mod lines;
+mod notices;
 
 use std::{ffi::OsString, fmt, path::Path, time::Duration};
 
@@ -76,7 +77,8 @@ const NOTIFICATIONS: &str = "oslo_messaging_notifications";
 /// An error names file, line, section and option as they are spelled there, or the variable, and
 /// never a password. Only what is used can fail: a mistake in `[oslo_messaging_notifications]` is
 /// an error of [`notification_transport`](Self::notification_transport) when it connects, or of
-/// [`notifier`](Self::notifier).
+/// [`notifier`](Self::notifier). An unknown option of these sections is a warning, which names the
+/// option that was probably meant. So is an option in a section where it has no effect.
 #[derive(Clone)]
 pub struct Config {
     /// `None`: not set.
@@ -200,6 +202,9 @@ impl Config {
             notifications: NotificationOptions::of(files),
         };
         config.transport().check()?;
+        for notice in notices::of(files) {
+            notice.log();
+        }
         Ok(config)
     }
 

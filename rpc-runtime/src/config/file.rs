@@ -121,6 +121,16 @@ impl Files {
         Ok(())
     }
 
+    /// Lists the options of all files.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Lists the names of the variables.
+    pub(super) fn variable_names(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str)
+    }
+
     /// Returns the value of an option, by its current or a former name: from the environment, or
     /// from the last file that sets it. The environment has no former names.
     pub(super) fn last(&self, names: &[Name<'_>]) -> Result<Option<Value>, TransportError> {

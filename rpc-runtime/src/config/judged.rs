@@ -7,6 +7,7 @@
 mod cases;
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
@@ -326,5 +327,20 @@ fn each_known_difference_is_one() {
     for (reason, case) in cases::known_differences() {
         let differences = judge.differences(&case);
         assert!(!differences.is_empty(), "no difference: {reason}: {}", case.question());
+    }
+}
+
+#[test]
+fn every_option_that_the_original_registers_is_known() {
+    let Some(mut judge) = Judge::start() else { return };
+    let names: BTreeMap<String, Vec<String>> =
+        serde_json::from_value(judge.ask(&json!("names"))).expect("lists of names");
+    for section in [DEFAULT, RABBIT, NOTIFICATIONS] {
+        let names = &names[section];
+        assert!(names.len() >= 5, "{section}: {names:?}");
+        let lines: Vec<_> = names.iter().map(|name| format!("{name} = x\n")).collect();
+        let mut files = Files::default();
+        files.parse("all.conf", &format!("[{section}]\n{}", lines.concat())).expect("a file");
+        assert_eq!(notices::of(&files), [], "{section}");
     }
 }
