@@ -208,12 +208,13 @@ pub fn url(text: &[u8]) {
     let _ = builder.check();
 }
 
-/// A configuration file: one that is taken makes a transport.
+/// A configuration file: one that is accepted makes a transport.
 pub fn config(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     if let Ok(config) = Config::parse(text) {
         config.transport().check().expect("it was checked");
-        config.notification_transport().check().expect("it was checked");
+        // A mistake that only notifications meet stops nothing else.
+        let _ = config.notification_transport().check();
         let _ = format!("{config:?}");
     }
 }

@@ -1,14 +1,15 @@
 //! The options of a RabbitMQ transport: what is declared there, how it logs in, and how it comes back.
 
 mod names;
+pub(crate) mod origin;
 mod validation;
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::TransportError;
-pub(crate) use names::misspelt;
+pub(crate) use names::{current, misspelt, whole};
 #[cfg(feature = "config")]
-pub(crate) use names::{flag, knows};
+pub(crate) use names::{flag, former, is_blank, may_be_empty, names};
 
 /// How a transport uses RabbitMQ. What is declared is by default what the original declares, so that both share queues.
 ///
@@ -58,7 +59,8 @@ pub(crate) use names::{flag, knows};
 /// `heartbeat_in_pthread`, because heartbeats do not depend on what an application does; `direct_mandatory_flag`, because
 /// a reply that no queue takes is always noticed; `rabbit_retry_backoff`, because pauses grow by a rule of their own;
 /// `ssl_enforce_hostname_verification` and `ssl_version`, because a host's name is always verified and the best version
-/// is chosen, of which 1.2 is the oldest; `ssl_enforce_fips_mode`, which cannot be promised and is refused.
+/// is chosen, of which 1.2 is the oldest; `ssl_enforce_fips_mode`, which cannot be promised, and is refused where TLS is
+/// used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RabbitOptions {
     pub(crate) durable: bool,

@@ -36,7 +36,7 @@ use crate::{
     dispatch::AnyService,
     limits::{Limits, TooLarge},
     observe::Observer,
-    options,
+    options::{self, origin::Origins},
     pending::{Exchange, Outgoing, Pending, Route},
     quiet::Quiet,
     refusal::{self, Mark},
@@ -168,6 +168,7 @@ impl Transport {
             typed_modules: None,
             limits: Limits::default(),
             rabbit: RabbitOptions::default(),
+            origins: Origins::default(),
         }
     }
 
@@ -446,6 +447,7 @@ pub struct TransportBuilder {
     typed_modules: Option<Arc<[String]>>,
     limits: Limits,
     rabbit: RabbitOptions,
+    origins: Origins,
 }
 
 impl TransportBuilder {
@@ -490,6 +492,8 @@ impl TransportBuilder {
     /// [`no_consumer_after`](RabbitOptions::no_consumer_after).
     pub fn rabbit(mut self, options: RabbitOptions) -> Self {
         self.rabbit = options;
+        self.origins =
+            Origins { url: self.origins.url, no_url: self.origins.no_url, ..Origins::default() };
         self
     }
 
@@ -550,16 +554,25 @@ impl TransportBuilder {
         Ok(self)
     }
 
-    /// Whether this is an option that does not depend on the broker.
+    /// The options that do not depend on the broker.
     #[cfg(feature = "config")]
-    pub(crate) fn knows(option: &str) -> bool {
-        option == "kombu_compression" || Limits::default().named(option).is_some()
-    }
+    pub(crate) const OPTIONS: [&'static str; 4] =
+        ["kombu_compression", "message_limit", "unpacked_limit", "value_limit"];
 
     /// Moves the options to another URL.
     #[cfg(feature = "config")]
     pub(crate) fn at(self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self }
+    }
+
+    #[cfg(all(test, feature = "config", feature = "rabbit"))]
+    pub(crate) fn options(&self) -> (&RabbitOptions, Option<Compression>) {
+        (&self.rabbit, self.compression)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn origins(&mut self) -> &mut Origins {
+        &mut self.origins
     }
 
     /// Whether URL and options are right, as far as can be told without a broker.
@@ -574,24 +587,69 @@ impl TransportBuilder {
     }
 
     /// Reads the URL, and lets its options win over the builder's.
-    fn resolve(mut self) -> Result<(Self, TransportUrl), TransportError> {
-        let mut url: TransportUrl = self.url.parse()?;
-        for (name, value) in url.query() {
-            self = self.option(name, value)?;
+    pub(crate) fn resolve(mut self) -> Result<(Self, TransportUrl), TransportError> {
+        if let Some(error) = self.origins.no_url.take() {
+            return Err(error);
         }
-        self.rabbit.validate()?;
+        let origin = self.origins.url.clone();
+        let url: TransportUrl = self.url.parse().map_err(|error| origin.blame(&error))?;
+        for (name, value) in url.query() {
+            self = self.option(name, value).map_err(|error| origin.blame(&error))?;
+            if let Some(name) = options::current(name) {
+                self.origins.options.insert(name, origin.clone());
+            }
+        }
+        if url.scheme() != Scheme::Memory {
+            return self.secured(url.from(origin));
+        }
+        // An embedded broker has no use for options of RabbitMQ, so those of a file cannot stop it.
+        if self.origins.options.is_empty() {
+            self.rabbit.validate()?;
+        }
+        Ok((self, url))
+    }
+
+    /// Checks what only a broker's transport uses.
+    fn secured(mut self, mut url: TransportUrl) -> Result<(Self, TransportUrl), TransportError> {
+        let origin = self.origins.url.clone();
+        let blamed = |what: &str| {
+            origin.blame(&TransportError::new(TransportErrorKind::Configuration, what))
+        };
         if let Some(tls) = self.rabbit.tls.enabled {
-            url.set_tls(tls)?;
+            url.set_tls(tls).map_err(|error| self.origins.of("ssl").blame(&error))?;
         }
         let wants_tls = url.scheme() == Scheme::Rabbit { tls: true };
-        let what = if wants_tls && !cfg!(feature = "tls") {
-            "this build has no TLS: enable the feature `tls`"
+        self.rabbit.tls.enabled = Some(wants_tls);
+        let is_used = |name: &str| wants_tls || !name.starts_with("ssl_");
+        if let Some((_, error)) = self.origins.invalid.iter().find(|(name, _)| is_used(name)) {
+            return Err(error.clone());
+        }
+        self.fits()?;
+        if wants_tls && !cfg!(feature = "tls") {
+            Err(blamed("this build has no TLS: enable the feature `tls`"))
         } else if !wants_tls && self.rabbit.login == Login::External {
-            "a login by certificate needs TLS: `amqps://`, or the option `ssl`"
+            Err(blamed("a login by certificate needs TLS: `amqps://`, or the option `ssl`"))
         } else {
-            return Ok((self, url));
+            Ok((self, url))
+        }
+    }
+
+    /// Refuses options that do not fit each other. The error spells them as they were set: by a
+    /// file, by a variable, or by the program.
+    fn fits(&self) -> Result<(), TransportError> {
+        let origins = &self.origins;
+        let Some(rule) = self.rabbit.conflict() else { return Ok(()) };
+        let Some(first) = rule.options().find_map(|name| origins.options.get(name)) else {
+            return self.rabbit.validate();
         };
-        Err(TransportError::new(TransportErrorKind::Configuration, what))
+        let spell = |name| match origins.options.get(name) {
+            // In a URL, an option has its own name.
+            Some(origin) if *origin == origins.url => format!("`{name}` ({origin})"),
+            Some(origin) => format!("`{}` ({origin})", origin.spelling().unwrap_or(name)),
+            None => format!("`{name}`"),
+        };
+        let what = rule.text(spell);
+        Err(first.blame(&TransportError::new(TransportErrorKind::Configuration, what)))
     }
 
     /// Connects.

@@ -47,7 +47,13 @@ tests::on_every_transport_in_one_thread! {
         match world.is_memory() {
             true => assert_lines(&connected(&heard), &[&["connected to the embedded broker"]]),
             false => {
-                let line = &["connected to the broker", "broker=\"127.0.0.1", "user=\"guest\""][..];
+                let line = &[
+                    "connected to the broker",
+                    "broker=\"127.0.0.1",
+                    "broker_from=\"URL\"",
+                    "user=\"guest\"",
+                    "user_from=\"URL\"",
+                ][..];
                 assert_lines(&connected(&heard), &[line, line]);
             }
         }

@@ -262,6 +262,11 @@ async fn a_configuration_file_says_how_notifications_go() {
     for (lines, keys) in [
         ("driver = messagingv2\ndriver = messaging\ntopics = a, b", vec!["a", "b", "a", "b"]),
         ("driver = messagingv2\ndriver = noop", vec!["notifications"]),
+        ("driver = messagingv2\ndriver = messagingv2", vec!["notifications"]),
+        ("driver = messagingv2\ntopics =", Vec::new()),
+        ("driver = messagingv3\ndriver = messagingv2\ndriver = test", vec!["notifications"]),
+        ("driver = messagingv3", Vec::new()),
+        ("driver = routing", Vec::new()),
         ("driver = noop", Vec::new()),
         ("", Vec::new()),
     ] {
@@ -269,7 +274,7 @@ async fn a_configuration_file_says_how_notifications_go() {
         let transport = config.notification_transport().connect().await.expect("connected");
         let mut published = transport.memory().expect("embedded").observe();
         let notifier = config.notifier(&transport).expect("known drivers").build();
-        assert_eq!(notifier.is_enabled(), !keys.is_empty());
+        assert_eq!(notifier.is_enabled(), !keys.is_empty() || lines.contains("topics ="));
         notifier.emit(&Context::new(), &created(1)).await.expect("sent");
         for key in keys {
             let seen = published.try_recv().expect("a copy").routing_key;
@@ -277,10 +282,23 @@ async fn a_configuration_file_says_how_notifications_go() {
         }
         assert!(published.try_recv().is_err());
     }
-    let config = config("driver = messagingv3");
-    let transport = config.notification_transport().connect().await.expect("connected");
-    let error = config.notifier(&transport).expect_err("there is no such driver").to_string();
-    assert!(error.contains("messagingv3") && error.contains("messagingv2"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_driver_is_a_warning() {
+    let heard = heard::Heard::default();
+    let _guard = heard.listen();
+    let text = "[oslo_messaging_notifications]\ndriver = messagingv3\ndriver = messagingv2\n";
+    let url = tests::unique("memory://warned");
+    let config =
+        Config::parse(&format!("[DEFAULT]\ntransport_url = {url}\n{text}")).expect("a file");
+    let transport = config.transport().connect().await.expect("connected");
+    let notifier = config.notifier(&transport).expect("one is known").build();
+    assert!(notifier.is_enabled());
+    let lines = heard.lines();
+    let warned =
+        lines.iter().filter(|line| line.contains("unknown driver") && line.contains("messagingv3"));
+    assert_eq!(warned.count(), 1, "{lines:#?}");
 }
 
 #[tokio::test]

@@ -69,6 +69,8 @@ pub struct NotifierBuilder {
     transport: Transport,
     publisher_id: Option<Arc<str>>,
     topics: Vec<String>,
+    /// Whether an empty list of topics stays empty.
+    no_topics: bool,
     formats: Vec<Format>,
     drivers: Vec<Box<dyn Driver>>,
     #[cfg(feature = "routing")]
@@ -92,6 +94,7 @@ impl NotifierBuilder {
             transport: transport.clone(),
             publisher_id: None,
             topics: Vec::new(),
+            no_topics: false,
             formats: Vec::new(),
             drivers: Vec::new(),
             #[cfg(feature = "routing")]
@@ -112,6 +115,13 @@ impl NotifierBuilder {
     /// Adds a topic: each gets a copy. Default: [`Self::TOPIC`].
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topics.push(topic.into());
+        self
+    }
+
+    /// Sends by the broker to the topics that are added, and to no default topic.
+    #[cfg(feature = "config")]
+    pub(crate) fn without_default_topic(mut self) -> Self {
+        self.no_topics = true;
         self
     }
 
@@ -169,7 +179,7 @@ impl NotifierBuilder {
     #[must_use]
     pub fn build(self) -> Notifier {
         let mut this = self;
-        if this.topics.is_empty() {
+        if this.topics.is_empty() && !this.no_topics {
             this.topics.push(Self::TOPIC.to_owned());
         }
         if this.formats.is_empty() && this.drivers.is_empty() && !this.is_silent {

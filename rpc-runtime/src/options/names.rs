@@ -11,6 +11,10 @@ type Known = (&'static str, &'static str, fn(&mut RabbitOptions, &str) -> Option
 const FLAG: &str = "`true` or `false`";
 const NUMBER: &str = "a whole number from 0";
 const COUNT: &str = "a whole number from 1";
+const PREFETCH: &str = "a whole number from 0 to 65535";
+const SECONDS: &str = "seconds from 0";
+const DELAY: &str = "seconds from 0 to 4.5";
+const TIMEOUT: &str = "seconds, more than 0";
 const TEXT: &str = "text";
 
 static OPTIONS: &[Known] = &[
@@ -28,7 +32,7 @@ static OPTIONS: &[Known] = &[
     ("hostname", TEXT, |o, v| into(&mut o.names.host, Some(given(v)))),
     ("processname", TEXT, |o, v| into(&mut o.names.process, Some(given(v)))),
     ("enable_cancel_on_failover", FLAG, |o, v| into(&mut o.cancel_on_failover, flag(v))),
-    ("rabbit_qos_prefetch_count", "a whole number from 0 to 65535", prefetch),
+    ("rabbit_qos_prefetch_count", PREFETCH, prefetch),
     ("heartbeat_timeout_threshold", NUMBER, |o, v| into(&mut o.heartbeat, seconds(v))),
     ("heartbeat_rate", COUNT, |_, v| count(v).map(drop)),
     ("heartbeat_in_pthread", FLAG, |_, v| flag(v).map(drop)),
@@ -44,10 +48,10 @@ static OPTIONS: &[Known] = &[
     ("ssl_enforce_fips_mode", "`false`: it cannot be promised here", |_, v| {
         flag(v).filter(|fips| !fips).map(drop)
     }),
-    ("kombu_reconnect_delay", "seconds from 0 to 4.5", |o, v| {
+    ("kombu_reconnect_delay", DELAY, |o, v| {
         into(&mut o.reconnect_delay.0, fraction(v).filter(|d| *d <= Duration::from_millis(4500)))
     }),
-    ("kombu_reconnect_splay", "seconds from 0", |o, v| into(&mut o.reconnect_delay.1, fraction(v))),
+    ("kombu_reconnect_splay", SECONDS, |o, v| into(&mut o.reconnect_delay.1, fraction(v))),
     ("rabbit_retry_interval", COUNT, |o, v| {
         let (first, longest) = (pause(v)?, o.retry_interval.1);
         into(&mut o.retry_interval, Some((first, longest.max(first))))
@@ -60,17 +64,17 @@ static OPTIONS: &[Known] = &[
     ("kombu_failover_strategy", "`round-robin` or `shuffle`", |o, v| {
         into(&mut o.failover, failover(v))
     }),
-    ("connect_timeout", "seconds, more than 0", |o, v| {
+    ("connect_timeout", TIMEOUT, |o, v| {
         into(&mut o.connect_timeout, fraction(v).filter(|limit| !limit.is_zero()))
     }),
-    ("no_consumer_after", "seconds from 0", |o, v| into(&mut o.no_consumer_after, fraction(v))),
+    ("no_consumer_after", SECONDS, |o, v| into(&mut o.no_consumer_after, fraction(v))),
     ("kombu_missing_consumer_retry_timeout", NUMBER, |o, v| {
         into(&mut o.absent_caller_timeout, seconds(v))
     }),
     ("direct_mandatory_flag", FLAG, |_, v| flag(v).map(drop)),
     ("rpc_conn_pool_size", COUNT, |o, v| into(&mut o.pool.1, count(v))),
-    ("conn_pool_min_size", NUMBER, |o, v| into(&mut o.pool.0, number(v))),
-    ("conn_pool_ttl", NUMBER, |_, v| number(v).map(drop)),
+    ("conn_pool_min_size", NUMBER, |o, v| into(&mut o.pool.0, at_least_zero(v))),
+    ("conn_pool_ttl", NUMBER, |_, v| at_least_zero(v).map(drop)),
 ];
 
 /// Names that older releases of the original took for some of them.
@@ -85,10 +89,36 @@ static OLD: &[(&str, &str)] = &[
     ("kombu_ssl_ca_certs", "ssl_ca_file"),
 ];
 
-/// Whether there is such an option.
+/// Numbers that the original needs. It reads others that are empty as not set.
 #[cfg(feature = "config")]
-pub(crate) fn knows(name: &str) -> bool {
-    OPTIONS.iter().any(|(known, ..)| *known == name) || OLD.iter().any(|(old, _)| *old == name)
+static NEEDED: &[&str] =
+    &["rpc_conn_pool_size", "conn_pool_min_size", "heartbeat_timeout_threshold", "heartbeat_rate"];
+
+/// Lists the names of options.
+#[cfg(feature = "config")]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, ..)| *name)
+}
+
+/// Lists the names that an option had in older releases of the original.
+#[cfg(feature = "config")]
+pub(crate) fn former(name: &str) -> impl Iterator<Item = &'static str> {
+    OLD.iter().filter(move |(_, current)| *current == name).map(|(old, _)| *old)
+}
+
+/// Returns the name that an option has now. `None` if there is no such option.
+pub(crate) fn current(name: &str) -> Option<&'static str> {
+    let old = OLD.iter().find(|(old, _)| *old == name);
+    old.map(|(_, current)| *current)
+        .or_else(|| OPTIONS.iter().map(|(known, ..)| *known).find(|known| *known == name))
+}
+
+/// Whether an empty value means that the option is not set: so it is for most numbers.
+#[cfg(feature = "config")]
+pub(crate) fn may_be_empty(name: &str) -> bool {
+    let forms = [NUMBER, COUNT, PREFETCH, SECONDS, DELAY, TIMEOUT];
+    let form = OPTIONS.iter().find(|(known, ..)| *known == name).map(|(_, form, _)| *form);
+    form.is_some_and(|form| forms.contains(&form)) && !NEEDED.contains(&name)
 }
 
 pub(super) fn set(
@@ -96,12 +126,12 @@ pub(super) fn set(
     name: &str,
     value: &str,
 ) -> Result<(), TransportError> {
-    let current = OLD.iter().find(|(old, _)| *old == name).map_or(name, |(_, current)| current);
-    let Some((_, form, set)) = OPTIONS.iter().find(|(known, ..)| *known == current) else {
+    let current = current(name);
+    let Some((_, form, set)) = OPTIONS.iter().find(|(known, ..)| Some(*known) == current) else {
         let what = format!("there is no option `{}` here", name.escape_debug());
         return Err(TransportError::new(TransportErrorKind::Configuration, what));
     };
-    set(options, value.trim()).ok_or_else(|| misspelt(name, value, form))
+    set(options, value).ok_or_else(|| misspelt(name, value, form))
 }
 
 pub(crate) fn misspelt(name: &str, value: &str, form: &str) -> TransportError {
@@ -123,8 +153,34 @@ pub(crate) fn flag(value: &str) -> Option<bool> {
     }
 }
 
+/// Reads a whole number as Python does: with blanks around it, a sign, and `_` between digits. A
+/// number beyond the type's range becomes its largest.
+pub(crate) fn whole(value: &str) -> Option<i64> {
+    let value = value.trim_matches(is_blank);
+    let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
+    let is_number =
+        digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let negative = value.starts_with('-');
+    is_number.then(|| {
+        let digits = digits.replace('_', "");
+        let number = digits.parse().unwrap_or(i64::MAX);
+        if negative { -number } else { number }
+    })
+}
+
 fn number(value: &str) -> Option<u32> {
-    value.parse().ok()
+    let number = whole(value).filter(|number| *number >= 0)?;
+    Some(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// Whether Python's `strip` removes it: blanks of all scripts, and four separators.
+pub(crate) fn is_blank(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+/// A number that has no meaning below zero, and that the original takes there.
+fn at_least_zero(value: &str) -> Option<u32> {
+    whole(value).map(|number| u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
 fn count(value: &str) -> Option<u32> {
@@ -140,6 +196,12 @@ fn pause(value: &str) -> Option<Duration> {
 }
 
 fn fraction(value: &str) -> Option<Duration> {
+    let value = value.trim_matches(is_blank);
+    let is_separated = value.split('_').all(|part| {
+        part.starts_with(|c: char| c.is_ascii_digit())
+            && part.ends_with(|c: char| c.is_ascii_digit())
+    });
+    let value = if is_separated { value.replace('_', "") } else { value.to_owned() };
     value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
@@ -153,13 +215,13 @@ fn file(value: &str) -> Option<PathBuf> {
 }
 
 fn prefetch(options: &mut RabbitOptions, value: &str) -> Option<()> {
-    let count: u16 = value.parse().ok()?;
+    let count = u16::try_from(whole(value)?).ok()?;
     options.prefetch = (count > 0).then_some(count);
     Some(())
 }
 
 fn login(value: &str) -> Option<Login> {
-    match value.to_ascii_uppercase().as_str() {
+    match value {
         "PLAIN" => Some(Login::Plain),
         "AMQPLAIN" => Some(Login::AmqPlain),
         "EXTERNAL" => Some(Login::External),

@@ -1,78 +1,137 @@
-//! What does not fit each other, refused before a broker is asked.
+//! Rules for options that do not fit each other, checked before a broker is asked.
 
 use std::time::Duration;
 
 use super::{Login, RabbitOptions};
 use crate::{TransportError, TransportErrorKind};
 
-/// What is wrong, and when.
-type Rule = (fn(&RabbitOptions) -> bool, &'static str);
+/// Options that do not fit each other.
+pub(crate) struct Rule {
+    is_broken: fn(&RabbitOptions) -> bool,
+    /// The error's text. Options stand in braces, by their original's names.
+    what: &'static str,
+}
 
 /// The longest time that fits an argument of a queue.
 const LONGEST_TTL: Duration = Duration::from_millis(i32::MAX as u64);
 
-static RULES: &[Rule] = &[
-    (
-        |o| o.quorum && o.auto_delete,
-        "quorum queues cannot be deleted with their last user: choose `quorum_queues` or `auto_delete`",
-    ),
-    (
-        |o| (o.quorum || o.transient_quorum) && o.ha,
-        "quorum queues are replicated by themselves: `ha_queues` is for classic ones",
-    ),
-    (
-        |o| o.stream_fanout && !o.transient_quorum,
-        "`stream_fanout` needs `transient_quorum_queues`: the exchange of a stream is as durable as theirs",
-    ),
-    (
-        |o| o.transient_ttl > LONGEST_TTL,
-        "`transient_queues_ttl` is more than 24 days, the most that RabbitMQ takes",
-    ),
-    (
-        |o| !o.transient_ttl.is_zero() && o.transient_ttl < Duration::from_millis(1),
-        "`transient_queues_ttl` is less than a millisecond; zero keeps the queues for ever",
-    ),
-    (
-        |o| o.stream_fanout && o.transient_ttl.subsec_nanos() > 0,
-        "`transient_queues_ttl` is not in whole seconds, as the age of a stream is",
-    ),
-    (
-        |o| limits(o).any(|limit| i32::try_from(limit).is_err()),
-        "a limit of quorum queues is more than 2147483647, the most that fits an argument of a queue: \
-         `quorum_delivery_limit`, `quorum_max_memory_length` or `quorum_max_memory_bytes`",
-    ),
-    (
-        |o| limits(o).any(|limit| limit > 0) && !o.quorum && !o.transient_quorum,
-        "`quorum_delivery_limit`, `quorum_max_memory_length` and `quorum_max_memory_bytes` are for quorum queues, and \
-         there are none",
-    ),
-    (
-        |o| o.heartbeat.subsec_nanos() > 0 || o.heartbeat.as_secs() > u16::MAX.into(),
-        "`heartbeat` is not in whole seconds up to 65535",
-    ),
-    (
-        |o| o.retry_interval.0.is_zero() || o.retry_interval.0 > o.retry_interval.1,
-        "`retry_interval` begins with nothing, or with more than it may become \
-         (`rabbit_retry_interval`, `rabbit_interval_max`)",
-    ),
-    (
-        |o| o.connect_timeout.is_zero(),
-        "`connect_timeout` is zero, which leaves a host no time to answer",
-    ),
-    (|o| o.pool.0 > o.pool.1, "`conn_pool_min_size` is more than `rpc_conn_pool_size`"),
-    (
-        |o| o.names.host.iter().chain(&o.names.process).any(|name| !is_part_of_a_name(name)),
-        "a host or process in the names of queues is empty, longer than 80 bytes, or has control characters",
-    ),
-    (
-        |o| o.tls.certificate.is_some() != o.tls.key.is_some(),
-        "a certificate without its key, or a key without its certificate (`ssl_cert_file`, `ssl_key_file`)",
-    ),
-    (
-        |o| o.login == Login::External && o.tls.certificate.is_none(),
-        "a login by certificate needs one (`EXTERNAL`, `ssl_cert_file`)",
-    ),
+/// The setters of [`RabbitOptions`] for options in rules, where their names differ.
+static SETTERS: &[(&str, &str)] = &[
+    ("amqp_auto_delete", "auto_delete"),
+    ("heartbeat_timeout_threshold", "heartbeat"),
+    ("hostname", "host_name"),
+    ("processname", "process_name"),
+    ("rabbit_ha_queues", "ha_queues"),
+    ("rabbit_interval_max", "retry_interval"),
+    ("rabbit_quorum_delivery_limit", "quorum_delivery_limit"),
+    ("rabbit_quorum_max_memory_bytes", "quorum_max_memory_bytes"),
+    ("rabbit_quorum_max_memory_length", "quorum_max_memory_length"),
+    ("rabbit_quorum_queue", "quorum_queues"),
+    ("rabbit_retry_interval", "retry_interval"),
+    ("rabbit_stream_fanout", "stream_fanout"),
+    ("rabbit_transient_queues_ttl", "transient_queues_ttl"),
+    ("rabbit_transient_quorum_queue", "transient_quorum_queues"),
 ];
+
+static RULES: &[Rule] = &[
+    Rule {
+        is_broken: |o| o.quorum && o.auto_delete,
+        what: "quorum queues cannot be deleted with their last user: choose {rabbit_quorum_queue} or \
+               {amqp_auto_delete}",
+    },
+    Rule {
+        is_broken: |o| o.quorum && o.ha,
+        what: "quorum queues are replicated by themselves: {rabbit_ha_queues} is for classic ones, and \
+               {rabbit_quorum_queue} is set",
+    },
+    Rule {
+        is_broken: |o| o.transient_quorum && o.ha,
+        what: "quorum queues are replicated by themselves: {rabbit_ha_queues} is for classic ones, and \
+               {rabbit_transient_quorum_queue} is set",
+    },
+    Rule {
+        is_broken: |o| o.stream_fanout && !o.transient_quorum,
+        what: "{rabbit_stream_fanout} needs {rabbit_transient_quorum_queue}: the exchange of a stream is as \
+               durable as theirs",
+    },
+    Rule {
+        is_broken: |o| o.transient_ttl > LONGEST_TTL,
+        what: "{rabbit_transient_queues_ttl} is more than 24 days, the most that RabbitMQ takes",
+    },
+    Rule {
+        is_broken: |o| !o.transient_ttl.is_zero() && o.transient_ttl < Duration::from_millis(1),
+        what: "{rabbit_transient_queues_ttl} is less than a millisecond; zero keeps the queues for ever",
+    },
+    Rule {
+        is_broken: |o| o.stream_fanout && o.transient_ttl.subsec_nanos() > 0,
+        what: "{rabbit_transient_queues_ttl} is not in whole seconds, as the age of a stream is",
+    },
+    Rule {
+        is_broken: |o| limits(o).any(|limit| i32::try_from(limit).is_err()),
+        what: "a limit of quorum queues is more than 2147483647, the most that fits an argument of a queue: \
+               {rabbit_quorum_delivery_limit}, {rabbit_quorum_max_memory_length} or \
+               {rabbit_quorum_max_memory_bytes}",
+    },
+    Rule {
+        is_broken: |o| limits(o).any(|limit| limit > 0) && !o.quorum && !o.transient_quorum,
+        what: "{rabbit_quorum_delivery_limit}, {rabbit_quorum_max_memory_length} and \
+               {rabbit_quorum_max_memory_bytes} are for quorum queues, and there are none",
+    },
+    Rule {
+        is_broken: |o| o.heartbeat.subsec_nanos() > 0 || o.heartbeat.as_secs() > u16::MAX.into(),
+        what: "{heartbeat_timeout_threshold} is not in whole seconds up to 65535",
+    },
+    Rule {
+        is_broken: |o| o.retry_interval.0.is_zero() || o.retry_interval.0 > o.retry_interval.1,
+        what: "the pause between attempts begins with nothing, or with more than it may become: \
+               {rabbit_retry_interval}, {rabbit_interval_max}",
+    },
+    Rule {
+        is_broken: |o| o.connect_timeout.is_zero(),
+        what: "{connect_timeout} is zero, which leaves a host no time to answer",
+    },
+    Rule {
+        is_broken: |o| o.pool.0 > o.pool.1,
+        what: "{conn_pool_min_size} is more than {rpc_conn_pool_size}",
+    },
+    Rule {
+        is_broken: |o| {
+            let mut names = o.names.host.iter().chain(&o.names.process);
+            o.names.stable && names.any(|name| !is_part_of_a_name(name))
+        },
+        what: "{hostname} or {processname}, which are a part of the names of queues, is empty, longer than \
+               80 bytes, or has control characters",
+    },
+    Rule {
+        is_broken: |o| may_secure(o) && o.tls.certificate.is_some() != o.tls.key.is_some(),
+        what: "a certificate without its key, or a key without its certificate: {ssl_cert_file}, \
+               {ssl_key_file}",
+    },
+    Rule {
+        is_broken: |o| o.login == Login::External && o.tls.certificate.is_none(),
+        what: "a login by certificate needs one: {rabbit_login_method} is `EXTERNAL`, and {ssl_cert_file} is \
+               not set",
+    },
+];
+
+/// Whether connections may be secured: the URL decides if the options do not.
+fn may_secure(options: &RabbitOptions) -> bool {
+    options.tls.enabled != Some(false)
+}
+
+impl Rule {
+    /// Lists the options that the rule names, by their original's names.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'static str> {
+        self.what.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+    }
+
+    /// Says what is wrong, with the options spelled by `spell`.
+    pub(crate) fn text(&self, spell: impl Fn(&'static str) -> String) -> String {
+        self.options().fold(self.what.to_owned(), |text, name| {
+            text.replacen(&format!("{{{name}}}"), &spell(name), 1)
+        })
+    }
+}
 
 /// Returns the limits of quorum queues.
 fn limits(options: &RabbitOptions) -> impl Iterator<Item = u32> {
@@ -85,12 +144,19 @@ fn is_part_of_a_name(name: &str) -> bool {
 }
 
 impl RabbitOptions {
-    /// Refuses what does not fit each other.
+    /// Returns the first rule that the options break.
+    pub(crate) fn conflict(&self) -> Option<&'static Rule> {
+        RULES.iter().find(|rule| (rule.is_broken)(self))
+    }
+
+    /// Refuses options that do not fit each other, by the names of their setters here.
     pub(crate) fn validate(&self) -> Result<(), TransportError> {
-        match RULES.iter().find(|(is_wrong, _)| is_wrong(self)) {
-            Some((_, what)) => Err(TransportError::new(TransportErrorKind::Configuration, *what)),
-            None => Ok(()),
-        }
+        let Some(rule) = self.conflict() else { return Ok(()) };
+        let setter = |name: &'static str| {
+            let setter = SETTERS.iter().find(|(original, _)| *original == name);
+            format!("`{}`", setter.map_or(name, |(_, setter)| setter))
+        };
+        Err(TransportError::new(TransportErrorKind::Configuration, rule.text(setter)))
     }
 }
 
@@ -125,8 +191,8 @@ mod tests {
             (options().retry_interval(seconds(3), seconds(2)), "retry_interval"),
             (options().retry_interval(seconds(0), seconds(2)), "retry_interval"),
             (options().connect_timeout(seconds(0)), "connect_timeout"),
-            (options().host_name(""), "host"),
-            (options().process_name("x".repeat(81)), "process"),
+            (options().stable_queue_names(true).host_name(""), "host"),
+            (options().stable_queue_names(true).process_name("x".repeat(81)), "process"),
             (options().login(Login::External), "EXTERNAL"),
         ] {
             let error = refused.validate().expect_err(names);

@@ -211,8 +211,10 @@ impl Supervisor {
                 let (role, user) = (self.role, connection.user());
                 let user = user.as_ref().map_or("by certificate", |user| user.as_str());
                 let user = user.to_owned();
+                let (broker_from, user_from) = self.url.origins(&broker);
                 logging::defer(move || {
-                    tracing::info!(%role, broker, user, "connected to the broker");
+                    let what = "connected to the broker";
+                    tracing::info!(%role, broker, broker_from, user, user_from, "{what}");
                 });
             }
             let ended = self.watch(&connection).await;
