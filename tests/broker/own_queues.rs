@@ -145,8 +145,8 @@ async fn processes_of_one_name_share_no_quorum_queue_either() {
     assert_shares_no_queue(world, options).await;
 }
 
-/// A virtual host decides the type of a durable queue without one. Where the broker denies transient
-/// queues, that is every queue with a stable name.
+/// A virtual host decides the type of a durable queue without a type. If the broker denies
+/// transient queues, every queue with a stable name is one of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_name_share_no_queue_where_quorum_is_the_default() {
     let Some(world) = World::rabbit() else { return };
@@ -279,7 +279,7 @@ fn refuse_transient() -> (Frames, Action) {
     (Frames::up("queue.declare").that(is_transient).always(), Action::Answer(close))
 }
 
-/// Serves through a broker that refuses transient queues, and checks that the broker was asked once.
+/// Serves through a broker that refuses transient queues, and checks that it is asked once.
 async fn assert_served_durably(options: RabbitOptions) {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };

@@ -345,7 +345,7 @@ impl Guide<'_> {
     ) -> Result<Supervised, TransportError> {
         let (first, connected) = oneshot::channel();
         let names = self.url.hosts().iter().map(ToString::to_string);
-        let hosts = Hosts::new(names, self.options.retry_interval, phase, Instant::now());
+        let hosts = Hosts::new(names, self.layout.options.retry_interval, phase, Instant::now());
         let supervisor = Supervisor {
             url: self.url.clone(),
             role,
@@ -354,7 +354,6 @@ impl Guide<'_> {
             hosts,
             closing: closing.clone(),
             patience: self.patience,
-            options: self.layout.options.clone(),
             layout: Arc::clone(self.layout),
             observer: Arc::clone(self.observer),
             quiet: Quiet::new(),

@@ -30,7 +30,7 @@ use super::{
     transient::{self, Asked},
 };
 use crate::{
-    Event, Failover, Login, RabbitOptions, Role, TransportError, TransportErrorKind,
+    Event, Failover, Login, Role, TransportError, TransportErrorKind,
     clock::Instant,
     logging,
     observe::Observer,
@@ -150,7 +150,6 @@ pub(super) struct Supervisor {
     pub(super) closing: watch::Receiver<bool>,
     /// How long the first connection may be waited for. `None`: each host is tried once.
     pub(super) patience: Option<Duration>,
-    pub(super) options: RabbitOptions,
     pub(super) layout: Arc<Layout>,
     pub(super) observer: Arc<Observer>,
     pub(super) quiet: Quiet<Line>,
@@ -229,7 +228,7 @@ impl Supervisor {
                 });
                 connection.close().await;
                 drop(connection);
-                let (delay, splay) = self.options.reconnect_delay;
+                let (delay, splay) = self.layout.options.reconnect_delay;
                 tokio::time::sleep(delay + splay.mul_f64(fraction())).await;
             } else {
                 let role = self.role;
@@ -332,7 +331,7 @@ impl Supervisor {
             if until.is_some_and(|until| now >= until) {
                 self.hosts.hurry(now);
             }
-            if self.options.failover == Failover::Shuffle {
+            if self.layout.options.failover == Failover::Shuffle {
                 self.hosts.shuffle(fraction);
             }
             let round = self.hosts.round(now);
@@ -417,10 +416,10 @@ impl Supervisor {
     async fn open(&self, host: &Host) -> Result<Arc<Connection>, TransportError> {
         let name = format!("{}:{}:{}", program(), std::process::id(), self.role);
         let tls = match self.url.scheme() {
-            Scheme::Rabbit { tls: true } => secured(&self.options.tls)?,
+            Scheme::Rabbit { tls: true } => secured(&self.layout.options.tls)?,
             _ => Security::default(),
         };
-        let limit = self.options.connect_timeout;
+        let limit = self.layout.options.connect_timeout;
         let opened = Connection::open(self.uri(host), name, tls, self.largest, limit).await;
         opened.map_err(|fault| refusal(&fault, host))
     }
@@ -440,8 +439,8 @@ impl Supervisor {
             vhost: self.url.virtual_host().to_owned(),
             query: AMQPQueryString {
                 frame_max: Some(guard::AGREED),
-                heartbeat: u16::try_from(self.options.heartbeat.as_secs()).ok(),
-                auth_mechanism: Some(mechanism(self.options.login)),
+                heartbeat: u16::try_from(self.layout.options.heartbeat.as_secs()).ok(),
+                auth_mechanism: Some(mechanism(self.layout.options.login)),
                 ..AMQPQueryString::default()
             },
         }
