@@ -603,8 +603,9 @@ impl TransportBuilder {
             return self.secured(url.from(origin));
         }
         // An embedded broker has no use for options of RabbitMQ, so those of a file cannot stop it.
-        if self.origins.options.is_empty() {
-            self.rabbit.validate()?;
+        // A program, or a URL, that sets them is told at once.
+        if self.origins.options.values().all(|from| *from == origin) {
+            self.fits()?;
         }
         Ok((self, url))
     }
