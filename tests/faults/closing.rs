@@ -43,13 +43,13 @@ async fn fault_g07_what_was_handed_over_is_sent_before_the_limit() {
     let Some(shared) = Shared::take().await else { return };
     let scene = Scene::start(shared.node.world(), Behind::Client).await;
     scene.proxy.all().keep(Way::Both);
+    let sent = scene.transport.metrics().requests_sent;
     let casts: Vec<_> = (0..200)
         .map(|a| {
             let client = scene.client.prepare().timeout(Duration::from_secs(20)).client();
             tokio::spawn(async move { client.note(&Context::new(), a).await })
         })
         .collect();
-    let sent = scene.transport.metrics().requests_sent;
     eventually("casts to be on their way", || {
         let metrics = scene.transport.metrics();
         metrics.requests_sent - sent + metrics.queued >= 200
