@@ -88,22 +88,26 @@ impl Ended for Ending {
     }
 }
 
+/// Starts a server on a runtime of its own, which ends like a process that crashes.
+async fn doomed(world: &World, url: String, service: &Ending) -> Doomed {
+    let doomed = Doomed::start();
+    let (world, service) = (world.clone(), service.clone());
+    let serve = async move {
+        let transport = Transport::connect(&url).await.expect("connected");
+        let server = world.serve(&transport, "doomed", EndedServer::new(service)).await;
+        // Neither is dropped in an orderly way.
+        std::mem::forget((server, transport));
+    };
+    doomed.run(serve).await;
+    doomed
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_crash() {
     let Some(world) = World::rabbit() else { return };
     let proxy = Proxy::start(&world).await;
     let service = Ending::default();
-    let (doomed, url) = (Doomed::start(), proxy.url(&world));
-    let (place, ending) = (world.clone(), service.clone());
-    let serve = async move {
-        let transport = Transport::connect(&url).await.expect("connected");
-        // Neither is dropped in an orderly way.
-        std::mem::forget((
-            place.serve(&transport, "doomed", EndedServer::new(ending)).await,
-            transport,
-        ));
-    };
-    doomed.run(serve).await;
+    let doomed = doomed(&world, proxy.url(&world), &service).await;
     let transport = world.transport().await;
     let client = world.client::<ended::Api>(&transport);
     let call = tokio::spawn(client.end(&Context::new()));
@@ -143,15 +147,8 @@ async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
         }),
         Action::Pass,
     );
-    let (service, doomed) = (Ending::default(), Doomed::start());
-    let (place, ending) = (world.clone(), service.clone());
-    let serve = async move {
-        let transport = place.transport().await;
-        let server = place.serve(&transport, "doomed", EndedServer::new(ending)).await;
-        // Neither is dropped in an orderly way.
-        std::mem::forget((server, transport));
-    };
-    doomed.run(serve).await;
+    let service = Ending::default();
+    let doomed = doomed(&world, world.url().to_owned(), &service).await;
     let transport = Transport::connect(&proxy.url(&world)).await.expect("connected");
     let client = world.client::<ended::Api>(&transport);
     let call = client.prepare().timeout(Duration::from_secs(50)).end(&Context::new());
@@ -192,15 +189,8 @@ async fn a_replicated_queue_is_believed_to_count_also_where_the_options_ask_for_
         }),
         Action::Pass,
     );
-    let (service, doomed) = (Ending::default(), Doomed::start());
-    let (place, ending, url) = (world.clone(), service.clone(), proxy.url(&world));
-    let serve = async move {
-        let transport = Transport::connect(&url).await.expect("connected");
-        let server = place.serve(&transport, "doomed", EndedServer::new(ending)).await;
-        // Neither is dropped in an orderly way.
-        std::mem::forget((server, transport));
-    };
-    doomed.run(serve).await;
+    let service = Ending::default();
+    let doomed = doomed(&world, proxy.url(&world), &service).await;
     let transport = Transport::connect(&proxy.url(&world)).await.expect("connected");
     let call = tokio::spawn(world.client::<ended::Api>(&transport).end(&Context::new()));
     eventually("it to begin", || service.log.len() == 1).await;
