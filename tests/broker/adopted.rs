@@ -77,6 +77,24 @@ async fn a_server_with_default_options_joins_queues_that_are_replicated() {
     assert_serves(&world, &RabbitOptions::default()).await;
 }
 
+/// RabbitMQ cuts its words at 255 bytes, so a long name leaves no room for the values.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_with_a_long_name_is_used_where_only_its_durability_differs() {
+    let Some(world) = World::rabbit() else { return };
+    let Some(world) = world.alone().await else { return };
+    let topic = format!("{}-{}", world.topic(), "x".repeat(140));
+    for options in [RabbitOptions::default().durable_queues(true), RabbitOptions::default()] {
+        let transport = with(&world, &options).await;
+        let server = world.server(&transport, "h").topic(topic.as_str());
+        let bound = server.serve(AdderServer::new(Slow::default())).bind().await;
+        let server = bound.unwrap_or_else(|error| panic!("{error}")).run();
+        let client = world.client::<adder::Api>(&transport);
+        let client = client.prepare().topic(topic.as_str()).client();
+        assert_eq!(client.add(&Context::new(), 1, 2).await.expect("an answer"), 3);
+        server.shutdown(DRAIN).await.expect("nothing runs");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_layout_is_served_where_a_virtual_host_makes_durable_queues_quorum_queues() {
     let Some(world) = World::rabbit() else { return };

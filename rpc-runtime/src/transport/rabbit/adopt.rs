@@ -10,14 +10,6 @@
 use super::topology::{Argument, QueueDeclaration};
 use crate::transport::kept::REFUSED;
 
-/// A queue's form in which it differs from a declaration, by the broker's words.
-#[derive(Debug, PartialEq, Eq)]
-struct Difference<'a> {
-    name: &'a str,
-    /// The queue's value. `None`: the queue has none.
-    current: Option<&'a str>,
-}
-
 /// Arguments that may differ: they decide how long a queue lasts, how it is replicated, and how often
 /// it delivers a message.
 const HARMLESS: [&str; 6] = [
@@ -38,13 +30,13 @@ const HARMLESS: [&str; 6] = [
 /// - it is a quorum queue, where the options ask for no type;
 /// - it is a bounded queue of refused casts, which a later server runs.
 pub(super) fn adopted(declared: &QueueDeclaration, words: &str) -> Option<QueueDeclaration> {
-    let Difference { name, current } = difference(words)?;
+    let (name, current) = difference(words)?;
     let mut queue = declared.clone();
     match (name, current) {
         ("durable", Some(current)) => queue.durable = current.parse().ok()?,
         ("auto_delete", Some(current)) => queue.auto_delete = current.parse().ok()?,
         ("x-queue-type", Some("quorum")) if queue.has_no_type() => {
-            queue.arguments.push(("x-queue-type", Argument::Text("quorum".into())));
+            queue.set("x-queue-type", Some("quorum"));
             // A quorum queue has no other form.
             (queue.durable, queue.auto_delete) = (true, false);
         }
@@ -76,10 +68,22 @@ pub(super) fn is_of_another_kind(wanted: &QueueDeclaration, queue: &QueueDeclara
     (wanted.durable, wanted.auto_delete) != (queue.durable, queue.auto_delete)
 }
 
-/// Reads `inequivalent arg 'NAME' for queue 'q' in vhost 'v': received … but current is …`.
-fn difference(words: &str) -> Option<Difference<'_>> {
-    let (_, words) = words.split_once("inequivalent arg '")?;
-    let (name, words) = words.split_once('\'')?;
+/// Whether the broker's `words` name a difference that does no harm to a queue or an exchange. They
+/// may say so without the values: RabbitMQ cuts them at 255 bytes, and names may be long.
+pub(super) fn is_harmless(words: &str) -> bool {
+    let is_harmless = |name| ["durable", "auto_delete"].contains(&name) || HARMLESS.contains(&name);
+    name(words).is_some_and(|(name, _)| is_harmless(name))
+}
+
+/// Returns the name of what differs, and the words behind it.
+fn name(words: &str) -> Option<(&str, &str)> {
+    words.split_once("inequivalent arg '")?.1.split_once('\'')
+}
+
+/// Returns the name of what differs, and the queue's value, if it has one, of the words
+/// `inequivalent arg 'NAME' for queue 'q' in vhost 'v': received … but current is …`.
+fn difference(words: &str) -> Option<(&str, Option<&str>)> {
+    let (name, words) = name(words)?;
     // A queue's name may have any words; the values stand at the end.
     let (_, current) = words.rsplit_once(" but current is ")?;
     let current = match current.split_once('\'') {
@@ -87,7 +91,7 @@ fn difference(words: &str) -> Option<Difference<'_>> {
         None if current.starts_with("none") => None,
         None => return None,
     };
-    Some(Difference { name, current })
+    Some((name, current))
 }
 
 #[cfg(test)]
@@ -191,6 +195,21 @@ mod tests {
             "inequivalent arg 'durable' for queue 'q': received 'true' but current is 'false'",
         ] {
             assert_eq!(adopted(&queue(&[]), words), None, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_difference_is_harmless_also_where_the_words_are_cut_before_its_values() {
+        for (words, harmless) in [
+            ("PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'qqq", true),
+            ("PRECONDITION_FAILED - inequivalent arg 'auto_delete' for exchange 'e", true),
+            ("PRECONDITION_FAILED - inequivalent arg 'x-expires' for queue 'q", true),
+            ("PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q", false),
+            ("PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'e", false),
+            ("PRECONDITION_FAILED - inequivalent arg 'dur", false),
+            ("", false),
+        ] {
+            assert_eq!(is_harmless(words), harmless, "{words}");
         }
     }
 

@@ -12,9 +12,8 @@ use super::{
     adopt,
     amqp::{Channel, Connection, Fault},
     topology::{Argument, Cause, ExchangeDeclaration, Kind, Layout, QueueDeclaration, Step},
-    transient::{deny, is_denied},
 };
-use crate::{TransportError, TransportErrorKind};
+use crate::{TransportError, TransportErrorKind, logging};
 
 /// Declares one thing after the other, on a channel of their own: a refusal closes it.
 ///
@@ -92,16 +91,29 @@ fn adopted(wanted: &Step, declared: &Step, fault: &Fault) -> Option<Adopted> {
     if fault.kind() != TransportErrorKind::Mismatch {
         return None;
     }
-    match (wanted, declared) {
-        (Step::Queue(wanted), Step::Queue(queue)) => match adopt::adopted(queue, fault.words()) {
-            Some(form) => Some(Adopted::In(Step::Queue(form))),
-            None => adopt::is_of_another_kind(wanted, queue).then_some(Adopted::AsItIs),
-        },
-        (Step::Exchange(_), _) => {
-            let harmless = ["inequivalent arg 'durable'", "inequivalent arg 'auto_delete'"];
-            harmless.iter().any(|difference| fault.says(difference)).then_some(Adopted::AsItIs)
+    let as_it_is = match (wanted, declared) {
+        (Step::Queue(wanted), Step::Queue(queue)) => {
+            if let Some(form) = adopt::adopted(queue, fault.words()) {
+                return Some(Adopted::In(Step::Queue(form)));
+            }
+            adopt::is_of_another_kind(wanted, queue) || adopt::is_harmless(fault.words())
         }
-        _ => None,
+        _ => adopt::is_harmless(fault.words()),
+    };
+    as_it_is.then_some(Adopted::AsItIs)
+}
+
+/// Whether the broker denied a queue because it is neither durable nor exclusive.
+pub(super) fn is_denied(fault: &Fault) -> bool {
+    fault.says("transient_nonexcl_queues")
+}
+
+/// Makes all queues of the transport durable from now on.
+pub(super) fn deny(layout: &Layout) {
+    if layout.make_durable() {
+        let what = "the broker permits no queues that are neither durable nor exclusive; \
+                    all queues of this transport are durable";
+        logging::defer(move || tracing::info!("{what}"));
     }
 }
 
@@ -130,7 +142,11 @@ pub(super) async fn declare_exchange(
     channel.declare_exchange(&exchange.name, kind, options).await
 }
 
-async fn declare_queue(channel: &Channel, queue: &QueueDeclaration) -> Result<(), Fault> {
+/// Declares a queue.
+pub(super) async fn declare_queue(
+    channel: &Channel,
+    queue: &QueueDeclaration,
+) -> Result<(), Fault> {
     let mut arguments = FieldTable::default();
     for (name, value) in &queue.arguments {
         let value = match value {

@@ -96,9 +96,14 @@ impl OwnQueue {
     fn rename(&mut self) {
         self.name = match &self.owner {
             Some(owner) => format!("{}_{owner}:{}", self.kind, self.number),
-            None => format!("{}_{}", self.kind, Uuid::new_v4().simple()),
+            None => random(&self.kind),
         };
     }
+}
+
+/// Returns a name that no other queue has.
+pub(super) fn random(kind: &str) -> String {
+    format!("{kind}_{}", Uuid::new_v4().simple())
 }
 
 fn owner(names: &QueueNames) -> String {

@@ -6,7 +6,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use crate::{
     RabbitOptions,
     pending::Exchange,
     quiet::Quiet,
+    sync::lock,
     transport::{ListenAddress, Sources},
 };
 
@@ -73,7 +74,7 @@ impl Layout {
         !is_durable && !self.was_asked.load(Ordering::Relaxed)
     }
 
-    /// The broker has answered: it is not asked again.
+    /// Notes that the broker has answered, so that it is not asked again.
     pub(super) fn has_asked(&self) {
         self.was_asked.store(true, Ordering::Relaxed);
     }
@@ -83,9 +84,9 @@ impl Layout {
         !self.only_durable.swap(true, Ordering::Relaxed)
     }
 
-    /// A queue is there, in this form.
+    /// Notes the form of a queue that has been declared.
     pub(super) fn note(&self, queue: &QueueDeclaration) {
-        let mut replicated = self.replicated();
+        let mut replicated = lock(&self.replicated);
         if queue.may_be_quorum() {
             replicated.insert(queue.name.clone(), queue.is_quorum());
         } else {
@@ -95,16 +96,12 @@ impl Layout {
 
     /// Whether a queue that has been declared surely is a quorum queue.
     pub(super) fn is_quorum(&self, queue: &str) -> bool {
-        self.replicated().get(queue).is_some_and(|surely| *surely)
+        lock(&self.replicated).get(queue).is_some_and(|surely| *surely)
     }
 
     /// Whether a queue that has been declared may be a quorum queue.
     pub(super) fn may_be_quorum(&self, queue: &str) -> bool {
-        self.replicated().contains_key(queue)
-    }
-
-    fn replicated(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.replicated.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.replicated).contains_key(queue)
     }
 
     fn is_durable(&self, wanted: bool) -> bool {

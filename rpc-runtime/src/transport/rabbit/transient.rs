@@ -7,15 +7,11 @@
 
 use std::sync::Arc;
 
-use lapin::{
-    options::QueueDeclareOptions,
-    types::{AMQPValue, FieldTable},
-};
-use uuid::Uuid;
-
 use super::{
     amqp::{Connection, Fault},
-    topology::Layout,
+    declare::{declare_queue, deny, is_denied},
+    names::random,
+    topology::{Argument, Layout, QueueDeclaration},
 };
 use crate::logging;
 
@@ -39,7 +35,7 @@ pub(super) async fn ask(connection: &Arc<Connection>, layout: &Layout) -> Result
     if !layout.may_ask() {
         return Ok(Asked::Usable);
     }
-    match declare(connection).await {
+    match try_one(connection).await {
         Ok(()) => layout.has_asked(),
         Err(fault) if is_denied(&fault) => {
             layout.has_asked();
@@ -59,28 +55,17 @@ pub(super) async fn ask(connection: &Arc<Connection>, layout: &Layout) -> Result
 
 /// Declares such a queue, and deletes it. Its name is one that a reply queue may have, so that it
 /// needs no other right.
-async fn declare(connection: &Arc<Connection>) -> Result<(), Fault> {
+async fn try_one(connection: &Arc<Connection>) -> Result<(), Fault> {
     let channel = connection.channel().await?;
-    let name = format!("reply_{}", Uuid::new_v4().simple());
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-expires".into(), AMQPValue::LongInt(EXPIRES));
-    channel.declare_queue(&name, QueueDeclareOptions::default(), arguments).await?;
+    let queue = QueueDeclaration {
+        name: random("reply"),
+        durable: false,
+        auto_delete: false,
+        arguments: vec![("x-expires", Argument::Number(EXPIRES))],
+    };
+    declare_queue(&channel, &queue).await?;
     // A queue that cannot be deleted expires.
-    let _ = channel.delete_queue(&name).await;
+    let _ = channel.delete_queue(&queue.name).await;
     channel.close().await;
     Ok(())
-}
-
-/// Makes all queues of the transport durable from now on.
-pub(super) fn deny(layout: &Layout) {
-    if layout.make_durable() {
-        let what = "the broker permits no queues that are neither durable nor exclusive; \
-                    all queues of this transport are durable";
-        logging::defer(move || tracing::info!("{what}"));
-    }
-}
-
-/// Whether the broker denied a queue because it is neither durable nor exclusive.
-pub(super) fn is_denied(fault: &Fault) -> bool {
-    fault.says("transient_nonexcl_queues")
 }
