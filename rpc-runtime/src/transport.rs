@@ -603,7 +603,7 @@ impl TransportBuilder {
             return self.secured(url.from(origin));
         }
         // An embedded broker has no use for options of RabbitMQ, so those of a file cannot stop it.
-        // A program, or a URL, that sets them is told at once.
+        // Those of a program or of the URL are checked at once.
         if self.origins.options.values().all(|from| *from == origin) {
             self.fits()?;
         }

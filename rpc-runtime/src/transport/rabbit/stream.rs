@@ -90,7 +90,7 @@ impl Reading {
         if self.lock().first.0.is_some() {
             return;
         }
-        // A connection that is lost meanwhile leaves the time.
+        // If the connection is lost meanwhile, only the time is known.
         let last = last_offset(connection, stream).await.unwrap_or_default();
         self.begin(last);
     }
