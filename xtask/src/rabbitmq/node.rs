@@ -2,7 +2,9 @@
 
 use std::{
     fs::{self, File},
+    hash::{BuildHasher as _, RandomState},
     net::TcpListener,
+    ops::Range,
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
@@ -69,18 +71,17 @@ pub(super) fn in_folder(folder: &Path, text: &str) -> String {
     format!("cd {} || exit\n{text}", shell::quoted(&folder.display().to_string()))
 }
 
+/// Where ports of nodes are looked for. Systems give a program that asks for any port one above
+/// these. A node that stops and starts again finds its port free, because nothing else gets it.
+const PORTS: Range<u16> = 20_000..32_000;
+
 /// Finds ports that are free now, on loopback.
 pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
-    let no_port = |error: std::io::Error| format!("no free port on loopback: {error}");
-    let mut listeners = Vec::new();
-    let mut ports = [0; N];
-    for port in &mut ports {
-        // Held until all are found, so that none comes twice.
-        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(no_port)?;
-        *port = listener.local_addr().map_err(no_port)?.port();
-        listeners.push(listener);
-    }
-    Ok(ports)
+    let (random, mut ports) = (RandomState::new(), PORTS.collect::<Vec<_>>());
+    ports.sort_unstable_by_key(|port| random.hash_one(port));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let free: Vec<_> = ports.into_iter().filter(is_free).take(N).collect();
+    free.try_into().map_err(|_| format!("no {N} free ports of {PORTS:?} on loopback"))
 }
 
 /// Returns what keeps a node apart from all others.
