@@ -148,6 +148,42 @@ async fn fault_b16_nodes_go_one_by_one_and_no_confirmed_cast_is_lost() {
     casting.all_ran("B16").await;
 }
 
+/// Makes a node the leader of every quorum queue, as draining the others does.
+async fn lead(node: &Node) {
+    let name = node.name().await;
+    let order = format!(
+        "[rabbit_quorum_queue:transfer_leadership(Q, '{name}') || Q <- rabbit_amqqueue:list(), \
+         amqqueue:get_type(Q) =:= rabbit_quorum_queue]."
+    );
+    let led = async {
+        loop {
+            let list = ["list_queues", "--no-table-headers", "type", "leader"];
+            let list = node.ctl(&list).await;
+            let mut queues = list.lines().filter(|line| line.contains("quorum"));
+            if queues.all(|line| line.contains(&name)) {
+                return;
+            }
+            node.ctl(&["eval", &order]).await;
+        }
+    };
+    soon("every queue to be led by the node", led).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_b20_no_confirmed_cast_is_lost_when_the_leaders_of_queues_move() {
+    let Some(cluster) = Cluster::take().await else { return };
+    let casting = Casting::start(&cluster.world()).await;
+    casting.good(1_000_000).await;
+    whole(&cluster.nodes[0]).await;
+    let nodes = cluster.nodes.iter().cycle().take(9);
+    for (round, node) in (1_000_001..).zip(nodes) {
+        lead(node).await;
+        let first = casting.good(round).await;
+        figure("B20", "first good call after leaders have moved", first);
+    }
+    casting.all_ran("B20").await;
+}
+
 /// Lets a node and all others lose sight of each other, or find each other again. At once: a node that sees only some of
 /// the others makes all of them stop.
 async fn part(alone: &Node, others: &[&Node], is_apart: bool) {
