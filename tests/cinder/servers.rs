@@ -23,7 +23,7 @@ pub(crate) struct Servers {
 impl Servers {
     /// `None` where there is no broker for it.
     pub(crate) async fn new() -> Option<Self> {
-        let world = World::rabbit()?.alone().await?;
+        let world = World::rabbit()?.with_permitted_layout().alone().await?;
         let transport = world.connect(|builder| builder.control_exchange("cinder")).await;
         let (log, places, running) = (Log::default(), Vec::new(), Vec::new());
         Some(Self { world, transport, log, places, running })

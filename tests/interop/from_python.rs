@@ -7,7 +7,7 @@ use std::{
 
 use rpc_runtime::{Context, RemoteError, Running, Transport, rpc_api, wire};
 use serde_json::{Value, json, value::RawValue};
-use tests::{Log, World, eventually};
+use tests::{Log, eventually};
 
 use crate::{Peer, Release, with_every_release};
 
@@ -125,11 +125,12 @@ struct Setting {
 }
 
 async fn start(release: Release) -> Option<Setting> {
-    start_with(release, "").await
+    start_with(release, None).await
 }
 
-async fn start_with(release: Release, query: &str) -> Option<Setting> {
-    let world = World::rabbit()?;
+/// Starts them. `options` are added to the URL of the client.
+async fn start_with(release: Release, options: Option<&str>) -> Option<Setting> {
+    let world = release.world()?;
     let transport = world.transport().await;
     let logs = [Log::default(), Log::default()];
     let mut servers = Vec::new();
@@ -138,7 +139,9 @@ async fn start_with(release: Release, query: &str) -> Option<Setting> {
         let server = world.server(&transport, host).ping(true).serve(server);
         servers.push(server.bind().await.expect("bound").run());
     }
-    let peer = Peer::start(release, "client.py", &world, query, &[]).await?;
+    let calling =
+        options.map_or_else(|| world.clone(), |options| world.clone().with_options(options));
+    let peer = Peer::start(release, "client.py", &calling, &[]).await?;
     Some(Setting { peer, logs, _servers: servers, _transport: transport })
 }
 
@@ -222,13 +225,13 @@ with_every_release! {
     }
 
     async fn python_is_told_that_our_server_has_no_room(release: Release) {
-        let Some(world) = World::rabbit() else { return };
+        let Some(world) = release.world() else { return };
         let transport = world.transport().await;
         let log = Log::default();
         let server = world.server(&transport, "full").concurrency(1).waiting(0).refuse_when_full(true);
         let server = server.serve(OursServer::new(Server { host: "full".to_owned(), log: log.clone() }));
         let server = server.bind().await.expect("bound").run();
-        let Some(mut peer) = Peer::start(release, "client.py", &world, "", &[]).await else { return };
+        let Some(mut peer) = Peer::start(release, "client.py", &world, &[]).await else { return };
         let hanging = tokio::spawn(world.client::<ours::Api>(&transport).hang(&Context::new()));
         eventually("its slot to be taken", || server.in_flight() == 1).await;
         let answer = peer.ask(json!({"op": "call", "method": "nothing"})).await;
@@ -259,13 +262,11 @@ with_every_release! {
     }
 
     async fn pythons_ping_is_answered_and_its_compression_read(release: Release) {
-        for query in ["", "?kombu_compression=gzip", "?kombu_compression=bzip2"] {
-            let Some(Setting { mut peer, _servers, _transport, .. }) = start_with(release, query).await
-            else {
-                return;
-            };
+        for compression in [None, Some("kombu_compression=gzip"), Some("kombu_compression=bzip2")] {
+            let started = start_with(release, compression).await;
+            let Some(Setting { mut peer, _servers, _transport, .. }) = started else { return };
             let ping = peer.ask(json!({"op": "call", "method": "oslo_rpc_server_ping"})).await;
-            assert_eq!(ping, json!({"result": "pong"}), "{query}");
+            assert_eq!(ping, json!({"result": "pong"}), "{compression:?}");
         }
     }
 }

@@ -19,9 +19,9 @@ struct VolumeCreated {
 }
 
 async fn start(release: Release) -> Option<(World, Transport, Peer)> {
-    let world = World::rabbit()?;
+    let world = release.world_of_notifications()?;
     let transport = world.transport().await;
-    let peer = Peer::start(release, "notifications.py", &world, "", &[]).await?;
+    let peer = Peer::start(release, "notifications.py", &world, &[]).await?;
     Some((world, transport, peer))
 }
 

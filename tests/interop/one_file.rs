@@ -4,7 +4,7 @@ use rpc_runtime::{Config, Context, Server, Transport, rpc_api};
 use serde_json::json;
 use tests::{Log, World, eventually, unique};
 
-use crate::{Peer, Release, rabbit_url, with_every_release};
+use crate::{CURRENT, Peer, RELEASE_14, Release, rabbit_url, with_every_release};
 
 /// What both sides serve.
 #[rpc_api(topic = "shared", version = "1.5")]
@@ -77,7 +77,7 @@ impl Drop for File {
 
 /// Lets both sides serve one topic, and call each other.
 async fn share(release: Release, options: &str) {
-    let Some(world) = World::rabbit() else { return };
+    let Some(world) = release.world() else { return };
     let Some(world) = world.alone().await else { return };
     let file = File::new(&world, options);
     let serving = Peer::configured(release, "server.py", &world, file.path(), &["python"]).await;
@@ -134,22 +134,22 @@ const RECOMMENDED: &str = "rabbit_quorum_queue = true\n\
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quorum_queues_are_shared_with_the_current_release() {
-    share(Release("RPC_TEST_PYTHON"), QUORUM).await;
+    share(CURRENT, QUORUM).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quorum_queues_are_shared_with_release_14() {
-    share(Release("RPC_TEST_PYTHON_14"), QUORUM).await;
+    share(RELEASE_14, QUORUM).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recommended_layout_is_shared_with_the_current_release() {
-    share(Release("RPC_TEST_PYTHON"), RECOMMENDED).await;
+    share(CURRENT, RECOMMENDED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recommended_layout_is_shared_with_release_14() {
-    share(Release("RPC_TEST_PYTHON_14"), RECOMMENDED).await;
+    share(RELEASE_14, RECOMMENDED).await;
 }
 
 with_every_release! {
@@ -168,11 +168,11 @@ with_every_release! {
     }
 
     async fn a_trace_and_two_exchanges_cross_one_process(release: Release) {
-        let Some(world) = World::rabbit() else { return };
-        let Some(_python) = Peer::start(release, "server.py", &world, "", &["python"]).await else { return };
+        let Some(world) = release.world() else { return };
+        let Some(_python) = Peer::start(release, "server.py", &world, &["python"]).await else { return };
         let (one, other) = (world.transport().await, world.connect(|b| b.control_exchange("other")).await);
         let log = Log::default();
-        let elsewhere = World::rabbit().expect("as above");
+        let elsewhere = release.world().expect("as above");
         let server = Server::builder(&other).topic(elsewhere.topic()).host("rust");
         let _ours = server.serve(SharedServer::new(Ours(log))).bind().await.expect("bound").run();
         let ctx = Context::new().with_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");

@@ -106,10 +106,10 @@ async fn start(
     release: Release,
     hosts: &[&str],
 ) -> Option<(World, rpc_runtime::Transport, Vec<Peer>)> {
-    let world = World::rabbit()?;
+    let world = release.world()?;
     let mut peers = Vec::new();
     for host in hosts {
-        peers.push(Peer::start(release, "server.py", &world, "", &[host]).await?);
+        peers.push(Peer::start(release, "server.py", &world, &[host]).await?);
     }
     let transport = world.transport().await;
     Some((world, transport, peers))

@@ -60,6 +60,24 @@ impl World {
         Some(Self::at(&url))
     }
 
+    /// Adds options to the URL, such as `rabbit_quorum_queue=true`.
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        self.url.push(if self.url.contains('?') { '&' } else { '?' });
+        self.url.push_str(options);
+        self
+    }
+
+    /// Changes the layout to quorum queues throughout where the broker denies transient queues.
+    /// There, the original's default options do not start. It reads the same URL.
+    #[must_use]
+    pub fn with_permitted_layout(self) -> Self {
+        if !denies_transient() {
+            return self;
+        }
+        self.with_options("rabbit_quorum_queue=true&rabbit_transient_quorum_queue=true")
+    }
+
     /// The transport's URL.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -132,12 +150,10 @@ impl World {
             rabbitmqctl(&["add_vhost", &virtual_host]).await?;
             rabbitmqctl(&["set_permissions", "--vhost", &virtual_host, "guest", ".*", ".*", ".*"])
                 .await?;
-            let end = self
-                .url
-                .rfind('/')
-                .filter(|end| !self.url[..*end].ends_with('/'))
-                .unwrap_or(self.url.len());
-            self.url = format!("{}/{virtual_host}", &self.url[..end]);
+            let (place, options) = self.url.split_at(self.url.find('?').unwrap_or(self.url.len()));
+            let end = place.rfind('/').filter(|end| !place[..*end].ends_with('/'));
+            let server = &place[..end.unwrap_or(place.len())];
+            self.url = format!("{server}/{virtual_host}{options}");
         }
         Some(self)
     }
@@ -150,7 +166,7 @@ impl World {
             .split("://")
             .nth(1)
             .and_then(|rest| rest.split_once('/'))
-            .map_or("", |(_, path)| path);
+            .map_or("", |(_, path)| path.split_once('?').map_or(path, |(path, _)| path));
         if path.is_empty() { "/" } else { path }
     }
 
@@ -416,7 +432,15 @@ macro_rules! on_both {
 
 #[cfg(test)]
 mod tests {
-    use super::release_of;
+    use super::{World, release_of};
+
+    #[tokio::test]
+    async fn options_of_a_url_are_no_part_of_its_virtual_host() {
+        let world = World::at("amqp://localhost:5672/own").with_options("a=1").with_options("b=/");
+        assert_eq!(world.url(), "amqp://localhost:5672/own?a=1&b=/");
+        assert_eq!(world.virtual_host(), "own");
+        assert_eq!(World::at("amqp://localhost").with_options("a=1").virtual_host(), "/");
+    }
 
     #[test]
     fn a_release_is_the_first_two_numbers_of_a_version() {
