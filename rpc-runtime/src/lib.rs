@@ -161,6 +161,9 @@ pub mod serde {
     pub use ::serde::{Deserialize, Deserializer, Serialize, Serializer};
 }
 
+#[doc = include_str!("../docs/brokers.md")]
+pub mod brokers {}
+
 #[doc = include_str!("../docs/oslo.md")]
 pub mod oslo {}
 
