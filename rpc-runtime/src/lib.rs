@@ -173,6 +173,9 @@ pub mod reliability {}
 #[doc = include_str!("../docs/speed.md")]
 pub mod speed {}
 
+#[doc = include_str!("../docs/wire.md")]
+pub mod wire_format {}
+
 /// How interfaces are written, and how they change.
 pub mod guide {
     #[doc = include_str!("../docs/guide/evolving.md")]
