@@ -104,10 +104,11 @@ impl Casting {
 }
 
 /// Waits until every quorum queue is on all nodes again, as an operator does before the next node goes.
-async fn whole(node: &Node) {
+async fn whole(node: &Node, world: &World) {
     let whole = async {
         loop {
-            let list = ["list_queues", "--no-table-headers", "type", "online"];
+            let list = ["list_queues", "--vhost", world.virtual_host()];
+            let list = [&list[..], &["--no-table-headers", "type", "online"]].concat();
             let list = node.ctl(&list).await;
             let mut queues = list.lines().filter(|line| line.contains("quorum"));
             if queues.all(|line| line.matches("@localhost").count() == 3) {
@@ -126,7 +127,7 @@ async fn fault_b16_nodes_go_one_by_one_and_no_confirmed_cast_is_lost() {
     let Some(cluster) = Cluster::take().await else { return };
     let casting = Casting::start(&cluster.world()).await;
     casting.good(1_000_000).await;
-    whole(&cluster.nodes[0]).await;
+    whole(&cluster.nodes[0], &cluster.world()).await;
     for (round, node) in (1_000_001..).zip(&cluster.nodes) {
         if round % 2 == 0 {
             node.stop().await
@@ -137,7 +138,7 @@ async fn fault_b16_nodes_go_one_by_one_and_no_confirmed_cast_is_lost() {
         figure("B16", "first good call after a node is gone", first);
         node.start().await;
         node.wait().await;
-        whole(node).await;
+        whole(node, &cluster.world()).await;
     }
     let [paused, ..] = &cluster.nodes;
     paused.pause().await;
@@ -148,22 +149,24 @@ async fn fault_b16_nodes_go_one_by_one_and_no_confirmed_cast_is_lost() {
     casting.all_ran("B16").await;
 }
 
-/// Makes a node the leader of every quorum queue, as draining the others does.
-async fn lead(node: &Node) {
+/// Makes a node the leader of every quorum queue of a virtual host, as draining the others does.
+async fn lead(node: &Node, world: &World) {
     let name = node.name().await;
     let order = format!(
-        "[rabbit_quorum_queue:transfer_leadership(Q, '{name}') || Q <- rabbit_amqqueue:list(), \
-         amqqueue:get_type(Q) =:= rabbit_quorum_queue]."
+        "[rabbit_quorum_queue:transfer_leadership(Q, '{name}') || Q <- rabbit_amqqueue:list(<<\"{}\">>), \
+         amqqueue:get_type(Q) =:= rabbit_quorum_queue].",
+        world.virtual_host()
     );
     let led = async {
         loop {
-            let list = ["list_queues", "--no-table-headers", "type", "leader"];
+            let list = ["list_queues", "--vhost", world.virtual_host()];
+            let list = [&list[..], &["--no-table-headers", "type", "leader"]].concat();
             let list = node.ctl(&list).await;
             let mut queues = list.lines().filter(|line| line.contains("quorum"));
             if queues.all(|line| line.contains(&name)) {
                 return;
             }
-            node.ctl(&["eval", &order]).await;
+            println!("not led by {name} yet:\n{list}{}", node.ctl(&["eval", &order]).await);
         }
     };
     soon("every queue to be led by the node", led).await;
@@ -172,12 +175,13 @@ async fn lead(node: &Node) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_b20_no_confirmed_cast_is_lost_when_the_leaders_of_queues_move() {
     let Some(cluster) = Cluster::take().await else { return };
-    let casting = Casting::start(&cluster.world()).await;
+    let world = cluster.world_alone().await;
+    let casting = Casting::start(&world).await;
     casting.good(1_000_000).await;
-    whole(&cluster.nodes[0]).await;
+    whole(&cluster.nodes[0], &world).await;
     let nodes = cluster.nodes.iter().cycle().take(9);
     for (round, node) in (1_000_001..).zip(nodes) {
-        lead(node).await;
+        lead(node, &world).await;
         let first = casting.good(round).await;
         figure("B20", "first good call after leaders have moved", first);
     }
@@ -205,7 +209,7 @@ async fn fault_c25_a_node_in_the_minority_ends_no_call_by_what_it_says_of_a_quor
     let [one, two, alone] = &cluster.nodes;
     let serving = connect(&world).await;
     let stopped = world.serve(&serving, "h", AdderServer::new(Slow::default())).await;
-    whole(one).await;
+    whole(one, &world).await;
     stopped.shutdown(DRAIN).await.expect("nothing runs");
     let options = replicated().no_consumer_after(Duration::from_secs(6));
     let lonely = World::at(alone.url()).connect(|builder| builder.rabbit(options)).await;

@@ -208,6 +208,14 @@ impl Cluster {
         Some(Self { nodes, _guard: guard })
     }
 
+    /// Makes a virtual host with a user's rights, and returns a place in it on all nodes.
+    pub async fn world_alone(&self) -> World {
+        let [one, ..] = &self.nodes;
+        let alone = one.world_alone().await;
+        let world = self.world();
+        World::at(&format!("{}{}", world.url(), alone.virtual_host()))
+    }
+
     /// A place on all nodes, with a topic of its own.
     #[must_use]
     pub fn world(&self) -> World {
