@@ -1,4 +1,4 @@
-//! How the arguments of a method have changed.
+//! Compares the arguments of a method.
 
 use super::Comparison;
 use crate::{
@@ -20,7 +20,7 @@ impl Comparison<'_> {
                 .or_else(|| find(&|argument| argument.answers_to(&old.name)))
                 .or_else(|| find(&|argument| old.answers_to(&argument.name)))
         };
-        // For deployed servers a function writes what they know.
+        // A function writes the arguments for deployed servers.
         let is_rewritten =
             is.before.iter().any(|before| before.is_converted && self.is_new(before.version));
         let takes_any = is.ignores_extra || is.arguments.iter().any(|one| one.is_rest);

@@ -1,4 +1,4 @@
-//! How methods have changed.
+//! Compares methods.
 
 use super::Comparison;
 use crate::{
@@ -69,8 +69,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Tells how the name on the wire has changed that servers of the released version know. What is to carry it is
-    /// written with `attribute`.
+    /// Notes a change of the wire name that servers of the released version know. `attribute` is
+    /// the attribute that can keep the old name.
     pub(super) fn name(
         &mut self,
         rule: Rule,
@@ -79,7 +79,7 @@ impl Comparison<'_> {
         (is, before): (&str, &[Was]),
     ) {
         let released = before.iter().find(|before| self.is_new(before.version));
-        // What it is called under the released version now.
+        // The name that clients send to the released version now.
         let sent = released.map_or(is, |before| before.name.as_str());
         if was == is && was == sent {
             return;
@@ -95,7 +95,7 @@ impl Comparison<'_> {
             (Kind::Call, Kind::Cast) if is.reply.is_empty() => {
                 (Rule::CallBecameCast, "deployed callers wait for what it returns")
             }
-            // What it returns still goes back to those who wait.
+            // Callers that still wait get the return value.
             (Kind::Call, Kind::Cast) => {
                 let what = "new clients no longer wait; those that do are still answered";
                 return self.note(Rule::CallBecameCast, &is.name, what, Legal::Now);
@@ -143,7 +143,8 @@ impl Comparison<'_> {
                 send.map_or_else(|| "what the interface says".to_owned(), |send| send.to_string())
             };
             let what = format!("requests carried {}, and carry {}", said(was.send), said(is.send));
-            // What they carry under the released version now. The lowest that fits is always taken.
+            // The version that requests carry to released servers now. Servers always serve the
+            // lowest that fits.
             let released = is.before.iter().find(|before| self.is_new(before.version));
             let of_interface = self.new.send.iter().find(|send| send.major() == was.since.major());
             let sent =
@@ -186,7 +187,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns what a method has become: the one of its name, or one that answers to it, or one whose name it answers to.
+/// Returns the method's successor: the method of its name, one that has it as an old name or alias,
+/// or one whose name it had.
 fn successor<'n>(was: &Signature, new: &'n Contract) -> Option<&'n Signature> {
     let find = |is_it: &dyn Fn(&Signature) -> bool| new.methods.iter().find(|is| is_it(is));
     find(&|is| is.name == was.name)
