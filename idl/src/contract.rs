@@ -17,7 +17,8 @@
 //! 1.0 call count(name: String) -> u32
 //! ".parse()?;
 //! // An argument is added to a released version.
-//! let hasty: Contract = kept.to_string().replace("name: String", "name: String, by: u32").parse()?;
+//! let hasty = kept.to_string().replace("name: String", "name: String, by: u32");
+//! let hasty: Contract = hasty.parse()?;
 //! let changes = contract::compare(&kept, &hasty);
 //! assert_eq!(changes[0].rule.id(), "argument-added");
 //! assert!(changes[0].breaks() && changes[0].to_string().contains("since = \"1.1\""));
