@@ -183,9 +183,9 @@ pub fn notification(attribute: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes serde omit the unset fields of a struct: those whose type is spelled `Field<…>`.
 ///
-/// The attribute stands above the derives. It adds `#[serde(default, skip_serializing_if =
-/// "Field::is_unset")]` to each such field. `crate = ::path` is the runtime's path, if that is not
-/// `::rpc_runtime`.
+/// The attribute stands above the derives. It adds
+/// `#[serde(default, skip_serializing_if = "Field::is_unset")]` to each such field.
+/// `crate = ::path` is the runtime's path, if that is not `::rpc_runtime`.
 #[proc_macro_attribute]
 pub fn leave_out_unset(attribute: TokenStream, item: TokenStream) -> TokenStream {
     unset::leave_out(attribute.into(), item.into()).into()
