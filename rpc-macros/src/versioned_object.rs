@@ -122,13 +122,14 @@ const FORMS: &[&str] = &["transparent", "tag", "untagged", "into", "from", "try_
 fn check_field(field: &Field, default: bool, errors: &mut Errors) {
     let serde = serde_entries(&field.attrs);
     if let Some(flatten) = serde.iter().find(|entry| entry.path().is_ident("flatten")) {
-        let message = "what is not known is kept by `Object`, and `flatten` would take it: write the fields out";
+        let message =
+            "`flatten` would take the unknown fields, which `Object` keeps: write the fields out";
         errors.push(syn::Error::new_spanned(flatten, message));
     }
     let has = |name| has_entry(&field.attrs, name);
     let fine = (default || has("default")) && has("skip_serializing_if");
     if may_be_unset(field) && !fine {
-        let message = "a field that may be unset is left out then: write `#[leave_out_unset]` above the derives, or `#[serde(default, skip_serializing_if = \"Field::is_unset\")]` here";
+        let message = "an unset field has to be left out: write `#[leave_out_unset]` above the derives, or `#[serde(default, skip_serializing_if = \"Field::is_unset\")]` here";
         errors.push(syn::Error::new(field.ty.span(), message));
     }
 }

@@ -32,7 +32,7 @@ pub fn compare(kept: &Contract, new: &Contract) -> Vec<Change> {
     comparison.interface();
     comparison.methods();
     if comparison.changes.is_empty() && kept != new {
-        let what = "it is written otherwise, which no peer notices";
+        let what = "it is written differently, without an effect on peers";
         comparison.note(Rule::LineChanged, "", what, Legal::Now);
     }
     comparison.changes.sort_by_key(|change| !change.breaks());
@@ -154,7 +154,7 @@ impl Comparison<'_> {
             self.note(Rule::SendChanged, "", what, legal);
         }
         if old.has_address != new.has_address {
-            let what = "hosts are keys of addresses, or no longer";
+            let what = "whether hosts are keys of addresses has changed";
             let legal = self.new_major();
             self.note(Rule::AddressChanged, "", what, legal);
         }

@@ -36,7 +36,7 @@ impl Parse for Entry {
 
 /// Splits the leading version off a list.
 fn split_version(input: ParseStream<'_>) -> syn::Result<(LitStr, TokenStream)> {
-    let message = "it begins with a version: write `before(\"3.5\", name = \"old_name\")`";
+    let message = "the list begins with a version: write `before(\"3.5\", name = \"old_name\")`";
     let version =
         input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), message))?;
     if !input.is_empty() {

@@ -114,7 +114,7 @@ pub(crate) fn manual(
 ) -> Option<ManualDefinition> {
     let since = version_of("since", entries.text("since", errors), versions, errors);
     entries.refuse(
-        "a `manual` method is the client's own, and no request: it takes `since` and nothing else",
+        "a `manual` method is the client's own, and not a request: it takes `since` and nothing else",
         errors,
     );
     let ident = &item.sig.ident;
@@ -385,7 +385,7 @@ fn rest(method: &mut MethodDefinition, errors: &mut Errors) {
     for argument in method.arguments.iter_mut().filter(|argument| argument.is_rest) {
         if let Some(first) = &first {
             argument.is_rest = false;
-            let message = format!("`{}` takes all that is left already: keep one", first.unraw());
+            let message = format!("`{}` is a `rest` already: keep one", first.unraw());
             errors.at(&argument.ident, message);
         }
         first.get_or_insert_with(|| argument.ident.clone());

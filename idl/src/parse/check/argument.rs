@@ -96,7 +96,7 @@ fn never_required(ty: &Type, since: Option<Since>, until: Option<Since>, errors:
         let until = until.version;
         errors.at(
             ty,
-            format!("an argument that goes is an `Option`, or has a `default`: a client does not send it to servers of {until} and newer"),
+            format!("an argument with `until` is an `Option`, or has a `default`: a client does not send it to servers of {until} and newer"),
         );
     }
     if let Some(since) = since {

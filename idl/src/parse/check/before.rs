@@ -80,11 +80,11 @@ fn version_before(
     let value = text.value();
     if version.version <= since.version {
         let own = since.version;
-        errors.at(text, format!("there is nothing before {value}: it came with {own}"));
+        errors.at(text, format!("there is no older form before {value}: it came with {own}"));
         return None;
     }
     if all.iter().any(|other| other.version.version == version.version) {
-        errors.at(text, format!("what it was before {value} is said twice: keep one"));
+        errors.at(text, format!("there are two entries before {value}: keep one"));
         return None;
     }
     Some(version)

@@ -73,7 +73,7 @@ pub(crate) fn versions(
         sent = send.filter(|send| {
             let is_old = send.version.major() != own.major();
             if !is_old {
-                errors.under(send.span, "what the interface sends of its own major stands beside `version`, not in `previous`");
+                errors.under(send.span, "`send` for the interface's own major stands beside `version`, not in `previous`");
             }
             is_old
         });
@@ -102,9 +102,7 @@ fn previous_version(
         let value = text.value();
         errors.at(
             &text,
-            format!(
-                "{value} is not of the major before {own}: there is one, and its number is one less"
-            ),
+            format!("{value} is not of the major before {own}: the two majors must be consecutive"),
         );
         return None;
     }
