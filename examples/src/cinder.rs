@@ -1,59 +1,92 @@
-//! Cinder's scheduler and volume manager, as far as creating a volume needs them.
+//! Cinder's scheduler and volume manager, as far as the creation of a volume requires them.
 //!
-//! Topics, methods, arguments and versions are Cinder's own; the objects have the few fields that the flow uses, and
-//! one more: without Cinder's database, a back end reports which volumes it has.
+//! Topics, methods, arguments and versions are Cinder's own. The objects have the few fields that
+//! the flow uses, and one more: because Cinder's database is missing here, a back end reports its
+//! volumes.
 //!
-//! The whole interfaces are in [`scheduler_rpcapi`], [`volume_rpcapi`] and [`backup_rpcapi`].
+//! The complete interfaces are in [`scheduler_rpcapi`], [`volume_rpcapi`] and [`backup_rpcapi`].
 //!
 //! # What Cinder does by hand
-//! Cinder's three `rpcapi.py` decide in code what older services can be sent. This is what that code does, and what says
-//! the same in a trait.
+//! Cinder's three `rpcapi.py` decide in code which requests older services can receive. Each entry
+//! describes that code, with the version that brought the change, and after the arrow the
+//! attributes that replace it.
 //!
-//! | Method | What Python does | Version | Here |
-//! |---|---|---|---|
-//! | **All three** | | | |
-//! | most | send 3.0, or 2.0 in backup, whatever they use | | `send = "3.0"` on the trait |
-//! | 4, 15 and 3 of them | raise `ServiceTooOld` below a version, and send that version | | `since`, `send` on the method |
-//! | `set_log_levels`, `get_log_levels` | go to the host of a service that they do not send | 3.7, 3.12, 2.1 | `host = "host"`, `#[arg(route)]` |
-//! | **Scheduler** | | | |
-//! | `create_backup`, `create_snapshot`, `extend_volume`, `manage_existing_snapshot`, `validate_host_capacity` | raise below a version, and yet send 3.0 | 3.12, 3.9, 3.2, 3.11, 3.8 | `since` |
-//! | `create_volume` | takes `backup_id` out; the request still says 3.0 | 3.10 | `#[arg(since)]` |
-//! | `migrate_volume` | calls `migrate_volume_to_host` with `host` and `force_host_copy` | 3.3 | `before` on the method and on both arguments |
-//! | `update_service_capabilities` | adds `cluster_name` and `timestamp` | 3.3 | `#[arg(since, or = "drop")]`, `before` for its version |
-//! | the same, in the manager | takes arguments that it does not know (`**kwargs`) | | `extra = "ignore"` |
-//! | `notify_service_capabilities` | sends `host` for `backend`, and no `timestamp` | 3.1, 3.5 | `since`, `before` on method and argument, `#[arg(since)]` |
-//! | `create_group`, `retype`, `manage_existing`, … | flatten specifications | | the arguments' type; [`RequestSpec::flat`](objects::RequestSpec::flat) |
-//! | **Volume** | | | |
-//! | all but one | make a topic of the back end, or else a host; cut off the pool | 3.6 | `address = backend` |
-//! | most | go to the cluster, or else the host, of an object | | `host = "volume.service_topic_queue()"` |
-//! | `create_snapshot`, `freeze_host`, … | do not send that object | | `host = "host"`, `#[arg(route)]` |
-//! | `update_migrated_volume` | goes where the second of two volumes is | | `host = "new_volume.…"` |
-//! | `attach_volume`, `detach_volume` | take `volume` out | 3.3, 3.4 | `#[arg(since, or = "drop")]`, `before` for its version |
-//! | `accept_transfer` | takes `no_snapshots` out | 3.16 | `#[arg(since)]`, `before` for its version |
-//! | `reimage` | takes `image_snap` out | 3.18, 3.20 | `since`, `#[arg(since)]`, `before` for its version |
-//! | `migrate_volume`, `retype` | take the cluster out of the dictionary `host` | 3.5 | `#[arg(name, before(…, with))]` |
-//! | `failover` | calls `failover_host` | 3.8 | `before(…, name)` |
-//! | `failover_completed` | a fanout cast to the services of one cluster, which it does not ask about | 3.8 | `fanout` with `host` |
-//! | `remove_export`, `remove_export_snapshot` | a call if `sync`, else a cast | 3.13 (snapshots) | `either` |
-//! | `get_manageable_volumes`, `get_manageable_snapshots` | add `want_objects` | 3.10 | `#[arg(since, constant = true)]` |
-//! | `get_backup_device` | a call, then with `want_objects`, then a cast with `async_call` | 3.2, 3.17 | `either`, constants, `before` twice; `manual`: `request_backup_device` |
-//! | **Backup** | | | |
-//! | most | go to the host of the backup | | `host = "backup.host"` |
-//! | `restore_backup`, `import_record`, `check_support_to_force_delete` | go to a host that is not sent | | `host = "…"`, `#[arg(route)]` |
-//! | `restore_backup` | takes `volume_is_new` out; the request still says 2.0 | 2.4 | `#[arg(since, or = "drop", default)]` |
-//! | `continue_backup` | nothing, although older services do not have it | 2.3 | `since` |
+//! ## All three
+//! - Most methods send 3.0, or 2.0 in backup, whatever they use → `send = "3.0"` on the trait.
+//! - 4, 15 and 3 of the methods raise `ServiceTooOld` below a version, and send that version →
+//!   `since` and `send` on the method.
+//! - `set_log_levels` and `get_log_levels` go to the host of a service that they do not send (3.7,
+//!   3.12, 2.1) → `host = "host"`, `#[arg(route)]`.
 //!
-//! # Where we differ
-//! - What goes to a host is not sent if nobody says which: `CallError::MissingHost`. Python sends it to any.
-//! - `continue_backup` is not sent to services before 2.3. Python sends it, and the backup is never made.
-//! - A client whose cap is not proven refuses what is too new with `CallError::VersionCap`, also `backup_id`,
-//!   `no_snapshots` and `image_snap`, if they are set. Python takes those out without a word. `…_or_drop` does so, too.
-//! - `create_group` can do without specifications. Python falls over.
-//! - A server takes `restore_backup` without `volume_is_new`, which Python's clients below 2.4 leave out. Cinder's own
-//!   service does not.
-//! - Two things are left to a caller: to stamp `timestamp`, and to note in the database what is to be cleaned up if
-//!   `create_volume`, `delete_volume` or `create_snapshot` is interrupted.
-//! - What `get_backup_device` returns below 3.2 stays a dictionary: [`BackupDevice`](objects::BackupDevice) is either.
+//! ## Scheduler
+//! - `create_backup` (3.12), `create_snapshot` (3.9), `extend_volume` (3.2),
+//!   `manage_existing_snapshot` (3.11) and `validate_host_capacity` (3.8) raise below their
+//!   version, and yet send 3.0 → `since`.
+//! - `create_volume` removes `backup_id`, and the request still carries 3.0 (3.10) →
+//!   `#[arg(since)]`.
+//! - `migrate_volume` calls `migrate_volume_to_host` with `host` and `force_host_copy` (3.3) →
+//!   `before` on the method and on both arguments.
+//! - `update_service_capabilities` adds `cluster_name` and `timestamp` (3.3) →
+//!   `#[arg(since, or = "drop")]`, and `before` for its version.
+//! - The manager's `update_service_capabilities` accepts unknown arguments (`**kwargs`) →
+//!   `extra = "ignore"`.
+//! - `notify_service_capabilities` sends `host` instead of `backend`, and omits `timestamp` (3.1,
+//!   3.5) → `since`, `before` on method and argument, `#[arg(since)]`.
+//! - `create_group`, `retype`, `manage_existing` and others flatten specifications → the type of
+//!   the argument, and [`RequestSpec::flat`](objects::RequestSpec::flat).
+//!
+//! ## Volume
+//! - All but one derive a topic from the back end, or else use a host, and cut off the pool (3.6) →
+//!   `address = backend`.
+//! - Most go to the cluster, or else the host, of an object →
+//!   `host = "volume.service_topic_queue()"`.
+//! - `create_snapshot`, `freeze_host` and others do not send that object → `host = "host"`,
+//!   `#[arg(route)]`.
+//! - `update_migrated_volume` goes to the back end of the second of two volumes →
+//!   `host = "new_volume.…"`.
+//! - `attach_volume` (3.3) and `detach_volume` (3.4) remove `volume` →
+//!   `#[arg(since, or = "drop")]`, and `before` for the version.
+//! - `accept_transfer` removes `no_snapshots` (3.16) → `#[arg(since)]`, and `before` for the
+//!   version.
+//! - `reimage` (3.18) removes `image_snap` (3.20) → `since`, `#[arg(since)]`, and `before` for the
+//!   version.
+//! - `migrate_volume` and `retype` remove the cluster from the dictionary `host` (3.5) →
+//!   `#[arg(name, before(…, with))]`.
+//! - `failover` calls `failover_host` (3.8) → `before(…, name)`.
+//! - `failover_completed` is a fanout cast to the services of one cluster, for which it does not
+//!   check the version (3.8) → `fanout` with `host`.
+//! - `remove_export` and `remove_export_snapshot` (3.13) are calls if `sync` is set, and casts
+//!   otherwise → `either`.
+//! - `get_manageable_volumes` and `get_manageable_snapshots` add `want_objects` (3.10) →
+//!   `#[arg(since, constant = true)]`.
+//! - `get_backup_device` was a call, then one with `want_objects` (3.2), then a cast with
+//!   `async_call` (3.17) → `either`, constants, and `before` twice; `manual` for
+//!   `request_backup_device`.
+//!
+//! ## Backup
+//! - Most go to the host of the backup → `host = "backup.host"`.
+//! - `restore_backup`, `import_record` and `check_support_to_force_delete` go to a host that is not
+//!   sent → `host = "…"`, `#[arg(route)]`.
+//! - `restore_backup` removes `volume_is_new`, and the request still carries 2.0 (2.4) →
+//!   `#[arg(since, or = "drop", default)]`.
+//! - `continue_backup` has no check, although older services do not have the method (2.3) →
+//!   `since`.
+//!
+//! # Differences
+//! - A client does not send a request for a host without the host's name: `CallError::MissingHost`.
+//!   Python sends it to any host.
+//! - A client does not send `continue_backup` to services before 2.3. Python sends it, and the
+//!   backup never happens.
+//! - A client whose cap is not proven rejects arguments that are too new with
+//!   `CallError::VersionCap`, also `backup_id`, `no_snapshots` and `image_snap` if they are set.
+//!   Python removes them silently, like `…_or_drop`.
+//! - `create_group` accepts missing specifications. Python raises an exception.
+//! - A server accepts `restore_backup` without `volume_is_new`, which Python's clients below 2.4
+//!   omit. Cinder's own service does not.
+//! - Callers themselves set `timestamp`, and record in the database the cleanup that an interrupted
+//!   `create_volume`, `delete_volume` or `create_snapshot` requires.
+//! - The value that `get_backup_device` returns below 3.2 stays a dictionary:
+//!   [`BackupDevice`](objects::BackupDevice) is either.
 
 pub mod backup_rpcapi;
 pub mod notifications;
@@ -80,25 +113,25 @@ pub struct Volume {
     pub host: Option<String>,
 }
 
-/// What a volume needs of a back end.
+/// A volume's requirements for a back end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestSpec {
     /// The volume to place.
     pub volume_id: Uuid,
-    /// The room that it takes, in GiB.
+    /// Its size in GiB.
     pub size: u64,
 }
 
-/// What a back end can do.
+/// The capabilities of a back end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Capabilities {
     /// The name of the back end.
     pub volume_backend_name: String,
-    /// All of its room, in GiB.
+    /// Its total room, in GiB.
     pub total_capacity_gb: u64,
-    /// What is left of it, in GiB.
+    /// Its free room, in GiB.
     pub free_capacity_gb: u64,
-    /// What it holds, in place of a database.
+    /// Its volumes, since there is no database.
     pub volumes: Vec<Uuid>,
 }
 
@@ -107,44 +140,44 @@ pub struct Capabilities {
 pub struct Pool {
     /// `host@backend`.
     pub name: String,
-    /// What it reported last.
+    /// Its latest report.
     pub capabilities: Capabilities,
 }
 
 /// Restricts a list of pools.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Filters {
-    /// Only pools with so much room left, in GiB.
+    /// The free room that a pool must have, in GiB.
     pub min_free_capacity_gb: Option<u64>,
 }
 
-/// What the scheduler refuses.
+/// The scheduler's errors.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "cinder.exception")]
 pub enum SchedulerError {
     /// No back end fits.
     #[error("No valid backend was found. {reason}")]
     NoValidBackend {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// What this version does not know.
+    /// An error that this version does not know.
     #[error(transparent)]
     #[remote(other)]
     Other(Failure),
 }
 
-/// What a volume manager refuses.
+/// The volume manager's errors.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "cinder.exception")]
 pub enum VolumeError {
-    /// There is no such volume here.
+    /// This back end does not have the volume.
     #[error("Volume {volume_id} could not be found.")]
     VolumeNotFound {
         /// The volume asked for.
         volume_id: Uuid,
     },
-    /// What this version does not know.
+    /// An error that this version does not know.
     #[error(transparent)]
     #[remote(other)]
     Other(Failure),
@@ -169,7 +202,7 @@ pub trait Scheduler {
         filters: Option<Filters>,
     ) -> Result<Vec<Pool>, SchedulerError>;
 
-    /// Tells every scheduler what a back end can do.
+    /// Reports to every scheduler the capabilities of a back end.
     #[rpc(fanout)]
     async fn update_service_capabilities(
         &self,
@@ -179,7 +212,7 @@ pub trait Scheduler {
         capabilities: Capabilities,
     );
 
-    /// Says whether `backend` has room.
+    /// Returns whether `backend` has room.
     #[rpc(since = "3.8")]
     async fn validate_host_capacity(
         &self,
@@ -189,10 +222,10 @@ pub trait Scheduler {
     ) -> bool;
 }
 
-/// Makes and keeps volumes on one back end.
+/// Creates and keeps volumes on one back end.
 #[rpc_api(topic = "cinder-volume", version = "3.20")]
 pub trait VolumeManager {
-    /// Creates a volume on this very back end.
+    /// Creates a volume on this back end.
     #[rpc(host)]
     async fn create_volume(&self, ctx: Context, volume: Volume, request_spec: Option<RequestSpec>);
 
@@ -200,7 +233,7 @@ pub trait VolumeManager {
     #[rpc(host, timeout = "10s")]
     async fn get_volume(&self, ctx: Context, volume_id: Uuid) -> Result<Volume, VolumeError>;
 
-    /// Asks every back end to report to the schedulers what it can do.
+    /// Asks every back end to report its capabilities to the schedulers.
     #[rpc(fanout)]
     async fn publish_service_capabilities(&self, ctx: Context);
 }

@@ -1,4 +1,4 @@
-//! What the examples share: Cinder's interfaces, cut down to one flow and as a whole, and Nova's.
+//! The interfaces that the examples share: Cinder's, cut down to one flow and complete, and Nova's.
 
 pub mod cinder;
 pub mod notebook;

@@ -1,17 +1,16 @@
-//! A notebook whose interface has grown over seven versions, and what each of them has changed.
+//! A notebook whose interface has grown over seven versions, and the changes of each version.
 //!
-//! | Version | What came with it | How it is said |
-//! |---|---|---|
-//! | 1.0 | `add(line, draft)`, `find(text)` | |
-//! | 1.1 | the method `list(first, count)` | `#[rpc(since = "1.1")]` |
-//! | 1.2 | the argument `colour` of `add` | `#[arg(since = "1.2")]` |
-//! | 1.3 | `find` is called `search`, and the argument `line` of `add` is called `text` | `before("1.3", name = "…")` |
-//! | 1.4 | `add` has no `draft` any more | `#[arg(until = "1.4")]` |
-//! | 2.0 | `list` takes a `Page` | `before("2.0", rewrite = by_numbers)` |
-//! | 2.1 | the method `count` | `#[rpc(since = "2.1")]` |
+//! - 1.0: `add(line, draft)`, `find(text)`
+//! - 1.1: the method `list(first, count)`: `#[rpc(since = "1.1")]`
+//! - 1.2: the argument `colour` of `add`: `#[arg(since = "1.2")]`
+//! - 1.3: `find` is called `search`, and the argument `line` of `add` is called `text`:
+//!   `before("1.3", name = "…")`
+//! - 1.4: `add` no longer has `draft`: `#[arg(until = "1.4")]`
+//! - 2.0: `list` has one argument, a `Page`: `before("2.0", rewrite = by_numbers)`
+//! - 2.1: the method `count`: `#[rpc(since = "2.1")]`
 //!
-//! Clients of 2.1 speak to servers of all of them, and servers of 2.1 serve clients of all of them. The contract of each
-//! version is in the folder `contracts`, as it was when that version was released.
+//! Clients of 2.1 can call servers of all these versions, and servers of 2.1 serve clients of all
+//! of them. The folder `contracts` has the contract of each version as of its release.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -21,11 +20,11 @@ use serde::{Deserialize, Serialize};
 /// A note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Counted from 0, in the order in which they were added.
+    /// Its number, counted from 0 in the order of addition.
     pub number: u64,
-    /// What it says.
+    /// The note's text.
     pub text: String,
-    /// The colour of its paper, where somebody chose one.
+    /// The colour of its paper, if the author chose one.
     pub colour: Option<String>,
 }
 
@@ -34,7 +33,7 @@ pub struct Note {
 pub struct Page {
     /// The number of the first.
     pub first: u64,
-    /// How many there are at most.
+    /// The most notes that it may have.
     pub count: u64,
 }
 
@@ -55,11 +54,11 @@ pub trait Notebook {
         #[arg(since = "1.2")] colour: Option<String>,
     ) -> u64;
 
-    /// Returns the notes that have a text in them.
+    /// Returns the notes that contain a text.
     #[rpc(before("1.3", name = "find"))]
     async fn search(&self, ctx: Context, text: String) -> Vec<Note>;
 
-    /// Returns some notes. Clients of before 2.0 do not send a page, but its numbers.
+    /// Returns some notes. Clients before 2.0 send numbers instead of a page.
     #[rpc(since = "1.1", before("2.0", rewrite = by_numbers))]
     async fn list(
         &self,
@@ -74,7 +73,7 @@ pub trait Notebook {
     async fn count(&self, ctx: Context) -> u64;
 }
 
-/// Writes the arguments of `list` for servers of before 2.0.
+/// Writes the arguments of `list` for servers before 2.0.
 fn by_numbers(request: Request, page: &Option<Page>) -> Request {
     let Page { first, count } = page.clone().unwrap_or(Page { first: 0, count: u64::MAX });
     request.arg("first", first).arg("count", count)

@@ -2,8 +2,8 @@
 
 use std::{error::Error, fmt};
 
-/// Why a program has failed. `main` prints an error by its `Debug`, so this one's is for people:
-/// the error, then each cause below it.
+/// The error of a program. `main` prints an error by its `Debug`, so this one is written for
+/// people: the error, then each of its causes.
 ///
 /// ```
 /// # use examples::Report;

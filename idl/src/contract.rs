@@ -1,8 +1,10 @@
-//! Contracts: an interface as text, kept beside the code, so that no change goes unseen that a deployed peer would notice.
+//! Contracts: an interface as text, kept beside the code, so that each change that a deployed peer
+//! would notice is reviewed.
 //!
-//! [`write()`] says what an interface looks like on the wire, a line for each method, the oldest first. The file is
-//! committed. [`compare`] tells how the interface has changed since, by rules with stable names, and for each change
-//! whether a deployed peer would break over it, and what would make it legal.
+//! [`write()`] describes an interface's wire format, one line for each method, oldest first. The
+//! file is committed. [`compare`] reports how the interface has changed since. Each change names a
+//! rule with a stable name, says whether it would break a deployed peer, and says what would make
+//! it legal.
 //!
 //! ```
 //! use rpc_idl::contract::{self, Contract};
@@ -14,8 +16,9 @@
 //!
 //! 1.0 call count(name: String) -> u32
 //! ".parse()?;
-//! // Somebody adds an argument to a released version.
-//! let hasty: Contract = kept.to_string().replace("name: String", "name: String, by: u32").parse()?;
+//! // An argument is added to a released version.
+//! let hasty = kept.to_string().replace("name: String", "name: String, by: u32");
+//! let hasty: Contract = hasty.parse()?;
 //! let changes = contract::compare(&kept, &hasty);
 //! assert_eq!(changes[0].rule.id(), "argument-added");
 //! assert!(changes[0].breaks() && changes[0].to_string().contains("since = \"1.1\""));
@@ -38,7 +41,7 @@ pub use self::{
     text::write,
 };
 
-/// What a contract says: all of an interface that a peer can notice.
+/// A contract: every part of an interface that a peer can notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
     pub(crate) name: String,
@@ -52,7 +55,7 @@ pub struct Contract {
     pub(crate) send: Vec<Version>,
     pub(crate) pins: Vec<(String, Version)>,
     pub(crate) has_address: bool,
-    /// The oldest first, and by name within a version.
+    /// Oldest first, and by name within a version.
     pub(crate) methods: Vec<Signature>,
 }
 
@@ -63,9 +66,9 @@ pub(crate) struct Signature {
     pub(crate) since: Version,
     pub(crate) kind: Kind,
     pub(crate) either: bool,
-    /// Whether the client has to name a host.
+    /// Whether the client must name a host.
     pub(crate) host: bool,
-    /// What says the host; empty if no argument does.
+    /// The expression that yields the host; empty if the arguments do not determine it.
     pub(crate) host_from: String,
     pub(crate) topic: Option<(String, Version)>,
     pub(crate) send: Option<Version>,
@@ -73,7 +76,7 @@ pub(crate) struct Signature {
     pub(crate) aliases: Vec<String>,
     pub(crate) before: Vec<Was>,
     pub(crate) arguments: Vec<Argument>,
-    /// Empty if there is none.
+    /// Empty if it does not return anything.
     pub(crate) reply: String,
 }
 
@@ -86,14 +89,14 @@ pub(crate) struct Argument {
     pub(crate) until: Option<Version>,
     pub(crate) before: Vec<Was>,
     pub(crate) required: bool,
-    /// Empty if its caller says it.
+    /// Empty if the caller gives it.
     pub(crate) constant: String,
-    /// The module that writes it; empty if its type does.
+    /// The module that writes it; empty if serde does so by its type.
     pub(crate) with: String,
     pub(crate) is_rest: bool,
 }
 
-/// What a method or an argument was before a version.
+/// A method's or an argument's form before a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Was {
     pub(crate) version: Version,
@@ -104,7 +107,7 @@ pub(crate) struct Was {
 }
 
 impl Contract {
-    /// Returns what a contract says of an interface.
+    /// Returns the contract of an interface.
     #[must_use]
     pub fn of(interface: &Interface<'_>) -> Self {
         let own = |text: Option<&str>| text.map(str::to_owned);
@@ -129,13 +132,13 @@ impl Contract {
         }
     }
 
-    /// Returns the version that it describes.
+    /// Returns the version that the contract describes.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// Returns the first version of the oldest major that it has.
+    /// Returns the first version of the oldest major in the contract.
     pub(crate) fn first(&self) -> Version {
         self.rules().first()
     }
@@ -166,7 +169,7 @@ impl Signature {
         }
     }
 
-    /// Whether servers answer to a name.
+    /// Whether servers run it under this name.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         self.name == name
             || self.aliases.iter().any(|alias| alias == name)
@@ -195,13 +198,13 @@ impl Argument {
         }
     }
 
-    /// Whether servers read what is sent as this type: an `Option` reads what it is an option of.
+    /// Whether servers read a value of this type: an `Option` also reads the type inside it.
     pub(crate) fn reads(&self, type_name: &str) -> bool {
         let inside = self.type_name.strip_prefix("Option<").and_then(|rest| rest.strip_suffix('>'));
         self.type_name == type_name || inside == Some(type_name)
     }
 
-    /// Whether servers take it under a name.
+    /// Whether servers read it under this name.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.before.iter().any(|before| before.name == name)
     }

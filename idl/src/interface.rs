@@ -1,6 +1,7 @@
-//! An interface as data: what a trait says about the wire, without the trait.
+//! An interface as data: everything a trait says about the wire, without the trait.
 //!
-//! Everything is borrowed, so that an interface is a constant in a generated module, and a view of a text elsewhere.
+//! All fields are borrowed: a generated module holds an interface as a constant, and other code as
+//! a view of a text.
 
 mod history;
 mod method;
@@ -19,34 +20,36 @@ use crate::Version;
 pub struct Interface<'a> {
     /// The trait's name. It never crosses the wire.
     pub name: &'a str,
-    /// What the trait's documentation says.
+    /// The trait's documentation.
     pub docs: &'a str,
-    /// The topic that its servers listen on; `None` where only a caller knows it.
+    /// The topic that its servers listen on; `None` if only a caller knows it.
     pub topic: Option<&'a str>,
     /// Its control exchange; `None` for the transport's.
     pub exchange: Option<&'a str>,
     /// The namespace that requests carry, if any.
     pub namespace: Option<&'a str>,
-    /// Further namespaces that its servers take requests from; `None` is having none.
+    /// Further namespaces that its servers accept; `None` stands for a request without a namespace.
     pub legacy_namespaces: &'a [Option<&'a str>],
-    /// The version that it describes.
+    /// The version that the trait describes.
     pub version: Version,
-    /// The newest version of the major before, if its servers take that, too, and its clients can be capped at it.
+    /// The newest version of the previous major, if servers still accept it and clients can be
+    /// capped at it.
     pub previous: Option<Version>,
     /// The oldest version that its clients can be capped at.
     pub oldest: Version,
-    /// What requests carry as their version whatever they use, by major. Empty: the lowest that has what they use.
+    /// The versions that requests carry whatever they use, one for each major. Empty: the lowest
+    /// version that has what a request uses.
     pub send: &'a [Version],
-    /// Names that an operator may pin in place of a version.
+    /// Names that an operator may pin instead of a version.
     pub aliases: &'a [(&'a str, Version)],
-    /// Whether the host of a request is a key, of which a function makes the topic and the host.
+    /// Whether the host of a request is a key, from which a function derives topic and host.
     pub has_address: bool,
     /// Its methods, in the order of the trait.
     pub methods: &'a [Method<'a>],
 }
 
 impl<'a> Interface<'a> {
-    /// Makes an interface of the version `(major, minor)` that has nothing in it yet.
+    /// Creates an interface of version `(major, minor)` without topic, methods or anything else.
     #[must_use]
     pub const fn new(name: &'a str, (major, minor): (u64, u64)) -> Self {
         Self {
@@ -73,7 +76,8 @@ impl<'a> Interface<'a> {
         self
     }
 
-    /// Sets the newest version of the major before, and the oldest that clients can be capped at to its first.
+    /// Sets the newest version of the previous major, and makes the first version of that major the
+    /// oldest cap.
     #[must_use]
     pub const fn previous(mut self, (major, minor): (u64, u64)) -> Self {
         self.previous = Some(Version::new(major, minor));
@@ -88,21 +92,21 @@ impl<'a> Interface<'a> {
         self
     }
 
-    /// Sets what requests carry as their version, by major.
+    /// Sets the versions that requests carry, one for each major.
     #[must_use]
     pub const fn sent_as(mut self, versions: &'a [Version]) -> Self {
         self.send = versions;
         self
     }
 
-    /// Sets names that an operator may pin in place of a version.
+    /// Sets names that an operator may pin instead of a version.
     #[must_use]
     pub const fn aliases(mut self, aliases: &'a [(&'a str, Version)]) -> Self {
         self.aliases = aliases;
         self
     }
 
-    /// Says that the host of a request is a key, of which a function makes the topic and the host.
+    /// Makes the host of a request a key, from which a function derives topic and host.
     #[must_use]
     pub const fn addressed(mut self) -> Self {
         self.has_address = true;
@@ -116,7 +120,7 @@ impl<'a> Interface<'a> {
         self
     }
 
-    /// Sets what the trait's documentation says.
+    /// Sets the trait's documentation.
     #[must_use]
     pub const fn docs(mut self, docs: &'a str) -> Self {
         self.docs = docs;
@@ -137,20 +141,21 @@ impl<'a> Interface<'a> {
         self
     }
 
-    /// Sets further namespaces that its servers take requests from.
+    /// Sets further namespaces that its servers accept.
     #[must_use]
     pub const fn legacy_namespaces(mut self, namespaces: &'a [Option<&'a str>]) -> Self {
         self.legacy_namespaces = namespaces;
         self
     }
 
-    /// Whether its servers take a request of this namespace.
+    /// Whether its servers accept a request of this namespace.
     #[must_use]
     pub fn takes_namespace(&self, namespace: Option<&str>) -> bool {
         self.namespace == namespace || self.legacy_namespaces.contains(&namespace)
     }
 
-    /// Returns the method that servers run for the wire name `name`: its own, an alias, or one that it had before.
+    /// Returns the method that servers run for the wire name `name`: its own name, an alias, or a
+    /// former name.
     #[must_use]
     pub fn method(&self, name: &str) -> Option<&'a Method<'a>> {
         self.methods.iter().find(|method| method.names().any(|own| own == name))

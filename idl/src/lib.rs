@@ -1,7 +1,8 @@
-//! What an RPC interface is: its versions, methods and parameters, and the parser that reads them from a Rust trait.
+//! The model of an RPC interface (versions, methods, parameters), and the parser that reads it from
+//! a Rust trait.
 //!
-//! One model, many outputs: whatever is made of an interface reads the same data. This crate knows no broker and does
-//! no I/O.
+//! Everything that is generated from an interface reads this one model. The crate does no I/O and
+//! does not depend on a broker.
 
 pub mod contract;
 mod interface;

@@ -1,7 +1,7 @@
-//! From an annotated trait to a checked definition.
+//! Reads a checked definition from an annotated trait.
 //!
-//! Every mistake is reported, each under the token that is wrong, and what is right is kept: a definition with
-//! mistakes still has the methods that are understood, so that one mistake is one message.
+//! Every mistake is reported under the token that caused it. A definition with mistakes still has
+//! the methods that are understood, so that one mistake causes one message.
 
 mod attributes;
 mod check;
@@ -23,7 +23,7 @@ pub use errors::Errors;
 pub use recovery::read_trait;
 
 impl Definition {
-    /// Reads the tokens of `#[rpc_api(…)]` and the trait below it. What is wrong goes to `errors`.
+    /// Reads the tokens of `#[rpc_api(…)]` and the trait below it. Mistakes are added to `errors`.
     pub fn read(attribute: TokenStream, item: ItemTrait, errors: &mut Errors) -> Self {
         let mut entries = Entries::parse(attribute, "rpc_api", INTERFACE_KNOWN, errors);
         let ident = item.ident.clone();
@@ -125,7 +125,7 @@ impl Definition {
     }
 }
 
-/// What `#[rpc_api(…)]` takes.
+/// The entries of `#[rpc_api(…)]`.
 const INTERFACE_KNOWN: &[&str] = &[
     "topic",
     "version",
@@ -141,7 +141,7 @@ const INTERFACE_KNOWN: &[&str] = &[
     "crate",
 ];
 
-/// What `#[rpc(…)]` takes.
+/// The entries of `#[rpc(…)]`.
 const METHOD_KNOWN: &[&str] = &[
     "since",
     "send",

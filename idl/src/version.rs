@@ -1,4 +1,4 @@
-//! Interface versions, and the rule that decides who understands whom.
+//! Interface versions, and the rule that decides which server serves which request.
 
 use std::{fmt, str::FromStr};
 
@@ -20,13 +20,13 @@ pub struct Version {
 }
 
 impl Version {
-    /// Makes `major.minor`.
+    /// Creates `major.minor`.
     #[must_use]
     pub const fn new(major: u64, minor: u64) -> Self {
         Self::with_revision(major, minor, 0)
     }
 
-    /// Makes `major.minor.revision`.
+    /// Creates `major.minor.revision`.
     #[must_use]
     pub const fn with_revision(major: u64, minor: u64, revision: u64) -> Self {
         Self { major, minor, revision }
@@ -44,21 +44,23 @@ impl Version {
         self.minor
     }
 
-    /// Returns the revision, 0 where none was given.
+    /// Returns the revision; 0 if none was given.
     #[must_use]
     pub const fn revision(self) -> u64 {
         self.revision
     }
 
-    /// Whether a server of this version takes a request of version `requested`: the same major, and a minor and
-    /// revision that are not newer. This is `version_is_compatible` of oslo.messaging.
+    /// Whether a server of this version serves a request of version `requested`: the same major,
+    /// and a minor and revision that are not newer. This is `version_is_compatible` of
+    /// oslo.messaging.
     #[must_use]
     pub fn serves(self, requested: Self) -> bool {
         self.major == requested.major && self >= requested
     }
 
-    /// Whether a client with this version cap may send a request of version `requested`. The rule is that of
-    /// [`serves`](Self::serves): a cap stands for the oldest server that might get the request.
+    /// Whether a client with this version cap may send a request of version `requested`. The rule
+    /// is that of [`serves`](Self::serves): a cap stands for the oldest server that may receive the
+    /// request.
     #[must_use]
     pub fn allows(self, requested: Self) -> bool {
         self.serves(requested)
@@ -72,7 +74,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// Returns the beginning of a text in one line, for an error. It may come from anywhere.
+/// Returns the beginning of a text on one line, for an error. The text may come from a peer.
 pub(crate) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 100;
     let more = if text.chars().nth(LONGEST).is_some() { "…" } else { "" };
@@ -80,7 +82,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     format!("{}{more}", shown.escape_debug())
 }
 
-/// A text is not a version.
+/// The error for a text that is not a version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a version: expected MAJOR.MINOR or MAJOR.MINOR.REVISION, such as 2.1")]
 pub struct ParseVersionError {
@@ -90,8 +92,8 @@ pub struct ParseVersionError {
 impl FromStr for Version {
     type Err = ParseVersionError;
 
-    /// Reads what the original reads: each part as Python's `int` does, so with zeros in front or blanks around it; a
-    /// fourth part and what follows is ignored.
+    /// Reads what the original reads. Each part is parsed as by Python's `int`, so leading zeros
+    /// and surrounding blanks are allowed; a fourth part and all after it are ignored.
     fn from_str(text: &str) -> Result<Self, ParseVersionError> {
         let malformed = || ParseVersionError { text: excerpt(text) };
         let mut parts = text.split('.').map(|part| {

@@ -18,13 +18,13 @@ pub trait Billing: ::core::marker::Send + ::core::marker::Sync + 'static {
 }
 #[allow(unused_imports)]
 use ::rpc_runtime::NotAResult as _;
-/// Calls a [`Billing`] somewhere else.
+/// Calls a remote [`Billing`].
 #[derive(::core::clone::Clone, ::core::fmt::Debug)]
 pub struct BillingClient<C = billing::V1_0, T = ::rpc_runtime::AnyHost>(
     ::rpc_runtime::Client<billing::Api, C, T>,
 );
 impl BillingClient {
-    /// Makes a client over `transport` that may use all of version 1.0.
+    /// Creates a client over `transport` that may use all of version 1.0.
     #[must_use]
     pub fn new(transport: &::rpc_runtime::Transport) -> Self {
         Self(::rpc_runtime::Client::new(transport))
@@ -116,7 +116,7 @@ pub mod billing {
             .docs("Notes a visit.")
             .args(&[Arg::new("account", "String")]),
     ];
-    /// Names the interface in types.
+    /// The interface as a type.
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     pub enum Api {}
     /// Caps a client at version 1.0.

@@ -34,13 +34,13 @@ pub(crate) trait Scheduler: ::core::marker::Send + ::core::marker::Sync + 'stati
 }
 #[allow(unused_imports)]
 use ::rpc_runtime::NotAResult as _;
-/// Calls a [`Scheduler`] somewhere else.
+/// Calls a remote [`Scheduler`].
 #[derive(::core::clone::Clone, ::core::fmt::Debug)]
 pub(crate) struct SchedulerClient<C = scheduler::V3_2, T = ::rpc_runtime::AnyHost>(
     ::rpc_runtime::Client<scheduler::Api, C, T>,
 );
 impl SchedulerClient {
-    /// Makes a client over `transport` that may use all of version 3.2.
+    /// Creates a client over `transport` that may use all of version 3.2.
     #[must_use]
     pub(crate) fn new(transport: &::rpc_runtime::Transport) -> Self {
         Self(::rpc_runtime::Client::new(transport))
@@ -123,7 +123,7 @@ impl ::rpc_runtime::Api for scheduler::Api {
         SchedulerClient(client)
     }
 }
-/// The request that [`SchedulerClient::create_volume`] makes: set what came in later versions, then await it.
+/// The request that [`SchedulerClient::create_volume`] returns: set arguments of later versions, then await it.
 #[must_use = "a request does nothing until it is awaited"]
 #[derive(::core::fmt::Debug)]
 pub(crate) struct SchedulerCreateVolume<C>(
@@ -156,7 +156,7 @@ impl<C: ::rpc_runtime::Cap> ::core::future::IntoFuture for SchedulerCreateVolume
         self.0.cast()
     }
 }
-/// The request that [`SchedulerClient::get_pools`] makes: set what came in later versions, then await it.
+/// The request that [`SchedulerClient::get_pools`] returns: set arguments of later versions, then await it.
 #[must_use = "a request does nothing until it is awaited"]
 #[derive(::core::fmt::Debug)]
 pub(crate) struct SchedulerGetPools<C>(
@@ -304,7 +304,7 @@ pub(crate) mod scheduler {
             .deprecated()
             .reply("Result<(), SchedulerError>"),
     ];
-    /// Names the interface in types.
+    /// The interface as a type.
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     pub(crate) enum Api {}
     /// Caps a client at version 3.0.

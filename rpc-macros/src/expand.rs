@@ -1,4 +1,5 @@
-//! From a checked definition to code. Names and types are written here; what they do is the runtime's.
+//! Generates code from a checked definition: names and types only, because behaviour belongs to the
+//! runtime.
 
 mod arguments;
 mod client;
@@ -18,7 +19,7 @@ use rpc_idl::{
 };
 use syn::{Attribute, Ident, Type, Visibility, ext::IdentExt as _};
 
-/// In: the attribute's tokens and the trait. Out: everything that is generated, after the compile errors if there are
+/// In: the attribute's tokens and the trait. Out: all generated code, after the compile errors, if
 /// any.
 pub(crate) fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -27,7 +28,7 @@ pub(crate) fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream 
             Some(error) => error.to_compile_error(),
             None => errors.into_compile_errors(),
         };
-        // What it is, an editor still knows.
+        // The original item stays, so that an editor still knows it.
         return quote!(#errors #item);
     };
     let definition = Definition::read(attribute, read, &mut errors);
@@ -36,7 +37,7 @@ pub(crate) fn rpc_api(attribute: TokenStream, item: TokenStream) -> TokenStream 
     quote!(#errors #code)
 }
 
-/// Says that an item is none to make an interface of, if it is an item at all.
+/// Returns the error for an item that is not a trait; `None` if the tokens are not an item.
 fn not_a_trait(item: &TokenStream) -> Option<syn::Error> {
     let item = syn::parse2::<syn::Item>(item.clone()).ok()?;
     Some(syn::Error::new_spanned(
@@ -69,7 +70,7 @@ fn expand(definition: &Definition) -> TokenStream {
     }
 }
 
-/// The names of what is generated.
+/// The names of the generated types and of the module.
 struct Names {
     client: Ident,
     server: Ident,
@@ -81,7 +82,7 @@ impl Names {
         let ident = definition.ident.unraw();
         let span = definition.ident.span();
         let snake = snake_case(&ident.to_string());
-        // A trait called `Type` would make a module called `type`.
+        // A trait called `Type` would otherwise have a module called `type`.
         let snake =
             if syn::parse_str::<Ident>(&snake).is_ok() { snake } else { format!("{snake}_api") };
         Self {
@@ -91,7 +92,8 @@ impl Names {
         }
     }
 
-    /// The request type of a method that has later arguments, by whether its caller waits.
+    /// Returns the request type of a method that has later arguments, for a caller that waits or
+    /// one that does not.
     fn later(definition: &Definition, method: &MethodDefinition, waits: bool) -> Ident {
         let method_name = camel_case(&method.ident.unraw().to_string());
         let cast = if method.either && !waits { "Cast" } else { "" };
@@ -122,7 +124,7 @@ fn camel_case(name: &str) -> String {
         .collect()
 }
 
-/// Moves tokens to where the compiler is to point when it speaks of them.
+/// Gives tokens the span that the compiler should point to.
 fn respan(tokens: impl ToTokens, span: Span) -> TokenStream {
     let place = |mut token: TokenTree| {
         token.set_span(span);
@@ -131,8 +133,8 @@ fn respan(tokens: impl ToTokens, span: Span) -> TokenStream {
     tokens.into_token_stream().into_iter().map(place).collect()
 }
 
-/// In: a version, and where it is written. Out: the bound of the caps that allow it, at that place, so that the
-/// compiler's note points there. What every cap allows needs none.
+/// In: a version, and its span. Out: the bound for caps that allow it, with that span, so that the
+/// compiler's note points there. A version that every cap allows has no bound.
 fn at_least(definition: &Definition, names: &Names, since: Since) -> Option<TokenStream> {
     if since.version <= definition.versions.oldest {
         return None;
@@ -144,25 +146,26 @@ fn at_least(definition: &Definition, names: &Names, since: Since) -> Option<Toke
     Some(quote_spanned!(since.span=> C: #at_least))
 }
 
-/// In: a version. Out: it, as requests are told.
+/// In: a version. Out: the pair of numbers that a request takes.
 fn pair(version: Version) -> TokenStream {
     let (major, minor) = (version.major(), version.minor());
     let (major, minor) = (Literal::u64_unsuffixed(major), Literal::u64_unsuffixed(minor));
     quote!((#major, #minor))
 }
 
-/// Returns a local of ours, which no argument of that name can meet: the user's names keep their own span.
+/// Returns a local variable that cannot clash with an argument of that name: the user's names keep
+/// their own span.
 fn own(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// In: a return type. Out: the constant by which the compiler tells whether it is a `Result`.
+/// In: a return type. Out: a constant that tells whether it is a `Result`.
 fn is_result(definition: &Definition, output: &Type) -> TokenStream {
     let runtime = &definition.runtime;
     quote!({ #runtime::Returned::<#output>::IS_RESULT })
 }
 
-/// In: a method. Out: the type that its caller awaits.
+/// In: a method, and whether its caller waits. Out: the type that the caller awaits.
 fn ended(definition: &Definition, method: &MethodDefinition, waits: bool) -> TokenStream {
     let runtime = &definition.runtime;
     match &method.output {
@@ -174,7 +177,7 @@ fn ended(definition: &Definition, method: &MethodDefinition, waits: bool) -> Tok
     }
 }
 
-/// Returns the trait's visibility as it is written one module further in.
+/// Returns the trait's visibility as written inside a nested module.
 fn inner_vis(definition: &Definition) -> TokenStream {
     match &definition.vis {
         Visibility::Inherited => quote!(pub(super)),
@@ -188,12 +191,13 @@ fn inner_vis(definition: &Definition) -> TokenStream {
     }
 }
 
-/// The attributes that whatever is generated for a method carries, without its documentation.
+/// Returns the attributes that all code generated for a method carries, except its documentation.
 fn passed_on(method: &MethodDefinition) -> impl Iterator<Item = &Attribute> {
     method.attrs_named(&["cfg", "deprecated", "must_use"])
 }
 
-/// In: a method. Out: the lint that its list of arguments would meet: how many they are is the interface's matter.
+/// In: a method. Out: an `allow` for a long list of arguments, since the interface decides its
+/// length.
 fn allow_many(method: &MethodDefinition) -> Option<TokenStream> {
     (method.arguments.len() + 2 > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]))
 }

@@ -1,4 +1,4 @@
-//! The expansions as they are: each `golden/name.rs` has its `golden/name.expanded.rs`, reviewed like code.
+//! Compares expansions with reviewed ones: each `golden/name.rs` has its `golden/name.expanded.rs`.
 
 use std::{env, fs, path::PathBuf};
 

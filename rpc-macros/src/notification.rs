@@ -1,11 +1,11 @@
-//! `#[notification(…)]`: a struct or an enum as what is told of one kind of event.
+//! `#[notification(…)]`: a struct or an enum as the payload of one event type.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 use rpc_idl::parse::{Errors, entries_of};
 use syn::{Ident, Item, LitStr, Path};
 
-/// The priorities, as they are spelled here and as the runtime calls them.
+/// The priorities, as the attribute spells them and as the runtime names them.
 const PRIORITIES: [(&str, &str); 7] = [
     ("audit", "Audit"),
     ("debug", "Debug"),
@@ -16,7 +16,8 @@ const PRIORITIES: [(&str, &str); 7] = [
     ("sample", "Sample"),
 ];
 
-/// In: what stands in the attribute, and a type. Out: the type with its `Notification`, or the compile errors with it.
+/// In: the attribute's tokens, and a type. Out: the type with its `Notification`, or with the
+/// compile errors.
 pub(crate) fn notification(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let mut attrs = vec![syn::parse_quote!(#[notification(#attribute)])];
@@ -40,7 +41,7 @@ pub(crate) fn notification(attribute: TokenStream, item: TokenStream) -> TokenSt
         }
         (Ok(Item::Struct(_) | Item::Enum(_)), None) => item,
         (Ok(other), _) => {
-            let message = "`notification` is for a struct or an enum: what is told of an event";
+            let message = "`notification` is for a struct or an enum: the payload of an event";
             errors.push(syn::Error::new_spanned(&other, message));
             other.into_token_stream()
         }
@@ -53,11 +54,11 @@ pub(crate) fn notification(attribute: TokenStream, item: TokenStream) -> TokenSt
     quote!(#errors #expanded)
 }
 
-/// Returns what the runtime calls a priority, `info` if none is given.
+/// Returns the runtime's name of a priority; `Info` by default.
 fn name_of(priority: Option<&LitStr>, errors: &mut Errors) -> Ident {
     let name = |name: &str| Ident::new(name, proc_macro2::Span::call_site());
     let Some(priority) = priority else { return name("Info") };
-    // As the runtime reads them: in any case of letters, and `warning`.
+    // The runtime reads them the same way: case does not matter, and `warning` is `warn`.
     let value = priority.value().to_ascii_lowercase();
     let value = if value == "warning" { "warn" } else { &value };
     let known = PRIORITIES.iter().find(|(spelled, _)| *spelled == value);
@@ -66,7 +67,7 @@ fn name_of(priority: Option<&LitStr>, errors: &mut Errors) -> Ident {
     }
     let spelled: Vec<_> = PRIORITIES.iter().map(|(spelled, _)| format!("`{spelled}`")).collect();
     let message =
-        format!("`{}` is no priority: there are {}", priority.value(), spelled.join(", "));
+        format!("`{}` is not a priority: there are {}", priority.value(), spelled.join(", "));
     errors.push(syn::Error::new_spanned(priority, message));
     name("Info")
 }

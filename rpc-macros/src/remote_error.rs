@@ -1,4 +1,4 @@
-//! `#[derive(RemoteError)]`: an enum's variants as classes with arguments.
+//! `#[derive(RemoteError)]`: an enum's variants as Python exceptions.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -18,7 +18,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     if errors.is_empty() { expand(&item, &variants) } else { errors.into_compile_errors() }
 }
 
-/// A variant: the class it stands for, or every other one.
+/// A variant, for one class or for every other one.
 struct Class<'a> {
     variant: &'a Variant,
     module: String,
@@ -30,19 +30,20 @@ struct Class<'a> {
 /// A field of a variant.
 struct Member<'a> {
     field: &'a Field,
-    /// Its local name.
+    /// Its local variable.
     local: Ident,
     /// Its keyword; `None` for a positional one.
     keyword: Option<String>,
     default: bool,
 }
 
-/// Reads the `#[remote(…)]` of an enum, a variant or a field, of which `known` are the names that fit there.
+/// Reads the `#[remote(…)]` of an enum, a variant or a field. `known` are the names that are
+/// allowed there.
 fn entries(attrs: &[Attribute], known: &'static [&'static str], errors: &mut Errors) -> Entries {
     entries_of("remote", &mut attrs.to_vec(), known, errors)
 }
 
-/// Reads a name that Python can have: of a class, or with dots, of a module.
+/// Reads a Python name: a class, or with dots, a module.
 fn python_name(name: Option<LitStr>, errors: &mut Errors) -> Option<LitStr> {
     let name = name?;
     let text = name.value();
@@ -109,7 +110,7 @@ fn read_variant<'a>(
     class
 }
 
-/// Checks the variant that takes what is none of the others: it has a failure, and no class.
+/// Checks the variant for all other classes: it holds a failure and does not name a class.
 fn check_other(variant: &Variant, named: Option<&LitStr>, errors: &mut Errors) {
     if variant.fields.len() != 1 || !matches!(variant.fields, Fields::Unnamed(_)) {
         let message = "the variant for everything else holds the failure: write `Other(rpc_runtime::Failure)`";
@@ -122,7 +123,7 @@ fn check_other(variant: &Variant, named: Option<&LitStr>, errors: &mut Errors) {
     }
 }
 
-/// Checks that Python can make the exception: it takes each keyword once, and `self` itself.
+/// Checks that Python can construct the exception, with each keyword once, and none called `self`.
 fn check_keywords(class: &Class<'_>, errors: &mut Errors) {
     for (at, member) in class.fields.iter().enumerate() {
         let Some(keyword) = &member.keyword else { continue };
@@ -156,7 +157,7 @@ fn read_field<'a>(field: &'a Field, at: usize, other: bool, errors: &mut Errors)
     }
 }
 
-/// Checks what only shows in the whole enum.
+/// Checks the rules that concern the whole enum.
 fn check(classes: &[Class<'_>], errors: &mut Errors) {
     for (at, class) in classes.iter().enumerate() {
         let mut before = classes[..at].iter();
@@ -177,7 +178,7 @@ fn check(classes: &[Class<'_>], errors: &mut Errors) {
     }
 }
 
-/// In: an enum and its classes. Out: the two conversions.
+/// In: an enum and its classes. Out: the conversions in both directions.
 fn expand(item: &DeriveInput, classes: &[Class<'_>]) -> TokenStream {
     let ident = &item.ident;
     let to = classes.iter().map(to_failure);
@@ -210,7 +211,7 @@ fn expand(item: &DeriveInput, classes: &[Class<'_>]) -> TokenStream {
     }
 }
 
-/// In: a class. Out: the arm that makes a failure of it.
+/// In: a class. Out: the match arm that converts it to a failure.
 fn to_failure(class: &Class<'_>) -> TokenStream {
     let Class { variant, module, class: name, fields, .. } = class;
     let ident = &variant.ident;
@@ -234,7 +235,8 @@ fn to_failure(class: &Class<'_>) -> TokenStream {
     }
 }
 
-/// In: a class. Out: the arm that recognises it. A field that does not fit leaves the failure as it is.
+/// In: a class. Out: the match arm that recognises it. If a field does not fit, the failure stays
+/// as it is.
 fn from_failure(class: &Class<'_>) -> TokenStream {
     let Class { variant, module, class: name, fields, .. } = class;
     let (ident, pattern) = (&variant.ident, pattern(class));
@@ -267,7 +269,8 @@ fn from_failure(class: &Class<'_>) -> TokenStream {
     }
 }
 
-/// In: a class. Out: the fields of its variant as locals, which reads as a pattern and as an expression.
+/// In: a class. Out: its variant's fields as local variables, valid as a pattern and as an
+/// expression.
 fn pattern(class: &Class<'_>) -> TokenStream {
     let locals = class.fields.iter().map(|member| &member.local);
     match &class.variant.fields {

@@ -1,11 +1,12 @@
-//! `#[leave_out_unset]`: serde's attributes for the fields of a struct that may be unset.
+//! `#[leave_out_unset]`: serde attributes for the fields of a struct that may be unset.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 use rpc_idl::parse::{Errors, entries_of};
 use syn::{Attribute, Field, Fields, ItemStruct, Meta, Path, Token, Type, punctuated::Punctuated};
 
-/// In: `crate = path` or nothing, and a struct. Out: the struct with more attributes, or the compile errors with it.
+/// In: `crate = path` or nothing, and a struct. Out: the struct with more attributes, or with the
+/// compile errors.
 pub(crate) fn leave_out(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let mut attrs = vec![syn::parse_quote!(#[leave_out_unset(#attribute)])];
@@ -22,14 +23,15 @@ pub(crate) fn leave_out(attribute: TokenStream, item: TokenStream) -> TokenStrea
     quote!(#errors #expanded)
 }
 
-/// In: a struct. Out: the struct, whose fields of the form `Field<…>` are left out where they are unset.
+/// In: a struct. Out: the struct, with attributes that omit its unset `Field<…>` fields.
 fn expand(mut item: ItemStruct, runtime: &Path, errors: &mut Errors) -> TokenStream {
     let Fields::Named(fields) = &mut item.fields else {
         let message = "`leave_out_unset` is for a struct with named fields";
         errors.push(syn::Error::new_spanned(&item.ident, message));
         return item.into_token_stream();
     };
-    // Serde parses this path from a text, so that its blanks do not matter; a reader's eye would mind them.
+    // Serde parses this path from text, so its blanks do not matter. They are removed for readers
+    // of the expansion.
     let is_unset = quote!(#runtime::objects::Field::is_unset).to_string().replace(' ', "");
     let with_default = has_entry(&item.attrs, "default");
     for field in fields.named.iter_mut().filter(|field| may_be_unset(field)) {
@@ -44,7 +46,7 @@ fn expand(mut item: ItemStruct, runtime: &Path, errors: &mut Errors) -> TokenStr
     item.into_token_stream()
 }
 
-/// Whether a field is spelled `Field<…>`, and serde takes part in it.
+/// Whether a field is spelled `Field<…>`, and serde handles it.
 pub(crate) fn may_be_unset(field: &Field) -> bool {
     let Type::Path(path) = &field.ty else { return false };
     let last = path.path.segments.last();
@@ -52,12 +54,12 @@ pub(crate) fn may_be_unset(field: &Field) -> bool {
     spelled && !has_entry(&field.attrs, "skip") && !has_entry(&field.attrs, "with")
 }
 
-/// Whether `#[serde(…)]` says something of `name`.
+/// Whether `#[serde(…)]` has an entry `name`.
 pub(crate) fn has_entry(attrs: &[Attribute], name: &str) -> bool {
     serde_entries(attrs).iter().any(|entry| entry.path().is_ident(name))
 }
 
-/// Returns the entries of `#[serde(…)]`. What cannot be read is serde's to complain about.
+/// Returns the entries of `#[serde(…)]`. Serde itself reports those that cannot be read.
 pub(crate) fn serde_entries(attrs: &[Attribute]) -> Vec<Meta> {
     let lists = attrs.iter().filter(|attr| attr.path().is_ident("serde"));
     let entries = lists.filter_map(|attr| {

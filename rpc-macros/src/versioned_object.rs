@@ -24,13 +24,13 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     if !item.generics.params.is_empty() {
         return errors.into_compile_errors();
     }
-    // What uses the class is no mistake, so there is one after a mistake, too.
+    // After a mistake the class is still generated, so that its uses do not cause further errors.
     let expanded = expand(&item.ident, &class);
     let errors = errors.into_compile_errors();
     quote!(#errors #expanded)
 }
 
-/// What `#[object(…)]` says of a struct.
+/// The contents of a struct's `#[object(…)]`.
 struct Class {
     name: String,
     namespace: String,
@@ -65,7 +65,7 @@ fn read(item: &DeriveInput, errors: &mut Errors) -> Class {
     class
 }
 
-/// Reads a text that says something.
+/// Reads a text that is not empty.
 fn text(text: Option<LitStr>, errors: &mut Errors) -> Option<String> {
     let text = text?;
     if text.value().trim().is_empty() {
@@ -115,20 +115,21 @@ fn check_struct(item: &DeriveInput, errors: &mut Errors) {
     }
 }
 
-/// What makes serde write a struct in another form.
+/// The serde attributes that write a struct in another form.
 const FORMS: &[&str] = &["transparent", "tag", "untagged", "into", "from", "try_from"];
 
-/// Checks that a field keeps what it has to.
+/// Checks that a field keeps unknown fields and unset values intact.
 fn check_field(field: &Field, default: bool, errors: &mut Errors) {
     let serde = serde_entries(&field.attrs);
     if let Some(flatten) = serde.iter().find(|entry| entry.path().is_ident("flatten")) {
-        let message = "what is not known is kept by `Object`, and `flatten` would take it: write the fields out";
+        let message =
+            "`flatten` would take the unknown fields, which `Object` keeps: write the fields out";
         errors.push(syn::Error::new_spanned(flatten, message));
     }
     let has = |name| has_entry(&field.attrs, name);
     let fine = (default || has("default")) && has("skip_serializing_if");
     if may_be_unset(field) && !fine {
-        let message = "a field that may be unset is left out then: write `#[leave_out_unset]` above the derives, or `#[serde(default, skip_serializing_if = \"Field::is_unset\")]` here";
+        let message = "an unset field has to be left out: write `#[leave_out_unset]` above the derives, or `#[serde(default, skip_serializing_if = \"Field::is_unset\")]` here";
         errors.push(syn::Error::new(field.ty.span(), message));
     }
 }

@@ -1,4 +1,4 @@
-//! Measurements. They are printed, and decide nothing: machines differ.
+//! Measurements. They are printed and never fail a build, because machines differ.
 
 mod aims;
 mod growth;
@@ -17,27 +17,29 @@ use clap::{Args, Subcommand};
 
 use crate::Error;
 
-/// What there is to measure, if it is not how fast calls, casts and notifications are.
+/// Measurements other than the speed of calls, casts and notifications.
 #[derive(Subcommand)]
 pub(crate) enum Task {
-    /// How long `cargo check` takes for an interface of 200 methods over 40 minor versions, on top of its dependencies.
+    /// Measures `cargo check` of an interface with 200 methods and 40 minor versions, after its
+    /// dependencies.
     Macros,
-    /// What the parts cost that do no I/O: time, instructions, allocations.
+    /// Measures the cost of the parts without I/O: time, instructions, allocations.
     Pure(pure::Options),
-    /// How this library grows: with calls in flight, size, hosts, topics and servers of a fanout. Takes six minutes at most.
+    /// Measures how cost grows with calls in flight, body size, hosts, topics and servers of a
+    /// fanout. Takes at most six minutes.
     Growth(growth::Options),
 }
 
-/// How much is measured.
+/// The extent of a measurement.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measures the most important figures, shortly: this library beside bare lapin.
+    /// Measures only the most important figures, briefly: this library beside bare lapin.
     #[arg(long)]
     quick: bool,
-    /// How often each figure is measured, one after the other. Default: 5; quick: 2.
+    /// How many times each figure is measured. Default: 5; quick: 2.
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long each is, in seconds. Default: 2; quick: 1.
+    /// How long each measurement takes, in seconds. Default: 2; quick: 1.
     #[arg(long)]
     seconds: Option<f64>,
     /// Measures another revision of this library beside this one.
@@ -46,7 +48,7 @@ pub(crate) struct Options {
     /// Measures only these operations: `call`, `cast`, `fanout`, `notification`, `idempotent-call`.
     #[arg(long, value_delimiter = ',')]
     kinds: Vec<String>,
-    /// Measures only so many operations at a time.
+    /// Measures only these numbers of operations in flight.
     #[arg(long, value_delimiter = ',')]
     in_flight: Vec<usize>,
     /// Measures only these subjects: `ours`, `lapin-guarded`, `kanin`, `tarpc-memory`, and so on.
@@ -57,7 +59,7 @@ pub(crate) struct Options {
     publish: bool,
 }
 
-/// Measures.
+/// Runs a measurement.
 pub(crate) fn run(task: Option<Task>, options: &Options) -> Result<(), Error> {
     match task {
         Some(Task::Macros) => macros::run(),

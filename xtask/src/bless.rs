@@ -1,11 +1,11 @@
-//! Rewriting what tests compare with.
+//! Rewrites the files that tests compare with.
 
 use crate::{
     Error,
     process::{cargo, run},
 };
 
-/// Rewrites the golden expansions, the compiler's messages, and what fuzzers begin with.
+/// Rewrites the golden expansions, the compiler's messages, and the fuzzers' seed inputs.
 pub(crate) fn run_all() -> Result<(), Error> {
     run(cargo().args(["test", "--package", "rpc-macros"]).env("BLESS", "1"))?;
     let corpus = ["test", "--package", "rpc-runtime", "--lib", "corpus"];

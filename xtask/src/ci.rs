@@ -43,7 +43,7 @@ pub(crate) fn run() -> Result<(), Error> {
                 .env("RUSTDOCFLAGS", "--deny warnings"),
         )
     });
-    // What only a fuzzer builds is built here, so that it goes on building.
+    // Code that only fuzzers use is compiled here, so that it keeps compiling.
     check("fuzz targets", &mut || {
         let build = ["rustc", "--quiet", "--package", "rpc-runtime", "--lib", "--profile", "check"];
         quiet(cargo().args(build).args(["--", "--cfg", "fuzzing", "--deny", "warnings"]))
@@ -97,7 +97,8 @@ fn examples() -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Checks what a build says that has no TLS, as an example has none, where the URL wants it. Test programs all have it.
+/// Checks the error for a TLS URL in a build without TLS. Examples are such builds; test programs
+/// have TLS.
 fn without_tls() -> Result<(), Error> {
     let run = ["run", "--quiet", "--package", "examples", "--bin", "create_volume", "--"];
     let secured = ["--url", "amqps://localhost/"];

@@ -1,4 +1,4 @@
-//! libfaketime, by which tests give a program a wrong wall clock.
+//! libfaketime, which gives a test's program a wrong wall clock.
 
 use std::{path::PathBuf, process::Command};
 
@@ -14,7 +14,7 @@ const FAKETIME: Packages = Packages {
     brew: &["libfaketime"],
 };
 
-/// The paths of distributions.
+/// The library's paths in distributions.
 const PLACES: [&str; 6] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
@@ -24,8 +24,8 @@ const PLACES: [&str; 6] = [
     "/usr/lib/libfaketime.so.1",
 ];
 
-/// Tells a test program where the library is, and installs it first if need be. Elsewhere than on
-/// Linux the tests do without.
+/// Passes the library's path to a test program, and installs the library if necessary. On systems
+/// other than Linux the tests run without it.
 pub(crate) fn tell(command: &mut Command) -> Result<(), Error> {
     if !cfg!(target_os = "linux") {
         return Ok(());

@@ -1,6 +1,7 @@
-//! Any bytes for what reads bytes: the targets of `rpc-runtime/fuzz`.
+//! Runs the fuzz targets of `rpc-runtime/fuzz`, which read arbitrary bytes.
 //!
-//! No sanitizer is asked for, so that the stable toolchain does: there is no `unsafe` here that one could watch.
+//! The stable toolchain suffices, because no sanitizer is used: this project has no `unsafe` code
+//! to check.
 
 use std::{fs, path::Path};
 
@@ -12,10 +13,10 @@ use crate::{
 
 /// The version of cargo-fuzz.
 const VERSION: &str = "0.13.2";
-/// The longest that one input may take, in seconds, and the memory that it may take, in MiB.
+/// The time in seconds and the memory in MiB that one input may take.
 const LIMITS: [&str; 2] = ["-timeout=20", "-rss_limit_mb=2048"];
 
-/// Fuzzes one target, or each for as long.
+/// Fuzzes one target, or each of them for the same time.
 pub(crate) fn run_targets(only: Option<&str>, seconds: u32) -> Result<(), Error> {
     let folder = root().join("rpc-runtime/fuzz");
     let names = targets(&folder.join("fuzz_targets"))?;
@@ -42,7 +43,7 @@ fn targets(folder: &Path) -> Result<Vec<String>, Error> {
 }
 
 fn fuzz(folder: &Path, name: &str, seconds: u32) -> Result<(), Error> {
-    // What is learnt is kept between runs, beside what is committed.
+    // New inputs are kept between runs, apart from the committed ones.
     let (learnt, found) = (state().join("fuzz").join(name), state().join("fuzz-found"));
     for folder in [&learnt, &found] {
         fs::create_dir_all(folder)

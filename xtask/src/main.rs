@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask …`.
+//! The developer's commands: `cargo xtask …`.
 
 mod bench;
 mod bless;
@@ -17,7 +17,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// A task's failure: what went wrong, and what to do about it.
+/// The error of a task: what failed, and what the developer can do.
 type Error = String;
 
 /// The project's tasks.
@@ -30,24 +30,25 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Task {
-    /// A RabbitMQ of one's own, for trying things out.
+    /// Starts or stops a RabbitMQ of your own, for experiments.
     Rabbitmq {
         #[command(subcommand)]
         task: rabbitmq::Task,
     },
-    /// Runs all tests: finds or starts a RabbitMQ, and installs the Python library that they talk to.
+    /// Runs all tests. Finds or starts a RabbitMQ, and installs the Python library for the interop
+    /// tests.
     Test {
-        /// Runs only one suite of them.
+        /// Runs only this suite.
         suite: Option<test::Suite>,
         /// Runs the long form of the fault suite.
         #[arg(long, requires = "suite")]
         long: bool,
-        /// Skips what needs a broker.
+        /// Skips tests that require a broker.
         #[arg(long, conflicts_with = "release")]
         no_broker: bool,
         #[command(flatten)]
         choice: rabbitmq::Choice,
-        /// What `cargo test` gets besides.
+        /// Further arguments for `cargo test`.
         #[arg(last = true)]
         args: Vec<String>,
     },
@@ -55,29 +56,29 @@ enum Task {
     Interop {
         #[command(flatten)]
         choice: rabbitmq::Choice,
-        /// What the test program gets besides.
+        /// Further arguments for the test program.
         #[arg(last = true)]
         args: Vec<String>,
     },
     /// Checks format, lints, documentation, examples and tidiness.
     Ci,
-    /// Gives any bytes to what reads bytes, and says which break a promise.
+    /// Feeds arbitrary bytes to the readers, and reports inputs that break a promise.
     Fuzz {
-        /// One target. Without: each.
+        /// One target. Default: each.
         target: Option<String>,
         /// How long each target is fuzzed.
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Breaks the pure parts in every small way, and says what no test sees.
+    /// Mutates the pure parts in every small way, and reports mutants that no test detects.
     Mutants {
-        /// One area. Without: each.
+        /// One area. Default: each.
         area: Option<String>,
         /// One of its files, by the end of its name.
         #[arg(long)]
         file: Option<String>,
     },
-    /// Measures how fast calls, casts and notifications are, beside bare lapin and other libraries, and prints what it found.
+    /// Measures the speed of calls, casts and notifications, beside bare lapin and other libraries.
     #[command(args_conflicts_with_subcommands = true)]
     Bench {
         #[command(subcommand)]
@@ -85,18 +86,18 @@ enum Task {
         #[command(flatten)]
         options: bench::Options,
     },
-    /// Controls a node of the fault suite: its tests call this.
+    /// Controls a node of the fault suite. The suite's tests run this command.
     #[command(hide = true)]
     Node {
-        /// Where the node lives.
+        /// The node's folder.
         folder: PathBuf,
-        /// What to do with it.
+        /// The order for the node.
         #[command(subcommand)]
         order: rabbitmq::controlled::Order,
     },
     /// Rewrites the files that tests compare with. Review the difference.
     Bless,
-    /// Records anew what the clients of Cinder and Nova send. Review the difference.
+    /// Records again what the clients of Cinder and Nova send. Review the difference.
     Record,
 }
 

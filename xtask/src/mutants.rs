@@ -1,4 +1,5 @@
-//! Mutants: the parts that decide what is on the wire, broken in every small way, and whether a test sees it.
+//! Mutants: small changes to the code that decides the wire format, and whether a test detects
+//! them.
 
 use std::{
     fs,
@@ -13,18 +14,19 @@ use crate::{
 
 /// The version of cargo-mutants.
 const VERSION: &str = "27.1.0";
-/// How many of a hundred mutants have to be caught.
+/// How many percent of the mutants must be caught.
 const WANTED: usize = 95;
 
-/// What is broken, and the tests that are to see it.
+/// A part of the code to change, and the tests that should detect it.
 struct Area {
     name: &'static str,
     files: &'static [&'static str],
     /// Packages whose tests run beside the package's own.
     tested_by: &'static [&'static str],
-    /// What `cargo test` gets: as few tests as see what there is to see, because each mutant waits for them.
+    /// Arguments for `cargo test`. They select as few tests as possible, because each mutant waits
+    /// for all of them.
     tests: &'static [&'static str],
-    /// Mutants, as expressions over their names, that do what the original does. Each says why.
+    /// Equivalent mutants, as expressions over their names. Each has its reason in a comment.
     same: &'static [&'static str],
 }
 
@@ -95,7 +97,7 @@ const AREAS: &[Area] = &[
         ],
         tested_by: &[],
         tests: &["--lib", "--", "envelope", "corpus", "limits"],
-        // They return `Ok(())` as it is.
+        // They already return `Ok(())`.
         same: &[
             r"Members<'_>>::(end|serialize_none|serialize_unit|serialize_unit_struct) -> Result",
         ],
@@ -109,7 +111,8 @@ const AREAS: &[Area] = &[
         ],
         tested_by: &["tests"],
         tests: &["--lib", "--test", "calls"],
-        // What is not given back is, when its channel ends: the server does that next.
+        // A delivery that is not requeued here is requeued when its channel closes, which the
+        // server does next.
         same: &[r"replace give_back with \(\)"],
     },
     Area {
@@ -139,19 +142,19 @@ const AREAS: &[Area] = &[
             "emitting::",
             "listening::",
             "--skip",
-            // Models of what races take longer than all others, and see what others see.
+            // Models of races take longer than all other tests, and detect nothing more.
             "::model::",
         ],
         same: &[
-            // What is not given back is, when it is dropped.
+            // A delivery that is not requeued here is requeued when it is dropped.
             r"running.rs.*replace give_back with \(\)",
-            // They sweep sooner.
+            // They only sweep sooner.
             r"replace (> with >=|\* with [+/]) in Aging::add",
         ],
     },
 ];
 
-/// Breaks the files of one area, or of all.
+/// Mutates the files of one area, or of all.
 pub(crate) fn run(only: Option<&str>, file: Option<&str>) -> Result<(), Error> {
     let names: Vec<_> = AREAS.iter().map(|area| area.name).collect();
     let chosen = AREAS.iter().filter(|area| only.is_none_or(|only| only == area.name));
@@ -173,7 +176,7 @@ pub(crate) fn run(only: Option<&str>, file: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// How many mutants ended how.
+/// The number of mutants by outcome.
 struct Counts {
     caught: usize,
     timeout: usize,
@@ -190,7 +193,7 @@ impl Counts {
         Self { caught, timeout, missed, unviable }
     }
 
-    /// An endless loop is noticed: what runs into a limit counts as caught.
+    /// A test that times out counts as caught: an endless loop does not go unnoticed.
     fn are_enough(&self) -> bool {
         let seen = self.caught + self.timeout;
         seen * 100 >= WANTED * (seen + self.missed)
@@ -216,19 +219,20 @@ fn mutate(area: &Area, file: Option<&str>) -> Result<Counts, Error> {
     for same in area.same {
         command.args(["--exclude-re", same]);
     }
-    // As `tests` has them, so that no mutant is built twice.
+    // With the features of `tests`, so that no mutant is built twice.
     command.args(["--all-features", "--"]);
-    // `--test-package` is for mutants alone: tests that pass without one would not be found there.
+    // `--test-package` affects mutants only: the run without one would lack these tests.
     command.args(area.tested_by.iter().flat_map(|package| ["--package", package]));
     command.args(area.tests);
-    // Most of the time goes into building: the same dependencies for all, no debugger, and few cases of each property.
+    // Building takes most of the time, so all mutants share dependencies, and debug information and
+    // most cases of properties are left out.
     command.env("CARGO_TARGET_DIR", state().join("mutants-target"));
     command.envs([("CARGO_INCREMENTAL", "1"), ("PROPTEST_CASES", "64")]);
     command.envs([("CARGO_PROFILE_DEV_DEBUG", "none"), ("CARGO_PROFILE_TEST_DEBUG", "none")]);
-    // Tests of a broker are too slow to be asked a hundred times.
+    // Tests against a broker are too slow to run a hundred times.
     command.env_remove("RPC_TEST_RABBIT_URL").env_remove("RPC_TEST_REQUIRE_BROKER");
     let status = command.status().map_err(|error| format!("cannot run cargo-mutants: {error}"))?;
-    // Mutants that are missed, or endless, are no failure of the tool.
+    // Mutants that are missed or time out are not an error of the tool.
     match status.code() {
         Some(0 | 2 | 3) => Ok(Counts::read(&folder.join("mutants.out"))),
         _ => Err(format!("cargo-mutants failed: {status}")),

@@ -1,4 +1,4 @@
-//! Running other programs, and showing that something goes on.
+//! Runs other programs, and shows progress.
 
 use std::{
     fmt::Display,
@@ -20,7 +20,7 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Returns the folder for what the tasks keep between runs.
+/// Returns the folder for files that tasks keep between runs.
 pub(crate) fn state() -> PathBuf {
     root().join("target").join("xtask")
 }
@@ -32,18 +32,18 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a command, whose output is shown.
+/// Runs a command, and shows its output.
 pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
     let status = command.status().map_err(|error| cannot_run(command, &error))?;
     if status.success() { Ok(()) } else { Err(format!("{} failed: {status}", shown(command))) }
 }
 
-/// Runs a command, and returns what it prints. Its output is shown only if it fails.
+/// Runs a command, and returns its output. The output is shown only if the command fails.
 pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
     output_reading(command, Stdio::null())
 }
 
-/// Does the same, and gives the command something to read.
+/// Like [`output`], but gives the command an input.
 pub(crate) fn output_reading(
     command: &mut Command,
     input: impl Into<Stdio>,
@@ -90,13 +90,13 @@ fn cannot_run(command: &Command, error: &std::io::Error) -> Error {
     format!("cannot run {}: {error}", shown(command))
 }
 
-/// Returns where a program is, if it is on the path.
+/// Returns a program's path, if it is on the search path.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
     std::env::split_paths(&paths).map(|path| path.join(program)).find(|path| path.is_file())
 }
 
-/// Does something that takes a while, with a sign of life, and says how long it took.
+/// Does a longer piece of work, shows progress, and prints how long it took.
 pub(crate) fn step<T>(
     what: impl Display,
     work: impl FnOnce() -> Result<T, Error>,
@@ -119,7 +119,7 @@ pub(crate) fn step<T>(
     done
 }
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns a value.
 pub(crate) fn wait_for<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + limit;
     loop {
@@ -133,7 +133,7 @@ pub(crate) fn wait_for<T>(limit: Duration, mut condition: impl FnMut() -> Option
     }
 }
 
-/// Runs `work` on a thread, and gives up waiting for it after `limit`.
+/// Runs `work` on a thread, and stops waiting for it after `limit`.
 pub(crate) fn within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
@@ -143,7 +143,7 @@ pub(crate) fn within<T: Send + 'static>(
     result.recv_timeout(limit).ok()
 }
 
-/// Installs packages of the distribution, by whichever package manager there is.
+/// Installs packages by the first package manager that is found.
 pub(crate) fn install(packages: &Packages) -> Result<(), Error> {
     let (manager, install, names): (&str, &[&str], &[&str]) = if find("apt-get").is_some() {
         ("apt-get", &["install", "--yes", "--no-install-recommends"], packages.apt)
@@ -155,7 +155,7 @@ pub(crate) fn install(packages: &Packages) -> Result<(), Error> {
         ("brew", &["install"], packages.brew)
     } else {
         return Err(format!(
-            "no package manager that this knows: install {} by hand",
+            "found no known package manager: install {} by hand",
             packages.apt.join(" ")
         ));
     };
@@ -169,7 +169,7 @@ pub(crate) fn install(packages: &Packages) -> Result<(), Error> {
     .map_err(|error| format!("{error}\ninstall {names} by hand, and run this again"))
 }
 
-/// What a package is called where.
+/// A package's names, by package manager.
 pub(crate) struct Packages {
     pub(crate) apt: &'static [&'static str],
     pub(crate) dnf: &'static [&'static str],
@@ -177,7 +177,8 @@ pub(crate) struct Packages {
     pub(crate) brew: &'static [&'static str],
 }
 
-/// Returns a command that may change the system: as root, or with `sudo` if that asks no password.
+/// Returns a command that may change the system: as root, or with `sudo` if that requires no
+/// password.
 fn privileged(program: &str) -> Result<Command, Error> {
     let root = output(Command::new("id").arg("-u"))?.trim() == "0";
     let mut command = if root || program == "brew" {

@@ -18,7 +18,8 @@ const PYTHON: Packages = Packages {
     brew: &["python3"],
 };
 
-/// The environments of the tests: what tells the tests where one is, and the file of its pins.
+/// The environments of the tests: the variable that passes the interpreter's path to the tests, and
+/// the file of pins.
 const ENVIRONMENTS: [(&str, &str); 4] = [
     ("RPC_TEST_PYTHON", "tests/interop/requirements.txt"),
     ("RPC_TEST_PYTHON_14", "tests/interop/requirements-14.txt"),
@@ -27,30 +28,30 @@ const ENVIRONMENTS: [(&str, &str); 4] = [
 ];
 const CINDER: (&str, &str) = ("RPC_TEST_CINDER_PYTHON", "tests/cinder/requirements.txt");
 
-/// Returns, by setting, the Pythons that have the library.
+/// Returns the interpreters with the library, by variable.
 pub(crate) fn interpreters() -> Result<Vec<(&'static str, PathBuf)>, Error> {
     let made = |(setting, pins)| interpreter(setting, pins).map(|python| (setting, python));
     ENVIRONMENTS.into_iter().map(made).collect()
 }
 
-/// Returns the names of the settings.
+/// Returns the names of the variables.
 pub(crate) fn settings() -> impl Iterator<Item = &'static str> {
     ENVIRONMENTS.into_iter().map(|(setting, _)| setting)
 }
 
-/// Returns the Python that has the original library, as it is now.
+/// Returns the interpreter with the newest release of the original library.
 pub(crate) fn with_oslo() -> Result<PathBuf, Error> {
     let (setting, pins) = ENVIRONMENTS[0];
     interpreter(setting, pins)
 }
 
-/// Returns the Python that has Cinder, which is that of the tests.
+/// Returns the interpreter with Cinder, which the tests use, too.
 pub(crate) fn with_cinder() -> Result<PathBuf, Error> {
     let (setting, pins) = CINDER;
     interpreter(setting, pins)
 }
 
-/// Returns a Python that has Nova. No test needs it, so it is installed for those who ask.
+/// Returns the interpreter with Nova. No test uses it, so only this call installs it.
 pub(crate) fn with_nova() -> Result<PathBuf, Error> {
     environment("nova_python", "tests/recorded/requirements-nova.txt")
 }
@@ -59,14 +60,15 @@ fn interpreter(setting: &str, pins: &str) -> Result<PathBuf, Error> {
     environment(&setting.trim_start_matches("RPC_TEST_").to_lowercase(), pins)
 }
 
-/// Returns the Python of one environment, making it if the pins have changed.
+/// Returns the interpreter of one environment. Creates the environment again if its pins have
+/// changed.
 fn environment(name: &str, pins: &str) -> Result<PathBuf, Error> {
     let pins_file = root().join(pins);
     let wanted = fs::read_to_string(&pins_file)
         .map_err(|error| format!("cannot read {}: {error}", pins_file.display()))?;
     let folder = state().join(format!("venv-{name}"));
     let (python, stamp) = (folder.join("bin/python"), folder.join("pins"));
-    // Two runs at once: the second waits, and finds it done.
+    // If two runs need it, the second waits and finds it installed.
     let _lock = lock()?;
     if python.is_file() && fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(python);
@@ -97,7 +99,7 @@ fn make(folder: &PathBuf) -> Result<(), Error> {
     if find("python3").is_some() && venv().is_ok() {
         return Ok(());
     }
-    // Debian keeps `venv` in a package of its own.
+    // Debian has `venv` in a separate package.
     install(&PYTHON)?;
     venv().map(drop)
 }

@@ -1,4 +1,4 @@
-//! A RabbitMQ for the tests: one that is given, one in Docker, or a private node.
+//! A RabbitMQ for the tests: a given one, one in Docker, or a private node.
 
 mod certificates;
 pub(crate) mod controlled;
@@ -31,9 +31,9 @@ use crate::{
     process::{self, output, step},
 };
 
-/// The setting by which tests learn the broker's version.
+/// The variable that passes the broker's version to the tests.
 pub(crate) const RELEASE: &str = "RPC_TEST_RABBIT_RELEASE";
-/// The setting by which tests learn whether the broker refuses transient queues.
+/// The variable that tells the tests whether the broker refuses transient queues.
 pub(crate) const DENY_TRANSIENT: &str = "RPC_TEST_DENY_TRANSIENT";
 
 /// Asks a node for its version, and whether it refuses transient queues. A feature that a release
@@ -41,56 +41,56 @@ pub(crate) const DENY_TRANSIENT: &str = "RPC_TEST_DENY_TRANSIENT";
 const ABOUT: &str =
     "{rabbit_misc:version(), rabbit_feature_flags:is_enabled(transient_nonexcl_queues)}.";
 
-/// What to do with the broker that stays up between test runs.
+/// Orders for the broker that stays up between test runs.
 #[derive(Clone, Copy, Subcommand)]
 pub(crate) enum Task {
-    /// Starts it.
+    /// Starts the broker.
     Up {
         #[command(flatten)]
         choice: Choice,
     },
-    /// Stops it.
+    /// Stops the broker.
     Down,
-    /// Says where it is.
+    /// Prints whether the broker is up, and the variables that name it.
     Status,
-    /// Shows the end of its log.
+    /// Prints the end of the broker's log.
     Logs,
 }
 
 /// A broker that answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Broker {
-    /// Where clients connect.
+    /// The URL for clients.
     pub(crate) url: String,
-    /// A program that takes `rabbitmqctl`'s arguments. A broker that is given has none.
+    /// A program that accepts `rabbitmqctl`'s arguments. A given broker may not have one.
     pub(crate) control: Option<PathBuf>,
-    /// Where it came from.
+    /// How it was found or started.
     pub(crate) origin: String,
-    /// Its version, if it could be asked.
+    /// Its version, if known.
     pub(crate) version: Option<Version>,
-    /// Whether it refuses queues that are neither durable nor exclusive, if it could be asked.
+    /// Whether it refuses queues that are neither durable nor exclusive; `false` if unknown.
     pub(crate) denies_transient: bool,
 }
 
-/// The image or the programs of a broker that is to be started.
+/// The image or the programs to start a broker from.
 enum Source {
-    /// An image of Docker's.
+    /// An image for Docker.
     Image(String),
     /// Programs on this machine.
     Programs(Programs),
 }
 
-/// A broker that was started, and what ends it.
+/// A broker that was started, and the script that ends it.
 struct Started {
     broker: Broker,
-    /// A shell script that ends it, whatever state it is in.
+    /// A shell script that ends it in any state.
     end: String,
 }
 
-/// A broker for as long as this lives: one that was started for it ends with it.
+/// A broker for the lifetime of this value. If it was started for the value, it ends with it.
 pub(crate) struct Lease {
     pub(crate) broker: Broker,
-    /// Ends the broker when it is dropped, and also when this process dies.
+    /// Ends the broker when it is dropped, or when this process dies.
     _watchdog: Option<watchdog::Watchdog>,
 }
 
@@ -115,19 +115,19 @@ pub(crate) fn lease(choice: Choice) -> Result<Lease, Error> {
     }
     let name = format!("test-{}", std::process::id());
     let folder = folder(&name);
-    // The watchdog comes first: whatever happens while starting, it cleans up.
+    // The watchdog starts first, so that it cleans up even after a failed start.
     let mut watchdog = watchdog::Watchdog::start(&folder)?;
     let Started { broker, end } = start(choice, &name, &folder, |end| watchdog.arm(end))?;
     watchdog.arm(&end)?;
     Ok(Lease { broker, _watchdog: Some(watchdog) })
 }
 
-/// Makes sure that a broker of a choice can be started, installing it if need be.
+/// Ensures that a broker of this choice can be started, and installs it if necessary.
 pub(crate) fn provide(choice: Choice) -> Result<(), Error> {
     source(choice).map(drop)
 }
 
-/// Returns what a broker of a choice is started from, installing it if need be.
+/// Returns the source of a broker of this choice, and installs it if necessary.
 fn source(choice: Choice) -> Result<Source, Error> {
     choice.check()?;
     if let Some(release) = choice.release
@@ -141,7 +141,7 @@ fn source(choice: Choice) -> Result<Source, Error> {
     programs::provide(choice).map(Source::Programs)
 }
 
-/// Fails if a broker that is there is not what a choice asks for.
+/// Fails if an existing broker does not fit the choice.
 fn require(choice: Choice, broker: &Broker, remedy: &str) -> Result<(), Error> {
     if choice.fits(broker) {
         return Ok(());
@@ -149,7 +149,7 @@ fn require(choice: Choice, broker: &Broker, remedy: &str) -> Result<(), Error> {
     Err(format!("{choice} is asked for, and the broker is {}: {remedy}", broker.described()))
 }
 
-/// Starts a broker. `arm` learns early what ends it.
+/// Starts a broker. `arm` is called early with the script that ends it.
 fn start(
     choice: Choice,
     name: &str,
@@ -176,7 +176,7 @@ fn start(
 }
 
 impl Broker {
-    /// Asks the broker for its version and for what it denies, if there is a program to ask by.
+    /// Asks the broker for its version and for denied features, if a control program is known.
     fn asked(mut self) -> Self {
         let answer = self.control.as_ref().and_then(|control| {
             output(Command::new(control).args(["--quiet", "eval", ABOUT])).ok()
@@ -187,14 +187,14 @@ impl Broker {
         self
     }
 
-    /// Says in words what it is.
+    /// Describes the broker in words.
     pub(crate) fn described(&self) -> String {
         let version = self.version.map_or_else(String::new, |version| format!(" {version}"));
         let denies = if self.denies_transient { ", transient queues denied" } else { "" };
         format!("RabbitMQ{version}{denies}, {}", self.origin)
     }
 
-    /// Returns what the tests learn of it: names of settings, and their values.
+    /// Returns the variables for the tests, with their values.
     pub(crate) fn settings(&self) -> [(&'static str, String); 2] {
         let version = self.version.map(|version| version.to_string());
         [
@@ -204,13 +204,13 @@ impl Broker {
     }
 }
 
-/// Reads what a node answers to [`ABOUT`].
+/// Reads a node's answer to [`ABOUT`].
 fn about(answer: &str) -> Option<(Version, bool)> {
     let (version, denies) = answer.trim().trim_matches(['{', '}']).split_once(',')?;
     Some((version.trim_matches('"').parse().ok()?, denies.parse().ok()?))
 }
 
-/// Says why this run cannot have another broker than the one that it has.
+/// Returns why this run cannot choose its broker, if so.
 pub(crate) fn fixed() -> Option<&'static str> {
     let given = std::env::var_os("RPC_TEST_RABBIT_URL").is_some_and(|url| !url.is_empty());
     given.then_some("RPC_TEST_RABBIT_URL names the broker of this run")
@@ -240,7 +240,7 @@ fn given() -> Result<Option<Broker>, Error> {
     Ok(Some(broker.asked()))
 }
 
-/// Whether something accepts connections at `address`.
+/// Whether a program accepts connections at `address`.
 fn answers(address: &str) -> bool {
     let limit = Duration::from_secs(2);
     let Ok(mut addresses) = address.to_socket_addrs() else { return false };
@@ -251,13 +251,13 @@ fn folder(name: &str) -> PathBuf {
     shared().join(name)
 }
 
-/// The folder that all nodes and their systems see by the same path.
+/// The folder that all nodes see under the same path, even those with a system of their own.
 fn shared() -> PathBuf {
     process::state().join("rabbitmq")
 }
 
-/// The file that says which broker stays up: its URL, control program, origin, version and whether
-/// it denies transient queues, a line each, and below them what ends it.
+/// The file about the broker that stays up: its URL, control program, origin, version and whether
+/// it denies transient queues, one on each line, followed by the script that ends it.
 fn record() -> PathBuf {
     shared().join("up")
 }
@@ -275,7 +275,7 @@ fn read_record() -> Option<(Broker, String)> {
     Some((broker, lines.next().unwrap_or_default().to_owned()))
 }
 
-/// Returns the broker that stays up, if it does.
+/// Returns the broker that stays up, if it runs.
 fn running() -> Option<Broker> {
     let (broker, _) = read_record()?;
     let address = broker.url.rsplit('@').next()?.trim_end_matches('/').to_owned();
@@ -293,7 +293,7 @@ fn up(choice: Choice) -> Result<(), Error> {
         return already(&broker);
     }
     let name = "up-node";
-    // A broker of another release may have left its data there.
+    // The data there may be of another release.
     removal::remove(&folder(name))?;
     let mut known = String::new();
     let started = start(choice, name, &folder(name), |end| {
@@ -301,7 +301,7 @@ fn up(choice: Choice) -> Result<(), Error> {
         Ok(())
     });
     let Started { broker, end } = started.inspect_err(|_| {
-        // A node that did not come up would go on trying.
+        // A node that failed to start would keep trying.
         let _ = output(Command::new("sh").args(["-c", &known]));
     })?;
     eprintln!("{}", broker.described());

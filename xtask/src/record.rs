@@ -1,4 +1,5 @@
-//! Recording what the RPC clients and the notifiers of Cinder and Nova send, for tests to compare with.
+//! Records what the RPC clients and the notifiers of Cinder and Nova send, for tests to compare
+//! with.
 
 use std::{path::Path, process::Command};
 
@@ -17,7 +18,7 @@ pub(crate) fn run() -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs the clients or the notifiers of one project, and says what is in the files.
+/// Runs the clients or the notifiers of one project, and prints what was recorded.
 fn record(program: &str, project: &str, python: &Path) -> Result<(), Error> {
     let folder = root().join("tests/recorded");
     let mut command = Command::new(python);

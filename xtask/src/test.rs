@@ -1,4 +1,4 @@
-//! The tests, with what they need.
+//! Runs the tests, with everything that they require.
 
 use std::{process::Command, time::Instant};
 
@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// The release on which a plain run repeats the suites whose outcome depends on the broker. It
-/// permits transient queues, as Debian's does by default.
+/// permits transient queues, like Debian's package by default.
 const CURRENT: Choice = Choice { release: Some(Release::V4_3), deny_transient: false };
 /// The suites that a plain run repeats there.
 const REPEATED: [&str; 3] = ["calls", "broker", "notifications"];
 
-/// What tells the tests where things are.
+/// The variables that tell the tests about their broker and tools.
 const SETTINGS: [&str; 8] = [
     "RPC_TEST_FAKETIME",
     "RPC_TEST_RABBIT_URL",
@@ -32,11 +32,11 @@ const SETTINGS: [&str; 8] = [
 /// A part of the tests.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Suite {
-    /// What a broker, a network and a peer can do, on nodes of its own.
+    /// Faults of a broker, a network and a peer, on nodes of their own.
     Faults,
 }
 
-/// Runs every test of the workspace that needs no broker.
+/// Runs every test of the workspace that does not require a broker.
 pub(crate) fn without_broker(args: &[String]) -> Result<(), Error> {
     let mut command = workspace();
     let settings = SETTINGS.into_iter().chain(python::settings());
@@ -44,13 +44,13 @@ pub(crate) fn without_broker(args: &[String]) -> Result<(), Error> {
     run(command.args(args))
 }
 
-/// Runs every test of the workspace. A run that asks for nothing repeats some on a current release.
+/// Runs every test of the workspace. Without arguments, repeats some suites on a current release.
 pub(crate) fn all(choice: Choice, args: &[String]) -> Result<(), Error> {
     let done = with_everything(choice, workspace().args(args));
     if choice.release.is_some() || !args.is_empty() {
         return done;
     }
-    // Both failures are of interest.
+    // If both fail, both errors are shown.
     match (done, repeated()) {
         (Err(first), Err(second)) => Err(format!("{first}\n{second}")),
         (first, second) => first.and(second),
@@ -74,7 +74,7 @@ fn repeated() -> Result<(), Error> {
         return Ok(());
     }
     let lease = rabbitmq::lease(CURRENT)?;
-    // The same packages as before, so that nothing is built again.
+    // The same packages as before, so that nothing is rebuilt.
     let mut command = workspace();
     REPEATED.iter().for_each(|suite| _ = command.args(["--test", suite]));
     tell(&mut command, &lease);
@@ -101,7 +101,8 @@ pub(crate) fn interop(choice: Choice, args: &[String]) -> Result<(), Error> {
     )
 }
 
-/// Runs the fault suite, on nodes that it starts itself, and the hostile messages, on the common one.
+/// Runs the fault suite on nodes that it starts itself, and the hostile messages on the common
+/// broker.
 pub(crate) fn faults(choice: Choice, long: bool, args: &[String]) -> Result<(), Error> {
     let begun = Instant::now();
     let lease = rabbitmq::lease(choice)?;
@@ -109,13 +110,13 @@ pub(crate) fn faults(choice: Choice, long: bool, args: &[String]) -> Result<(), 
     let mut command = cargo();
     command.args(["test", "--package", "tests", "--no-fail-fast"]);
     command.args(["--test", "faults", "--test", "hostile", "--"]).args(args);
-    // They wait most of the time.
+    // These tests wait most of the time.
     command.env("RUST_TEST_THREADS", "6");
     tell(&mut command, &lease);
     faketime::tell(&mut command)?;
     nodes.tell(&mut command);
     if long {
-        // Its figures are what it is run for.
+        // The long form is run for its figures, so they are shown.
         command.env("RPC_TEST_LONG", "1").arg("--nocapture");
         nodes.tell_cluster(&mut command);
     }
@@ -129,7 +130,7 @@ fn with_everything(choice: Choice, command: &mut Command) -> Result<(), Error> {
     let begun = Instant::now();
     let pythons = python::interpreters()?;
     let lease = rabbitmq::lease(choice)?;
-    // Late, because the nodes' ports are only known to be free now.
+    // Late, because the ports of the nodes are known to be free only now.
     let nodes = Nodes::prepare(choice)?;
     nodes.tell(command);
     faketime::tell(command)?;
@@ -140,13 +141,13 @@ fn with_everything(choice: Choice, command: &mut Command) -> Result<(), Error> {
     done
 }
 
-/// Tells the tests where their broker is, and what it is.
+/// Passes the broker's URL and properties to the tests.
 fn tell(command: &mut Command, lease: &Lease) {
     command.envs(lease.broker.settings());
     command.env("RPC_TEST_RABBIT_URL", &lease.broker.url).env("RPC_TEST_REQUIRE_BROKER", "1");
     match &lease.broker.control {
         Some(control) => command.env("RPC_TEST_RABBITMQCTL", control),
-        // A broker that somebody else runs is not ours to break.
+        // Tests must not break a broker that is not theirs.
         None => command.env_remove("RPC_TEST_RABBITMQCTL").env("RPC_TEST_GIVEN_BROKER", "1"),
     };
 }

@@ -1,4 +1,4 @@
-//! Cargo's tools that are not part of Rust, pinned.
+//! Cargo's additional tools, in pinned versions.
 
 use std::{path::PathBuf, process::Command};
 
@@ -7,7 +7,7 @@ use crate::{
     process::{cargo, output, state, step},
 };
 
-/// Returns the path of a tool, installing it if it is not there in this version.
+/// Returns the path of a tool, and installs it if this version is missing.
 pub(crate) fn tool(name: &str, version: &str) -> Result<PathBuf, Error> {
     let folder = state().join("tools").join(format!("{name}-{version}"));
     let path = folder.join("bin").join(name);
@@ -18,7 +18,7 @@ pub(crate) fn tool(name: &str, version: &str) -> Result<PathBuf, Error> {
         let mut install = cargo();
         install.args(["install", "--quiet", "--locked", "--version", version, "--root"]);
         install.arg(&folder).arg(name);
-        // What is built once is not kept.
+        // Build results are not kept, because each tool is built once.
         install.env("CARGO_TARGET_DIR", folder.join("target"));
         let done = output(&mut install).map(drop);
         let _ = std::fs::remove_dir_all(folder.join("target"));
@@ -28,7 +28,7 @@ pub(crate) fn tool(name: &str, version: &str) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Returns a command that runs a tool as cargo would.
+/// Returns a command that runs a tool as cargo does.
 pub(crate) fn command(name: &str, version: &str) -> Result<Command, Error> {
     let mut command = Command::new(tool(name, version)?);
     command.arg(name.trim_start_matches("cargo-"));

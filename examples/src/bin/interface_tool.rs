@@ -1,7 +1,8 @@
-//! What a tool can do with an interface as data, without naming one method of its trait: it lists what there is, tells its
-//! history, and makes calls of JSON that somebody typed.
+//! A tool over an interface as data. Without naming any method of the trait, it lists the methods,
+//! prints their history, and makes calls from JSON that a user typed.
 //!
-//! `cargo run -p examples --bin interface_tool` does so with the notebook of the examples, which runs in this process.
+//! `cargo run -p examples --bin interface_tool` does so with the examples' notebook, whose server
+//! runs in the same process.
 
 use examples::{
     Report,
@@ -10,7 +11,7 @@ use examples::{
 use rpc_runtime::{AnyHost, Api, Client, Context, Kind, Method, Transport, Unchecked};
 use serde_json::{Map, Value};
 
-/// Lists the methods with their arguments, and what the versions have changed.
+/// Lists the methods with their arguments, and the changes of each version.
 fn describe<A: Api>() {
     let interface = A::INTERFACE;
     println!("{} {}: {}", interface.name, interface.version, interface.docs);
@@ -29,7 +30,7 @@ fn describe<A: Api>() {
     }
 }
 
-/// Makes a call of JSON, after looking at what the interface says of its arguments.
+/// Calls a method with JSON arguments, after checking them against the interface.
 async fn call<A: Api>(
     client: &Client<A, Unchecked, AnyHost>,
     method: &'static Method<'static>,
@@ -44,7 +45,7 @@ async fn call<A: Api>(
         return Err(format!("`{}` needs `{}`", method.name, missing.name));
     }
     if method.kind != Kind::Call {
-        return Err(format!("nobody answers `{}`", method.name));
+        return Err(format!("`{}` is a cast, which has no answer", method.name));
     }
     let since = method.since;
     let request = client.request(method.name).since((since.major(), since.minor()));

@@ -1,11 +1,11 @@
-//! A method's own errors cross the wire as types; whatever else a server raises arrives as what it is.
+//! Declared errors cross the wire as types; any other error of a server arrives as a failure.
 
 use std::time::Duration;
 
 use examples::Report;
 use rpc_runtime::{CallError, Context, Failure, RemoteError, Server, Transport, rpc_api};
 
-/// What the vault refuses, with the classes that Python callers would see.
+/// The vault's errors, with the classes that Python callers see.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "vault.exception")]
 enum VaultError {

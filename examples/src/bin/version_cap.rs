@@ -1,11 +1,12 @@
-//! Version caps: what an older peer would not understand does not compile, or needs a proof.
+//! Version caps: a request that an older peer does not understand fails to compile, or requires a
+//! proof.
 
 use std::time::Duration;
 
 use examples::Report;
 use rpc_runtime::{Context, Server, Transport, rpc_api};
 
-/// Keeps notes. Version 1.2 of its interface; 1.0 is still out there.
+/// Keeps notes. This is version 1.2 of its interface; servers of 1.0 are still deployed.
 #[rpc_api(topic = "notes", version = "1.2")]
 trait Notes {
     /// Adds a note; `colour` came with 1.1.
@@ -43,14 +44,15 @@ async fn main() -> Result<(), Report> {
         .run();
     let (notes, ctx) = (NotesClient::new(&transport), Context::new());
 
-    // Uncapped: everything, and each request carries the lowest version that has what it uses.
+    // Uncapped: everything is allowed, and each request carries the lowest version that has what it
+    // uses.
     println!("{}", notes.add(&ctx, "milk").colour("red").await?);
 
     // Capped at compile time: `old.count(&ctx)` or `.colour("red")` would not compile.
     let old = notes.version_cap::<notes::V1_0>();
     println!("{}", old.add(&ctx, "bread").colour_or_drop("red").await?);
 
-    // Capped at run time: what is newer than 1.0 needs a proof first.
+    // Capped at run time: anything newer than 1.0 requires a proof first.
     for cap in ["1.0", "1.2"] {
         let negotiated = notes.negotiated(cap.parse()?);
         match negotiated.narrow::<notes::V1_2>() {
@@ -59,7 +61,7 @@ async fn main() -> Result<(), Report> {
         }
     }
 
-    // The original library's way: everything compiles, and what goes beyond the cap never leaves.
+    // Like the original library: everything compiles, and a request beyond the cap is never sent.
     let error = notes.unchecked("1.1".parse()?).count(&ctx).await.expect_err("1.1 has no `count`");
     println!("{error}; may have run: {}", error.may_have_run());
     server.shutdown(Duration::from_secs(5)).await?;

@@ -1,8 +1,9 @@
-//! A service that follows the notifications of volumes, and says how much each project has of them.
+//! A service that consumes the notifications of volumes, and prints how much storage each project
+//! uses.
 //!
-//! `cargo run -p examples --bin volume_audit` follows a Cinder that is made up, on the embedded broker. With
-//! `--url rabbit://user:password@host:5672/` it follows a real one until Ctrl-C, by a queue of its own, so that nobody else
-//! misses anything.
+//! `cargo run -p examples --bin volume_audit` follows a simulated Cinder on the embedded broker.
+//! With `--url rabbit://user:password@host:5672/` it follows a real one until Ctrl-C. It has its
+//! own queue, so other listeners do not miss anything.
 
 use std::{
     collections::BTreeMap,
@@ -19,13 +20,13 @@ use rpc_runtime::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Says how much each project has of volumes.
+/// Prints how much storage the volumes of each project use.
 #[derive(Parser)]
 struct Options {
-    /// Where the broker is.
+    /// The broker's URL.
     #[arg(long, default_value = "memory://volume-audit")]
     url: String,
-    /// The exchange of the service that tells of volumes.
+    /// The exchange of the service that publishes the notifications.
     #[arg(long, default_value = "cinder")]
     exchange: String,
     /// The topic of its notifications.
@@ -33,7 +34,7 @@ struct Options {
     topic: String,
 }
 
-/// What Cinder tells of a volume. There is more in it, which is left alone.
+/// The fields of Cinder's notification about a volume that this program reads. Others are ignored.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Usage {
     volume_id: String,
@@ -54,12 +55,12 @@ struct Resized(Usage);
 #[derive(Deserialize, Serialize)]
 struct Deleted(Usage);
 
-/// The volumes that are there, by their id.
+/// The existing volumes, by id.
 #[derive(Clone, Default)]
 struct Ledger(Arc<Mutex<BTreeMap<String, Usage>>>);
 
 impl Ledger {
-    /// Takes note of a volume that is there, or is another size now. Told twice, it says the same.
+    /// Records a volume that was created or resized. A redelivered notification changes nothing.
     fn note(&self, metadata: &Metadata, usage: Usage) {
         println!("{:24} {} {} GiB", metadata.event_type, usage.volume_id, usage.size);
         self.lock().insert(usage.volume_id.clone(), usage);
@@ -90,16 +91,16 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// Tells of a few volumes, as Cinder would.
+/// Publishes the notifications of a few volumes, as Cinder does.
 async fn pretend(transport: &Transport, topic: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     let cinder = Notifier::builder(transport).publisher_id("volume.host-1").topic(topic).build();
-    let ctx = Context::new().with("user_id", "demo").with("auth_token", "not told to anybody");
+    let ctx = Context::new().with("user_id", "demo").with("auth_token", "not in any notification");
     let usage = |volume: u8, project: &str, size| Usage {
         volume_id: format!("volume-{volume}"),
         tenant_id: project.to_owned(),
         size,
     };
-    // Nobody waits for a notification that has no need to.
+    // Most notifications are emitted without waiting for their confirm.
     cinder.emit(&ctx, &Created(usage(1, "red", 10)));
     cinder.emit(&ctx, &Created(usage(2, "red", 5)));
     cinder.emit(&ctx, &Created(usage(3, "blue", 40)));
@@ -124,7 +125,7 @@ async fn main() -> Result<(), Report> {
     let listener = NotificationListener::builder(&transport)
         .topic(options.topic.as_str())
         .pool("volume-audit")
-        // In the order in which they come.
+        // In the order of delivery.
         .concurrency(1)
         .on(move |metadata, Created(usage)| {
             created.note(&metadata, usage);

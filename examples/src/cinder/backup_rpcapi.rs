@@ -1,20 +1,21 @@
-//! The whole interface of Cinder's backup service, as `cinder/backup/rpcapi.py` calls it.
+//! The complete interface of Cinder's backup service, as `cinder/backup/rpcapi.py` calls it.
 //!
-//! Names, arguments, versions and places are those of the wire, under every cap. What a peer of an older version leaves
-//! out has a default, also where Cinder's own service has none. Requests say 2.0 of themselves wherever Cinder's do.
+//! Names, arguments, versions and destinations on the wire are Cinder's, under every cap. Arguments
+//! that an older peer omits have a default, even if Cinder's own service has none. Requests carry
+//! version 2.0 wherever Cinder's do.
 
 use rpc_runtime::{Context, Object, rpc_api};
 
 use super::objects::{Backup, BackupDeviceInfo, Dictionary, LogLevel, LogLevelList};
 
-/// Makes and keeps the backups of one host.
+/// Creates and keeps the backups of one host.
 #[rpc_api(topic = "cinder-backup", version = "2.4", send = "2.0")]
 pub trait BackupManager {
-    /// Makes a backup.
+    /// Creates a backup.
     #[rpc(host = "backup.host")]
     async fn create_backup(&self, ctx: Context, backup: Object<Backup>);
 
-    /// Goes on with a backup, now that a back end has prepared what it reads from.
+    /// Continues a backup, after a back end has prepared the device that it reads from.
     #[rpc(since = "2.3", host = "backup.host")]
     async fn continue_backup(
         &self,
@@ -23,8 +24,8 @@ pub trait BackupManager {
         backup_device: Option<Object<BackupDeviceInfo>>,
     );
 
-    /// Writes a backup to a volume. A volume that is new has no data that must be written over. Callers before 2.4 do
-    /// not say whether it is.
+    /// Writes a backup to a volume. A new volume has no data that must be overwritten. Callers
+    /// before 2.4 do not say whether the volume is new.
     #[rpc(host = "backup_host")]
     async fn restore_backup(
         &self,
@@ -39,11 +40,13 @@ pub trait BackupManager {
     #[rpc(host = "backup.host")]
     async fn delete_backup(&self, ctx: Context, backup: Object<Backup>);
 
-    /// Returns what another Cinder needs to know of a backup: the driver, and what the driver says.
+    /// Returns the data that another Cinder requires to import a backup: the driver, and the
+    /// driver's data.
     #[rpc(host = "backup.host")]
     async fn export_record(&self, ctx: Context, backup: Object<Backup>) -> Dictionary;
 
-    /// Takes a backup into Cinder. A host whose driver cannot leaves it to the first of `backup_hosts`.
+    /// Imports a backup. A host whose driver cannot passes the request to the first of
+    /// `backup_hosts`.
     #[rpc(host = "host")]
     async fn import_record(
         &self,
@@ -59,7 +62,7 @@ pub trait BackupManager {
     #[rpc(host = "backup.host")]
     async fn reset_status(&self, ctx: Context, backup: Object<Backup>, status: String);
 
-    /// Says whether the host's driver can delete a backup that is in use.
+    /// Returns whether the host's driver can delete a backup that is in use.
     #[rpc(host = "host")]
     async fn check_support_to_force_delete(&self, ctx: Context, #[arg(route)] host: String)
     -> bool;
@@ -82,7 +85,7 @@ pub trait BackupManager {
         log_request: Object<LogLevel>,
     ) -> Object<LogLevelList>;
 
-    /// Asks every service to report to the schedulers what it can do.
+    /// Asks every service to report its capabilities to the schedulers.
     #[rpc(since = "2.2", send = "2.2", fanout)]
     async fn publish_service_capabilities(&self, ctx: Context);
 }

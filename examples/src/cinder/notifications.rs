@@ -1,13 +1,14 @@
-//! What Cinder tells of, as that of 29.0.0 does: `cinder/volume/volume_utils.py`, and its scheduler's failures.
+//! The notifications of Cinder 29.0.0: those of `cinder/volume/volume_utils.py`, and its
+//! scheduler's failures.
 //!
-//! | Type | Event | Publisher |
-//! |---|---|---|
-//! | [`VolumeCreating`], [`VolumeCreated`], [`VolumeResized`], [`VolumeAttached`], [`VolumeDeleted`] | `volume.create.start`, `volume.create.end`, `volume.resize.end`, `volume.attach.end`, `volume.delete.end` | `volume.HOST` |
-//! | [`SnapshotCreated`] | `snapshot.create.end` | `snapshot.HOST` |
-//! | [`BackupCreated`] | `backup.create.end` | `backup.HOST` |
-//! | [`VolumeNotScheduled`] | `scheduler.create_volume`, of priority `error` | `scheduler.HOST` |
+//! - [`VolumeCreating`], [`VolumeCreated`], [`VolumeResized`], [`VolumeAttached`] and
+//!   [`VolumeDeleted`]: the events `volume.create.start`, `volume.create.end`, `volume.resize.end`,
+//!   `volume.attach.end` and `volume.delete.end` of the publisher `volume.HOST`
+//! - [`SnapshotCreated`]: `snapshot.create.end` of `snapshot.HOST`
+//! - [`BackupCreated`]: `backup.create.end` of `backup.HOST`
+//! - [`VolumeNotScheduled`]: `scheduler.create_volume` with priority `error` of `scheduler.HOST`
 //!
-//! `tests/recorded` reads what Cinder's own code was recorded to send.
+//! `tests/recorded` reads notifications that were recorded from Cinder's own code.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A volume, as `_usage_from_volume` tells of it.
+/// A volume, as `_usage_from_volume` describes it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct VolumeUsage {
     /// The project.
@@ -33,7 +34,7 @@ pub struct VolumeUsage {
     pub volume_type: Option<String>,
     /// The name that its owner gave it.
     pub display_name: Option<String>,
-    /// When it came to be used.
+    /// The time of its first use.
     #[serde(with = "wire::datetime")]
     pub launched_at: SystemTime,
     /// When it was made.
@@ -45,18 +46,18 @@ pub struct VolumeUsage {
     pub snapshot_id: Option<Uuid>,
     /// In GiB.
     pub size: u64,
-    /// Its status as a replica.
+    /// The state of its replication.
     pub replication_status: Option<String>,
-    /// More of that.
+    /// The driver's status of its replication.
     pub replication_extended_status: Option<String>,
-    /// The driver's own notes on that.
+    /// The driver's data about its replication.
     pub replication_driver_data: Option<String>,
-    /// What its user notes.
+    /// The metadata that its user has set.
     pub metadata: Option<Vec<Item>>,
-    /// Rows of Cinder's database, absent where the volume is not there any more.
+    /// Rows of Cinder's database; absent if the volume no longer exists.
     #[serde(default)]
     pub volume_attachment: Vec<Value>,
-    /// Rows of Cinder's database, absent where there are none.
+    /// Rows of Cinder's database; absent if it has none.
     #[serde(default)]
     pub glance_metadata: Vec<Value>,
 }
@@ -70,7 +71,7 @@ pub struct Item {
     pub value: Option<String>,
 }
 
-/// A snapshot, as `_usage_from_snapshot` tells of it.
+/// A snapshot, as `_usage_from_snapshot` describes it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SnapshotUsage {
     /// The project.
@@ -92,13 +93,13 @@ pub struct SnapshotUsage {
     pub created_at: SystemTime,
     /// Its status, such as `available`.
     pub status: String,
-    /// When it was deleted, or nothing, as text.
+    /// The time of its deletion as text; empty if it exists.
     pub deleted: String,
-    /// What its user notes, as the text that Python makes of a dictionary.
+    /// The metadata that its user has set, as Python's text of a dictionary.
     pub metadata: String,
 }
 
-/// A backup, as `_usage_from_backup` tells of it.
+/// A backup, as `_usage_from_backup` describes it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct BackupUsage {
     /// The project.
@@ -122,15 +123,15 @@ pub struct BackupUsage {
     pub volume_id: Option<Uuid>,
     /// In GiB.
     pub size: Option<u64>,
-    /// The backup service's own notes.
+    /// The backup service's own data.
     pub service_metadata: Option<String>,
     /// The backup service.
     pub service: Option<String>,
-    /// Why it failed.
+    /// The reason for its failure.
     pub fail_reason: Option<String>,
     /// The backup that it adds to.
     pub parent_id: Option<Uuid>,
-    /// How many add to it.
+    /// The number of backups that add to it.
     pub num_dependent_backups: Option<u64>,
     /// The snapshot.
     pub snapshot_id: Option<Uuid>,
@@ -146,29 +147,29 @@ macro_rules! events {
 }
 
 events! {
-    /// A volume is about to be made.
+    /// The creation of a volume begins.
     VolumeCreating(VolumeUsage) = "volume.create.start";
-    /// A volume is there.
+    /// A volume was created.
     VolumeCreated(VolumeUsage) = "volume.create.end";
-    /// A volume has another size.
+    /// A volume was resized.
     VolumeResized(VolumeUsage) = "volume.resize.end";
-    /// A volume is in use.
+    /// A volume was attached.
     VolumeAttached(VolumeUsage) = "volume.attach.end";
-    /// A volume is gone.
+    /// A volume was deleted.
     VolumeDeleted(VolumeUsage) = "volume.delete.end";
-    /// A snapshot is there.
+    /// A snapshot was created.
     SnapshotCreated(SnapshotUsage) = "snapshot.create.end";
-    /// A backup is there.
+    /// A backup was created.
     BackupCreated(BackupUsage) = "backup.create.end";
 }
 
-/// No back end takes a volume.
+/// No back end accepts a volume.
 #[notification(event_type = "scheduler.create_volume", priority = "error")]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct VolumeNotScheduled {
-    /// What was asked for.
+    /// The request's specification.
     pub request_spec: BTreeMap<String, Value>,
-    /// What the volume was to be like.
+    /// The volume's wanted properties.
     pub volume_properties: BTreeMap<String, Value>,
     /// The volume.
     pub volume_id: Option<Uuid>,
@@ -176,6 +177,6 @@ pub struct VolumeNotScheduled {
     pub state: BTreeMap<String, Value>,
     /// The method that was called.
     pub method: String,
-    /// The exception, as the text that Python makes of it.
+    /// The exception, as Python's text.
     pub reason: String,
 }

@@ -1,8 +1,10 @@
-//! What Cinder's interfaces carry besides plain values: its versioned objects, and dictionaries without a fixed form.
+//! The structured values of Cinder's interfaces: versioned objects, and dictionaries without a
+//! fixed form.
 //!
-//! The objects are those of Cinder 29.0.0, with all their fields. Each struct is what an object has in it; on the wire
-//! it is an `Object<Volume>` and so on. An id is always there; whatever else a sender has not loaded is unset.
-//! Times are text, such as `2026-11-21T01:02:03Z`.
+//! The objects are those of Cinder 29.0.0, with all their fields. Each struct holds the fields of
+//! an object; on the wire it is an `Object<Volume>` and so on. An id is always present, and any
+//! other field that a sender has not loaded is unset. Times are text, such as
+//! `2026-11-21T01:02:03Z`.
 
 mod backup;
 mod group;
@@ -37,16 +39,16 @@ pub use self::{
     },
 };
 
-/// A value that its API leaves open, as the text that came.
+/// A value whose form the API does not define, as the text that was received.
 pub type Json = Box<RawValue>;
 
 /// A dictionary whose keys depend on drivers, filters or back ends.
 pub type Dictionary = BTreeMap<String, Json>;
 
-/// What a back end calls something that it has: a dictionary, or text, as its driver likes.
+/// A back end's name for a resource that it has: a dictionary or text, depending on the driver.
 pub type Reference = Json;
 
-/// Returns a cluster or, where there is none, a host.
+/// Returns a cluster, or else a host.
 fn cluster_or_host<'f>(
     cluster_name: &'f Field<Option<String>>,
     host: &'f Field<Option<String>>,

@@ -1,7 +1,8 @@
-//! The whole interface of Cinder's scheduler, as `cinder/scheduler/rpcapi.py` calls it.
+//! The complete interface of Cinder's scheduler, as `cinder/scheduler/rpcapi.py` calls it.
 //!
-//! Names, arguments and versions are those of the wire, under every cap. What a peer of an older version leaves out has a
-//! default. Requests say 3.0 of themselves wherever Cinder's do, whatever they need of the scheduler.
+//! Names, arguments and versions on the wire are Cinder's, under every cap. Arguments that an older
+//! peer omits have a default. Requests carry version 3.0 wherever Cinder's do, whatever they
+//! require of the scheduler.
 
 use rpc_runtime::{Context, Object, objects::ObjectOr, rpc_api};
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,14 @@ use super::{
 pub struct Pool {
     /// `host@backend#pool`.
     pub name: String,
-    /// What its driver reported last.
+    /// The driver's latest report.
     pub capabilities: Dictionary,
 }
 
-/// Finds back ends for what is to be made, and keeps what they report of themselves.
+/// Finds back ends for new resources, and keeps the reports of the back ends.
 #[rpc_api(topic = "cinder-scheduler", version = "3.12", send = "3.0")]
 pub trait Scheduler {
-    /// Finds a back end for a group, and has the group made there.
+    /// Finds a back end for a group, and has it create the group.
     async fn create_group(
         &self,
         ctx: Context,
@@ -37,7 +38,8 @@ pub trait Scheduler {
         #[arg(default)] filter_properties_list: Option<Vec<Dictionary>>,
     );
 
-    /// Finds a back end for a volume, and has the volume made there. Some callers give a dictionary as the specification.
+    /// Finds a back end for a volume, and has it create the volume. Some callers give a dictionary
+    /// as the specification.
     async fn create_volume(
         &self,
         ctx: Context,
@@ -49,7 +51,7 @@ pub trait Scheduler {
         #[arg(since = "3.10")] backup_id: Option<String>,
     );
 
-    /// Says whether `backend` has room for what is asked for.
+    /// Returns whether `backend` has room for the request.
     #[rpc(since = "3.8")]
     async fn validate_host_capacity(
         &self,
@@ -59,7 +61,7 @@ pub trait Scheduler {
         filter_properties: Option<Dictionary>,
     ) -> bool;
 
-    /// Has a snapshot made, if the volume's back end has room for it.
+    /// Has the volume's back end create a snapshot, if it has room.
     #[rpc(since = "3.9")]
     async fn create_snapshot(
         &self,
@@ -71,7 +73,8 @@ pub trait Scheduler {
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
-    /// Moves a volume to `backend`, if that passes the filters. Before 3.3, when there were no clusters, that was a host.
+    /// Moves a volume to `backend`, if that passes the filters. Before 3.3, when clusters did not
+    /// exist, the destination was a host.
     #[rpc(send = "3.3", before("3.3", name = "migrate_volume_to_host", send = "3.0"))]
     async fn migrate_volume(
         &self,
@@ -83,7 +86,7 @@ pub trait Scheduler {
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
-    /// Gives a volume another type, and moves it if its back end cannot have that type.
+    /// Changes a volume's type, and moves the volume if its back end cannot have that type.
     async fn retype(
         &self,
         ctx: Context,
@@ -92,7 +95,7 @@ pub trait Scheduler {
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
-    /// Has a back end take what it has already into Cinder, as a volume.
+    /// Has a back end import an existing volume of its own into Cinder.
     async fn manage_existing(
         &self,
         ctx: Context,
@@ -101,7 +104,7 @@ pub trait Scheduler {
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
-    /// Has a back end take a snapshot that it has already into Cinder.
+    /// Has a back end import an existing snapshot of its own into Cinder.
     #[rpc(since = "3.11")]
     async fn manage_existing_snapshot(
         &self,
@@ -113,7 +116,7 @@ pub trait Scheduler {
         #[arg(default)] filter_properties: Option<Dictionary>,
     );
 
-    /// Has a volume grow, if its back end has room for that.
+    /// Extends a volume, if its back end has room.
     #[rpc(since = "3.2")]
     async fn extend_volume(
         &self,
@@ -132,7 +135,8 @@ pub trait Scheduler {
         #[arg(default)] filters: Option<Dictionary>,
     ) -> Result<Vec<Pool>, SchedulerError>;
 
-    /// Tells every scheduler what a service can do. Schedulers take whatever they are told.
+    /// Reports to every scheduler the capabilities of a service. Schedulers ignore unknown
+    /// arguments.
     #[rpc(fanout, extra = "ignore", send = "3.3", before("3.3", send = "3.0"))]
     async fn update_service_capabilities(
         &self,
@@ -144,7 +148,8 @@ pub trait Scheduler {
         #[arg(since = "3.3", or = "drop")] timestamp: Option<String>,
     );
 
-    /// Tells a scheduler what a service can do, for those who watch its notifications. Before 3.5 the service was a host.
+    /// Reports a service's capabilities to a scheduler, for listeners of its notifications. Before
+    /// 3.5 the service was a host.
     #[rpc(since = "3.1", send = "3.5", before("3.5", send = "3.1"))]
     async fn notify_service_capabilities(
         &self,
@@ -155,7 +160,8 @@ pub trait Scheduler {
         #[arg(since = "3.5", or = "drop")] timestamp: Option<String>,
     );
 
-    /// Has services clean up what was interrupted. Returns those that were asked, and those that are down.
+    /// Has services clean up interrupted work. Returns the services that were asked, and those that
+    /// are down.
     #[rpc(since = "3.4", send = "3.4")]
     async fn work_cleanup(
         &self,
@@ -163,7 +169,7 @@ pub trait Scheduler {
         cleanup_request: Object<CleanupRequest>,
     ) -> (Vec<Object<Service>>, Vec<Object<Service>>);
 
-    /// Cleans up what this scheduler itself was interrupted in.
+    /// Cleans up this scheduler's own interrupted work.
     #[rpc(since = "3.4", send = "3.4")]
     async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>);
 
@@ -185,7 +191,7 @@ pub trait Scheduler {
         log_request: Object<LogLevel>,
     ) -> Object<LogLevelList>;
 
-    /// Finds a host for a backup, and has the backup made there.
+    /// Finds a host for a backup, and has it create the backup.
     #[rpc(since = "3.12")]
     async fn create_backup(&self, ctx: Context, backup: Object<Backup>);
 }

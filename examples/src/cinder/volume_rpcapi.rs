@@ -1,15 +1,18 @@
-//! The whole interface of Cinder's volume manager, as `cinder/volume/rpcapi.py` calls it.
+//! The complete interface of Cinder's volume manager, as `cinder/volume/rpcapi.py` calls it.
 //!
-//! Names, arguments, versions and places are those of the wire, under every cap. What a peer of an older version leaves
-//! out has a default. Requests say 3.0 of themselves wherever Cinder's do, whatever they need of a back end.
+//! Names, arguments, versions and destinations on the wire are Cinder's, under every cap. Arguments
+//! that an older peer omits have a default. Requests carry version 3.0 wherever Cinder's do,
+//! whatever they require of a back end.
 //!
-//! A request goes to a back end, `node-1@ceph`, or to a cluster of them, `cluster-a@ceph`. Either is found in an object
-//! that is sent, as Cinder's `service_topic_queue` finds it; where none is sent, the argument `host` says it. A pool,
-//! `node-1@ceph#fast`, stands for its back end.
+//! A request goes to a back end, `node-1@ceph`, or to a cluster of them, `cluster-a@ceph`. The
+//! client finds either in an object that it sends, as Cinder's `service_topic_queue` does. If it
+//! sends no such object, the argument `host` names the destination. A pool, `node-1@ceph#fast`,
+//! stands for its back end.
 //!
-//! A back end listens twice. Callers that know 3.6 name the topic `cinder-volume.node-1@ceph` and the host `node-1`.
-//! Older ones name the topic `cinder-volume` and the host `node-1@ceph`, and what is for all back ends goes to that
-//! topic, too. The second topic and its host together are the first topic: the two share a queue, as they do in Cinder.
+//! A back end listens twice. Callers that know 3.6 use the topic `cinder-volume.node-1@ceph` and
+//! the host `node-1`. Older ones use the topic `cinder-volume` and the host `node-1@ceph`, and
+//! fanout casts to all back ends also use that topic. The second topic and its host together form
+//! the first topic, so the two share a queue, as in Cinder.
 
 mod places;
 
@@ -27,14 +30,14 @@ use super::{
     },
 };
 
-/// Where replicas of a group can be found.
+/// The possible targets of a group's replication.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReplicationTargets {
-    /// One dictionary for each target, with `backend_id` at least.
+    /// One dictionary for each target, with at least `backend_id`.
     pub replication_targets: Vec<Dictionary>,
 }
 
-/// Makes and keeps the volumes of one back end.
+/// Creates and keeps the volumes of one back end.
 #[rpc_api(topic = "cinder-volume", version = "3.20", send = "3.0", address = backend)]
 pub trait VolumeManager {
     /// Creates a volume on this back end.
@@ -48,7 +51,7 @@ pub trait VolumeManager {
         #[arg(default = true)] allow_reschedule: bool,
     );
 
-    /// Sets a volume back to what it was when a snapshot was made.
+    /// Reverts a volume to a snapshot.
     #[rpc(since = "3.15", send = "3.15", host = "volume.service_topic_queue()")]
     async fn revert_to_snapshot(
         &self,
@@ -57,7 +60,7 @@ pub trait VolumeManager {
         snapshot: Object<Snapshot>,
     );
 
-    /// Deletes a volume, or only forgets it.
+    /// Deletes a volume, or only removes it from Cinder.
     #[rpc(host = "volume.service_topic_queue()")]
     async fn delete_volume(
         &self,
@@ -76,7 +79,7 @@ pub trait VolumeManager {
         snapshot: Object<Snapshot>,
     );
 
-    /// Deletes a snapshot, or only forgets it.
+    /// Deletes a snapshot, or only removes it from Cinder.
     #[rpc(host = "snapshot.service_topic_queue()")]
     async fn delete_snapshot(
         &self,
@@ -85,7 +88,7 @@ pub trait VolumeManager {
         #[arg(default)] unmanage_only: bool,
     );
 
-    /// Notes who uses a volume, and where it is mounted.
+    /// Records a volume's user and mount point.
     #[rpc(send = "3.3", before("3.3", send = "3.0"), host = "host")]
     async fn attach_volume(
         &self,
@@ -99,7 +102,7 @@ pub trait VolumeManager {
         #[arg(since = "3.3", or = "drop")] volume: Option<Object<Volume>>,
     ) -> Object<VolumeAttachment>;
 
-    /// Notes that somebody no longer uses a volume.
+    /// Records that a volume was detached.
     #[rpc(send = "3.4", before("3.4", send = "3.0"), host = "host")]
     async fn detach_volume(
         &self,
@@ -120,7 +123,7 @@ pub trait VolumeManager {
         image_meta: Dictionary,
     );
 
-    /// Lets a host reach a volume. Returns how.
+    /// Makes a volume accessible to a host. Returns how the host connects.
     #[rpc(host = "volume.service_topic_queue()")]
     async fn initialize_connection(
         &self,
@@ -129,7 +132,7 @@ pub trait VolumeManager {
         connector: Dictionary,
     ) -> Result<Dictionary, VolumeError>;
 
-    /// Takes away what [`initialize_connection`](Self::initialize_connection) gave.
+    /// Revokes the access that [`initialize_connection`](Self::initialize_connection) granted.
     #[rpc(host = "host")]
     async fn terminate_connection(
         &self,
@@ -140,7 +143,7 @@ pub trait VolumeManager {
         #[arg(default)] force: bool,
     ) -> ();
 
-    /// Stops exporting a volume. Some callers wait for it, others do not.
+    /// Stops exporting a volume. Some callers wait for the end, others do not.
     #[rpc(either, host = "host")]
     async fn remove_export(
         &self,
@@ -149,11 +152,11 @@ pub trait VolumeManager {
         volume_id: String,
     ) -> ();
 
-    /// Asks every back end to report to the schedulers what it can do.
+    /// Asks every back end to report its capabilities to the schedulers.
     #[rpc(fanout)]
     async fn publish_service_capabilities(&self, ctx: Context);
 
-    /// Gives a volume to another project. Returns what the back end has changed of it.
+    /// Transfers a volume to another project. Returns the back end's changes to it.
     #[rpc(send = "3.16", before("3.16", send = "3.0"), host = "host")]
     async fn accept_transfer(
         &self,
@@ -165,7 +168,7 @@ pub trait VolumeManager {
         #[arg(since = "3.16", default)] no_snapshots: bool,
     ) -> Option<Dictionary>;
 
-    /// Has a volume grow to `new_size` GiB.
+    /// Extends a volume to `new_size` GiB.
     #[rpc(host = "volume.service_topic_queue()")]
     async fn extend_volume(
         &self,
@@ -175,7 +178,7 @@ pub trait VolumeManager {
         reservations: Option<Vec<String>>,
     );
 
-    /// Ends the growth of an attached volume, after its host has taken part in it.
+    /// Completes the extension of an attached volume, after its host has done its part.
     #[rpc(since = "3.19", send = "3.19", host = "volume.service_topic_queue()")]
     async fn extend_volume_completion(
         &self,
@@ -197,7 +200,8 @@ pub trait VolumeManager {
         #[arg(default)] force_host_copy: bool,
     );
 
-    /// Ends a migration: the new volume takes the place of the old one. Returns the id of the one that is left.
+    /// Completes a migration: the new volume replaces the old one. Returns the id of the remaining
+    /// volume.
     #[rpc(host = "volume.service_topic_queue()")]
     async fn migrate_volume_completion(
         &self,
@@ -207,7 +211,7 @@ pub trait VolumeManager {
         #[arg(default)] error: bool,
     ) -> String;
 
-    /// Gives a volume another type, here or, if need be, on another back end.
+    /// Changes a volume's type, here or, if necessary, on another back end.
     #[rpc(send = "3.5", before("3.5", send = "3.0"), host = "volume.service_topic_queue()")]
     async fn retype(
         &self,
@@ -221,7 +225,7 @@ pub trait VolumeManager {
         #[arg(default)] old_reservations: Option<Vec<String>>,
     );
 
-    /// Takes what the back end has already into Cinder, as a volume.
+    /// Imports an existing volume of the back end into Cinder.
     #[rpc(host = "volume.service_topic_queue()")]
     async fn manage_existing(
         &self,
@@ -230,7 +234,7 @@ pub trait VolumeManager {
         #[arg(default)] r#ref: Option<Reference>,
     );
 
-    /// Takes over what the back end knows of a volume that has moved here.
+    /// Updates a migrated volume with the back end's data about it.
     #[rpc(host = "new_volume.service_topic_queue()")]
     async fn update_migrated_volume(
         &self,
@@ -240,7 +244,7 @@ pub trait VolumeManager {
         volume_status: String,
     ) -> ();
 
-    /// Lets nothing new be made on this back end. Returns whether that worked.
+    /// Forbids new resources on this back end. Returns whether that worked.
     #[rpc(host = "host")]
     async fn freeze_host(&self, ctx: Context, #[arg(route)] host: String) -> bool;
 
@@ -248,7 +252,8 @@ pub trait VolumeManager {
     #[rpc(host = "host")]
     async fn thaw_host(&self, ctx: Context, #[arg(route)] host: String) -> bool;
 
-    /// Moves a back end's work to its replica. Before 3.8, when there were no clusters, that was a host's.
+    /// Fails a back end over to its replica. Before 3.8, when clusters did not exist, a host was
+    /// failed over.
     #[rpc(send = "3.8", before("3.8", name = "failover_host", send = "3.0"), host = "host")]
     async fn failover(
         &self,
@@ -257,7 +262,7 @@ pub trait VolumeManager {
         #[arg(default)] secondary_backend_id: Option<String>,
     );
 
-    /// Tells every member of a cluster how a failover has ended.
+    /// Tells every member of a cluster the result of a failover.
     #[rpc(since = "3.8", fanout, send = "3.8", host = "host")]
     async fn failover_completed(
         &self,
@@ -266,7 +271,7 @@ pub trait VolumeManager {
         updates: Dictionary,
     );
 
-    /// Takes a snapshot that the back end has already into Cinder.
+    /// Imports an existing snapshot of the back end into Cinder.
     #[rpc(host = "host")]
     async fn manage_existing_snapshot(
         &self,
@@ -276,7 +281,7 @@ pub trait VolumeManager {
         #[arg(default)] r#ref: Option<Reference>,
     );
 
-    /// Returns what the back end can do, asking its driver again if `discover` says so.
+    /// Returns the back end's capabilities, and asks its driver again if `discover` is set.
     #[rpc(host = "host")]
     async fn get_capabilities(
         &self,
@@ -285,8 +290,8 @@ pub trait VolumeManager {
         discover: bool,
     ) -> Dictionary;
 
-    /// Prepares what a backup reads from. With `async_call`, since 3.17, the back end sends the device to the backup
-    /// service, and nobody has to wait.
+    /// Prepares the device that a backup reads from. With `async_call`, since 3.17, the back end
+    /// sends the device to the backup service, so that the caller does not wait.
     #[rpc(
         either,
         send = "3.17",
@@ -303,8 +308,9 @@ pub trait VolumeManager {
         #[arg(since = "3.17", constant = true, default)] async_call: bool,
     ) -> Option<BackupDevice>;
 
-    /// Has what a backup reads from prepared. Returns it if the back end may be older than 3.17, and else nothing: the
-    /// back end sends it to the backup service.
+    /// Requests the device that a backup reads from. Returns the device if the back end may be
+    /// older than 3.17. Otherwise it returns `None`, and the back end sends the device to the
+    /// backup service.
     #[rpc(manual)]
     async fn request_backup_device(
         &self,
@@ -319,11 +325,11 @@ pub trait VolumeManager {
         self.get_backup_device(ctx, host, backup).await
     }
 
-    /// Says whether the back end keeps its files from other users.
+    /// Returns whether the back end protects its files from other users.
     #[rpc(host = "volume.service_topic_queue()")]
     async fn secure_file_operations_enabled(&self, ctx: Context, volume: Object<Volume>) -> bool;
 
-    /// Lists what the back end has and could take into Cinder as volumes.
+    /// Lists the back end's volumes that could be imported into Cinder.
     #[rpc(send = "3.10", before("3.10", send = "3.0"), host = "host")]
     async fn get_manageable_volumes(
         &self,
@@ -337,7 +343,7 @@ pub trait VolumeManager {
         #[arg(since = "3.10", constant = true, default)] want_objects: bool,
     ) -> Vec<ObjectOr<ManageableVolume, Dictionary>>;
 
-    /// Lists what the back end has and could take into Cinder as snapshots.
+    /// Lists the back end's snapshots that could be imported into Cinder.
     #[rpc(send = "3.10", before("3.10", send = "3.0"), host = "host")]
     async fn get_manageable_snapshots(
         &self,
@@ -359,7 +365,7 @@ pub trait VolumeManager {
     #[rpc(host = "group.service_topic_queue()")]
     async fn delete_group(&self, ctx: Context, group: Object<Group>);
 
-    /// Adds volumes to a group, and takes others out of it: their ids, with commas between them.
+    /// Adds volumes to a group, and removes others: their ids, separated by commas.
     #[rpc(host = "group.service_topic_queue()")]
     async fn update_group(
         &self,
@@ -369,7 +375,7 @@ pub trait VolumeManager {
         #[arg(default)] remove_volumes: Option<String>,
     );
 
-    /// Creates a group with what a snapshot of a group, or another group, has in it.
+    /// Creates a group from a snapshot of a group, or from another group.
     #[rpc(host = "group.service_topic_queue()")]
     async fn create_group_from_src(
         &self,
@@ -387,7 +393,7 @@ pub trait VolumeManager {
     #[rpc(host = "group_snapshot.service_topic_queue()")]
     async fn delete_group_snapshot(&self, ctx: Context, group_snapshot: Object<GroupSnapshot>);
 
-    /// Lets a host reach a snapshot. Returns how.
+    /// Makes a snapshot accessible to a host. Returns how the host connects.
     #[rpc(since = "3.13", send = "3.13", host = "host")]
     async fn initialize_connection_snapshot(
         &self,
@@ -397,7 +403,8 @@ pub trait VolumeManager {
         connector: Dictionary,
     ) -> Dictionary;
 
-    /// Takes away what [`initialize_connection_snapshot`](Self::initialize_connection_snapshot) gave.
+    /// Revokes the access that
+    /// [`initialize_connection_snapshot`](Self::initialize_connection_snapshot) granted.
     #[rpc(since = "3.13", send = "3.13", host = "host")]
     async fn terminate_connection_snapshot(
         &self,
@@ -408,7 +415,7 @@ pub trait VolumeManager {
         #[arg(default)] force: bool,
     ) -> ();
 
-    /// Stops exporting a snapshot. Some callers wait for it, others do not.
+    /// Stops exporting a snapshot. Some callers wait for the end, others do not.
     #[rpc(since = "3.13", either, send = "3.13", host = "host")]
     async fn remove_export_snapshot(
         &self,
@@ -417,7 +424,7 @@ pub trait VolumeManager {
         snapshot_id: String,
     ) -> ();
 
-    /// Lets the host of an attachment reach the volume. Returns how.
+    /// Makes the volume accessible to the host of an attachment. Returns how the host connects.
     #[rpc(since = "3.9", send = "3.9", host = "vref.service_topic_queue()")]
     async fn attachment_update(
         &self,
@@ -436,7 +443,7 @@ pub trait VolumeManager {
         vref: Object<Volume>,
     ) -> ();
 
-    /// Cleans up what a service was interrupted in, this one or another of its cluster.
+    /// Cleans up the interrupted work of a service, this one or another of its cluster.
     #[rpc(since = "3.7", send = "3.7", host = "cleanup_request.service_topic_queue()")]
     async fn do_cleanup(&self, ctx: Context, cleanup_request: Object<CleanupRequest>);
 
@@ -458,15 +465,15 @@ pub trait VolumeManager {
         log_request: Object<LogLevel>,
     ) -> Object<LogLevelList>;
 
-    /// Begins to replicate a group.
+    /// Starts the replication of a group.
     #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn enable_replication(&self, ctx: Context, group: Object<Group>);
 
-    /// Ends the replication of a group.
+    /// Stops the replication of a group.
     #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn disable_replication(&self, ctx: Context, group: Object<Group>);
 
-    /// Moves a group's work to its replica.
+    /// Fails a group over to its replica.
     #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn failover_replication(
         &self,
@@ -476,7 +483,7 @@ pub trait VolumeManager {
         #[arg(default)] secondary_backend_id: Option<String>,
     );
 
-    /// Lists where a group can be replicated to.
+    /// Lists the possible targets of a group's replication.
     #[rpc(since = "3.14", send = "3.14", host = "group.service_topic_queue()")]
     async fn list_replication_targets(
         &self,
@@ -484,7 +491,7 @@ pub trait VolumeManager {
         group: Object<Group>,
     ) -> ReplicationTargets;
 
-    /// Writes an image anew to a volume.
+    /// Writes an image to a volume again.
     #[rpc(
         since = "3.18",
         send = "3.20",

@@ -1,7 +1,7 @@
-//! The interface that every service of Nova has besides its own, as `nova/baserpc.py` calls it.
+//! The interface that every service of Nova has beside its own, as `nova/baserpc.py` calls it.
 //!
-//! Its topic is that of the service: `BaseClient::on_topic(&transport, "compute")`. A server adds it to its own
-//! interface.
+//! Its topic is that of the service: `BaseClient::on_topic(&transport, "compute")`. A server serves
+//! it together with its own interface.
 
 use rpc_runtime::{Context, rpc_api};
 use serde::{Deserialize, Serialize};
@@ -13,17 +13,18 @@ use super::objects::Json;
 pub struct Pong {
     /// The service that answers.
     pub service: String,
-    /// What it was sent.
+    /// The argument of the ping.
     pub arg: Json,
 }
 
-/// Says that a service is there.
+/// Shows that a service is alive.
 #[rpc_api(topic = runtime, version = "1.1", namespace = "baseapi")]
 pub trait Base {
-    /// Sends something back. Who cannot wait long says so: `client.prepare().timeout(…)`.
+    /// Returns its argument. A caller that cannot wait long sets a timeout:
+    /// `client.prepare().timeout(…)`.
     async fn ping(&self, ctx: Context, arg: Json) -> Pong;
 
-    /// Returns the port at which a host's service can be looked into, if it has one.
+    /// Returns the port of a host's debugging backdoor, if it has one.
     #[rpc(since = "1.1", host = "host")]
     async fn get_backdoor_port(&self, ctx: Context, #[arg(route)] host: String) -> Option<u16>;
 }

@@ -1,11 +1,12 @@
-//! The whole interface of Nova's compute services, as `nova/compute/rpcapi.py` calls it.
+//! The complete interface of Nova's compute services, as `nova/compute/rpcapi.py` calls it.
 //!
-//! Two majors are one interface here, as there: 6.5, and 5.13, which differs in what 6.0 dropped and renamed. Clients may
-//! be capped at 5.0 and later; requests say 6.0 of themselves, or 5.0, wherever Nova's do. Each goes to one host: the
-//! instance's, unless an argument says another. What has begun already is finished on a topic of its own, `compute-alt`,
-//! since 6.5, so that a service that is shut down takes nothing else.
+//! As in Nova, two majors are one interface: 6.5, and 5.13, which has the items that 6.0 dropped
+//! and renamed. Clients may be capped at 5.0 and later. Requests carry 6.0, or 5.0, wherever Nova's
+//! do. Each goes to one host: the instance's, unless an argument names another. Since 6.5, requests
+//! that finish running operations use their own topic, `compute-alt`, so that a service can finish
+//! them during shutdown without receiving new work.
 //!
-//! An interface is one trait, and this one has 73 methods: hence the length of this file.
+//! An interface is one trait, and this one has 73 methods, which explains the length of this file.
 
 use std::collections::BTreeMap;
 
@@ -50,11 +51,11 @@ use super::{
     )
 )]
 pub trait Compute {
-    /// Starts an instance that is stopped.
+    /// Starts a stopped instance.
     #[rpc(host = "instance.host")]
     async fn start_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Stops an instance, and gives its system time for that if `clean_shutdown` says so.
+    /// Stops an instance, and gives its system time for that if `clean_shutdown` is set.
     #[rpc(either, host = "instance.host")]
     async fn stop_instance(
         &self,
@@ -63,7 +64,7 @@ pub trait Compute {
         clean_shutdown: bool,
     ) -> ();
 
-    /// Starts an instance anew, `SOFT` or `HARD`.
+    /// Restarts an instance, `SOFT` or `HARD`.
     #[rpc(host = "instance.host")]
     async fn reboot_instance(
         &self,
@@ -73,23 +74,23 @@ pub trait Compute {
         reboot_type: String,
     );
 
-    /// Holds an instance, and keeps its memory.
+    /// Pauses an instance, whose memory is kept.
     #[rpc(host = "instance.host")]
     async fn pause_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Lets a paused instance go on.
+    /// Resumes a paused instance.
     #[rpc(host = "instance.host")]
     async fn unpause_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Holds an instance, and writes its memory to disk.
+    /// Suspends an instance, whose memory is written to disk.
     #[rpc(host = "instance.host")]
     async fn suspend_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Lets a suspended instance go on.
+    /// Resumes a suspended instance.
     #[rpc(host = "instance.host")]
     async fn resume_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Starts an instance from an image for repairs.
+    /// Starts an instance from a rescue image.
     #[rpc(host = "instance.host")]
     async fn rescue_instance(
         &self,
@@ -104,7 +105,7 @@ pub trait Compute {
     #[rpc(host = "instance.host")]
     async fn unrescue_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Deletes an instance, with its devices.
+    /// Deletes an instance and its devices.
     #[rpc(host = "instance.host")]
     async fn terminate_instance(
         &self,
@@ -117,19 +118,19 @@ pub trait Compute {
     #[rpc(host = "instance.host")]
     async fn soft_delete_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Brings a hidden instance back.
+    /// Restores a hidden instance.
     #[rpc(host = "instance.host")]
     async fn restore_instance(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Has an instance's system panic, and write down its memory.
+    /// Makes an instance's system panic and dump its memory.
     #[rpc(host = "instance.host")]
     async fn trigger_crash_dump(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Has an instance's system write its disks, and hold still.
+    /// Makes an instance's system flush its disks and pause writes.
     #[rpc(host = "instance.host")]
     async fn quiesce_instance(&self, ctx: Context, instance: Object<Instance>) -> ();
 
-    /// Lets an instance's system go on.
+    /// Ends [`quiesce_instance`](Self::quiesce_instance).
     #[rpc(host = "instance.host")]
     async fn unquiesce_instance(
         &self,
@@ -147,7 +148,8 @@ pub trait Compute {
         new_pass: Option<String>,
     ) -> ();
 
-    /// Puts an instance into an image, and stops it. A caller with accelerators is refused before 5.13.
+    /// Saves an instance as an image, and stops it. Before 5.13, a caller with accelerators gets an
+    /// error.
     #[rpc(host = "instance.host", before("5.13", send = "5.0"), before("6.0", send = "5.13"))]
     async fn shelve_instance(
         &self,
@@ -168,7 +170,7 @@ pub trait Compute {
         #[arg(since = "5.13", required, or = "drop")] accel_uuids: Option<Vec<String>>,
     );
 
-    /// Makes an instance of what was shelved.
+    /// Recreates a shelved instance.
     #[rpc(
         host = "host",
         before("5.2", send = "5.0"),
@@ -187,11 +189,11 @@ pub trait Compute {
         #[arg(since = "5.13", required, or = "drop")] accel_uuids: Option<Vec<String>>,
     );
 
-    /// Makes an image of an instance.
+    /// Creates an image of an instance.
     #[rpc(host = "instance.host")]
     async fn snapshot_instance(&self, ctx: Context, instance: Object<Instance>, image_id: String);
 
-    /// Makes an image of an instance, and keeps as many of its kind as `rotation` says.
+    /// Creates an image of an instance, and keeps the latest `rotation` images of its kind.
     #[rpc(host = "instance.host")]
     async fn backup_instance(
         &self,
@@ -202,7 +204,7 @@ pub trait Compute {
         rotation: u64,
     );
 
-    /// Makes an instance.
+    /// Creates an instance.
     #[rpc(host = "host", before("5.11", send = "5.0"), before("6.0", send = "5.11"))]
     async fn build_and_run_instance(
         &self,
@@ -223,7 +225,7 @@ pub trait Compute {
         #[arg(since = "5.11", required, or = "drop")] accel_uuids: Option<Vec<String>>,
     );
 
-    /// Makes an instance anew of an image, where it is or on another host.
+    /// Recreates an instance from an image, in place or on another host.
     #[rpc(
         host = "host_or(host.as_ref(), Some(instance))",
         send = "6.2",
@@ -255,7 +257,7 @@ pub trait Compute {
         #[arg(since = "6.2")] target_state: Option<String>,
     );
 
-    /// Gives an instance a volume.
+    /// Attaches a volume to an instance.
     #[rpc(host = "instance.host")]
     async fn attach_volume(
         &self,
@@ -264,7 +266,7 @@ pub trait Compute {
         bdm: BlockDeviceMapping,
     );
 
-    /// Takes a volume from an instance.
+    /// Detaches a volume from an instance.
     #[rpc(host = "instance.host")]
     async fn detach_volume(
         &self,
@@ -274,7 +276,7 @@ pub trait Compute {
         attachment_id: Option<String>,
     );
 
-    /// Puts another volume in the place of one.
+    /// Replaces a volume by another.
     #[rpc(host = "instance.host")]
     async fn swap_volume(
         &self,
@@ -285,7 +287,7 @@ pub trait Compute {
         new_attachment_id: Option<String>,
     );
 
-    /// Makes a snapshot of a volume that an instance has.
+    /// Creates a snapshot of an instance's volume.
     #[rpc(host = "instance.host")]
     async fn volume_snapshot_create(
         &self,
@@ -295,7 +297,7 @@ pub trait Compute {
         create_info: Dictionary,
     );
 
-    /// Deletes a snapshot of a volume that an instance has.
+    /// Deletes a snapshot of an instance's volume.
     #[rpc(host = "instance.host")]
     async fn volume_snapshot_delete(
         &self,
@@ -306,7 +308,7 @@ pub trait Compute {
         delete_info: Dictionary,
     );
 
-    /// Sets aside a device's name for a volume.
+    /// Reserves a device name for a volume.
     #[rpc(
         host = "instance.host",
         timeout = long_rpc_timeout(),
@@ -324,7 +326,7 @@ pub trait Compute {
         multiattach: bool,
     ) -> BlockDeviceMapping;
 
-    /// Cuts an instance's connection to a volume on a host.
+    /// Removes an instance's connection to a volume on a host.
     #[rpc(
         host = "host",
         topic = "compute-alt",
@@ -342,7 +344,7 @@ pub trait Compute {
         #[arg(since = "6.3", or = "drop", default)] delete_attachment: bool,
     ) -> ();
 
-    /// Lets a host have a share of files.
+    /// Grants a host access to a file share.
     #[rpc(since = "6.4", send = "6.4", host = "instance.host")]
     async fn allow_share(
         &self,
@@ -351,7 +353,7 @@ pub trait Compute {
         share_mapping: ShareMapping,
     );
 
-    /// Takes a share of files from a host.
+    /// Revokes a host's access to a file share.
     #[rpc(since = "6.4", send = "6.4", host = "instance.host")]
     async fn deny_share(
         &self,
@@ -360,7 +362,7 @@ pub trait Compute {
         share_mapping: ShareMapping,
     );
 
-    /// Puts an instance into a network.
+    /// Attaches an instance to a network.
     #[rpc(host = "instance.host")]
     async fn attach_interface(
         &self,
@@ -372,11 +374,11 @@ pub trait Compute {
         tag: Option<String>,
     ) -> Json;
 
-    /// Takes an instance out of a network.
+    /// Detaches an instance from a network.
     #[rpc(host = "instance.host")]
     async fn detach_interface(&self, ctx: Context, instance: Object<Instance>, port_id: String);
 
-    /// Gives an instance one address more.
+    /// Adds an address to an instance.
     #[rpc(host = "instance.host")]
     async fn add_fixed_ip_to_instance(
         &self,
@@ -385,7 +387,7 @@ pub trait Compute {
         network_id: String,
     );
 
-    /// Takes an address from an instance.
+    /// Removes an address from an instance.
     #[rpc(host = "instance.host")]
     async fn remove_fixed_ip_from_instance(
         &self,
@@ -394,12 +396,12 @@ pub trait Compute {
         address: String,
     );
 
-    /// Tells an instance's system of its networks.
+    /// Passes the network configuration to an instance's system.
     #[rpc(host = "instance.host")]
     async fn inject_network_info(&self, ctx: Context, instance: Object<Instance>);
 
-    /// Tells a host what another service has done for its instances. The first of them says which host, unless `host`
-    /// does.
+    /// Tells a host the events of another service about its instances. The first instance
+    /// determines the host, unless `host` does.
     #[rpc(
         host = "host_or(host.as_ref(), instances.first())",
         topic = "compute-alt",
@@ -413,7 +415,7 @@ pub trait Compute {
         #[arg(route)] host: Option<String>,
     );
 
-    /// Returns the last lines of an instance's console, or all.
+    /// Returns the last lines of an instance's console, or all of them.
     #[rpc(host = "instance.host")]
     async fn get_console_output(
         &self,
@@ -422,7 +424,7 @@ pub trait Compute {
         tail_length: Option<u64>,
     ) -> String;
 
-    /// Returns how to come to an instance's screen, by VNC.
+    /// Returns the access data of an instance's VNC console.
     #[rpc(host = "instance.host")]
     async fn get_vnc_console(
         &self,
@@ -431,7 +433,7 @@ pub trait Compute {
         console_type: String,
     ) -> Dictionary;
 
-    /// Returns how to come to an instance's screen, by SPICE.
+    /// Returns the access data of an instance's SPICE console.
     #[rpc(host = "instance.host")]
     async fn get_spice_console(
         &self,
@@ -440,7 +442,7 @@ pub trait Compute {
         console_type: String,
     ) -> Dictionary;
 
-    /// Returns how to come to an instance's screen, by MKS.
+    /// Returns the access data of an instance's MKS console.
     #[rpc(host = "instance.host")]
     async fn get_mks_console(
         &self,
@@ -449,7 +451,7 @@ pub trait Compute {
         console_type: String,
     ) -> Dictionary;
 
-    /// Returns how to come to an instance's serial line.
+    /// Returns the access data of an instance's serial console.
     #[rpc(host = "instance.host")]
     async fn get_serial_console(
         &self,
@@ -458,7 +460,7 @@ pub trait Compute {
         console_type: String,
     ) -> Dictionary;
 
-    /// Says whether a port is that of an instance's console.
+    /// Returns whether a port belongs to an instance's console.
     #[rpc(host = "instance.host", topic = "compute-alt", topic_since = "6.5")]
     async fn validate_console_port(
         &self,
@@ -468,11 +470,11 @@ pub trait Compute {
         console_type: String,
     ) -> bool;
 
-    /// Returns how an instance does, as its driver tells it.
+    /// Returns diagnostics of an instance, in its driver's form.
     #[rpc(host = "instance.host")]
     async fn get_diagnostics(&self, ctx: Context, instance: Object<Instance>) -> Dictionary;
 
-    /// Returns how an instance does, as all drivers tell it.
+    /// Returns diagnostics of an instance, in the form that all drivers share.
     #[rpc(host = "instance.host")]
     async fn get_instance_diagnostics(
         &self,
@@ -480,7 +482,7 @@ pub trait Compute {
         instance: Object<Instance>,
     ) -> Diagnostics;
 
-    /// Says whether `destination` can take an instance that runs.
+    /// Checks whether `destination` can receive a running instance.
     #[rpc(
         host = "destination",
         timeout = long_rpc_timeout(),
@@ -499,7 +501,7 @@ pub trait Compute {
         #[arg(since = "5.3", required, or = "drop")] limits: Option<Object<SchedulerLimits>>,
     ) -> LiveMigrateData;
 
-    /// Says whether an instance that runs can leave its host for one that says this of itself.
+    /// Checks whether a running instance can leave its host for the described destination.
     #[rpc(host = "instance.host")]
     async fn check_can_live_migrate_source(
         &self,
@@ -508,7 +510,8 @@ pub trait Compute {
         dest_check_data: LiveMigrateData,
     ) -> LiveMigrateData;
 
-    /// Says whether two hosts share their disks. Before 6.0 the instance was sent; now it only says where to.
+    /// Returns whether two hosts share their disks. Before 6.0 the instance was sent; now it only
+    /// determines the host.
     #[rpc(
         host = "host_or(host.as_ref(), instance.as_ref())",
         topic = "compute-alt",
@@ -522,7 +525,7 @@ pub trait Compute {
         #[arg(route)] host: Option<String>,
     ) -> bool;
 
-    /// Moves an instance that runs to `dest`.
+    /// Moves a running instance to `dest`.
     #[rpc(host = "host", topic = "compute-alt", topic_since = "6.5")]
     async fn live_migration(
         &self,
@@ -535,7 +538,7 @@ pub trait Compute {
         migrate_data: Option<LiveMigrateData>,
     );
 
-    /// Has a move end soon, whatever that costs.
+    /// Forces a migration to complete soon, at any cost.
     #[rpc(host = "host_or(migration.source_compute.value(), Some(instance))")]
     async fn live_migration_force_complete(
         &self,
@@ -544,7 +547,7 @@ pub trait Compute {
         #[arg(route)] migration: Object<Migration>,
     );
 
-    /// Gives a move up.
+    /// Aborts a migration.
     #[rpc(host = "instance.host")]
     async fn live_migration_abort(
         &self,
@@ -553,7 +556,8 @@ pub trait Compute {
         migration_id: u64,
     );
 
-    /// Makes a host ready for an instance that runs. Before 6.0 servers took an argument that they did not look at.
+    /// Prepares a host for a running instance. Before 6.0, servers required an argument that they
+    /// ignored.
     #[rpc(
         host = "host",
         topic = "compute-alt",
@@ -571,7 +575,7 @@ pub trait Compute {
         migrate_data: LiveMigrateData,
     ) -> LiveMigrateData;
 
-    /// Has a host know an instance as its own that has come to it.
+    /// Makes a host the owner of an instance that has arrived.
     #[rpc(
         host = "host",
         topic = "compute-alt",
@@ -587,7 +591,7 @@ pub trait Compute {
         #[arg(route)] host: String,
     ) -> ();
 
-    /// Has a host forget an instance that was to come to it.
+    /// Cleans up a host after an instance failed to arrive.
     #[rpc(host = "host", topic = "compute-alt", topic_since = "6.5")]
     async fn rollback_live_migration_at_destination(
         &self,
@@ -598,7 +602,7 @@ pub trait Compute {
         migrate_data: Option<LiveMigrateData>,
     );
 
-    /// Frees what a host has set aside for an instance that was to come to it, and waits for that.
+    /// Frees the resources that a host has reserved for an instance, and waits for that.
     #[rpc(
         since = "5.3",
         host = "host",
@@ -613,8 +617,8 @@ pub trait Compute {
         #[arg(route)] host: String,
     ) -> ();
 
-    /// Sets resources aside on a host for an instance that is to come to it, and has it come. Before 6.0 a flavor was an
-    /// instance type, and before 5.1 the request spec was a dictionary.
+    /// Reserves resources on a host for an instance, and starts its move. Before 6.0 a flavor was
+    /// an instance type, and before 5.1 the request spec was a dictionary.
     #[rpc(host = "host", before("5.1", send = "5.0"), before("6.0", send = "5.1"))]
     async fn prep_resize(
         &self,
@@ -631,7 +635,7 @@ pub trait Compute {
         host_list: Option<Vec<Object<Selection>>>,
     );
 
-    /// Has an instance leave its host, to be of another size.
+    /// Moves an instance off its host, for a change of its size.
     #[rpc(
         host = "instance.host",
         topic = "compute-alt",
@@ -650,7 +654,7 @@ pub trait Compute {
         clean_shutdown: bool,
     );
 
-    /// Has an instance start on the host that it has come to.
+    /// Starts an instance on its new host.
     #[rpc(
         host = "host",
         topic = "compute-alt",
@@ -669,7 +673,7 @@ pub trait Compute {
         #[arg(since = "5.2", required, or = "drop")] request_spec: Option<Object<RequestSpec>>,
     );
 
-    /// Cleans up where an instance was before its size changed.
+    /// Cleans up an instance's former host after a change of its size.
     #[rpc(either, host = "host_or(host.as_ref(), Some(instance))")]
     async fn confirm_resize(
         &self,
@@ -679,7 +683,7 @@ pub trait Compute {
         #[arg(route)] host: Option<String>,
     ) -> ();
 
-    /// Has an instance leave the host that it has come to.
+    /// Moves an instance off its new host, back to the former one.
     #[rpc(
         host = "host_or(host.as_ref(), Some(instance))",
         before("5.2", send = "5.0"),
@@ -694,7 +698,7 @@ pub trait Compute {
         #[arg(since = "5.2", required, or = "drop")] request_spec: Option<Object<RequestSpec>>,
     );
 
-    /// Has an instance start again where it was before its size changed.
+    /// Restarts an instance on the host that it had before its size changed.
     #[rpc(
         host = "host",
         topic = "compute-alt",
@@ -711,7 +715,7 @@ pub trait Compute {
         #[arg(since = "5.2", required, or = "drop")] request_spec: Option<Object<RequestSpec>>,
     );
 
-    /// Sets resources aside on a host of another cell for an instance that is to come to it.
+    /// Reserves resources for an instance on a host of another cell.
     #[rpc(
         since = "5.5",
         host = "destination",
@@ -731,7 +735,7 @@ pub trait Compute {
         #[arg(route)] destination: String,
     ) -> Result<MigrationContext, ComputeError>;
 
-    /// Has an instance leave its host for one of another cell, as an image.
+    /// Moves an instance off its host to one of another cell, as an image.
     #[rpc(
         since = "5.6",
         host = "instance.host",
@@ -749,7 +753,7 @@ pub trait Compute {
         snapshot_id: Option<String>,
     ) -> ();
 
-    /// Has an instance start from an image on the host that it has come to.
+    /// Starts an instance from an image on its new host.
     #[rpc(
         since = "5.7",
         host = "migration.dest_compute",
@@ -783,7 +787,7 @@ pub trait Compute {
         migration: Object<Migration>,
     ) -> ();
 
-    /// Cleans up the host that an instance has come to, as it goes back to its cell.
+    /// Cleans up the new host of an instance that returns to its former cell.
     #[rpc(
         since = "5.9",
         host = "migration.dest_compute",
@@ -798,7 +802,7 @@ pub trait Compute {
         migration: Object<Migration>,
     ) -> ();
 
-    /// Has an instance start again in the cell that it had left.
+    /// Restarts an instance in its former cell.
     #[rpc(
         since = "5.10",
         host = "migration.source_compute",
@@ -815,7 +819,8 @@ pub trait Compute {
         migration: Object<Migration>,
     ) -> ();
 
-    /// Takes a host out of service, or back: `host_param` is which host that is, and `host` who is asked.
+    /// Puts a host into maintenance mode, or ends it: `host_param` is that host, and `host`
+    /// receives the request.
     #[rpc(host = "host")]
     async fn host_maintenance_mode(
         &self,
@@ -825,7 +830,7 @@ pub trait Compute {
         mode: String,
     ) -> String;
 
-    /// Starts a host, or stops it.
+    /// Starts or stops a host.
     #[rpc(host = "host")]
     async fn host_power_action(
         &self,
@@ -834,11 +839,11 @@ pub trait Compute {
         action: String,
     ) -> String;
 
-    /// Returns how long a host has been up, as it tells that.
+    /// Returns how long a host has been up, as the host's text.
     #[rpc(host = "host")]
     async fn get_host_uptime(&self, ctx: Context, #[arg(route)] host: String) -> String;
 
-    /// Says whether a host gets new instances.
+    /// Enables or disables a host for new instances.
     #[rpc(
         host = "host",
         timeout = long_rpc_timeout(),
@@ -851,7 +856,7 @@ pub trait Compute {
         enabled: bool,
     ) -> Option<String>;
 
-    /// Has a host fetch images. Returns what became of each.
+    /// Makes a host fetch images. Returns the result of each.
     #[rpc(
         since = "5.4",
         host = "host",
@@ -867,7 +872,7 @@ pub trait Compute {
     ) -> BTreeMap<String, String>;
 }
 
-/// Returns `host`, or else the one that the instance is on.
+/// Returns `host`, or else the instance's host.
 fn host_or<'a>(
     host: Option<&'a String>,
     instance: Option<&'a Object<Instance>>,

@@ -1,9 +1,10 @@
-//! The interface of Nova's conductor to what takes several services, as `ComputeTaskAPI` of `nova/conductor/rpcapi.py`
-//! calls it.
+//! The interface of Nova's conductor for tasks that involve several services, as `ComputeTaskAPI`
+//! of `nova/conductor/rpcapi.py` calls it.
 //!
-//! It shares its topic with [`Conductor`](super::conductor_rpcapi::Conductor), and has a namespace of its own. Nova gives
-//! its client no cap, and no option for one, so that the older forms are not sent any more; they are said here all the
-//! same. Servers take instances, flavors and networks as objects, as clients of 1.10 and later send them.
+//! It shares its topic with [`Conductor`](super::conductor_rpcapi::Conductor), and has its own
+//! namespace. Nova's client has no cap, and no option for one, so it no longer sends the older
+//! forms; this trait declares them all the same. Servers accept instances, flavors and networks as
+//! objects, the form that clients of 1.10 and later send.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +20,11 @@ use super::{
     options::{long_rpc_timeout, rpc_response_timeout},
 };
 
-/// Does what takes several services.
+/// Runs tasks that involve several services.
 #[rpc_api(topic = "conductor", version = "1.26", namespace = "compute_task")]
 pub trait ComputeTask {
-    /// Moves an instance, or has it change its size. Before 1.10 a flavor was a dictionary, and before 1.6 an instance.
+    /// Moves an instance, or changes its size. Before 1.10 a flavor was a dictionary, and before
+    /// 1.6 an instance.
     #[rpc(
         either,
         since = "1.4",
@@ -45,7 +47,7 @@ pub trait ComputeTask {
         #[arg(since = "1.20", or = "drop")] host_list: Option<Vec<Object<Selection>>>,
     ) -> ();
 
-    /// Moves an instance that runs.
+    /// Moves a running instance.
     #[rpc(since = "1.15")]
     async fn live_migrate_instance(
         &self,
@@ -57,8 +59,9 @@ pub trait ComputeTask {
         request_spec: Option<Object<RequestSpec>>,
     );
 
-    /// Finds hosts for instances, and has them made there. Before 1.10 the flavor in the filter properties was a dictionary,
-    /// and before 1.9 networks were tuples. Devices were sent until 1.7.
+    /// Finds hosts for instances, and has them created there. Before 1.10 the flavor in the filter
+    /// properties was a dictionary, and before 1.9 networks were tuples. Devices were sent until
+    /// 1.7.
     #[rpc(
         since = "1.5",
         before("1.7", send = "1.5"),
@@ -83,7 +86,7 @@ pub trait ComputeTask {
         #[arg(since = "1.19", or = "drop")] host_lists: Option<Vec<Vec<Object<Selection>>>>,
     );
 
-    /// Finds hosts for instances that have no cell yet, and has them made there.
+    /// Finds hosts for instances without a cell, and has them created there.
     #[rpc(since = "1.16")]
     async fn schedule_and_build_instances(
         &self,
@@ -98,7 +101,7 @@ pub trait ComputeTask {
         #[arg(since = "1.17", or = "drop")] tags: Option<Vec<TagList>>,
     );
 
-    /// Finds a host for an instance that was shelved, and has it made there.
+    /// Finds a host for a shelved instance, and has it recreated there.
     #[rpc(since = "1.3")]
     async fn unshelve_instance(
         &self,
@@ -107,7 +110,8 @@ pub trait ComputeTask {
         #[arg(since = "1.14", or = "drop")] request_spec: Option<Object<RequestSpec>>,
     );
 
-    /// Has an instance made anew of an image: where it is, on `host`, or where the scheduler says.
+    /// Has an instance recreated from an image: in place, on `host`, or on a host that the
+    /// scheduler picks.
     #[rpc(since = "1.8")]
     async fn rebuild_instance(
         &self,
@@ -128,7 +132,7 @@ pub trait ComputeTask {
         #[arg(since = "1.25")] target_state: Option<String>,
     );
 
-    /// Has the hosts of an aggregate fetch images.
+    /// Makes the hosts of an aggregate fetch images.
     #[rpc(since = "1.21")]
     async fn cache_images(
         &self,
@@ -137,7 +141,7 @@ pub trait ComputeTask {
         image_ids: Vec<String>,
     );
 
-    /// Has an instance stay in the cell that it has come to.
+    /// Confirms that an instance stays in its new cell.
     #[rpc(either, since = "1.22")]
     async fn confirm_snapshot_based_resize(
         &self,
@@ -146,7 +150,7 @@ pub trait ComputeTask {
         migration: Object<Migration>,
     ) -> ();
 
-    /// Has an instance go back to the cell that it has left.
+    /// Returns an instance to its former cell.
     #[rpc(since = "1.23")]
     async fn revert_snapshot_based_resize(
         &self,
@@ -155,7 +159,7 @@ pub trait ComputeTask {
         migration: Object<Migration>,
     );
 
-    /// Gives an instance a volume. Returns the device that it is there.
+    /// Attaches a volume to an instance. Returns its device name.
     #[rpc(
         either,
         since = "1.26",
@@ -176,7 +180,7 @@ pub trait ComputeTask {
     ) -> Option<String>;
 }
 
-/// What a filter looks at, in the form that it had before 1.10.
+/// An entry of the filter properties, in its form before 1.10.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Property<'a> {
@@ -184,7 +188,7 @@ enum Property<'a> {
     Other(&'a Json),
 }
 
-/// Returns filter properties with their flavor as a dictionary.
+/// Returns filter properties with the flavor as a dictionary.
 fn flat_instance_type(properties: &Dictionary) -> BTreeMap<&str, Property<'_>> {
     let properties = properties.iter().map(|(name, value)| match name.as_str() {
         "instance_type" => (name.as_str(), Property::Flavor(Flat(value))),

@@ -1,7 +1,8 @@
-//! The interface of Nova's conductor to its database, as `ConductorAPI` of `nova/conductor/rpcapi.py` calls it.
+//! The interface of Nova's conductor for access to the database, as `ConductorAPI` of
+//! `nova/conductor/rpcapi.py` calls it.
 //!
-//! Services that may not use the database ask the conductor to call a method of an object: by the object's name, with
-//! the versions of objects that the caller knows.
+//! Services without access to the database ask the conductor to call a method of an object. They
+//! send the object's name, and the versions of objects that they know.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +13,14 @@ use super::objects::{Dictionary, Json};
 /// The version of each class that a caller knows.
 pub type ObjectVersions = BTreeMap<String, String>;
 
-/// Calls methods of objects for those who may not use the database.
+/// Calls methods of objects for services without access to the database.
 #[rpc_api(
     topic = "conductor",
     version = "3.0",
     aliases(liberty = "3.0", mitaka = "3.0", newton = "3.0", ocata = "3.0")
 )]
 pub trait Conductor {
-    /// Calls a method of a class. Returns what that returns, in versions that the caller knows.
+    /// Calls a method of a class. Returns its result, in versions that the caller knows.
     async fn object_class_action_versions(
         &self,
         ctx: Context,
@@ -30,7 +31,7 @@ pub trait Conductor {
         kwargs: Dictionary,
     ) -> Json;
 
-    /// Calls a method of an object. Returns what that changed of the object, and what it returns.
+    /// Calls a method of an object. Returns the object's changes and the method's result.
     async fn object_action(
         &self,
         ctx: Context,
@@ -40,7 +41,8 @@ pub trait Conductor {
         kwargs: Dictionary,
     ) -> (Dictionary, Json);
 
-    /// Returns an object in the versions that the caller knows, who cannot read it as it is.
+    /// Returns an object in a version that the caller knows, for a caller that cannot read the
+    /// current one.
     async fn object_backport_versions(
         &self,
         ctx: Context,

@@ -1,15 +1,16 @@
-//! What Nova tells of, as that of 34.0.0 does: versioned notifications, whose payloads are objects of `nova/notifications/objects`,
-//! on the topic `versioned_notifications`; and the older ones on `notifications`.
+//! The notifications of Nova 34.0.0: versioned ones, whose payloads are objects of
+//! `nova/notifications/objects`, on the topic `versioned_notifications`; and the older ones on
+//! `notifications`.
 //!
-//! | Type | Event | Payload |
-//! |---|---|---|
-//! | [`InstanceCreating`], [`InstanceCreated`] | `instance.create.start`, `instance.create.end` | [`InstanceCreatePayload`] |
-//! | [`InstanceDeleted`] | `instance.delete.end` | [`InstanceActionPayload`] |
-//! | [`InstanceNotRebooted`] | `instance.reboot.error`, of priority `error` | [`InstanceActionPayload`] with its `fault` |
-//! | [`LegacyInstanceCreated`] | `compute.instance.create.end` | [`LegacyInstance`] |
+//! - [`InstanceCreating`] and [`InstanceCreated`]: the events `instance.create.start` and
+//!   `instance.create.end`, with an [`InstanceCreatePayload`]
+//! - [`InstanceDeleted`]: `instance.delete.end`, with an [`InstanceActionPayload`]
+//! - [`InstanceNotRebooted`]: `instance.reboot.error` of priority `error`, with an
+//!   [`InstanceActionPayload`] and its `fault`
+//! - [`LegacyInstanceCreated`]: `compute.instance.create.end`, with a [`LegacyInstance`]
 //!
-//! The payloads have the fields that an audit needs. Others stay with the [`Object`]. `tests/recorded` reads what Nova's own code
-//! was recorded to send.
+//! The payloads have the fields that an audit requires. The [`Object`] keeps the others.
+//! `tests/recorded` reads notifications that were recorded from Nova's own code.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -17,7 +18,7 @@ use rpc_runtime::{Object, VersionedObject, notification, wire};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A virtual machine, when it is made.
+/// A virtual machine that is created.
 #[derive(Clone, Debug, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.13", prefix = "nova_object")]
 pub struct InstanceCreatePayload {
@@ -33,20 +34,20 @@ pub struct InstanceCreatePayload {
     pub host: Option<String>,
     /// Its state.
     pub state: Option<String>,
-    /// What size it has.
+    /// Its size.
     pub flavor: Object<FlavorPayload>,
     /// When it was made.
     #[serde(with = "wire::datetime")]
     pub created_at: SystemTime,
-    /// What its user notes.
+    /// The metadata that its user has set.
     pub metadata: BTreeMap<String, String>,
-    /// What it is called below.
+    /// Its name at the hypervisor.
     pub instance_name: Option<String>,
-    /// Why it could not be.
+    /// The reason for a failure.
     pub fault: Option<Object<ExceptionPayload>>,
 }
 
-/// A virtual machine, when something else is done with it.
+/// A virtual machine that is the subject of another action.
 #[derive(Clone, Debug, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.9", prefix = "nova_object")]
 pub struct InstanceActionPayload {
@@ -62,13 +63,13 @@ pub struct InstanceActionPayload {
     pub host: Option<String>,
     /// Its state.
     pub state: Option<String>,
-    /// What size it has.
+    /// Its size.
     pub flavor: Object<FlavorPayload>,
-    /// Why it could not be.
+    /// The reason for a failure.
     pub fault: Option<Object<ExceptionPayload>>,
 }
 
-/// What size a virtual machine has.
+/// The size of a virtual machine.
 #[derive(Clone, Debug, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.4", prefix = "nova_object")]
 pub struct FlavorPayload {
@@ -78,7 +79,7 @@ pub struct FlavorPayload {
     pub name: Option<String>,
     /// In MiB.
     pub memory_mb: u64,
-    /// How many processors it has.
+    /// Its number of processors.
     pub vcpus: u64,
     /// In GiB.
     pub root_gb: u64,
@@ -86,41 +87,41 @@ pub struct FlavorPayload {
     pub ephemeral_gb: u64,
 }
 
-/// Why something could not be done.
+/// The reason why an action failed.
 #[derive(Clone, Debug, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.1", prefix = "nova_object")]
 pub struct ExceptionPayload {
     /// The module of the function below.
     pub module_name: String,
-    /// Where it was raised.
+    /// The function that raised it.
     pub function_name: String,
     /// The class.
     pub exception: String,
-    /// What it says.
+    /// Its message.
     pub exception_message: String,
 }
 
-/// A virtual machine is about to be made.
+/// The creation of a virtual machine begins.
 #[notification(event_type = "instance.create.start")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstanceCreating(pub Object<InstanceCreatePayload>);
 
-/// A virtual machine is there.
+/// A virtual machine was created.
 #[notification(event_type = "instance.create.end")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstanceCreated(pub Object<InstanceCreatePayload>);
 
-/// A virtual machine is gone.
+/// A virtual machine was deleted.
 #[notification(event_type = "instance.delete.end")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstanceDeleted(pub Object<InstanceActionPayload>);
 
-/// A virtual machine could not be started anew.
+/// A virtual machine could not be restarted.
 #[notification(event_type = "instance.reboot.error", priority = "error")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstanceNotRebooted(pub Object<InstanceActionPayload>);
 
-/// A virtual machine, as `info_from_instance` tells of it.
+/// A virtual machine, as `info_from_instance` describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LegacyInstance {
     /// Its id.
@@ -137,7 +138,7 @@ pub struct LegacyInstance {
     pub memory_mb: u64,
     /// In GiB.
     pub disk_gb: u64,
-    /// How many processors it has.
+    /// Its number of processors.
     pub vcpus: u64,
     /// The host that it is on.
     pub host: Option<String>,
@@ -145,7 +146,7 @@ pub struct LegacyInstance {
     pub state: String,
 }
 
-/// A virtual machine is there.
+/// A virtual machine was created.
 #[notification(event_type = "compute.instance.create.end")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LegacyInstanceCreated(pub LegacyInstance);

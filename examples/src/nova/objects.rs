@@ -1,9 +1,11 @@
-//! What Nova's interfaces carry besides plain values: its versioned objects, and dictionaries without a fixed form.
+//! The structured values of Nova's interfaces: versioned objects, and dictionaries without a fixed
+//! form.
 //!
-//! The objects are those of Nova 34.0.0. Those that say where a request goes, or that older servers take in another
-//! form, are structs with the fields that this needs; their other fields are kept, and go on with them. Those that only
-//! pass through are [`Json`], the text that came. On the wire an instance is an `Object<Instance>`, and so on. What a
-//! sender has not loaded is unset. Times are text, such as `2026-11-21T01:02:03Z`.
+//! The objects are those of Nova 34.0.0. Objects that determine a request's host, or that older
+//! servers read in another form, are structs with the required fields; they keep and pass on their
+//! other fields. Objects that only pass through are [`Json`], the text that was received. On the
+//! wire an instance is an `Object<Instance>`, and so on. A field that a sender has not loaded is
+//! unset. Times are text, such as `2026-11-21T01:02:03Z`.
 
 mod flat;
 mod instance;
@@ -29,43 +31,44 @@ pub use self::{
     },
 };
 
-/// A value that its API leaves open, or an object that only passes through, as the text that came.
+/// A value whose form the API does not define, or an object that only passes through, as the text
+/// that was received.
 pub type Json = Box<RawValue>;
 
 /// A dictionary whose keys depend on drivers, filters or services.
 pub type Dictionary = BTreeMap<String, Json>;
 
-/// What an image is like: the fields of an `ImageMeta`, flattened.
+/// The properties of an image: the fields of an `ImageMeta`, flattened.
 pub type Image = Dictionary;
 
-/// A `BlockDeviceMapping`: how an instance has a volume or an image as a device.
+/// A `BlockDeviceMapping`: the device that an instance has for a volume or an image.
 pub type BlockDeviceMapping = Json;
 
 /// A `BlockDeviceMappingList`: the devices of an instance.
 pub type BlockDeviceMappingList = Json;
 
-/// A `LiveMigrateData`, of the class that the driver has: `LibvirtLiveMigrateData` and so on.
+/// A `LiveMigrateData` in the driver's class: `LibvirtLiveMigrateData` and so on.
 pub type LiveMigrateData = Json;
 
-/// A `ShareMapping`: how an instance has a share of files.
+/// A `ShareMapping`: an instance's access to a file share.
 pub type ShareMapping = Json;
 
-/// An `InstanceExternalEvent`: what another service has done for an instance.
+/// An `InstanceExternalEvent`: an event of another service about an instance.
 pub type ExternalEvent = Json;
 
-/// A `MigrationContext`: what a resize changes of an instance.
+/// A `MigrationContext`: the changes of a resize to an instance.
 pub type MigrationContext = Json;
 
-/// A `Diagnostics`: how an instance does, as all drivers tell it.
+/// A `Diagnostics`: an instance's condition, in the form that all drivers share.
 pub type Diagnostics = Json;
 
-/// A `BuildRequest`: an instance that has no cell yet.
+/// A `BuildRequest`: an instance without a cell.
 pub type BuildRequest = Json;
 
-/// A `TagList`: what the owner of an instance calls it by.
+/// A `TagList`: the tags that its owner gave an instance.
 pub type TagList = Json;
 
-/// A file to write into an instance: its path, and what is in it.
+/// A file to write into an instance: its path and its contents.
 pub type InjectedFile = (String, String);
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The times that Nova's operators set: `rpc_response_timeout` and `long_rpc_timeout`. They are read at each call.
+//! The times that Nova's operators set, `rpc_response_timeout` and `long_rpc_timeout`. Each call
+//! reads them.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -23,7 +24,8 @@ pub fn long_rpc_timeout() -> Duration {
     Duration::from_secs(LONG_RPC_TIMEOUT.load(Ordering::Relaxed))
 }
 
-/// Sets both times, in seconds: how long a server may be silent in a long call, and how long that may take.
+/// Sets both times, in seconds: how long a server may be silent in a long call, and how long the
+/// call may take.
 pub fn set_timeouts(silence: u64, whole: u64) {
     RPC_RESPONSE_TIMEOUT.store(silence, Ordering::Relaxed);
     LONG_RPC_TIMEOUT.store(whole, Ordering::Relaxed);

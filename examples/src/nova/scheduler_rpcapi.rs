@@ -1,7 +1,7 @@
-//! The whole interface of Nova's scheduler, as `nova/scheduler/rpcapi.py` calls it.
+//! The complete interface of Nova's scheduler, as `nova/scheduler/rpcapi.py` calls it.
 //!
-//! Its clients may be capped at 4.0 and later, as Nova's may: at pike (4.4), mitaka to ocata (4.3), kilo and liberty (4.2).
-//! Servers take what clients of 4.3 and later send.
+//! Its clients may be capped at 4.0 and later, like Nova's: pike is 4.4, mitaka to ocata are 4.3,
+//! kilo and liberty are 4.2. Servers accept requests of clients of 4.3 and later.
 
 use rpc_runtime::{Context, Object, Request, rpc_api};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -15,13 +15,13 @@ use super::{
     options::{long_rpc_timeout, rpc_response_timeout},
 };
 
-/// The hosts for each instance that was asked for.
+/// The hosts for each requested instance.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Destinations {
-    /// For each instance its host, and then alternates.
+    /// For each instance its host, followed by alternates.
     Selections(Vec<Vec<Object<Selection>>>),
-    /// For each instance its host: what callers get who do not ask for objects.
+    /// For each instance its host, for callers that do not ask for objects.
     Dictionaries(Vec<Dictionary>),
 }
 
@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for Destinations {
     }
 }
 
-/// Finds hosts for instances, and keeps in mind which instances are where.
+/// Finds hosts for instances, and tracks which instances are on which host.
 #[rpc_api(
     topic = "scheduler",
     version = "4.5",
@@ -49,8 +49,8 @@ impl<'de> Deserialize<'de> for Destinations {
     )
 )]
 pub trait Scheduler {
-    /// Finds a host for each instance, and sets its resources aside there. Before 4.3 the request spec was two
-    /// dictionaries.
+    /// Finds a host for each instance, and reserves its resources there. Before 4.3, two
+    /// dictionaries replaced the request spec.
     #[rpc(
         timeout = long_rpc_timeout(),
         monitor = rpc_response_timeout(),
@@ -65,15 +65,15 @@ pub trait Scheduler {
         #[arg(since = "4.5", default)] return_alternates: bool,
     ) -> Result<Destinations, SchedulerError>;
 
-    /// Tells every scheduler what aggregates are now.
+    /// Tells every scheduler the current state of aggregates.
     #[rpc(fanout, since = "4.1")]
     async fn update_aggregates(&self, ctx: Context, aggregates: Vec<Object<Aggregate>>);
 
-    /// Tells every scheduler that an aggregate is no more.
+    /// Tells every scheduler that an aggregate was deleted.
     #[rpc(fanout, since = "4.1")]
     async fn delete_aggregate(&self, ctx: Context, aggregate: Object<Aggregate>);
 
-    /// Tells every scheduler what instances of a host are now.
+    /// Tells every scheduler the current state of a host's instances.
     #[rpc(fanout, since = "4.2")]
     async fn update_instance_info(
         &self,
@@ -82,11 +82,12 @@ pub trait Scheduler {
         instance_info: Object<InstanceList>,
     );
 
-    /// Tells every scheduler that an instance is no longer on a host.
+    /// Tells every scheduler that an instance has left a host.
     #[rpc(fanout, since = "4.2")]
     async fn delete_instance_info(&self, ctx: Context, host_name: String, instance_uuid: String);
 
-    /// Tells every scheduler which instances a host has, so that those that know otherwise ask again.
+    /// Tells every scheduler which instances a host has, so that schedulers with other data ask
+    /// again.
     #[rpc(fanout, since = "4.2")]
     async fn sync_instance_info(
         &self,
@@ -96,7 +97,7 @@ pub trait Scheduler {
     );
 }
 
-/// Writes a request spec as it was before 4.3.
+/// Writes a request spec in its form before 4.3.
 fn legacy_spec(request: Request, spec: &Object<RequestSpec>) -> Request {
     let request = request.arg("request_spec", legacy_request_spec(spec));
     request.arg("filter_properties", LegacyFilterProperties::of(spec))

@@ -1,4 +1,4 @@
-//! How an interface has changed since its contract was written.
+//! Compares an interface with its contract.
 
 mod arguments;
 mod methods;
@@ -11,14 +11,15 @@ use super::{
 };
 use crate::Version;
 
-/// Returns how an interface has changed since the contract `kept` was written: first what breaks deployed peers, then the
-/// rest. It is empty if nothing has changed.
+/// Returns how an interface has changed since the contract `kept` was written: changes that break
+/// deployed peers first. It is empty if nothing has changed.
 ///
-/// What is in `kept` counts as released: clients and servers of that version and older are deployed.
+/// Everything in `kept` counts as released: clients and servers of that version and older are
+/// deployed.
 #[must_use]
 pub fn compare(kept: &Contract, new: &Contract) -> Vec<Change> {
     let mut comparison = Comparison { old: kept, new, changes: Vec::new() };
-    // Servers of another major are other servers.
+    // Servers of another major are independent servers.
     let is_other = new.version.major() != kept.version.major() && new.previous.is_none();
     if is_other && new.version > kept.version {
         let what = format!(
@@ -31,7 +32,7 @@ pub fn compare(kept: &Contract, new: &Contract) -> Vec<Change> {
     comparison.interface();
     comparison.methods();
     if comparison.changes.is_empty() && kept != new {
-        let what = "it is written otherwise, which no peer notices";
+        let what = "it is written differently, without an effect on peers";
         comparison.note(Rule::LineChanged, "", what, Legal::Now);
     }
     comparison.changes.sort_by_key(|change| !change.breaks());
@@ -49,8 +50,8 @@ impl Comparison<'_> {
         self.changes.push(Change { rule, subject: subject.to_owned(), what: what.into(), legal });
     }
 
-    /// What is legal with the next version that was not released, if it is written as `form` says. In there, `{}` stands
-    /// for that version.
+    /// The verdict for a change that is legal in the next unreleased version, written as `form`
+    /// says. `{}` in the form stands for that version.
     fn with_next(&self, form: &str) -> Legal {
         let released = self.old.version;
         let next = Version::new(released.major(), released.minor() + 1);
@@ -62,7 +63,7 @@ impl Comparison<'_> {
         Legal::NewMajor { version: Version::new(self.old.version.major() + 1, 0) }
     }
 
-    /// Whether what came with this version is new.
+    /// Whether the released contract is older than this version.
     fn is_new(&self, version: Version) -> bool {
         version > self.old.version
     }
@@ -121,7 +122,7 @@ impl Comparison<'_> {
 
     fn versions(&mut self) {
         let (old, new) = (self.old, self.new);
-        // The major that was the interface's own may be the one before now.
+        // The previous major may be the one that was the interface's own.
         let raised = new.version.major() > old.version.major();
         let (was, is) = (if raised { Some(old.version) } else { old.previous }, new.previous);
         if is < was {
@@ -147,13 +148,13 @@ impl Comparison<'_> {
             };
             let what = format!("requests carried {}, and carry {}", said(was), said(is));
             let first = Version::new(old.version.major(), 0);
-            // Every server takes the first version, and the lowest that fits.
+            // Every server serves the first version, and the lowest that has what a request uses.
             let is_taken = is.is_none_or(|is| *is == first);
             let legal = if is_taken { Legal::Now } else { self.new_major() };
             self.note(Rule::SendChanged, "", what, legal);
         }
         if old.has_address != new.has_address {
-            let what = "hosts are keys of addresses, or no longer";
+            let what = "whether hosts are keys of addresses has changed";
             let legal = self.new_major();
             self.note(Rule::AddressChanged, "", what, legal);
         }

@@ -1,11 +1,11 @@
-//! From a contract's text to what it says.
+//! Reads a contract from text.
 
 use std::str::FromStr;
 
 use super::{Argument, Contract, Signature, Was};
 use crate::{Kind, Version};
 
-/// A text is no contract.
+/// The error for a text that is not a contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the contract: {what}")]
 pub struct ParseError {
@@ -18,7 +18,7 @@ type Parsed<T> = Result<T, String>;
 impl FromStr for Contract {
     type Err = ParseError;
 
-    /// Reads what [`write`](super::write()) has written. Lines that begin with `#` are comments.
+    /// Reads the output of [`write`](super::write()). Lines that begin with `#` are comments.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut contract = Self {
             name: String::new(),
@@ -126,7 +126,7 @@ fn method(words: &mut Words<'_>) -> Parsed<Signature> {
 }
 
 impl Signature {
-    /// Reads what else is said of a method.
+    /// Reads one of the properties behind the return type.
     fn read(&mut self, words: &mut Words<'_>) -> Parsed<()> {
         match words.word() {
             "or" => {
@@ -163,8 +163,9 @@ impl Signature {
 /// Reads an argument.
 fn argument(text: &str) -> Parsed<Argument> {
     let text = text.trim();
-    let (name, rest) =
-        text.split_once(": ").ok_or_else(|| format!("`{text}` is no argument: name and type"))?;
+    let (name, rest) = text
+        .split_once(": ")
+        .ok_or_else(|| format!("`{text}` is not an argument: write name and type"))?;
     let (is_rest, name) = match name.strip_prefix("...") {
         Some(name) => (true, name),
         None => (false, name),
@@ -214,7 +215,7 @@ fn was(words: &mut Words<'_>) -> Parsed<Was> {
     Ok(Was { version: words.version()?, name, send, is_converted })
 }
 
-/// What is left of a line.
+/// The unread part of a line.
 struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {
@@ -225,7 +226,7 @@ impl<'a> Words<'a> {
         word
     }
 
-    /// Takes a word if it is the next one.
+    /// Consumes the next word if it is the wanted one.
     fn take(&mut self, wanted: &str) -> bool {
         let before = self.0;
         let is_there = self.word() == wanted;
@@ -244,7 +245,7 @@ impl<'a> Words<'a> {
         self.word().parse().map_err(|error: crate::ParseVersionError| error.to_string())
     }
 
-    /// Takes a text in quotes, as `Debug` writes it.
+    /// Consumes a text in quotes, as `Debug` writes it.
     fn quoted(&mut self) -> Parsed<String> {
         let text = self.0.trim_start();
         let inside = text.strip_prefix('"').ok_or("expected a text in quotes")?;
@@ -259,7 +260,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Returns where a text in quotes ends, of which the opening one is taken off.
+/// Returns where a text in quotes ends; its opening quote has been removed.
 fn closing_quote(inside: &str) -> Option<usize> {
     let mut is_escaped = false;
     inside.char_indices().find_map(|(at, c)| {
@@ -269,7 +270,7 @@ fn closing_quote(inside: &str) -> Option<usize> {
     })
 }
 
-/// Takes the escapes back that `Debug` puts into a text.
+/// Reverses the escapes of `Debug`.
 fn unescaped(text: &str) -> Parsed<String> {
     let mut plain = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -287,7 +288,7 @@ fn unescaped(text: &str) -> Parsed<String> {
                 let digits: String =
                     chars.by_ref().skip_while(|c| *c == '{').take_while(|c| *c != '}').collect();
                 let code = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
-                code.ok_or_else(|| format!("`\\u{{{digits}}}` is no character"))?
+                code.ok_or_else(|| format!("`\\u{{{digits}}}` is not a character"))?
             }
             Some(c @ ('\\' | '"' | '\'')) => c,
             _ => return Err("an escape without meaning".to_owned()),
@@ -296,7 +297,7 @@ fn unescaped(text: &str) -> Parsed<String> {
     Ok(plain)
 }
 
-/// Steps through a text outside of brackets and quotes: returns each place there, with its character.
+/// Returns the characters outside of brackets and quotes, with their positions.
 fn outer(text: &str) -> impl Iterator<Item = (usize, char)> {
     let (mut depth, mut is_quoted, mut is_escaped, mut last) = (0_i32, false, false, ' ');
     text.char_indices().filter(move |(_, c)| {
@@ -308,7 +309,7 @@ fn outer(text: &str) -> impl Iterator<Item = (usize, char)> {
         match c {
             '"' => is_quoted = true,
             '(' | '[' | '{' | '<' => depth += 1,
-            // An arrow closes nothing.
+            // The `>` of an arrow is not a bracket.
             '>' if last == '-' => {}
             ')' | ']' | '}' | '>' => depth -= 1,
             _ => {}
@@ -318,7 +319,7 @@ fn outer(text: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
-/// Splits at a character that is outside of brackets and quotes. Of nothing there is no part.
+/// Splits at each `at` outside of brackets and quotes. An empty text has no parts.
 fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
     let ends: Vec<_> = outer(text).filter(|(_, c)| *c == at).map(|(place, _)| place).collect();
     let starts: Vec<_> = std::iter::once(0).chain(ends.iter().map(|end| end + 1)).collect();
@@ -327,14 +328,14 @@ fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
     parts.filter(move |_| !text.trim().is_empty())
 }
 
-/// Splits what a pair of parentheses at the beginning holds from what follows them.
+/// Splits a text into the inside of its leading parentheses and the rest.
 fn enclosed(text: &str) -> Parsed<(&str, &str)> {
     let close = outer(text).find(|(_, c)| *c == ')').map(|(at, _)| at);
     let close = close.ok_or("the arguments have no closing parenthesis")?;
     Ok((&text[1..close], &text[close + 1..]))
 }
 
-/// Returns where something is found outside of brackets and quotes.
+/// Returns the first position of `wanted` outside of brackets and quotes.
 fn outside(text: &str, wanted: &str) -> Option<usize> {
     outer(text).map(|(at, _)| at).find(|at| text[*at..].starts_with(wanted))
 }

@@ -1,9 +1,9 @@
-//! What clients and servers of a contract do: the requests of the former, and which of them the latter take.
+//! The peers of a contract: the requests that its clients send, and those that its servers accept.
 
 use super::{Argument, Contract, Signature, Was};
 use crate::{Interface, Version};
 
-/// A request, as far as a contract tells: all but the values.
+/// A request as a contract describes it: everything but the values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Form {
     /// The method's name on the wire.
@@ -12,13 +12,15 @@ pub struct Form {
     pub version: Version,
     /// The namespace that it carries.
     pub namespace: Option<String>,
-    /// The names of its arguments, with their types. A value that a function has made has no type here.
+    /// The names of its arguments, with their types. A value that a function writes has no known
+    /// type.
     pub arguments: Vec<(String, Option<String>)>,
 }
 
 impl Contract {
-    /// Returns the requests that a client makes which is capped at `cap`: each method with every argument that the cap
-    /// allows, and with none that a caller may leave out. Methods whose arguments a function writes are not among them.
+    /// Returns the requests of a client that is capped at `cap`. Each method is there twice: with
+    /// every argument that the cap allows, and without those that a caller may omit. Methods whose
+    /// arguments a function writes are left out.
     #[must_use]
     pub fn requests(&self, cap: Version) -> Vec<Form> {
         let rules = self.rules();
@@ -31,10 +33,10 @@ impl Contract {
         forms.flatten().collect()
     }
 
-    /// Whether a server takes a request.
+    /// Checks that a server accepts a request.
     ///
     /// # Errors
-    /// If it does not: why.
+    /// If it does not; the text gives the reason.
     pub fn takes(&self, form: &Form) -> Result<(), String> {
         let namespaces = self.legacy_namespaces.iter().chain([&self.namespace]);
         if namespaces.into_iter().all(|own| *own != form.namespace) {
@@ -56,7 +58,7 @@ impl Contract {
         }
     }
 
-    /// Returns an interface that has nothing but these versions, whose rules hold here.
+    /// Returns an interface with these versions and nothing else, for its version rules.
     pub(super) fn rules(&self) -> Interface<'static> {
         let rules = Interface::new("", (self.version.major(), self.version.minor()));
         match self.previous {
@@ -83,7 +85,7 @@ impl Contract {
         for argument in method.arguments.iter().filter(|argument| !argument.is_rest) {
             let is_known = argument.since.is_none_or(|since| rules.has(cap, since));
             let gone = argument.until.filter(|until| rules.has(cap, *until));
-            // Servers of before that still wait for it.
+            // Older servers still require it.
             needed = gone.map_or(needed, |gone| needed.max(gone));
             let is_given = all || argument.since.is_none() || !argument.constant.is_empty();
             if !is_known || gone.is_some() || !is_given {
@@ -112,7 +114,7 @@ impl Contract {
 }
 
 impl Signature {
-    /// Whether servers take an argument of this name and type.
+    /// Checks that servers accept an argument of this name and type.
     fn takes(&self, name: &str, type_name: Option<&str>) -> Result<(), String> {
         let Some(argument) = self.arguments.iter().find(|argument| argument.answers_to(name))
         else {
@@ -123,7 +125,7 @@ impl Signature {
         };
         match type_name {
             Some(other) if !argument.reads(other) => {
-                Err(format!("{name} of {} is no {other}", self.name))
+                Err(format!("{name} of {} does not read {other}", self.name))
             }
             _ => Ok(()),
         }

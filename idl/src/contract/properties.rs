@@ -1,8 +1,9 @@
-//! Over random contracts and random changes: what is called safe breaks nobody, and nothing goes untold.
+//! Random contracts and random changes: no change that is called safe breaks a peer, and every
+//! change is reported.
 
 use super::*;
 
-/// Numbers that are the same in each run.
+/// A source of random numbers that repeats from run to run.
 struct Random(fastrand::Rng);
 
 impl Random {
@@ -27,7 +28,7 @@ impl Random {
         Version::new(newest.major(), self.below(newest_minor + 1) as u64)
     }
 
-    /// A version after `since`, if there is one.
+    /// Returns a version after `since`, if the random one is later.
     fn after(&mut self, since: Version, newest: Version) -> Option<Version> {
         let version = self.version(newest);
         (version > since).then_some(version)
@@ -50,7 +51,7 @@ fn contract(random: &mut Random) -> Contract {
     canonical(contract)
 }
 
-/// Brings the lines into their order.
+/// Sorts the methods as a contract does.
 fn canonical(mut contract: Contract) -> Contract {
     contract.methods.sort_by(|one, other| (one.since, &one.name).cmp(&(other.since, &other.name)));
     contract
@@ -84,7 +85,7 @@ fn was(random: &mut Random, name: &str, since: Version, newest: Version) -> Vec<
     version.map(was).into_iter().collect()
 }
 
-/// An argument as the macro takes one: what a client does not always send, a server does without.
+/// Returns an argument as the macro accepts one: a server does not require what a client may omit.
 fn argument(random: &mut Random, name: &str, method: Version, newest: Version) -> Argument {
     let since = random.after(method, newest).filter(|_| random.one_in(2));
     let until = random.after(since.unwrap_or(method), newest).filter(|_| random.one_in(4));
@@ -102,7 +103,7 @@ fn argument(random: &mut Random, name: &str, method: Version, newest: Version) -
     }
 }
 
-/// Changes a contract as somebody would who has not read these rules, or has.
+/// Changes a contract at random, with or without regard for the rules.
 fn changed(random: &mut Random, old: &Contract) -> Contract {
     let mut new = old.clone();
     if random.one_in(2) {
@@ -172,7 +173,7 @@ fn random_name(newest: Version) -> &'static str {
     NAMES[usize::try_from(newest.minor()).unwrap_or(0) % NAMES.len()]
 }
 
-/// Renames something, with or without saying since when.
+/// Renames something, and records the old name or not.
 fn rename(
     random: &mut Random,
     name: &mut String,
@@ -186,7 +187,8 @@ fn rename(
     }
 }
 
-/// Returns whom a change breaks: deployed clients at new servers, or new clients at deployed servers.
+/// Returns the first request that a change breaks: of deployed clients to new servers, or of new
+/// clients to deployed servers.
 fn broken(old: &Contract, new: &Contract) -> Option<String> {
     for minor in 0..=old.version.minor() {
         let cap = Version::new(2, minor);
@@ -196,7 +198,7 @@ fn broken(old: &Contract, new: &Contract) -> Option<String> {
             }
         }
         for form in new.requests(cap) {
-            // Of a server that is as old as the cap allows.
+            // For a server as old as the cap allows.
             if let Err(why) = old.takes(&form) {
                 return Some(format!(
                     "a server of {}, capped at {cap}: {form:?}: {why}",
@@ -238,7 +240,7 @@ fn every_contract_is_read_back_as_it_was_written() {
     }
 }
 
-/// A contract as it was at a version: what came later is not in it, and what was otherwise is so.
+/// Returns a contract as it was at a version: without later items, and with the forms of that time.
 fn cut_down(contract: &Contract, version: Version) -> Contract {
     let name_at = |name: &str, before: &[Was]| {
         let was = before.iter().find(|was| was.version > version);
@@ -267,7 +269,7 @@ fn what_a_client_sends_under_a_cap_is_taken_by_a_server_of_that_version() {
     let mut taken = 0;
     for seed in 0..5_000 {
         let mut contract = contract(&mut Random::of(seed));
-        // What is fixed by hand may be more than a server of old takes: that is what it is for.
+        // A version fixed by hand may be newer than an old server serves; that is its purpose.
         contract.send.clear();
         contract.methods.iter_mut().for_each(|method| method.send = None);
         for minor in 0..=contract.version.minor() {

@@ -1,4 +1,4 @@
-//! What can change, and what that means for who is deployed.
+//! The kinds of change of an interface, and their consequences for deployed peers.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::Version;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The trait has another name, which never crosses the wire.
+    /// The trait has another name. Names of traits never cross the wire.
     InterfaceRenamed,
-    /// The version is another one.
+    /// The version is newer.
     VersionRaised,
-    /// The version is an older one than before.
+    /// The version is older.
     VersionLowered,
     /// Servers listen on another topic.
     TopicChanged,
@@ -20,82 +20,82 @@ pub enum Rule {
     ExchangeChanged,
     /// Requests carry another namespace.
     NamespaceChanged,
-    /// Servers take requests of a namespace no longer.
+    /// Servers reject a namespace that they accepted.
     LegacyNamespaceRemoved,
-    /// Servers take requests of one more namespace.
+    /// Servers accept one more namespace.
     LegacyNamespaceAdded,
-    /// Servers no longer take the major before, or not all of it.
+    /// Servers no longer accept the previous major, or less of it.
     PreviousDropped,
-    /// Servers take the major before, or more of it.
+    /// Servers accept the previous major, or more of it.
     PreviousAdded,
     /// Clients can be capped at other versions.
     SupportChanged,
     /// Requests carry another version.
     SendChanged,
-    /// An operator's alias has gone, or stands for another version.
+    /// An alias for operators was removed, or stands for another version.
     PinChanged,
-    /// There is one more alias for operators.
+    /// Operators have one more alias.
     PinAdded,
-    /// Hosts are keys of addresses, or no longer.
+    /// Hosts have become keys of addresses, or the reverse.
     AddressChanged,
-    /// A method has gone.
+    /// A method was removed.
     MethodRemoved,
-    /// There is a new method in a version that was released before it.
+    /// A released version has a new method.
     MethodAddedLate,
-    /// There is a new method in a new version.
+    /// A new version has a new method.
     MethodAdded,
     /// A method has another name on the wire.
     MethodRenamed,
-    /// A method came with another version than before.
+    /// A method claims to be of another version than before.
     MethodSinceChanged,
-    /// A call is a cast now.
+    /// A call became a cast.
     CallBecameCast,
-    /// A cast is a call now.
+    /// A cast became a call.
     CastBecameCall,
-    /// A method went to one server, and goes to all, or the reverse.
+    /// A method that one server ran is run by all, or the reverse.
     FanoutChanged,
-    /// Callers may choose not to wait, or no longer.
+    /// Whether callers may choose not to wait has changed.
     EitherChanged,
     /// A method returns another type.
     ReplyChanged,
     /// A method goes to another host, or another topic.
     TargetChanged,
-    /// Servers answer to a name no longer.
+    /// Servers no longer run a method under one of its names.
     AliasRemoved,
-    /// Servers answer to one more name.
+    /// Servers run a method under one more name.
     AliasAdded,
-    /// Servers refuse arguments that they ignored.
+    /// Servers reject arguments that they ignored.
     ExtraRefused,
-    /// Servers ignore arguments that they refused.
+    /// Servers ignore arguments that they rejected.
     ExtraIgnored,
-    /// What a method was under older caps is said otherwise.
+    /// The declared form of a method or an argument under older caps differs.
     HistoryChanged,
-    /// An argument has gone.
+    /// An argument was removed.
     ArgumentRemoved,
-    /// There is a new argument in a version that was released without it.
+    /// A released version has a new argument.
     ArgumentAdded,
-    /// There is a new argument in a new version.
+    /// A new version has a new argument.
     ArgumentAddedLater,
     /// An argument has another name on the wire.
     ArgumentRenamed,
-    /// Servers refuse requests without an argument that they did without.
+    /// Servers require an argument that was optional.
     ArgumentRequired,
-    /// Servers do without an argument that they required.
+    /// Servers no longer require an argument.
     ArgumentOptional,
-    /// An argument came with another version than before.
+    /// An argument claims to be of another version than before.
     ArgumentSinceChanged,
-    /// An argument is sent until another version than before.
+    /// The version in which an argument stops being sent has changed.
     ArgumentUntilChanged,
-    /// An argument has another type, or another form.
+    /// An argument has another type, or is written in another form.
     ArgumentTypeChanged,
-    /// An argument always has another value, or its caller says it now.
+    /// An argument's constant value differs, or the caller gives the value now.
     ConstantChanged,
-    /// A line is written otherwise, which nobody notices.
+    /// A line is written differently, without an effect on peers.
     LineChanged,
 }
 
 impl Rule {
-    /// All rules, in the order of what they are about.
+    /// All rules, grouped by subject.
     pub const ALL: &[Self] = &[
         Self::InterfaceRenamed,
         Self::VersionRaised,
@@ -141,7 +141,7 @@ impl Rule {
         Self::LineChanged,
     ];
 
-    /// Returns the rule's name, which stays what it is.
+    /// Returns the rule's name, which is stable.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
@@ -202,29 +202,30 @@ impl fmt::Display for Rule {
 pub struct Change {
     /// Its kind.
     pub rule: Rule,
-    /// What has changed: the method, or the argument and its method; empty for the interface itself.
+    /// The changed item: the method, or the argument and its method; empty for the interface
+    /// itself.
     pub subject: String,
     /// How it has changed.
     pub what: String,
-    /// Whether it may be, and if not, what would make it so.
+    /// Whether the change is legal, and if not, what would make it so.
     pub legal: Legal,
 }
 
-/// Whether a change may be.
+/// Whether a change is legal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Legal {
-    /// No deployed peer notices.
+    /// Deployed peers do not notice it.
     Now,
-    /// Not in a released version; with this one it is legal if it is written so.
+    /// Illegal in a released version; legal in this one if written as `form` says.
     With {
-        /// The first version that may have it.
+        /// The first version that may have the change.
         version: Version,
-        /// How it is written.
+        /// How the change is written.
         form: String,
     },
-    /// Only with a new major version, which peers of the old one do not understand.
+    /// Legal only in a new major version, which peers of the old one do not understand.
     NewMajor {
-        /// That version.
+        /// That major's first version.
         version: Version,
     },
 }

@@ -1,4 +1,4 @@
-//! Each rule, in both directions; and that no change is called safe which a peer would notice.
+//! A case for each rule, in both directions.
 
 use super::*;
 
@@ -20,20 +20,20 @@ fn notes() -> Contract {
     NOTES.parse().expect("a contract")
 }
 
-/// The contract, with one text in place of another.
+/// The contract, with one text replaced.
 fn with(from: &str, to: &str) -> Contract {
     assert!(NOTES.contains(from), "{from}");
     NOTES.replace(from, to).parse().unwrap_or_else(|error| panic!("{to}: {error}"))
 }
 
-/// What has changed, by rule: `!` before those that break a deployed peer.
+/// The rules of all changes, with `!` before those that break a deployed peer.
 fn rules(old: &Contract, new: &Contract) -> Vec<String> {
     let changes = compare(old, new).into_iter();
     let mark = |change: &Change| if change.breaks() { "!" } else { "" };
     changes.map(|change| format!("{}{}", mark(&change), change.rule)).collect()
 }
 
-/// A text of the contract, what stands in its place, and the rules that tell of it and of the way back.
+/// A text of the contract, its replacement, and the rules that report the change and its reversal.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 fn assert_told(rows: &[Row]) {
@@ -148,7 +148,7 @@ fn a_call_and_a_cast_are_not_the_same() {
         assert_eq!(rules(&notes(), &with(cast, &call)), [there]);
         assert_eq!(rules(&with(cast, &call), &notes()), [back]);
     }
-    // What it returns goes back to those who still wait.
+    // Callers that still wait get the return value.
     let answering = cast.to_owned() + " -> Result<(), E>";
     let waiting = answering.replace("cast", "call");
     assert_eq!(rules(&with(cast, &waiting), &with(cast, &answering)), ["call-became-cast"]);
@@ -184,7 +184,8 @@ fn what_is_said_of_a_new_version_is_legal() {
     ] {
         assert_eq!(rules(&notes(), &next(from, to)).join(" "), wanted, "{to}");
     }
-    // What a function writes for deployed servers, new ones may read in a form that is not sent to them.
+    // If a function writes the arguments for deployed servers, new servers may read another form,
+    // since it is not sent to old ones.
     let rewritten = next("kind: Kind", "kind: Option<Kind>").to_string();
     let rewritten = rewritten.replace("-> u32; for", "-> u32; was count converted before 2.4; for");
     let told = rules(&notes(), &rewritten.parse().expect("a contract"));
@@ -196,7 +197,7 @@ fn what_is_said_of_a_new_version_is_legal() {
     let major = NOTES.replace("version 2.3", "version 3.0").replace("2.1 fanout clear()\n", "");
     let gone = |text: &str| rules(&notes(), &text.parse().expect("a contract"));
     assert_eq!(gone(&major), ["version-raised"]);
-    // A major that still speaks the one before owes it everything.
+    // A major that still speaks the previous one must keep all of it.
     let both = major.replace("topic", "previous 2.3\ntopic");
     assert_eq!(gone(&both), ["!method-removed", "version-raised"]);
     let less = major.replace("topic", "previous 2.2\ntopic");

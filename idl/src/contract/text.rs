@@ -1,4 +1,4 @@
-//! A contract as text.
+//! Writes a contract as text.
 
 use std::fmt::Write as _;
 
@@ -7,9 +7,10 @@ use crate::{Interface, Kind, Version};
 
 /// Writes the contract of an interface.
 ///
-/// After lines for the interface itself there is one for each method: the version that added it, whether it is a call, a
-/// cast or a fanout cast, its name on the wire, its arguments with their types (`?` after those that a server does without),
-/// what it returns, and what else is said of it.
+/// Lines for the interface itself come first, then one for each method: the version that added it,
+/// whether it is a call, a cast or a fanout cast, its name on the wire, its arguments with their
+/// types (`?` after those that a server does not require), its return type, and its further
+/// properties.
 #[must_use]
 pub fn write(interface: &Interface<'_>) -> String {
     Contract::of(interface).to_string()
@@ -99,7 +100,7 @@ pub(super) fn line(method: &Signature) -> String {
     line
 }
 
-/// Returns an argument as its method's line has it.
+/// Returns an argument as it stands in its method's line.
 pub(super) fn argument(argument: &Argument) -> String {
     if argument.is_rest {
         return format!("...{}: {}", argument.name, argument.type_name);

@@ -1,37 +1,37 @@
-//! The history of an interface, as its trait tells it.
+//! The history of an interface, derived from its trait.
 
 use std::fmt;
 
 use super::{Interface, Method};
 use crate::Version;
 
-/// What a version has changed.
+/// A change that a version brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryEntry<'a> {
     /// The version.
     pub version: Version,
     /// The method, by its present name on the wire.
     pub method: &'a str,
-    /// What has become of it.
+    /// The kind of change.
     pub what: HistoryKind<'a>,
 }
 
-/// What has become of a method.
+/// A kind of change to a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HistoryKind<'a> {
-    /// It is new.
+    /// The method is new.
     Added,
-    /// It was called otherwise.
+    /// The method had another name.
     Renamed {
-        /// What it was called.
+        /// The former name.
         from: &'a str,
     },
-    /// Its arguments were others.
+    /// The method had other arguments.
     Rewritten,
-    /// It has a topic of its own.
+    /// The method has its own topic.
     Moved {
-        /// That topic.
+        /// The topic.
         topic: &'a str,
     },
     /// An argument is new.
@@ -39,11 +39,11 @@ pub enum HistoryKind<'a> {
         /// Its name.
         name: &'a str,
     },
-    /// An argument was called otherwise.
+    /// An argument had another name.
     ArgumentRenamed {
         /// Its present name.
         name: &'a str,
-        /// What it was called.
+        /// The former name.
         from: &'a str,
     },
     /// An argument had another form.
@@ -51,7 +51,7 @@ pub enum HistoryKind<'a> {
         /// Its name.
         name: &'a str,
     },
-    /// An argument is not sent any more.
+    /// Clients stop sending an argument.
     ArgumentGone {
         /// Its name.
         name: &'a str,
@@ -59,7 +59,8 @@ pub enum HistoryKind<'a> {
 }
 
 impl<'a> Interface<'a> {
-    /// Returns what its versions have changed, the oldest first. What was there from the first version on is not told.
+    /// Returns the changes of all versions, oldest first. The content of the first version is not a
+    /// change.
     #[must_use]
     pub fn history(&self) -> Vec<HistoryEntry<'a>> {
         let first = Version::new(self.previous.unwrap_or(self.version).major(), 0);
@@ -74,7 +75,7 @@ fn events<'a>(method: &'a Method<'a>) -> Vec<HistoryEntry<'a>> {
     let event = |version, what| HistoryEntry { version, method: method.name, what };
     let mut events = vec![event(method.since, HistoryKind::Added)];
     for (at, old) in method.before.iter().enumerate() {
-        // What it was called from then on.
+        // The name after this version.
         let next = method.before.get(at + 1).map_or(method.name, |next| next.name);
         if old.name != next {
             events.push(event(old.version, HistoryKind::Renamed { from: old.name }));

@@ -8,61 +8,62 @@ use crate::Version;
 pub struct Method<'a> {
     /// The name on the wire.
     pub name: &'a str,
-    /// What its documentation says.
+    /// The method's documentation.
     pub docs: &'a str,
-    /// Further names that servers answer to.
+    /// Further names under which servers run it.
     pub aliases: &'a [&'a str],
-    /// What it was under older caps, the oldest first.
+    /// Its former names and forms, oldest first.
     pub before: &'a [OldName<'a>],
     /// The version that added it.
     pub since: Version,
-    /// What requests carry as their version, whatever they use. `None`: what the interface says.
+    /// The version that its requests carry whatever they use. `None`: as the interface says.
     pub send: Option<Version>,
-    /// Whether servers ignore arguments that they do not know.
+    /// Whether servers ignore unknown arguments.
     pub ignores_extra: bool,
-    /// Whether there is an answer, and from how many.
+    /// Whether it is answered, and how many servers run it.
     pub kind: Kind,
-    /// Whether a caller of a call may choose not to wait.
+    /// Whether the caller of a call may choose not to wait.
     pub either: bool,
-    /// Whether the client has to name a host.
+    /// Whether the client must name a host.
     pub host: bool,
-    /// The host, or the key of its address, as an expression over the arguments; empty if they say none.
+    /// An expression over the arguments that yields the host, or the key of its address; empty if
+    /// the arguments do not determine it.
     pub host_from: &'a str,
-    /// A topic of its own, and the version from which on it has that.
+    /// Its own topic, and the first version that uses it.
     pub topic: Option<(&'a str, Version)>,
-    /// Its own timeout as written; empty if it has none.
+    /// Its own timeout as written; empty if it does not have one.
     pub timeout: &'a str,
-    /// How long its server may be silent, as written; empty if that means nothing.
+    /// How long its server may be silent, as written; empty if silence is not monitored.
     pub monitor: &'a str,
-    /// The classes of the errors that are part of its business. Empty: all that it declares.
+    /// The classes of errors that are expected outcomes. Empty: all that it declares.
     pub expected: &'a [&'a str],
     /// When a server acknowledges the request.
     pub ack: Ack,
-    /// Whether running it twice does no harm.
+    /// Whether running it twice is harmless.
     pub idempotent: bool,
     /// Whether it is marked `#[deprecated]`.
     pub deprecated: bool,
     /// Its arguments, without the context.
     pub parameters: &'a [Parameter<'a>],
-    /// Its return type as written; empty if there is none.
+    /// Its return type as written; empty if it does not have one.
     pub reply: &'a str,
 }
 
-/// What a method was under caps below a version.
+/// A method's form under caps below a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OldName<'a> {
-    /// The version from which on it is no longer so.
+    /// The first version that no longer has this form.
     pub version: Version,
     /// Its name on the wire.
     pub name: &'a str,
-    /// What requests carried as their version. `None`: the lowest that has what they use.
+    /// The version that requests carried. `None`: the lowest version that has what a request uses.
     pub send: Option<Version>,
-    /// Whether its arguments were others, which a function writes.
+    /// Whether it had other arguments, which a function writes.
     pub is_rewritten: bool,
 }
 
 impl<'a> Method<'a> {
-    /// Makes a method without arguments, of the version `(major, minor)`.
+    /// Creates a method of version `(major, minor)` without arguments.
     #[must_use]
     pub const fn new(name: &'a str, (major, minor): (u64, u64), kind: Kind) -> Self {
         Self {
@@ -89,7 +90,8 @@ impl<'a> Method<'a> {
         }
     }
 
-    /// Returns the names on the wire that servers answer to: its own, its aliases, and what it was called before.
+    /// Returns the names under which servers run it: its own name, its aliases, and its former
+    /// names.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let old = self.before.iter().map(|before| before.name).filter({
             let own = self.name;
@@ -98,69 +100,70 @@ impl<'a> Method<'a> {
         std::iter::once(self.name).chain(self.aliases.iter().copied()).chain(old)
     }
 
-    /// Returns the argument that servers take under the wire name `name`: its own, or one that it had before.
+    /// Returns the argument that servers read from the wire name `name`: its own name, or a former
+    /// one.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&'a Parameter<'a>> {
         self.parameters.iter().find(|parameter| parameter.names().any(|own| own == name))
     }
 
-    /// Sets what its documentation says.
+    /// Sets the method's documentation.
     #[must_use]
     pub const fn docs(mut self, docs: &'a str) -> Self {
         self.docs = docs;
         self
     }
 
-    /// Sets further names that servers answer to.
+    /// Sets further names under which servers run it.
     #[must_use]
     pub const fn aliases(mut self, names: &'a [&'a str]) -> Self {
         self.aliases = names;
         self
     }
 
-    /// Sets what it was under older caps, the oldest first.
+    /// Sets its former names and forms, oldest first.
     #[must_use]
     pub const fn before(mut self, names: &'a [OldName<'a>]) -> Self {
         self.before = names;
         self
     }
 
-    /// Sets what requests carry as their version, whatever they use.
+    /// Sets the version that its requests carry whatever they use.
     #[must_use]
     pub const fn sent_as(mut self, (major, minor): (u64, u64)) -> Self {
         self.send = Some(Version::new(major, minor));
         self
     }
 
-    /// Says that servers ignore arguments that they do not know.
+    /// Makes servers ignore unknown arguments.
     #[must_use]
     pub const fn ignoring_extra(mut self) -> Self {
         self.ignores_extra = true;
         self
     }
 
-    /// Says that a caller may choose not to wait.
+    /// Lets the caller choose not to wait.
     #[must_use]
     pub const fn or_cast(mut self) -> Self {
         self.either = true;
         self
     }
 
-    /// Says that the client has to name a host.
+    /// Requires the client to name a host.
     #[must_use]
     pub const fn for_one_host(mut self) -> Self {
         self.host = true;
         self
     }
 
-    /// Sets the expression over the arguments that says the host.
+    /// Sets the expression over the arguments that yields the host.
     #[must_use]
     pub const fn host_from(mut self, expression: &'a str) -> Self {
         self.host_from = expression;
         self
     }
 
-    /// Sets a topic of its own, and the version from which on it has that.
+    /// Sets its own topic, and the first version that uses it.
     #[must_use]
     pub const fn topic(mut self, topic: &'a str, (major, minor): (u64, u64)) -> Self {
         self.topic = Some((topic, Version::new(major, minor)));
@@ -181,28 +184,28 @@ impl<'a> Method<'a> {
         self
     }
 
-    /// Sets the classes of the errors that are part of its business.
+    /// Sets the classes of errors that are expected outcomes.
     #[must_use]
     pub const fn expected(mut self, classes: &'a [&'a str]) -> Self {
         self.expected = classes;
         self
     }
 
-    /// Says that a server acknowledges the request after it has run.
+    /// Makes servers acknowledge the request after the method has run.
     #[must_use]
     pub const fn acknowledged_late(mut self) -> Self {
         self.ack = Ack::Late;
         self
     }
 
-    /// Says that running it twice does no harm.
+    /// Declares that running it twice is harmless.
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// Says that it is marked `#[deprecated]`.
+    /// Marks it as `#[deprecated]`.
     #[must_use]
     pub const fn deprecated(mut self) -> Self {
         self.deprecated = true;
@@ -232,26 +235,26 @@ pub struct Parameter<'a> {
     pub name: &'a str,
     /// Its type as written.
     pub type_name: &'a str,
-    /// The version that added it, if it came later than its method.
+    /// The version that added it, if that is later than its method's.
     pub since: Option<Version>,
-    /// The version from which on it is not sent any more.
+    /// The first version that does not send it.
     pub until: Option<Version>,
-    /// What it was under older caps, the oldest first.
+    /// Its former names and forms, oldest first.
     pub before: &'a [OldForm<'a>],
-    /// Whether a server refuses a request without it.
+    /// Whether a server rejects a request without it.
     pub required: bool,
-    /// What is always sent, as written; empty if its caller says.
+    /// The value that is always sent, as written; empty if the caller gives it.
     pub constant: &'a str,
-    /// The module that writes and reads it; empty where serde does by its type.
+    /// The module that writes and reads it; empty if serde does so by its type.
     pub with: &'a str,
-    /// Whether it stands for all arguments that have no name here.
+    /// Whether it stands for all arguments that are not named here.
     pub is_rest: bool,
 }
 
-/// What an argument was under caps below a version.
+/// An argument's form under caps below a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OldForm<'a> {
-    /// The version from which on it is no longer so.
+    /// The first version that no longer has this form.
     pub version: Version,
     /// Its name on the wire.
     pub name: &'a str,
@@ -260,7 +263,7 @@ pub struct OldForm<'a> {
 }
 
 impl<'a> Parameter<'a> {
-    /// Makes an argument that every request has.
+    /// Creates an argument that every request has.
     #[must_use]
     pub const fn new(name: &'a str, type_name: &'a str) -> Self {
         Self {
@@ -276,42 +279,42 @@ impl<'a> Parameter<'a> {
         }
     }
 
-    /// Returns the names on the wire that servers take it under.
+    /// Returns the wire names under which servers read it.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let own = self.name;
         let old = self.before.iter().map(|before| before.name).filter(move |name| *name != own);
         std::iter::once(own).chain(old)
     }
 
-    /// Sets the version that added it, if it came later than its method.
+    /// Sets the version that added it, if that is later than its method's.
     #[must_use]
     pub const fn since(mut self, (major, minor): (u64, u64)) -> Self {
         self.since = Some(Version::new(major, minor));
         self
     }
 
-    /// Says that a server takes a request without it.
+    /// Lets a server accept a request without it.
     #[must_use]
     pub const fn optional(mut self) -> Self {
         self.required = false;
         self
     }
 
-    /// Sets the version from which on it is not sent any more.
+    /// Sets the first version that does not send it.
     #[must_use]
     pub const fn until(mut self, (major, minor): (u64, u64)) -> Self {
         self.until = Some(Version::new(major, minor));
         self
     }
 
-    /// Sets what it was under older caps, the oldest first.
+    /// Sets its former names and forms, oldest first.
     #[must_use]
     pub const fn before(mut self, forms: &'a [OldForm<'a>]) -> Self {
         self.before = forms;
         self
     }
 
-    /// Sets what is always sent, as written.
+    /// Sets the value that is always sent, as written.
     #[must_use]
     pub const fn constant(mut self, value: &'a str) -> Self {
         self.constant = value;
@@ -325,7 +328,7 @@ impl<'a> Parameter<'a> {
         self
     }
 
-    /// Says that it stands for all arguments that have no name here.
+    /// Makes it stand for all arguments that are not named here.
     #[must_use]
     pub const fn rest(mut self) -> Self {
         self.is_rest = true;
@@ -334,21 +337,22 @@ impl<'a> Parameter<'a> {
     }
 }
 
-/// Whether a request is answered, and to how many it goes.
+/// Whether a request is answered, and how many servers run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// One server answers.
+    /// One server runs it and answers.
     Call,
-    /// One server runs it, and nobody answers.
+    /// One server runs it and does not answer.
     Cast,
-    /// Every server runs it, and nobody answers.
+    /// Every server runs it and none answers.
     Fanout,
 }
 
 /// When a server acknowledges a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Ack {
-    /// Before it runs: it runs at most once, and is lost if the server dies meanwhile. What oslo.messaging does.
+    /// Before it runs: it runs at most once, and is lost if the server dies meanwhile.
+    /// oslo.messaging does the same.
     #[default]
     Early,
     /// After it has run: it runs at least once.

@@ -1,4 +1,5 @@
-//! The versions of an interface: who serves whom, what a cap allows, and what a request says of itself.
+//! The versions of an interface: which server serves which request, what a cap allows, and which
+//! version a request carries.
 
 use super::Interface;
 use crate::{Version, version::excerpt};
@@ -13,37 +14,40 @@ pub struct UnknownPin {
 }
 
 impl Interface<'_> {
-    /// Whether its servers take a request of this version: of their own major, or of the one before.
+    /// Whether its servers serve a request of this version, which may be of their own major or of
+    /// the previous one.
     #[must_use]
     pub fn serves(&self, requested: Version) -> bool {
         self.version.serves(requested)
             || self.previous.is_some_and(|previous| previous.serves(requested))
     }
 
-    /// Whether a server of version `cap` has what came with `version`.
+    /// Whether a server of version `cap` has an item that `version` added.
     ///
-    /// Within a major that is the rule of [`Version::serves`]. Where the interface still speaks the major before, a
-    /// server of the newer one has all of the older: 6.0 is 5.13 without what had been given up.
+    /// Within a major, the rule is that of [`Version::serves`]. Across two majors that the
+    /// interface speaks, a server of the newer one has everything of the older: 6.0 is 5.13 without
+    /// the parts that were removed.
     #[must_use]
     pub fn has(&self, cap: Version, version: Version) -> bool {
         self.speaks(cap.major()) && self.speaks(version.major()) && cap >= version
     }
 
-    /// Whether there are requests of this major version.
+    /// Whether servers accept requests of this major version.
     #[must_use]
     pub fn speaks(&self, major: u64) -> bool {
         self.version.major() == major
             || self.previous.is_some_and(|previous| previous.major() == major)
     }
 
-    /// Returns the first version of the oldest major that it speaks, with which everything came that says nothing else.
+    /// Returns the first version of the oldest major that it speaks. Items that name no version
+    /// were added by it.
     #[must_use]
     pub fn first(&self) -> Version {
         Version::new(self.previous.unwrap_or(self.version).major(), 0)
     }
 
-    /// Returns what a request carries as its version that uses what came with `needed`, to a server of version `cap`:
-    /// the lowest that has it, of the cap's major.
+    /// Returns the version that a request carries which uses items added by `needed`, for a server
+    /// of version `cap`: the lowest version of the cap's major that has them.
     #[must_use]
     pub fn lowest(&self, cap: Version, needed: Version) -> Version {
         if needed.major() < cap.major() && self.speaks(cap.major()) {
@@ -52,10 +56,10 @@ impl Interface<'_> {
         needed
     }
 
-    /// Reads the version that an operator has pinned: `MAJOR.MINOR`, or an alias.
+    /// Reads the version that an operator pinned: `MAJOR.MINOR`, or an alias.
     ///
     /// # Errors
-    /// If it is neither. The error names the aliases that there are.
+    /// If the text is neither. The error lists the aliases.
     pub fn pin(&self, text: &str) -> Result<Version, UnknownPin> {
         if let Some((_, version)) = self.aliases.iter().find(|(alias, _)| *alias == text) {
             return Ok(*version);

@@ -1,4 +1,4 @@
-//! Attribute lists: `name`, `name = value`, separated by commas.
+//! Attribute lists: `name` or `name = value`, separated by commas.
 
 use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens as _, quote};
@@ -25,7 +25,7 @@ impl Parse for Entry {
             input.parse::<Token![=]>()?;
             Some(ungrouped(input.parse()?))
         } else if input.peek(token::Paren) {
-            // A list: whoever knows its name reads it.
+            // A nested list, read later by the code that knows its name.
             Some(Expr::Verbatim(input.parse::<Group>()?.into_token_stream()))
         } else {
             None
@@ -34,9 +34,9 @@ impl Parse for Entry {
     }
 }
 
-/// Splits off the version that a list begins with.
+/// Splits the leading version off a list.
 fn split_version(input: ParseStream<'_>) -> syn::Result<(LitStr, TokenStream)> {
-    let message = "it begins with a version: write `before(\"3.5\", name = \"old_name\")`";
+    let message = "the list begins with a version: write `before(\"3.5\", name = \"old_name\")`";
     let version =
         input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), message))?;
     if !input.is_empty() {
@@ -45,7 +45,7 @@ fn split_version(input: ParseStream<'_>) -> syn::Result<(LitStr, TokenStream)> {
     Ok((version, input.parse()?))
 }
 
-/// Takes the invisible parentheses away that a `macro_rules!` puts around what it was given.
+/// Removes the invisible parentheses that a `macro_rules!` puts around its arguments.
 fn ungrouped(expr: Expr) -> Expr {
     match expr {
         Expr::Group(group) => ungrouped(*group.expr),
@@ -53,19 +53,19 @@ fn ungrouped(expr: Expr) -> Expr {
     }
 }
 
-/// The entries of one attribute. They are taken out one by one.
+/// The entries of one attribute. Each reader removes its own.
 #[derive(Debug)]
 pub struct Entries {
     attribute: &'static str,
     list: Vec<Entry>,
-    /// Whether the list could not be read: then nothing is missing from it.
+    /// Whether the list is unreadable; then no entry counts as missing.
     unreadable: bool,
-    /// Whether there was a name in it that nobody knows.
+    /// Whether it had an unknown name.
     has_unknown: bool,
 }
 
 impl Entries {
-    /// Reads a list. Names that are not `known` and repeated ones are mistakes.
+    /// Reads a list. Unknown and repeated names are mistakes.
     pub(crate) fn parse(
         tokens: TokenStream,
         attribute: &'static str,
@@ -105,7 +105,7 @@ impl Entries {
         Some(self.list.remove(at))
     }
 
-    /// Takes out a flag: a name without a value.
+    /// Removes a flag: a name without a value.
     pub fn flag(&mut self, name: &str, errors: &mut Errors) -> Option<Span> {
         let entry = self.take(name)?;
         if let Some(value) = &entry.value {
@@ -117,7 +117,7 @@ impl Entries {
         Some(entry.name.span())
     }
 
-    /// Takes out a text: `name = "…"`.
+    /// Removes a text: `name = "…"`.
     pub fn text(&mut self, name: &str, errors: &mut Errors) -> Option<LitStr> {
         let entry = self.take(name)?;
         match entry.value {
@@ -130,7 +130,7 @@ impl Entries {
         None
     }
 
-    /// Takes out a text that has to be there.
+    /// Removes a text that is required.
     pub(crate) fn required_text(
         &mut self,
         name: &str,
@@ -147,28 +147,29 @@ impl Entries {
         self.text(name, errors)
     }
 
-    /// Whether nobody said anything of `name`.
+    /// Whether the list has no entry of this name.
     #[must_use]
     pub fn lacks(&self, name: &str) -> bool {
         !self.unreadable && !self.list.iter().any(|entry| entry.name == name)
     }
 
-    /// Whether a name is there without a value.
+    /// Whether a name stands there without a value.
     pub(crate) fn is_bare(&self, name: &str) -> bool {
         self.list.iter().any(|entry| entry.name == name && entry.value.is_none())
     }
 
-    /// Whether nothing was said at all.
+    /// Whether nothing is written in the list.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty() && !self.unreadable && !self.has_unknown
     }
 
-    /// Takes out where the runtime lives: `crate = ::path`. Default: `::rpc_runtime`.
+    /// Removes the runtime's path: `crate = ::path`. Default: `::rpc_runtime`.
     pub fn runtime(&mut self, errors: &mut Errors) -> Path {
         super::check::runtime(self.value("crate"), errors)
     }
 
-    /// Takes out a list, with the name before it: `previous(version = "5.13")`. Names that are not `known` are mistakes.
+    /// Removes a list, and returns it with the name before it: `previous(version = "5.13")`.
+    /// Unknown names are mistakes.
     pub(crate) fn list(
         &mut self,
         name: &'static str,
@@ -180,7 +181,7 @@ impl Entries {
         Some((ident, Self::parse(tokens, name, known, errors)))
     }
 
-    /// Takes out a list of any form, with the name before it.
+    /// Removes a list of any form, and returns it with the name before it.
     pub(crate) fn tokens(
         &mut self,
         name: &'static str,
@@ -199,7 +200,8 @@ impl Entries {
         None
     }
 
-    /// Takes out all lists of a name: `before("3.5", name = "host")`. Each is its version, and what follows that.
+    /// Removes all lists of a name: `before("3.5", name = "host")`. Returns the version of each,
+    /// and the rest of its list.
     pub(crate) fn versioned_lists(
         &mut self,
         name: &'static str,
@@ -221,20 +223,20 @@ impl Entries {
         lists
     }
 
-    /// Notes that nothing may be said here.
+    /// Reports each entry as a mistake, where no entry is allowed.
     pub fn refuse(self, message: &str, errors: &mut Errors) {
         for entry in self.list {
             errors.at(&entry.name, message);
         }
     }
 
-    /// Takes out an entry of any form, with its name.
+    /// Removes an entry of any form, and returns it with its name.
     pub(crate) fn value(&mut self, name: &str) -> Option<(Ident, Option<Expr>)> {
         self.take(name).map(|entry| (entry.name, entry.value))
     }
 }
 
-/// Takes the attributes called `name` off an item, and reads their entries.
+/// Removes the attributes called `name` from an item, and reads their entries.
 pub fn entries_of(
     name: &'static str,
     attrs: &mut Vec<Attribute>,

@@ -1,4 +1,4 @@
-//! The rules of a definition, each with a message that says what to write instead.
+//! The rules of a definition. Each message says what to write instead.
 
 mod argument;
 mod before;
@@ -18,7 +18,7 @@ pub(crate) use self::{
     versions::{interface_version, version_aliases, version_of, versions},
 };
 use super::{Definition, Entries, Errors, ManualDefinition, MethodDefinition, Versions};
-/// What a generated client has already.
+/// The names that a generated client defines itself.
 const RESERVED: &[&str] = &[
     "prepare",
     "version_cap",
@@ -48,7 +48,7 @@ const RESERVED: &[&str] = &[
     "fmt",
 ];
 
-/// Reads the interface's topic, or `runtime` for one that only a caller knows.
+/// Reads the interface's topic, or `runtime` if only a caller knows it.
 pub(crate) fn topic(entries: &mut Entries, span: Span, errors: &mut Errors) -> Option<String> {
     if entries.lacks("topic") {
         errors.under(span, "the interface needs a topic: write `#[rpc_api(topic = \"cinder-scheduler\", …)]`, or `topic = runtime` if only a caller knows it");
@@ -72,7 +72,7 @@ pub(crate) fn topic(entries: &mut Entries, span: Span, errors: &mut Errors) -> O
     Some(text.value())
 }
 
-/// Checks a topic: it is a routing key and the beginning of queue names.
+/// Checks a topic, which is a routing key and the beginning of queue names.
 fn name_of_topic(text: &LitStr, errors: &mut Errors) {
     const LONGEST: usize = 200;
     let value = text.value();
@@ -90,7 +90,7 @@ fn name_of_topic(text: &LitStr, errors: &mut Errors) {
     }
 }
 
-/// Reads `mock`, or `mock(test)` with the `cfg` under which there is one.
+/// Reads `mock`, or `mock(test)` with the `cfg` under which the mock exists.
 pub(crate) fn mock(entries: &mut Entries, errors: &mut Errors) -> Option<TokenStream> {
     const FORM: &str = "mock(feature = \"mocks\")";
     if entries.is_bare("mock") {
@@ -104,7 +104,7 @@ pub(crate) fn mock(entries: &mut Entries, errors: &mut Errors) -> Option<TokenSt
     Some(condition)
 }
 
-/// Reads a method of the client that the user has written.
+/// Reads a client method that the user has written.
 pub(crate) fn manual(
     item: syn::TraitItemFn,
     span: Span,
@@ -114,7 +114,7 @@ pub(crate) fn manual(
 ) -> Option<ManualDefinition> {
     let since = version_of("since", entries.text("since", errors), versions, errors);
     entries.refuse(
-        "a `manual` method is the client's own, and no request: it takes `since` and nothing else",
+        "a `manual` method is the client's own, and not a request: it takes `since` and nothing else",
         errors,
     );
     let ident = &item.sig.ident;
@@ -131,7 +131,7 @@ pub(crate) fn manual(
     Some(ManualDefinition { item, since })
 }
 
-/// Reads a path to a function or a module, written as such or as text.
+/// Reads a path to a function or a module, given as a path or as text.
 pub(crate) fn path(
     what: &str,
     value: Option<(Ident, Option<Expr>)>,
@@ -174,7 +174,7 @@ pub(crate) fn legacy_namespaces(
     namespaces
 }
 
-/// Checks a name that may not be empty.
+/// Checks that a name is not empty.
 pub(crate) fn named(text: Option<LitStr>, what: &str, errors: &mut Errors) -> Option<String> {
     let text = text?;
     if text.value().is_empty() {
@@ -184,7 +184,7 @@ pub(crate) fn named(text: Option<LitStr>, what: &str, errors: &mut Errors) -> Op
     Some(text.value())
 }
 
-/// Reads where the runtime lives.
+/// Reads the runtime's path.
 pub(crate) fn runtime(value: Option<(Ident, Option<Expr>)>, errors: &mut Errors) -> Path {
     let default = || syn::parse_quote!(::rpc_runtime);
     let Some((name, value)) = value else { return default() };
@@ -216,7 +216,7 @@ fn is_absolute(path: &Path) -> bool {
         || path.segments.first().is_some_and(|first| first.ident == "crate")
 }
 
-/// Checks what a trait may not have.
+/// Rejects syntax that an interface's trait cannot have.
 pub(crate) fn trait_syntax(item: &ItemTrait, errors: &mut Errors) {
     if !item.generics.params.is_empty() {
         errors.at(
@@ -250,11 +250,11 @@ pub(crate) fn wire_name(text: Option<LitStr>, ident: &Ident, errors: &mut Errors
     value
 }
 
-/// Checks what only shows in the whole definition.
+/// Checks the rules that concern the whole definition.
 pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
     let mut names = BTreeMap::new();
     for method in &definition.methods {
-        // Two methods of which `#[cfg]` keeps one may share a name.
+        // `#[cfg]` may keep only one of two methods, so they may share a name.
         let conditional = method.attrs_named(&["cfg"]).next().is_some();
         let old = method.before.iter().filter_map(|before| before.name.as_ref());
         let old = old.filter(|old| **old != method.wire_name);
@@ -271,7 +271,7 @@ pub(crate) fn definition(definition: &mut Definition, errors: &mut Errors) {
     manuals(definition, errors);
 }
 
-/// Checks that no two functions of the client have one name.
+/// Checks that no two methods of the client share a name.
 fn manuals(definition: &mut Definition, errors: &mut Errors) {
     let methods = &definition.methods;
     definition.manual.retain(|manual| {
@@ -285,13 +285,13 @@ fn manuals(definition: &mut Definition, errors: &mut Errors) {
     });
 }
 
-/// Checks that whatever is there to route by is used for it.
+/// Checks that every argument for routing is used for it.
 fn routes(method: &mut MethodDefinition, errors: &mut Errors) {
     let host = method.host_from.as_ref();
     for argument in method.arguments.iter_mut().filter(|argument| argument.is_route) {
         let name = argument.ident.unraw();
         if !host.is_some_and(|host| mentions(host.to_token_stream(), &argument.ident)) {
-            // Then it is an argument like any other.
+            // From here on it is an ordinary argument.
             argument.is_route = false;
             errors.at(
                 &argument.ident,
@@ -303,7 +303,7 @@ fn routes(method: &mut MethodDefinition, errors: &mut Errors) {
     }
 }
 
-/// Whether an expression has a name in it.
+/// Whether an expression mentions a name.
 #[must_use]
 pub fn mentions(tokens: TokenStream, ident: &Ident) -> bool {
     tokens.into_iter().any(|token| match token {
@@ -313,7 +313,7 @@ pub fn mentions(tokens: TokenStream, ident: &Ident) -> bool {
     })
 }
 
-/// Checks that the stubs which do not wait meet no method.
+/// Checks that the generated `…_cast` stubs do not clash with methods.
 fn casts(definition: &mut Definition, errors: &mut Errors) {
     let names: Vec<_> = definition.methods.iter().map(|method| method.ident.clone()).collect();
     for method in definition.methods.iter_mut().filter(|method| method.either) {
@@ -326,12 +326,13 @@ fn casts(definition: &mut Definition, errors: &mut Errors) {
     }
 }
 
-/// Checks that a method is not called as the function that makes a client, beside which it could not even stand.
+/// Checks that a method does not have the name of the client's constructor, with which it could not
+/// coexist.
 pub(crate) fn is_constructor(ident: &Ident, errors: &mut Errors) -> bool {
     reserved(ident, &["new"], errors)
 }
 
-/// Checks that the client has nothing else of a method's name. Returns whether it has.
+/// Checks that a method's name is free in the client. Returns whether it is reserved.
 fn reserved(ident: &Ident, names: &[&str], errors: &mut Errors) -> bool {
     let name = ident.unraw().to_string();
     let reserved = names.contains(&name.as_str());
@@ -372,19 +373,19 @@ fn arguments(method: &mut MethodDefinition, errors: &mut Errors) {
                 &argument.ident,
                 format!("the request has a `{setter}` of its own: choose another name, and `#[arg(name = \"{setter}\")]`"),
             );
-            // Without a setter there is nothing that clashes.
+            // Without a setter there is no clash.
             argument.since = None;
         }
     }
 }
 
-/// Checks that one argument at most takes what is left.
+/// Checks that at most one argument is a `rest`.
 fn rest(method: &mut MethodDefinition, errors: &mut Errors) {
     let mut first: Option<Ident> = None;
     for argument in method.arguments.iter_mut().filter(|argument| argument.is_rest) {
         if let Some(first) = &first {
             argument.is_rest = false;
-            let message = format!("`{}` takes all that is left already: keep one", first.unraw());
+            let message = format!("`{}` is a `rest` already: keep one", first.unraw());
             errors.at(&argument.ident, message);
         }
         first.get_or_insert_with(|| argument.ident.clone());

@@ -1,4 +1,4 @@
-//! What is read: an interface, its methods, their arguments.
+//! The definitions that the parser returns: an interface, its methods, their arguments.
 
 use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Expr, Ident, Path, Type, TypeParamBound, Visibility, punctuated::Punctuated};
@@ -9,69 +9,70 @@ use crate::{Ack, Kind, Version};
 /// A trait's definition.
 #[derive(Debug)]
 pub struct Definition {
-    /// What is passed on to the trait.
+    /// The attributes that are copied to the trait.
     pub attrs: Vec<Attribute>,
     /// The trait's visibility.
     pub vis: Visibility,
     /// The trait's name.
     pub ident: Ident,
-    /// What the trait asks of its implementors beyond its methods.
+    /// The trait's supertraits.
     pub supertraits: Punctuated<TypeParamBound, syn::Token![+]>,
     /// The topic. `None`: only a caller knows it.
     pub topic: Option<String>,
-    /// The versions that there are.
+    /// The versions that the interface has.
     pub versions: Versions,
-    /// Where the version that it describes is written.
+    /// The span of the version that the trait describes.
     pub version_span: Span,
     /// The control exchange, if the interface names one.
     pub exchange: Option<String>,
     /// The namespace, if the interface has one.
     pub namespace: Option<String>,
-    /// Further namespaces that servers take requests from.
+    /// Further namespaces that servers accept.
     pub legacy_namespaces: Vec<Option<String>>,
-    /// The versions that requests carry whose method does not say, by major, if not the lowest that has what they use.
+    /// The versions that requests carry, one for each major, if the method does not fix one.
+    /// Without an entry, requests carry the lowest version that has what they use.
     pub send: Vec<Since>,
-    /// Names that an operator may pin in place of a version.
+    /// Names that an operator may pin instead of a version.
     pub aliases: Vec<(String, Version)>,
-    /// What makes topic and host of a key.
+    /// The function that derives topic and host from a key.
     pub address: Option<Path>,
-    /// Whether there is a mock, and the `cfg` under which there is; empty if there always is.
+    /// The `cfg` under which a mock is generated, empty for always; `None` if there is no mock.
     pub mock: Option<TokenStream>,
-    /// Where the runtime lives.
+    /// The runtime's path.
     pub runtime: Path,
     /// The methods that are understood.
     pub methods: Vec<MethodDefinition>,
-    /// The methods of the client that the user has written.
+    /// The client methods that the user has written.
     pub manual: Vec<ManualDefinition>,
-    /// The methods that are not, each of which is a mistake that was told.
+    /// The methods that are not understood. Each of them has been reported as a mistake.
     pub broken: Vec<BrokenMethod>,
 }
 
 /// The versions that an interface has.
 #[derive(Clone, Copy, Debug)]
 pub struct Versions {
-    /// The one that it describes.
+    /// The version that the trait describes.
     pub own: Version,
-    /// The newest of the major before, if it still speaks that.
+    /// The newest version of the previous major, if the interface still speaks that.
     pub previous: Option<Version>,
-    /// The oldest that a client can be capped at.
+    /// The oldest version that a client can be capped at.
     pub oldest: Version,
 }
 
 impl Versions {
-    /// Returns the first version of the oldest major, with which everything came that says nothing else.
+    /// Returns the first version of the oldest major. Items that name no version were added by it.
     #[must_use]
     pub fn first(&self) -> Version {
         Version::new(self.previous.unwrap_or(self.own).major(), 0)
     }
 
-    /// Whether there are requests of this major version.
+    /// Whether servers accept requests of this major version.
     #[must_use]
     pub fn speaks(&self, major: u64) -> bool {
         self.previous.iter().chain([&self.own]).any(|newest| newest.major() == major)
     }
 
-    /// Returns all that a client can be capped at, the oldest first.
+    /// Returns all versions that a client can be capped at, oldest first.
     pub fn all(&self) -> impl Iterator<Item = Version> {
         let majors = self.previous.into_iter().chain([self.own]);
         let all = majors.flat_map(|newest| {
@@ -82,71 +83,71 @@ impl Versions {
     }
 }
 
-/// A method of the client that the user has written.
+/// A client method that the user has written.
 #[derive(Debug)]
 pub struct ManualDefinition {
-    /// It, with its body.
+    /// The method, with its body.
     pub item: syn::TraitItemFn,
     /// The version that it needs.
     pub since: Option<Since>,
 }
 
-/// A method that cannot be one of the interface. It still exists, so that whoever implements or calls it does not hear
-/// of the mistake again.
+/// A method that the interface cannot have. The trait keeps it, so that its implementors and
+/// callers do not see a second error for the same mistake.
 #[derive(Debug)]
 pub struct BrokenMethod {
-    /// Its declaration, without what the compiler would complain of.
+    /// Its declaration, without the parts that the compiler would reject.
     pub declaration: syn::TraitItemFn,
-    /// Its answer, if it has one that a call can have.
+    /// Its return type, if a call can return it.
     pub output: Option<Type>,
-    /// Whether the client has something else of that name.
+    /// Whether the client defines something else of that name.
     pub reserved: bool,
 }
 
 /// A method's definition.
 #[derive(Debug)]
 pub struct MethodDefinition {
-    /// What is passed on: `doc`, `cfg`, `deprecated`, `must_use`, and lint levels.
+    /// The attributes that are copied: `doc`, `cfg`, `deprecated`, `must_use`, and lint levels.
     pub attrs: Vec<Attribute>,
     /// Its name in Rust.
     pub ident: Ident,
     /// Its name on the wire.
     pub wire_name: String,
-    /// Further names that servers answer to.
+    /// Further names under which servers run it.
     pub aliases: Vec<String>,
     /// The version that added it.
     pub since: Since,
-    /// The version that requests carry, if not the lowest that has what they use.
+    /// The version that requests carry. `None`: the lowest version that has what a request uses.
     pub send: Option<Since>,
-    /// Whether servers ignore arguments that they do not know.
+    /// Whether servers ignore unknown arguments.
     pub ignores_extra: bool,
-    /// Whether there is an answer, and from how many.
+    /// Whether it is answered, and how many servers run it.
     pub kind: Kind,
-    /// Whether a request has to name a host.
+    /// Whether a request must name a host.
     pub host: bool,
-    /// Where the host is found, if arguments say it: an expression over them.
+    /// An expression over the arguments that yields the host, if they determine it.
     pub host_from: Option<Expr>,
-    /// A topic of its own, and the version from which on it has that.
+    /// Its own topic, and the first version that uses it.
     pub topic: Option<(String, Option<Since>)>,
-    /// What it was under older caps, the oldest first.
+    /// Its former names and forms, oldest first.
     pub before: Vec<Before>,
-    /// Whether the client has a stub, too, that does not wait for the answer.
+    /// Whether the client also has a stub that does not wait for the answer.
     pub either: bool,
     /// Its own timeout: an expression of type `Duration`.
     pub timeout: Option<Timeout>,
     /// How long its server may be silent: an expression of type `Duration`.
     pub monitor: Option<Timeout>,
-    /// Whether running it twice does no harm.
+    /// Whether running it twice is harmless.
     pub idempotent: bool,
     /// When a server acknowledges it.
     pub ack: Ack,
-    /// The classes of the errors that are part of its business. Empty: all that it declares.
+    /// The classes of errors that are expected outcomes. Empty: all that it declares.
     pub expected: Vec<String>,
     /// The context's name and type.
     pub context: (Ident, Type),
     /// Its arguments.
     pub arguments: Vec<ArgumentDefinition>,
-    /// What it returns, if anything is written.
+    /// Its return type, if one is written.
     pub output: Option<Type>,
 }
 
@@ -159,58 +160,59 @@ pub struct ArgumentDefinition {
     pub wire_name: String,
     /// Its type.
     pub ty: Type,
-    /// The version that added it, if it came later than its method.
+    /// The version that added it, if that is later than its method's.
     pub since: Option<Since>,
-    /// What a server takes where a peer does not send it.
+    /// The value that a server uses if the peer did not send one.
     pub default: Option<Default>,
-    /// What it was under older caps, the oldest first.
+    /// Its former names and forms, oldest first.
     pub before: Vec<Before>,
-    /// The version from which on it is not sent any more.
+    /// The first version that does not send it.
     pub until: Option<Since>,
-    /// Whether it only says where the request goes, and is not sent.
+    /// Whether it only routes the request, and is not sent.
     pub is_route: bool,
-    /// What a client sends always, without asking its caller.
+    /// The value that a client always sends, without asking its caller.
     pub constant: Option<Expr>,
-    /// The module that writes and reads it, if serde does not by its type.
+    /// The module that writes and reads it, if serde does not do so by its type.
     pub with: Option<Path>,
-    /// Whether it stands for all arguments that have no name.
+    /// Whether it stands for all arguments that are not named.
     pub is_rest: bool,
-    /// Whether a cap that the compiler does not know drops it where it is not known yet.
+    /// Whether a client drops it under a cap that is too old and that the compiler does not know.
     pub is_dropped: bool,
-    /// Whether every caller gives it although it came later: servers of today refuse a request without it.
+    /// Whether every caller gives it although it was added later: current servers reject a request
+    /// without it.
     pub is_required: bool,
 }
 
-/// What a method or an argument was under caps below a version.
+/// A method's or an argument's form under caps below a version.
 #[derive(Debug)]
 pub struct Before {
-    /// The version from which on it is what it is now.
+    /// The version that introduced the next form.
     pub version: Since,
     /// Its name on the wire then.
     pub name: Option<String>,
-    /// The version that requests for it carried.
+    /// The version that requests carried then.
     pub send: Option<Since>,
-    /// What makes an argument's old form of its present one, or writes a method's arguments.
+    /// The function that converts an argument to its old form, or writes a method's arguments.
     pub with: Option<Path>,
 }
 
-/// A version of the interface, and where it is written.
+/// A version of the interface, and its span.
 #[derive(Clone, Copy, Debug)]
 pub struct Since {
     /// The version.
     pub version: Version,
-    /// Where it is written.
+    /// Its span.
     pub span: Span,
 }
 
-/// A time that a method has.
+/// A duration that a method declares.
 #[derive(Debug)]
 pub enum Timeout {
     /// Written as text.
     Literal {
         /// The text.
         text: String,
-        /// What it says.
+        /// The duration.
         nanoseconds: u64,
     },
     /// A path or other expression, read at each call.
@@ -220,14 +222,14 @@ pub enum Timeout {
 /// The value of an argument that a peer did not send.
 #[derive(Debug)]
 pub enum Default {
-    /// That of its type.
+    /// The default of its type.
     OfType,
-    /// This one.
+    /// The value of this expression.
     Expr(Expr),
 }
 
 impl Definition {
-    /// Returns what the trait's documentation says.
+    /// Returns the trait's documentation.
     #[must_use]
     pub fn docs(&self) -> String {
         docs(&self.attrs)
@@ -235,7 +237,7 @@ impl Definition {
 }
 
 impl MethodDefinition {
-    /// Returns what the method's documentation says.
+    /// Returns the method's documentation.
     #[must_use]
     pub fn docs(&self) -> String {
         docs(&self.attrs)
@@ -252,20 +254,20 @@ impl MethodDefinition {
         given.filter(|argument| argument.since.is_none() || argument.is_required)
     }
 
-    /// Returns those of the positional arguments that came later than the method, with their version.
+    /// Returns the positional arguments that were added later than the method, with their version.
     pub fn required(&self) -> impl Iterator<Item = (&ArgumentDefinition, Since)> {
         let required = self.positional().filter(|argument| argument.is_required);
         required.filter_map(|argument| Some((argument, argument.since?)))
     }
 
-    /// Returns the arguments that came later, with their version, and that a caller may give.
+    /// Returns the optional arguments that were added later than the method, with their version.
     pub fn later(&self) -> impl Iterator<Item = (&ArgumentDefinition, Since)> {
         let given = self.arguments.iter().filter(|argument| argument.constant.is_none());
         let given = given.filter(|argument| !argument.is_required);
         given.filter_map(|argument| Some((argument, argument.since?)))
     }
 
-    /// Returns the arguments that are the same in each request, with their value.
+    /// Returns the arguments with a constant value, and that value.
     pub fn constants(&self) -> impl Iterator<Item = (&ArgumentDefinition, &Expr)> {
         self.arguments.iter().filter_map(|argument| Some((argument, argument.constant.as_ref()?)))
     }

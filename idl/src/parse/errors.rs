@@ -10,33 +10,33 @@ use quote::ToTokens;
 pub struct Errors(Vec<syn::Error>);
 
 impl Errors {
-    /// Notes a mistake under `tokens`.
+    /// Adds a mistake under `tokens`.
     pub(crate) fn at(&mut self, tokens: &impl ToTokens, message: impl Display) {
         self.0.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Notes a mistake under a span.
+    /// Adds a mistake under a span.
     pub(crate) fn under(&mut self, span: Span, message: impl Display) {
         self.0.push(syn::Error::new(span, message));
     }
 
-    /// Notes what a parser found.
+    /// Adds an error of a parser.
     pub fn push(&mut self, error: syn::Error) {
         self.0.push(error);
     }
 
-    /// Returns the value, or notes why there is none.
+    /// Returns the value, or adds the error.
     pub(crate) fn ok<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// Returns the messages that the compiler shows; nothing if there was no mistake.
+    /// Returns the messages for the compiler; nothing if no mistake was found.
     #[must_use]
     pub fn into_compile_errors(self) -> TokenStream {
         self.0.iter().map(syn::Error::to_compile_error).collect()
     }
 
-    /// Whether nothing was wrong.
+    /// Whether no mistake was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

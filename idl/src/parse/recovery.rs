@@ -1,12 +1,13 @@
-//! A trait that is being typed: what of it can be read, so that an editor goes on knowing the rest.
+//! Reads a trait that is being typed: every part that can be read, so that an editor keeps knowing
+//! it.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{ItemTrait, TraitItem};
 
 use super::Errors;
 
-/// Reads a trait. Of one that is not whole, what is: each of its items that can be read, as if the others were not there.
-/// What is wrong goes to `errors`. `None` if it is no trait at all.
+/// Reads a trait. From an incomplete trait it reads each item that is complete, as if the others
+/// did not exist. Mistakes are added to `errors`. Returns `None` if the tokens are not a trait.
 pub fn read_trait(tokens: TokenStream, errors: &mut Errors) -> Option<ItemTrait> {
     match syn::parse2::<ItemTrait>(tokens.clone()) {
         Ok(item) => Some(item),
@@ -18,7 +19,7 @@ pub fn read_trait(tokens: TokenStream, errors: &mut Errors) -> Option<ItemTrait>
     }
 }
 
-/// Reads what of a trait can be read.
+/// Reads the complete items of an incomplete trait.
 fn half_typed(tokens: TokenStream) -> Option<ItemTrait> {
     let mut head: Vec<_> = tokens.into_iter().collect();
     let Some(TokenTree::Group(body)) = head.pop() else { return None };
@@ -31,16 +32,17 @@ fn half_typed(tokens: TokenStream) -> Option<ItemTrait> {
     Some(item)
 }
 
-/// Reads an item, also one whose end is still missing.
+/// Reads an item, even one without its end.
 fn whole(chunk: Vec<TokenTree>) -> Option<TraitItem> {
     let chunk: TokenStream = chunk.into_iter().collect();
     let item = syn::parse2::<TraitItem>(chunk.clone());
     let item = item.or_else(|_| syn::parse2::<TraitItem>(quote::quote!(#chunk ;)));
-    // What cannot be read is kept by nobody.
+    // Drops an item that cannot be read.
     item.ok().filter(|item| !matches!(item, TraitItem::Verbatim(_)))
 }
 
-/// Splits the inside of a trait where an item ends, or where one begins before the last one has ended.
+/// Splits the body of a trait where an item ends, or where one begins before the previous one has
+/// ended.
 fn chunks(body: TokenStream) -> impl Iterator<Item = Vec<TokenTree>> {
     let (mut chunks, mut chunk) = (Vec::new(), Vec::new());
     let mut is_named = false;
@@ -102,7 +104,7 @@ mod tests {
             ("/// Docs.\n#[rpc(", &["a", "z"]),
             ("wha", &["a", "z"]),
         ] {
-            // An editor closes what is open.
+            // An editor closes open parentheses.
             let open = half.matches('(').count() - half.matches(')').count();
             let half = format!("{half}{}", ")".repeat(open));
             let half = half.replace("#[rpc()", "#[rpc()]");

@@ -11,14 +11,14 @@ use super::{
     attributes::{Entries, entries_of},
 };
 
-/// What a signature says.
+/// The parts of a signature.
 pub(crate) struct Parts {
     pub(crate) context: (Ident, Type),
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Option<Type>,
 }
 
-/// What `#[arg(…)]` takes.
+/// The entries of `#[arg(…)]`.
 const ARGUMENT_KNOWN: &[&str] = &[
     "since", "or", "required", "until", "value", "name", "before", "default", "with", "route",
     "constant", "rest",
@@ -31,7 +31,8 @@ pub(crate) struct Argument {
     pub(crate) entries: Entries,
 }
 
-/// Reads a signature, and takes the attributes off its arguments. `None` if it cannot be that of an RPC method.
+/// Reads a signature, and removes the attributes from its arguments. Returns `None` if an RPC
+/// method cannot have it.
 pub(crate) fn read(method: &mut TraitItemFn, errors: &mut Errors) -> Option<Parts> {
     let mut fine = modifiers(method, errors);
     fine &= receiver(method, errors);
@@ -77,11 +78,12 @@ pub(crate) fn read(method: &mut TraitItemFn, errors: &mut Errors) -> Option<Part
         return None;
     }
     let context = arguments.remove(0);
-    context.entries.refuse("the context is no argument: take its `#[arg(…)]` away", errors);
+    context.entries.refuse("the context is not an argument: remove its `#[arg(…)]`", errors);
     Some(Parts { context: (context.ident, context.ty), arguments, output })
 }
 
-/// Takes off a method what the compiler would complain of after us. `None` if too little were left.
+/// Removes the parts of a method that the compiler would reject too. Returns `None` if too little
+/// would be left.
 pub(crate) fn harmless(mut method: TraitItemFn) -> Option<BrokenMethod> {
     let signature = &mut method.sig;
     signature.constness = None;
@@ -98,7 +100,7 @@ pub(crate) fn harmless(mut method: TraitItemFn) -> Option<BrokenMethod> {
     }
     if matches!(signature.inputs.first(), Some(FnArg::Receiver(own)) if own.to_token_stream().to_string() == "self")
     {
-        // A body needs to know how large `self` is.
+        // A body would require `self` to be sized.
         (method.default, method.semi_token) = (None, Some(Default::default()));
     }
     let output = match &signature.output {
@@ -129,7 +131,8 @@ fn foreign(signature: &Signature) -> bool {
     foreign.1
 }
 
-/// Checks what stands before the name, and what follows the signature. Returns whether the method can be used.
+/// Checks the modifiers before the name, and the parts behind the signature. Returns whether the
+/// method can be used.
 fn modifiers(method: &TraitItemFn, errors: &mut Errors) -> bool {
     let signature = &method.sig;
     let mut fine = true;
@@ -186,7 +189,7 @@ fn receiver(method: &TraitItemFn, errors: &mut Errors) -> bool {
     plain
 }
 
-/// Checks that a type owns what it holds. Returns whether it does.
+/// Checks that a type does not borrow. Returns whether that is so.
 fn owned(ty: &Type, errors: &mut Errors) -> bool {
     struct Borrows<'e> {
         errors: &'e mut Errors,

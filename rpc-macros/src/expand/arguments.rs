@@ -1,4 +1,5 @@
-//! What writes a request's arguments, in the form that the client's cap asks for.
+//! Generates the code that writes a request's arguments, in the form that the client's cap
+//! requires.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
@@ -7,19 +8,19 @@ use syn::{ext::IdentExt as _, spanned::Spanned as _};
 
 use super::{Names, own, pair, with};
 
-/// In: a method. Out: what writes the arguments that came with it and those that are always the same.
+/// In: a method. Out: the code that writes the arguments of its own version, and the constant ones.
 pub(super) fn arguments(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let written = own_arguments(method).map(|argument| written(definition, method, argument));
     let constants = constants(definition, method);
     rewritten(method, &quote!(#(#written)* #constants))
 }
 
-/// Returns the arguments that came with a method, and that its caller gives.
+/// Returns the arguments of a method's own version that its caller gives.
 fn own_arguments(method: &MethodDefinition) -> impl Iterator<Item = &ArgumentDefinition> {
     method.positional().filter(|argument| !argument.is_route && !argument.is_required)
 }
 
-/// In: a method. Out: what writes the arguments that came later, and that every caller gives all the same.
+/// In: a method. Out: the code that writes the later arguments that every caller gives.
 pub(super) fn required(
     definition: &Definition,
     names: &Names,
@@ -32,7 +33,8 @@ pub(super) fn required(
     written.collect()
 }
 
-/// In: a method, and what writes its arguments. Out: the same, but for the caps under which a function does.
+/// In: a method, and the code that writes its arguments. Out: the same, except under caps where a
+/// function writes them.
 fn rewritten(method: &MethodDefinition, arguments: &TokenStream) -> TokenStream {
     let request = own("request");
     let rewrites = method.before.iter().filter_map(|before| Some((before, before.with.as_ref()?)));
@@ -50,13 +52,15 @@ fn rewritten(method: &MethodDefinition, arguments: &TokenStream) -> TokenStream 
     quote!(.with(|#request| #writes))
 }
 
-/// In: an argument that can be looked at, its value, and where the function that does is named. Out: a reference to it.
+/// In: an argument that can be borrowed, its value, and the span of the function that borrows it.
+/// Out: a reference to the value.
 fn look(argument: &ArgumentDefinition, value: &TokenStream, span: Span) -> TokenStream {
     let ty = &argument.ty;
     quote_spanned!(span=> ::core::borrow::Borrow::<#ty>::borrow(&#value))
 }
 
-/// In: an argument that every caller gives. Out: what writes it, in the form that the cap asks for.
+/// In: an argument that every caller gives. Out: the code that writes it, in the form that the cap
+/// requires.
 fn written(
     definition: &Definition,
     method: &MethodDefinition,
@@ -79,8 +83,9 @@ fn written(
 /// In: a name, a version, and a value. Out: the call that writes an argument.
 type Write<'a> = &'a dyn Fn(&str, TokenStream, TokenStream) -> TokenStream;
 
-/// In: an argument that has changed or goes, its value, the version that it came with if not with its method, and what
-/// writes it. Out: what writes it in the form that the cap asks for.
+/// In: an argument whose form changes or that ends, its value, its version if later than its
+/// method's, and the code that writes it. Out: the code that writes it in the form that the cap
+/// requires.
 fn forms(
     definition: &Definition,
     argument: &ArgumentDefinition,
@@ -113,8 +118,9 @@ fn forms(
     while_owed(argument, &writes)
 }
 
-/// In: an argument, and what writes it. Out: what writes it as long as it is owed to the cap. A request without it is
-/// one of the version from which on it goes: older servers would miss it.
+/// In: an argument, and the code that writes it. Out: the code that writes it while the cap still
+/// requires it. A request without it carries the version that removed it, because older servers
+/// require it.
 fn while_owed(argument: &ArgumentDefinition, writes: &TokenStream) -> TokenStream {
     let request = own("request");
     match &argument.until {
@@ -126,7 +132,8 @@ fn while_owed(argument: &ArgumentDefinition, writes: &TokenStream) -> TokenStrea
     }
 }
 
-/// In: a method. Out: what writes the arguments that are always the same. Later ones are left out under older caps.
+/// In: a method. Out: the code that writes its constant arguments. Under older caps it omits later
+/// ones.
 fn constants(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let constants = method.constants().map(|(argument, value)| {
         let (name, ty, constant) = (&argument.wire_name, &argument.ty, own("constant"));
@@ -144,7 +151,8 @@ fn constants(definition: &Definition, method: &MethodDefinition) -> TokenStream 
     constants.collect()
 }
 
-/// In: an argument, and whether something else than its writing looks at it. Out: what a caller may give for it.
+/// In: an argument, and whether other code than its writer borrows it. Out: the type that a caller
+/// may pass for it.
 pub(super) fn taken(
     definition: &Definition,
     argument: &ArgumentDefinition,
@@ -159,8 +167,8 @@ pub(super) fn taken(
     }
 }
 
-/// In: a later argument, and whether a cap that is too old drops it. Out: what writes it, in the form that the cap asks
-/// for.
+/// In: a later argument, and whether a cap that is too old drops it. Out: the code that writes it,
+/// in the form that the cap requires.
 pub(super) fn written_later(
     definition: &Definition,
     names: &Names,
@@ -183,7 +191,8 @@ pub(super) fn written_later(
     write(&argument.wire_name, pair(since.version), value)
 }
 
-/// In: an argument. Out: what makes what servers take where it is left out, if that is said and serde writes it.
+/// In: an argument. Out: a function for the value that servers use without it, if it is declared
+/// and serde writes the argument.
 fn default(
     names: &Names,
     method: &MethodDefinition,
@@ -196,8 +205,8 @@ fn default(
     }
 }
 
-/// In: a method. Out: functions that make the defaults of its later arguments, which both sides ask: so that a wrong one is
-/// one mistake.
+/// In: a method. Out: functions that return the defaults of its later arguments. Client and server
+/// share them, so that a wrong default is one mistake.
 pub(super) fn defaults(names: &Names, method: &MethodDefinition) -> Option<TokenStream> {
     let module = &names.module;
     let cfg = method.attrs_named(&["cfg"]);
@@ -210,7 +219,7 @@ pub(super) fn defaults(names: &Names, method: &MethodDefinition) -> Option<Token
     (!functions.is_empty()).then(|| quote!(#(#cfg)* impl #module::Api { #(#functions)* }))
 }
 
-/// Returns the default of an argument, if both sides ask for it.
+/// Returns the default of an argument, if client and server share it.
 fn shared_default(argument: &ArgumentDefinition) -> Option<&syn::Expr> {
     match argument
         .default
@@ -226,7 +235,7 @@ fn default_name(method: &MethodDefinition, argument: &ArgumentDefinition) -> syn
     format_ident!("{}_of_{}", argument.ident.unraw(), method.ident.unraw())
 }
 
-/// In: an argument. Out: the function that makes its default, if both sides ask for it.
+/// In: an argument. Out: the function that returns its default, if client and server share it.
 pub(super) fn default_function(
     names: &Names,
     method: &MethodDefinition,

@@ -1,4 +1,4 @@
-//! The client: a stub for each method.
+//! Generates the client: a stub for each method.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
@@ -18,11 +18,12 @@ use super::{
     versions::marker_name,
 };
 
-/// In: a definition. Out: the client's type, its constructor, its stubs, and what ties it to the runtime's.
+/// In: a definition. Out: the client's type, its constructor, its stubs, and its conversions to the
+/// runtime's client.
 pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
     let (runtime, vis) = (&definition.runtime, &definition.vis);
     let Names { client, module, .. } = names;
-    let docs = doc(format!("Calls a [`{}`] somewhere else.", definition.ident));
+    let docs = doc(format!("Calls a remote [`{}`].", definition.ident));
     let new = constructor(definition);
     let latest = marker_name(definition, definition.versions.own);
     let stubs = definition.methods.iter().map(|method| stubs(definition, names, method));
@@ -49,10 +50,11 @@ pub(super) fn client(definition: &Definition, names: &Names) -> TokenStream {
     }
 }
 
-/// In: a definition. Out: what makes a client of a transport, and of a topic if only a caller knows it.
+/// In: a definition. Out: the constructor, from a transport, and from a topic if only a caller
+/// knows it.
 fn constructor(definition: &Definition) -> TokenStream {
     let (runtime, vis, version) = (&definition.runtime, &definition.vis, definition.versions.own);
-    let docs = format!("Makes a client over `transport` that may use all of version {version}");
+    let docs = format!("Creates a client over `transport` that may use all of version {version}");
     if definition.topic.is_some() {
         let docs = doc(format!("{docs}."));
         return quote! {
@@ -76,7 +78,7 @@ fn constructor(definition: &Definition) -> TokenStream {
     }
 }
 
-/// In: a definition. Out: the methods of the client that the user has written.
+/// In: a definition. Out: the client methods that the user has written.
 fn manual(definition: &Definition, names: &Names) -> Option<TokenStream> {
     let (runtime, client) = (&definition.runtime, &names.client);
     let methods = definition.manual.iter().map(|manual| manual_method(definition, names, manual));
@@ -89,7 +91,8 @@ fn manual(definition: &Definition, names: &Names) -> Option<TokenStream> {
     })
 }
 
-/// In: a method of the user's. Out: it, with the bound of the version that it needs.
+/// In: a method that the user has written. Out: the method, with the bound for the version that it
+/// requires.
 fn manual_method(definition: &Definition, names: &Names, manual: &ManualDefinition) -> TokenStream {
     let (vis, mut item) = (&definition.vis, manual.item.clone());
     if let Some(bound) = manual.since.and_then(|since| at_least(definition, names, since)) {
@@ -101,7 +104,8 @@ fn manual_method(definition: &Definition, names: &Names, manual: &ManualDefiniti
     quote!(#(#attrs)* #gap #since #vis #signature #body)
 }
 
-/// In: a definition. Out: the conversions between the client and the runtime's, whose options it has.
+/// In: a definition. Out: the conversions between the client and the runtime's client, which holds
+/// its options.
 fn ties(definition: &Definition, names: &Names) -> TokenStream {
     let runtime = &definition.runtime;
     let Names { client, module, .. } = names;
@@ -171,7 +175,7 @@ fn stub(
         (quote!(#later<C>), quote!(#later(#request, ::core::marker::PhantomData)))
     } else {
         let end = if waits { quote!(call) } else { quote!(cast) };
-        // Where arguments follow the context, it is written already.
+        // If arguments follow the context, it has been written already.
         let ctx = required.is_empty().then_some(&ctx);
         (ended(definition, method, waits), quote!(#request.#end(#ctx)))
     };
@@ -185,7 +189,7 @@ fn stub(
     }
 }
 
-/// In: a method. Out: what begins its request, under the name that it has or had.
+/// In: a method. Out: the call that begins its request, under its present or former name.
 fn begun(method: &MethodDefinition) -> TokenStream {
     let wire_name = &method.wire_name;
     if method.before.is_empty() {
@@ -206,7 +210,7 @@ fn begun(method: &MethodDefinition) -> TokenStream {
     quote!(request_before(#wire_name, &[#(#before),*]))
 }
 
-/// Returns the name of a method's stub: the one that does not wait for an answer has another.
+/// Returns the name of a method's stub. A second stub that does not wait has another name.
 fn stub_name(method: &MethodDefinition, waits: bool) -> Ident {
     if method.either && !waits {
         return format_ident!("{}_cast", method.ident.unraw(), span = method.ident.span());
@@ -224,7 +228,8 @@ fn parameter(
     if argument.is_route {
         return quote!(, #name: impl ::core::borrow::Borrow<#ty>);
     }
-    // What the host is read from, or a function rewrites, is looked at before it is written.
+    // An argument that yields the host, or that a function rewrites, is borrowed before it is
+    // written.
     let is_rewritten = method.before.iter().any(|before| before.with.is_some());
     let taken = taken(definition, argument, is_rewritten || routed_by(method, argument));
     quote!(, #name: #taken)
@@ -234,7 +239,7 @@ fn routed_by(method: &MethodDefinition, argument: &ArgumentDefinition) -> bool {
     method.host_from.as_ref().is_some_and(|host| mentions(host.to_token_stream(), &argument.ident))
 }
 
-/// In: a method. Out: what reads its request's host from the arguments.
+/// In: a method. Out: the code that reads its request's host from the arguments.
 fn host(definition: &Definition, method: &MethodDefinition) -> Option<TokenStream> {
     let (runtime, expr) = (&definition.runtime, method.host_from.as_ref()?);
     let host = quote_spanned!(expr.span()=> #runtime::Host::host(&#expr));
@@ -246,8 +251,8 @@ fn host(definition: &Definition, method: &MethodDefinition) -> Option<TokenStrea
     Some(quote!(.to_host({ #(#looks)* #host })))
 }
 
-/// In: a method with a mistake. Out: a function that takes anything, so that its callers do not hear of it again. The
-/// mistake keeps it from ever running.
+/// In: a method with a mistake. Out: a stub that accepts anything, so that its callers do not see a
+/// second error. It never runs, because the mistake stops compilation.
 fn broken_stub(definition: &Definition, method: &BrokenMethod) -> TokenStream {
     let (runtime, vis) = (&definition.runtime, &definition.vis);
     let signature = &method.declaration.sig;
@@ -270,7 +275,7 @@ fn broken_stub(definition: &Definition, method: &BrokenMethod) -> TokenStream {
     }
 }
 
-/// In: a method. Out: what its attributes say about each request.
+/// In: a method. Out: the calls that its attributes add to each request.
 fn options(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let since = method.since.version;
     let since = (since > definition.versions.first()).then(|| {
@@ -293,7 +298,7 @@ fn options(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     quote!(#since #(#send)* #topic #timeout #monitor #fanout #idempotent)
 }
 
-/// In: a time. Out: an expression of type `Duration`.
+/// In: a duration. Out: an expression of type `Duration`.
 fn duration(time: &Timeout) -> TokenStream {
     match time {
         Timeout::Literal { nanoseconds, .. } => {
@@ -303,8 +308,8 @@ fn duration(time: &Timeout) -> TokenStream {
     }
 }
 
-/// In: a method. Out: what the client's cap and target have to be. The bound stands where the version is written, so
-/// that the compiler's note points there.
+/// In: a method. Out: the bounds on the client's cap and target. They have the span of the declared
+/// version, so that the compiler's note points there.
 fn bounds(
     definition: &Definition,
     names: &Names,

@@ -1,4 +1,4 @@
-//! The interface's module: its data, its name in types, its versions.
+//! Generates the interface's module: its data, its name as a type, its versions.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
@@ -13,15 +13,15 @@ use super::{
     versions::{version, versions},
 };
 
-/// In: a definition. Out: the module. It names nothing outside of itself but the runtime, so that it can stand in a
-/// function, too.
+/// In: a definition. Out: the module. It names nothing outside itself except the runtime, so that
+/// it can also stand in a function.
 pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
     let (vis, module) = (&definition.vis, &names.module);
     let docs = doc(format!("Versions of [`{}`], and the interface as data.", definition.ident));
     let (interface, inner, runtime) =
         (interface(definition), inner_vis(definition), &definition.runtime);
     let versions = versions(definition, names);
-    // Markers of a public interface are there for others.
+    // Other crates use the markers of a public interface.
     let dead = (!matches!(vis, Visibility::Public(_))).then(|| quote!(#[allow(dead_code)]));
     let (has_methods, mut sent) = (
         !definition.methods.is_empty(),
@@ -43,7 +43,7 @@ pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
 
             #interface
 
-            /// Names the interface in types.
+            /// The interface as a type.
             #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
             #inner enum Api {}
 
@@ -52,7 +52,7 @@ pub(super) fn module(definition: &Definition, names: &Names) -> TokenStream {
     }
 }
 
-/// In: a definition. Out: the constant that holds all of it.
+/// In: a definition. Out: the constant that holds it as data.
 fn interface(definition: &Definition) -> TokenStream {
     let (name, docs, versions) =
         (definition.ident.unraw().to_string(), definition.docs(), &definition.versions);
@@ -117,7 +117,7 @@ fn method(method: &MethodDefinition) -> TokenStream {
     }
 }
 
-/// In: a method. Out: what its attributes say of it.
+/// In: a method. Out: the calls that set its attributes.
 fn options(method: &MethodDefinition) -> TokenStream {
     let send = method.send.map(|send| pair(send.version));
     let send = send.map(|send| quote!(.sent_as(#send)));
@@ -140,7 +140,7 @@ fn options(method: &MethodDefinition) -> TokenStream {
     quote!(#send #extra #either #host #from #topic #timeout #monitor #expected #late #idempotent #deprecated)
 }
 
-/// In: a method. Out: the call that sets what it was before, if it was anything.
+/// In: a method. Out: the call that sets its former names, if it has any.
 fn names_before(method: &MethodDefinition) -> Option<TokenStream> {
     let before = method.before.iter().map(|before| {
         let (name, is_rewritten) =
@@ -151,7 +151,7 @@ fn names_before(method: &MethodDefinition) -> Option<TokenStream> {
     (!method.before.is_empty()).then(|| quote!(.before(&[#(#before),*])))
 }
 
-/// In: a version that may be missing. Out: the expression that makes it.
+/// In: an optional version. Out: the expression that creates it.
 fn optional(since: Option<Since>) -> TokenStream {
     match since {
         Some(since) => {
@@ -162,7 +162,7 @@ fn optional(since: Option<Since>) -> TokenStream {
     }
 }
 
-/// Returns a time as it is written.
+/// Returns a duration as it is written.
 fn time(time: &Timeout) -> String {
     match time {
         Timeout::Literal { text, .. } => text.clone(),
@@ -194,7 +194,7 @@ fn parameter(argument: &ArgumentDefinition) -> TokenStream {
     quote!(Arg::new(#name, #type_name) #since #optional #until #before #constant #module #rest)
 }
 
-/// Returns a type as a person would write it, whatever blanks the tokens print with.
+/// Returns a type with the blanks that a person would write, whatever the tokens print with.
 fn type_name(tokens: &TokenStream) -> String {
     let text = tokens.to_string();
     let mut name = String::with_capacity(text.len());

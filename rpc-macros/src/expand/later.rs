@@ -1,4 +1,5 @@
-//! The request of a method with later arguments: a setter for each, then it is awaited.
+//! Generates the request of a method with later arguments: a setter for each, and then it is
+//! awaited.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -14,7 +15,7 @@ use super::{
     at_least, doc, ended, passed_on,
 };
 
-/// In: a method. Out: its requests' types: two for a method that a caller may wait for or not.
+/// In: a method. Out: its request types: two if its caller may choose not to wait.
 pub(super) fn requests(
     definition: &Definition,
     names: &Names,
@@ -35,7 +36,7 @@ fn request(
     let (runtime, vis) = (&definition.runtime, &definition.vis);
     let (request, client) = (Names::later(definition, method, waits), &names.client);
     let text = format!(
-        "The request that [`{client}::{}`] makes: set what came in later versions, then await it.",
+        "The request that [`{client}::{}`] returns: set arguments of later versions, then await it.",
         method.ident.unraw()
     );
     let docs = doc(text);
@@ -71,7 +72,8 @@ fn request(
     }
 }
 
-/// In: a later argument. Out: the setter that needs the cap, and the one that asks it.
+/// In: a later argument. Out: the setter that requires the cap at compile time, and the one that
+/// checks it at run time.
 fn setters(
     definition: &Definition,
     names: &Names,
@@ -84,7 +86,7 @@ fn setters(
     let or_drop = format_ident!("{}_or_drop", ident.unraw(), span = ident.span());
     let bound = at_least(definition, names, since).map(|bound| quote!(where #bound,));
     let taken = taken(definition, argument, false);
-    // What the compiler has not proven of the cap shows when the request is written.
+    // If the compiler has not proven the cap, the request checks it when the argument is written.
     let write = written_later(definition, names, method, argument, since, argument.is_dropped);
     let write_or_drop = written_later(definition, names, method, argument, since, true);
     let version = since.version;

@@ -1,4 +1,4 @@
-//! The mock: an implementation of the trait whose methods do what a test tells them.
+//! Generates the mock: an implementation of the trait with the answers that a test sets.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};
@@ -7,7 +7,8 @@ use syn::{Ident, Type, ext::IdentExt as _};
 
 use super::{Names, allow_many, doc, is_deprecated, own};
 
-/// In: a definition that asks for a mock. Out: the mock, its answers, and the trait implemented for it.
+/// In: a definition that asks for a mock. Out: the mock, its answers, and the trait implemented for
+/// it.
 pub(super) fn mock(definition: &Definition, names: &Names) -> Option<TokenStream> {
     let condition = definition.mock.as_ref()?;
     let (runtime, vis, service) = (&definition.runtime, &definition.vis, &definition.ident);
@@ -19,9 +20,9 @@ pub(super) fn mock(definition: &Definition, names: &Names) -> Option<TokenStream
     let methods = definition.methods.iter().map(implemented);
     let construction = construction(definition, names, &mock);
     let docs = doc(format!(
-        "A [`{service}`] for tests: it answers what it is told to, and notes what it is asked."
+        "A [`{service}`] for tests: it gives prepared answers, and records its calls."
     ));
-    let answers_docs = doc(format!("What a [`{mock}`] answers."));
+    let answers_docs = doc(format!("The answers of a [`{mock}`]."));
     Some(quote! {
         #cfg
         #docs
@@ -56,7 +57,7 @@ pub(super) fn mock(definition: &Definition, names: &Names) -> Option<TokenStream
     })
 }
 
-/// In: a definition. Out: the functions of a mock that have nothing to do with a method.
+/// In: a definition. Out: the functions of a mock that do not belong to a method.
 fn construction(definition: &Definition, names: &Names, mock: &Ident) -> TokenStream {
     let vis = &definition.vis;
     let Names { client, server, .. } = names;
@@ -70,7 +71,7 @@ fn construction(definition: &Definition, names: &Names, mock: &Ident) -> TokenSt
             (method.attrs_named(&["cfg"]), &method.wire_name, &method.ident);
         quote!(#(#cfg)* (#wire_name, &self.0.answers().#ident),)
     });
-    let new = doc(format!("Makes a mock that has no answers yet: `{mock}::new().on_…(…)`."));
+    let new = doc(format!("Creates a mock without answers: `{mock}::new().on_…(…)`."));
     quote! {
         #new
         #[must_use]
@@ -78,16 +79,18 @@ fn construction(definition: &Definition, names: &Names, mock: &Ident) -> TokenSt
             ::core::default::Default::default()
         }
 
-        /// Returns a client that calls this mock, whatever its topic and host. It has to be used inside of a Tokio runtime.
+        /// Returns a client that calls this mock, whatever topic and host it names. It must be
+        /// used inside a Tokio runtime.
         #[must_use]
         #vis fn client(&self) -> #client {
             #made
         }
 
-        /// Checks that methods were called as often as expected, and that no call went without an answer.
+        /// Checks that methods were called as often as expected, and that no call went without an
+        /// answer.
         ///
         /// # Panics
-        /// If not. It says what was wrong.
+        /// If that is not so. The message says why.
         #[track_caller]
         #vis fn verify(&self) {
             self.0.verify(&[#(#counted)*]);
@@ -95,7 +98,7 @@ fn construction(definition: &Definition, names: &Names, mock: &Ident) -> TokenSt
     }
 }
 
-/// In: a method. Out: the type of what answers it.
+/// In: a method. Out: the function type of its answer.
 fn function(method: &MethodDefinition) -> TokenStream {
     let (context, types) = (&method.context.1, method.sent().map(|argument| &argument.ty));
     let output = output(method);
@@ -118,8 +121,7 @@ fn setter(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     let (runtime, vis, ident) = (&definition.runtime, &definition.vis, &method.ident);
     let (cfg, function) = (method.attrs_named(&["cfg"]), function(method));
     let setter = format_ident!("on_{}", ident.unraw(), span = ident.span());
-    let docs =
-        doc(format!("Says what `{}` does from now on, as often as it is called.", ident.unraw()));
+    let docs = doc(format!("Sets the answer of `{}` for all calls from now on.", ident.unraw()));
     quote! {
         #docs
         #(#cfg)*
@@ -129,7 +131,7 @@ fn setter(definition: &Definition, method: &MethodDefinition) -> TokenStream {
     }
 }
 
-/// In: a method. Out: it, doing what it was told.
+/// In: a method. Out: its implementation, which runs the answer.
 fn implemented(method: &MethodDefinition) -> TokenStream {
     let (ident, output, answer) = (&method.ident, output(method), own("answer"));
     let (ctx, context) = &method.context;

@@ -1,4 +1,4 @@
-//! The dispatcher: from a method's name to the user's method.
+//! Generates the dispatcher, which finds the user's method by its name on the wire.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -43,7 +43,7 @@ fn arm(definition: &Definition, names: &Names, method: &MethodDefinition) -> Tok
     let old = method.before.iter().filter_map(|before| before.name.as_ref());
     let old = old.filter(|old| *old != wire_name);
     let renames = renames(method);
-    // What is left is known once the others are read.
+    // The rest is known only after the named arguments have been read.
     let (rest, named): (Vec<_>, Vec<_>) = method.sent().partition(|argument| argument.is_rest);
     let reads =
         named.into_iter().chain(rest).map(|argument| read(definition, names, method, argument));
@@ -72,7 +72,7 @@ fn arm(definition: &Definition, names: &Names, method: &MethodDefinition) -> Tok
     }
 }
 
-/// In: a method. Out: what takes its arguments by the names that they had before.
+/// In: a method. Out: the code that renames arguments with former names.
 fn renames(method: &MethodDefinition) -> TokenStream {
     let args = own("args");
     let renames = method.sent().flat_map(|argument| {
@@ -85,11 +85,13 @@ fn renames(method: &MethodDefinition) -> TokenStream {
     renames.collect()
 }
 
-/// Returns an argument's local, which the `default` of a later one does not see: its names are the user's.
+/// Returns an argument's local variable. The `default` of a later argument cannot see it, because
+/// its names are the user's.
 fn local(argument: &ArgumentDefinition) -> Ident {
     let span = Span::mixed_site().located_at(argument.ident.span());
     let name = argument.ident.unraw().to_string();
-    // Ours are called so. Whatever begins with theirs moves along, so that no two meet.
+    // The generated locals have these names. A user's argument of such a name, with underscores
+    // behind it or without, gets one more, so that no two names clash.
     if matches!(name.trim_end_matches('_'), "args" | "ctx") {
         return format_ident!("{name}_", span = span);
     }
@@ -98,7 +100,8 @@ fn local(argument: &ArgumentDefinition) -> Ident {
     ident
 }
 
-/// In: an argument. Out: the statement that reads it, under whose type the compiler complains.
+/// In: an argument. Out: the statement that reads it, with the type's span for the compiler's
+/// messages.
 fn read(
     definition: &Definition,
     names: &Names,
@@ -124,7 +127,7 @@ fn read(
         };
         return quote!(let #name = { #read #args.#take?.0 };);
     }
-    // What came later is not sent by all, nor is what goes.
+    // Some peers do not send later arguments, or those that end.
     match (&argument.default, argument.since.or(argument.until)) {
         (Some(Default::Expr(expr)), _) => {
             let take = quote_spanned!(ty.span()=> #runtime::Args::take_or::<#ty>);

@@ -1,4 +1,4 @@
-//! The trait as implementors see it.
+//! Generates the trait as implementors see it.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,7 +6,7 @@ use rpc_idl::parse::{Definition, MethodDefinition};
 
 use super::allow_many;
 
-/// In: a definition. Out: the trait, whose methods return futures that move between threads.
+/// In: a definition. Out: the trait, whose methods return `Send` futures.
 pub(super) fn service(definition: &Definition) -> TokenStream {
     let Definition { attrs, vis, ident, supertraits, .. } = definition;
     let methods = definition.methods.iter().map(method);

@@ -1,4 +1,5 @@
-//! The version markers: one type for each version, one trait for "this version or newer".
+//! Generates the version markers: one type for each version, and one trait for "this version or
+//! newer".
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
@@ -7,7 +8,8 @@ use syn::Ident;
 
 use super::{Names, doc, inner_vis, respan};
 
-/// In: a definition. Out: the markers from the oldest version to this one, and the traits that order them.
+/// In: a definition. Out: the markers from the oldest version to this one, and the traits that
+/// order them.
 pub(super) fn versions(definition: &Definition, names: &Names) -> TokenStream {
     let all: Vec<_> = definition.versions.all().collect();
     let markers = all.iter().map(|version| marker(definition, *version));
@@ -18,7 +20,7 @@ pub(super) fn versions(definition: &Definition, names: &Names) -> TokenStream {
     }
 }
 
-/// In: a version. Out: the expression that makes it.
+/// In: a version. Out: the expression that creates it.
 pub(super) fn version(version: Version) -> TokenStream {
     let (major, minor) = (version.major(), version.minor());
     let (major, minor) = (Literal::u64_unsuffixed(major), Literal::u64_unsuffixed(minor));
@@ -35,8 +37,8 @@ fn trait_name(definition: &Definition, version: Version) -> Ident {
     format_ident!("AtLeastV{major}_{minor}", span = definition.version_span)
 }
 
-/// In: a version. Out: the type that caps a client at it, spanned where the version is written, which is where the
-/// compiler then points.
+/// In: a version. Out: the type that caps a client at it. It has the span of the interface's
+/// version, so that the compiler points there.
 fn marker(definition: &Definition, cap: Version) -> TokenStream {
     let (marker, version) = (marker_name(definition, cap), version(cap));
     let docs = doc(format!("Caps a client at version {cap}."));
@@ -52,8 +54,8 @@ fn marker(definition: &Definition, cap: Version) -> TokenStream {
     }
 }
 
-/// In: all versions, and the place of one that is not the oldest. Out: the trait of the caps that allow it, with what
-/// the compiler says of those that do not.
+/// In: all versions, and the index of one that is not the oldest. Out: the trait for caps that
+/// allow it, with the compiler message for caps that do not.
 fn at_least(definition: &Definition, names: &Names, all: &[Version], at: usize) -> TokenStream {
     let (runtime, version) = (&definition.runtime, all[at]);
     let name = trait_name(definition, version);

@@ -1,11 +1,11 @@
-//! Arguments that a module writes and reads, where serde does not by their types.
+//! Generates code for arguments that a module writes and reads instead of serde.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use rpc_idl::parse::{ArgumentDefinition, Definition};
 use syn::spanned::Spanned as _;
 
-/// In: an argument, and its value. Out: what is written for it.
+/// In: an argument, and its value. Out: the expression to write for it.
 pub(super) fn written(
     definition: &Definition,
     argument: &ArgumentDefinition,
@@ -25,7 +25,7 @@ pub(super) fn written(
     })
 }
 
-/// In: an argument that a module reads. Out: the type that is read in its place, and holds it.
+/// In: an argument that a module reads. Out: the wrapper type to read instead.
 pub(super) fn read(definition: &Definition, argument: &ArgumentDefinition) -> Option<TokenStream> {
     let (module, serde, ty) = (argument.with.as_ref()?, serde(definition), &argument.ty);
     let serialize = quote_spanned!(module.span()=> #module::serialize(&self.0, serializer));

@@ -1,4 +1,4 @@
-//! What this library is to reach, and how far it is from that.
+//! The aims for this library's speed, and whether they are reached.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::{
     subject::{Cell, Kind},
 };
 
-/// One thing to reach, beside another subject in the same rounds.
+/// An aim, relative to another subject in the same rounds.
 struct Aim {
     what: &'static str,
     kind: Kind,
@@ -17,14 +17,14 @@ struct Aim {
     wanted: Wanted,
 }
 
-/// What is compared, and how it is to be.
+/// The compared figure, and the aim for it.
 #[derive(Clone, Copy)]
 enum Wanted {
-    /// So many times as many operations a second, or more.
+    /// At least this multiple of the base's operations a second.
     Rate(f64),
-    /// The base's median time is to be so many times this one's, or more.
+    /// The base's median time is at least this multiple of ours.
     Faster(f64),
-    /// The client is to need no more than so many µs more for an operation.
+    /// The client computes at most this many µs more for an operation than the base's.
     Client(f64),
 }
 
@@ -68,7 +68,7 @@ impl Aim {
         Cell { kind: self.kind, in_flight: self.in_flight, body: BODY }
     }
 
-    /// Returns what was found. `None` if one of both was not measured.
+    /// Returns the measured figure. `None` if one of the two subjects was not measured.
     fn found(&self, samples: &Samples) -> Option<f64> {
         let cell = self.cell();
         let client = |subject| samples.median(cell, subject, |sample: &Sample| sample.client);
@@ -110,7 +110,7 @@ impl Aim {
     }
 }
 
-/// Returns a table of what was aimed at and measured. Empty if none of it was.
+/// Returns a table of the aims that were measured; empty if none was.
 pub(super) fn table(samples: &Samples) -> String {
     let mut text = String::new();
     for aim in &AIMS {

@@ -1,4 +1,4 @@
-//! How this library grows over RabbitMQ: one thing becomes more at a time, and a page says what that does.
+//! Measures how the cost of this library over RabbitMQ grows, in one quantity at a time.
 
 mod curve;
 mod measure;
@@ -22,16 +22,16 @@ use crate::{
     rabbitmq,
 };
 
-/// How much is measured.
+/// The extent of a measurement.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measures fewer sizes, for a minute at most.
+    /// Measures fewer sizes, for at most a minute.
     #[arg(long)]
     quick: bool,
-    /// How often each size is measured, as long as there is time. Default: 2; quick: 1.
+    /// How many times each size is measured, if time permits. Default: 2; quick: 1.
     #[arg(long)]
     rounds: Option<u32>,
-    /// Measures only these: `in-flight`, `body`, `hosts`, `topics`, `fanout`.
+    /// Measures only these quantities: `in-flight`, `body`, `hosts`, `topics`, `fanout`.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Writes the page and its plots into the documentation.
@@ -39,7 +39,7 @@ pub(crate) struct Options {
     publish: bool,
 }
 
-/// How long a run may take; what has not begun by then is left out.
+/// The longest time of a run. A measurement that has not begun by then is omitted.
 const LIMIT: Duration = Duration::from_secs(300);
 const QUICK_LIMIT: Duration = Duration::from_secs(50);
 
@@ -51,7 +51,7 @@ const fn drawn(name: &'static str, digits: usize) -> Column {
     Column { name, digits, is_drawn: true }
 }
 
-/// What one thing is that grows.
+/// The measurements of one growing quantity.
 struct Plan {
     curve: Curve,
     sizes: &'static [u32],

@@ -1,4 +1,5 @@
-//! How fast calls, casts and notifications are: this library and others, in turn, on one broker.
+//! Measures the speed of calls, casts and notifications: this library and others, in turn, on one
+//! broker.
 
 use std::{
     collections::BTreeMap,
@@ -23,9 +24,9 @@ use crate::{
     rabbitmq::{self, Broker, Choice, Lease},
 };
 
-/// The program of both ends.
+/// The package of the program for both ends.
 const PROGRAM: &str = "rpc-runtime/bench";
-/// How long everything goes once before it is measured, in seconds.
+/// How long each subject runs before its first measurement, in seconds.
 const WARM_UP: f64 = 0.3;
 
 pub(super) fn run(options: &Options) -> Result<(), Error> {
@@ -37,7 +38,7 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
         .filter(|cell| subjects.iter().any(|one| one.does(*cell)))
         .collect();
     if cells.is_empty() {
-        return Err("nothing is left to measure".to_owned());
+        return Err("these options leave nothing to measure".to_owned());
     }
     let lease = rabbitmq::lease(Choice::default())?;
     let mut bench = Bench::new(&lease);
@@ -58,7 +59,7 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
     report::write(&report, options.publish)
 }
 
-/// Returns what is asked for.
+/// Returns the cells that the options ask for.
 fn cells(options: &Options) -> Vec<Cell> {
     let mut cells = Vec::new();
     for kind in Kind::ALL {
@@ -87,7 +88,7 @@ fn cells(options: &Options) -> Vec<Cell> {
     cells.into_iter().filter(is_wanted).collect()
 }
 
-/// Builds what is measured.
+/// Builds the measured programs.
 fn subjects(options: &Options) -> Result<Vec<Subject>, Error> {
     let is_wanted = |name: &str| match options.subjects.is_empty() {
         true => {
@@ -102,7 +103,7 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, Error> {
     if let Some(revision) = &options.compare {
         let program = step(format_args!("building {revision}"), || build_at(revision))?;
         let other = subjects.iter().find(|subject| subject.name == "ours").cloned();
-        let other = other.ok_or("`--compare` is about `ours`, which is not asked for")?;
+        let other = other.ok_or("`--compare` compares `ours`, which `--subjects` leaves out")?;
         subjects.insert(1, other.at(revision, program));
     }
     if is_wanted(ORIGINAL) {
@@ -117,7 +118,7 @@ fn subjects(options: &Options) -> Result<Vec<Subject>, Error> {
     Ok(subjects)
 }
 
-/// Builds the program of a checkout, and returns where it is.
+/// Builds the program of a checkout, and returns its path.
 pub(super) fn build(checkout: &Path, features: &[&str]) -> Result<PathBuf, Error> {
     let folder = checkout.join(PROGRAM);
     if !folder.is_dir() {
@@ -132,7 +133,7 @@ pub(super) fn build(checkout: &Path, features: &[&str]) -> Result<PathBuf, Error
     command.args(features.iter().flat_map(|feature| ["--features", feature]));
     command.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS");
     output(&mut command)?;
-    // The next build is another's.
+    // The next build overwrites the program, so it is copied.
     let built = target.join("release/rpc-bench");
     let name = checkout.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let program = target.join(format!("rpc-bench-{name}"));
@@ -141,7 +142,7 @@ pub(super) fn build(checkout: &Path, features: &[&str]) -> Result<PathBuf, Error
     Ok(program)
 }
 
-/// Builds the program as it was at another revision.
+/// Builds the program at another revision.
 fn build_at(revision: &str) -> Result<PathBuf, Error> {
     let checkout = state().join("bench-other");
     let git = |arguments: &[&str]| {
@@ -149,7 +150,7 @@ fn build_at(revision: &str) -> Result<PathBuf, Error> {
         output(command.current_dir(root()).args(arguments))
     };
     let place = checkout.display().to_string();
-    // It is not there the first time.
+    // The first time, there is no such worktree.
     let _ = git(&["worktree", "remove", "--force", &place]);
     git(&["worktree", "add", "--detach", &place, revision])?;
     let built = build(&checkout, &[]);
@@ -157,15 +158,15 @@ fn build_at(revision: &str) -> Result<PathBuf, Error> {
     built
 }
 
-/// What runs while it is measured.
+/// The running programs, and their measurements.
 struct Bench<'a> {
     broker: &'a Broker,
-    /// The broker's process, if it is one of this machine.
+    /// The broker's process, if it runs on this machine.
     broker_process: Option<u32>,
     clients: BTreeMap<String, Program>,
-    /// With what each listens for.
+    /// The server of each subject, and the kind of operation that it serves.
     servers: BTreeMap<String, (Kind, Program)>,
-    /// Where those listen that need no broker.
+    /// The addresses of servers that do not use the broker.
     addresses: BTreeMap<String, String>,
     samples: Samples,
 }
@@ -191,7 +192,7 @@ impl<'a> Bench<'a> {
         self.once(subject, cell, seconds)
     }
 
-    /// Starts both ends, if they do not run yet. Returns whether one did not.
+    /// Starts both ends, unless they run. Returns whether one was started.
     fn start(&mut self, subject: &Subject, kind: Kind) -> Result<bool, Error> {
         let name = &subject.name;
         if subject.way == Way::Socket && !self.addresses.contains_key(name) {
@@ -259,13 +260,13 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Whether who listens for the one has the other, too.
+/// Whether a server of the first kind also serves the second.
 fn serves(listened: Kind, wanted: Kind) -> bool {
     let is_shared = |kind| matches!(kind, Kind::Call | Kind::IdempotentCall | Kind::Cast);
     listened == wanted || is_shared(listened) && is_shared(wanted)
 }
 
-/// Returns one figure of what a program has found.
+/// Returns one figure from a program's answer.
 pub(super) fn figure(found: &str, name: &str) -> Result<f64, Error> {
     let value = found.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
     value.and_then(|value| value.parse().ok()).ok_or_else(|| format!("no `{name}` in: {found}"))
@@ -276,7 +277,7 @@ pub(super) fn count(said: &str) -> Result<u64, Error> {
     count.ok_or_else(|| format!("not a count: {said}"))
 }
 
-/// Returns the broker's process, if it runs here.
+/// Returns the broker's process, if it runs on this machine.
 pub(super) fn process_of(broker: &Broker) -> Option<u32> {
     let said =
         output(Command::new(broker.control.as_ref()?).args(["eval", "os:getpid()."])).ok()?;

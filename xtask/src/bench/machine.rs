@@ -1,10 +1,10 @@
-//! Where it is measured.
+//! The machine, the compiler and the revision of a measurement.
 
 use std::{fs, process::Command};
 
 use crate::process::{output, root};
 
-/// Returns the first line of what a program says.
+/// Returns the first line of a program's output.
 pub(super) fn said(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     let text = output(command.current_dir(root()).args(arguments)).unwrap_or_default();
@@ -27,7 +27,7 @@ pub(super) fn system() -> String {
     said("uname", &["-srm"])
 }
 
-/// Returns what the processor calls itself, and how many cores there are.
+/// Returns the processor's name and the number of cores.
 pub(super) fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,4 +1,4 @@
-//! How long the compiler takes for an interface.
+//! Measures how long the compiler takes for an interface.
 
 use std::{
     fmt::Write as _,
@@ -17,7 +17,7 @@ const METHODS: usize = 200;
 const MINORS: usize = 40;
 const RUNS: usize = 5;
 
-/// Measures it.
+/// Runs the measurement.
 pub(super) fn run() -> Result<(), Error> {
     let folder = state().join("bench-macros");
     write(&folder.join("Cargo.toml"), &manifest())?;
@@ -56,7 +56,7 @@ fn check(folder: &Path) -> Command {
     command
 }
 
-/// Returns the shortest time that a check of this source takes.
+/// Returns the shortest time of several checks of this source.
 fn measured(folder: &Path, source: &str) -> Result<Duration, Error> {
     let file: PathBuf = folder.join("src/lib.rs");
     let mut times = Vec::new();
@@ -69,7 +69,7 @@ fn measured(folder: &Path, source: &str) -> Result<Duration, Error> {
     Ok(times.into_iter().min().unwrap_or_default())
 }
 
-/// Returns an interface: calls and casts that came with each of the versions, half of them with a later argument.
+/// Returns an interface: calls and casts of all versions, half of them with a later argument.
 fn interface(methods: usize, minors: usize) -> String {
     let mut code = "//! An interface.\nuse rpc_runtime::{Context, rpc_api};\n".to_owned();
     let _ = writeln!(code, "#[rpc_api(topic = \"bench\", version = \"3.{minors}\")]");

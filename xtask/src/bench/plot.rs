@@ -1,4 +1,4 @@
-//! Plots of what was found: bars, each as long as so many operations a second, and lines over what grows.
+//! Plots: bars for operations a second, and lines over a growing size.
 
 mod lines;
 
@@ -17,7 +17,7 @@ const FIGURES: f64 = 80.0;
 const BAR: f64 = 18.0;
 const TITLE: f64 = 30.0;
 
-/// Draws one group of bars for each cell, each to a scale of its own.
+/// Draws one group of bars for each cell, each group to its own scale.
 pub(super) fn bars(report: &Report<'_>, kind: Kind, cells: &[Cell]) -> String {
     let mut shapes = String::new();
     let mut at = 0.0;
@@ -56,7 +56,7 @@ pub(super) fn bars(report: &Report<'_>, kind: Kind, cells: &[Cell]) -> String {
     drawing(at + 10.0, kind.title(), &shapes)
 }
 
-/// Makes a drawing of shapes.
+/// Returns a drawing of the shapes.
 fn drawing(height: f64, label: &str, shapes: &str) -> String {
     format!(
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH:.0} {height:.0}' width='{WIDTH:.0}' role='img' aria-label='{}'>\n\
@@ -68,7 +68,7 @@ fn drawing(height: f64, label: &str, shapes: &str) -> String {
     )
 }
 
-/// Makes one page of all plots.
+/// Returns a page with all plots.
 pub(super) fn page(report: &Report<'_>, plots: &[(Kind, String)]) -> String {
     let mut text = "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>\n<title>Speed</title>\n\
         <style>body { font: 15px sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; background: white; color: #222 } \

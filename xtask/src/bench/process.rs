@@ -1,4 +1,5 @@
-//! One end of a measurement: a program that is told what to do in lines, and what it costs.
+//! One end of a measurement: a program that reads orders line by line, and the resources that a
+//! process uses.
 
 use std::{
     fs,
@@ -9,7 +10,7 @@ use std::{
 
 use crate::Error;
 
-/// See the module. It ends with this value.
+/// The program. It ends when this value is dropped.
 pub(super) struct Program {
     name: String,
     child: Child,
@@ -18,7 +19,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts it, and waits until it is ready.
+    /// Starts the program, and waits until it is ready.
     pub(super) fn start(name: &str, command: &mut Command) -> Result<Self, Error> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| format!("cannot run {name}: {error}"))?;
@@ -32,7 +33,7 @@ impl Program {
         }
     }
 
-    /// Gives an order, and returns what it says to that.
+    /// Sends an order, and returns the answer.
     pub(super) fn ask(&mut self, order: &str) -> Result<String, Error> {
         let input = self.input.as_mut().ok_or("a program has no input")?;
         writeln!(input, "{order}").map_err(|error| format!("{} is gone: {error}", self.name))?;
@@ -53,37 +54,37 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // The end of its input is what it waits for.
+        // The program ends at the end of its input.
         self.input = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Returns the time that a process has spent computing. `None` where the system does not say so in a file.
+/// Returns the time that a process has spent computing. `None` if the system has no `/proc`.
 pub(super) fn computing(process: u32) -> Option<Duration> {
-    /// How often the kernel counts in a second, on every Linux that there is.
+    /// Clock ticks a second, on every Linux.
     const TICKS: f64 = 100.0;
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name stands in brackets, and may have any letter in it.
+    // The name stands in brackets and may contain any character.
     let (_, rest) = text.rsplit_once(") ")?;
     let mut fields = rest.split(' ').skip(11).map(str::parse::<f64>);
     let (user, system) = (fields.next()?.ok()?, fields.next()?.ok()?);
     Some(Duration::from_secs_f64((user + system) / TICKS))
 }
 
-/// Forgets how much memory a process has had at the most.
+/// Resets the peak of a process's memory.
 pub(super) fn forget_peak(process: u32) {
-    // Who may not has the peak of all its time.
+    // Without permission, the figure is the peak since the process started.
     let _ = fs::write(format!("/proc/{process}/clear_refs"), "5");
 }
 
-/// Returns how much memory a process has had at the most, in KiB.
+/// Returns the peak of a process's memory, in KiB.
 pub(super) fn peak(process: u32) -> Option<u64> {
     kib(process, "VmHWM:")
 }
 
-/// Returns how much memory a process has, in KiB.
+/// Returns a process's memory, in KiB.
 pub(super) fn resident(process: u32) -> Option<u64> {
     kib(process, "VmRSS:")
 }
@@ -94,7 +95,7 @@ fn kib(process: u32, name: &str) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// Returns the ports of a process's own ends of its connections.
+/// Returns the local ports of a process's connections.
 pub(super) fn connections(process: u32) -> Option<Vec<u16>> {
     let files = fs::read_dir(format!("/proc/{process}/fd")).ok()?;
     let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
@@ -109,7 +110,7 @@ pub(super) fn connections(process: u32) -> Option<Vec<u16>> {
     Some(ports.collect())
 }
 
-/// Returns the near ports of a table's established connections whose sockets are among these.
+/// Returns the local ports of a table's established connections that use one of these sockets.
 fn established(table: &str, sockets: &[String]) -> Vec<u16> {
     /// The kernel's number of that state.
     const ESTABLISHED: &str = "01";
@@ -123,7 +124,7 @@ fn established(table: &str, sockets: &[String]) -> Vec<u16> {
     table.lines().filter_map(port).collect()
 }
 
-/// Returns how many files a process may have open.
+/// Returns how many files a process may open.
 pub(super) fn files_limit(process: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;

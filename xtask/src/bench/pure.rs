@@ -1,7 +1,7 @@
-//! What the pure parts cost: time, instructions, allocations.
+//! Measures the cost of the pure parts: time, instructions, allocations.
 //!
-//! Time is the machine's, and shown. Instructions and allocations are the same on each that has the same compiler, so
-//! that a change of them can be refused.
+//! Time depends on the machine, and is only shown. Instructions and allocations depend only on the
+//! compiler, so a change of them can fail the check.
 
 use std::{
     collections::BTreeMap,
@@ -20,27 +20,29 @@ use crate::{
 };
 
 const PACKAGE: &str = "rpc-runtime/bench";
-/// What the parts cost when it was last agreed to.
+/// The accepted costs.
 const AGREED: &str = "rpc-runtime/bench/pure.txt";
 const PUBLISHED: &str = "rpc-runtime/docs/speed/pure.md";
 
 const VALGRIND: Packages =
     Packages { apt: &["valgrind"], dnf: &["valgrind"], apk: &["valgrind"], brew: &["valgrind"] };
 
-/// How often a part is done while its instructions are counted: the difference is what counts.
+/// How many times a part runs while its instructions are counted. The difference of the two counts
+/// is its cost.
 const FEW: u64 = 512;
 const MANY: u64 = 1536;
-/// How many instructions more than agreed are let pass, in percent: compilers and C libraries differ a little.
+/// How many percent more instructions are tolerated, because compilers and C libraries differ a
+/// little.
 const SLACK: u64 = 10;
 
-/// What is done with the figures.
+/// The use of the figures.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Options {
-    /// Fails if a part allocates more often than `rpc-runtime/bench/pure.txt` says, or needs a tenth more instructions.
-    /// Nothing is timed.
+    /// Fails if a part allocates more often than `rpc-runtime/bench/pure.txt` says, or requires a
+    /// tenth more instructions. Measures no times.
     #[arg(long, conflicts_with_all = ["accept", "publish"])]
     check: bool,
-    /// Writes that file anew. Review the difference.
+    /// Rewrites that file. Review the difference.
     #[arg(long)]
     accept: bool,
     /// Writes the table into the documentation.
@@ -48,16 +50,16 @@ pub(crate) struct Options {
     publish: bool,
 }
 
-/// What one part costs.
+/// The cost of one part.
 struct Cost {
     name: String,
     what: String,
-    /// In nanoseconds, the median, if it was timed.
+    /// The median in nanoseconds, if it was timed.
     time: Option<f64>,
     instructions: u64,
-    /// On average. Some parts allocate once in a while.
+    /// An average, because some parts allocate only now and then.
     allocations: f64,
-    /// How many bytes of memory are asked for.
+    /// Allocated bytes.
     bytes: u64,
 }
 
@@ -86,7 +88,7 @@ pub(super) fn measure(options: Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns where valgrind is, installing it if need be.
+/// Returns valgrind's path, and installs it if necessary.
 fn valgrind() -> Result<PathBuf, Error> {
     if let Some(program) = find("valgrind") {
         return Ok(program);
@@ -101,10 +103,10 @@ fn target() -> PathBuf {
     state().join("bench-target")
 }
 
-/// Returns cargo, for the package of programs that are measured.
+/// Returns cargo for the package of measured programs.
 fn bench_cargo() -> Command {
     let mut command = cargo();
-    // Flags of somebody else's would come in place of the package's own.
+    // Flags from the environment would replace the package's own.
     command.current_dir(root().join(PACKAGE)).env_remove("RUSTFLAGS");
     command.env("CARGO_TARGET_DIR", target());
     command
@@ -121,7 +123,7 @@ fn build() -> Result<PathBuf, Error> {
 fn count(valgrind: &Path, program: &Path, name: &str, what: &str) -> Result<Cost, Error> {
     let allocated = output(Command::new(program).args(["allocations", name]))?;
     let (allocations, bytes) =
-        allocated.trim().split_once(' ').ok_or("a part does not say what it allocates")?;
+        allocated.trim().split_once(' ').ok_or("a part does not report its allocations")?;
     let few = instructions(valgrind, program, name, FEW)?;
     let many = instructions(valgrind, program, name, MANY)?;
     Ok(Cost {
@@ -134,7 +136,7 @@ fn count(valgrind: &Path, program: &Path, name: &str, what: &str) -> Result<Cost
     })
 }
 
-/// Returns how many instructions the program has when it does a part so often, with everything before and after.
+/// Returns the instructions of a run that repeats a part `times` times, with startup and shutdown.
 fn instructions(valgrind: &Path, program: &Path, name: &str, times: u64) -> Result<u64, Error> {
     let mut command = Command::new(valgrind);
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--log-fd=1"]);
@@ -148,10 +150,10 @@ fn number<N: std::str::FromStr>(text: &str) -> Result<N, Error> {
     text.trim().parse().map_err(|_| format!("not a number: {text}"))
 }
 
-/// Adds how long each part takes, by Criterion.
+/// Adds the time of each part, by Criterion.
 fn time(costs: &mut [Cost]) -> Result<(), Error> {
     let results = target().join("criterion");
-    // What is left of earlier runs is no figure of this one.
+    // Figures of earlier runs must not count.
     let _ = fs::remove_dir_all(&results);
     run(bench_cargo().args(["bench", "--quiet", "--bench", "pure"]))?;
     for cost in costs {
@@ -196,7 +198,7 @@ fn surroundings() -> String {
             that are asked for are counted; what grows counts again.\n"
 }
 
-/// Returns what there is to agree to.
+/// Returns the text of the accepted costs.
 fn agreement(costs: &[Cost]) -> String {
     let mut text = "# Instructions and allocations of each part. `cargo xtask bench pure --check` compares, `--accept` \
                     writes.\n"
@@ -207,7 +209,7 @@ fn agreement(costs: &[Cost]) -> String {
     text
 }
 
-/// Compares with what was agreed to, and says all that is worse.
+/// Compares the costs with the accepted ones, and reports all that are higher.
 fn check(costs: &[Cost]) -> Result<(), Error> {
     let file = root().join(AGREED);
     let text = fs::read_to_string(&file)
@@ -217,11 +219,11 @@ fn check(costs: &[Cost]) -> Result<(), Error> {
     if wrong.is_empty() {
         return Ok(());
     }
-    let advice = "if it has to be so: `cargo xtask bench pure --accept`, and say why";
+    let advice = "to accept this, run `cargo xtask bench pure --accept`, and say why in the commit";
     Err(format!("{}\n{advice}", wrong.join("\n")))
 }
 
-/// Reads what was agreed to: instructions and allocations by part.
+/// Reads the accepted costs: instructions and allocations by part.
 fn agreed(text: &str) -> Result<BTreeMap<&str, (u64, f64)>, Error> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let read = |line: &'_ str| -> Result<(u64, f64), Error> {
@@ -232,12 +234,13 @@ fn agreed(text: &str) -> Result<BTreeMap<&str, (u64, f64)>, Error> {
     lines.map(|line| Ok((line.split(' ').next().unwrap_or(line), read(line)?))).collect()
 }
 
-/// Says what costs more than agreed, and what nothing was agreed of.
+/// Returns a message for each cost above the accepted one, and for each part that is only on one
+/// side.
 fn compare(costs: &[Cost], agreed: &BTreeMap<&str, (u64, f64)>) -> Vec<String> {
     let mut wrong = Vec::new();
     for Cost { name, instructions, allocations, .. } in costs {
         let Some((most, often)) = agreed.get(name.as_str()) else {
-            wrong.push(format!("{name}: nothing is agreed of it"));
+            wrong.push(format!("{name}: no cost is agreed"));
             continue;
         };
         if allocations > often {
@@ -248,7 +251,7 @@ fn compare(costs: &[Cost], agreed: &BTreeMap<&str, (u64, f64)>) -> Vec<String> {
         }
     }
     for name in agreed.keys().filter(|name| costs.iter().all(|cost| cost.name != **name)) {
-        wrong.push(format!("{name}: it is not there any more"));
+        wrong.push(format!("{name}: the part no longer exists"));
     }
     wrong
 }

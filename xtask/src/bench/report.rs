@@ -1,4 +1,4 @@
-//! Tables of what was found, for people.
+//! Tables of measurements, for people.
 
 use std::{
     fmt::Write as _,
@@ -16,15 +16,15 @@ use crate::{
     process::{root, state},
 };
 
-/// Where published figures are.
+/// The folder of published figures.
 const PUBLISHED: &str = "rpc-runtime/docs/speed";
 
-/// What there is to say.
+/// A report's contents.
 pub(super) struct Report<'a> {
     pub(super) samples: &'a Samples,
-    /// In the order in which they are shown.
+    /// In the order of the tables.
     pub(super) subjects: &'a [String],
-    /// Where and when it was measured.
+    /// When, where and with which versions the figures were measured.
     pub(super) surroundings: Vec<(&'static str, String)>,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn write(report: &Report<'_>, publish: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns where pages are written: always beside what else is kept, and into the documentation if that is asked for.
+/// Returns the folders for pages: the one of build results, and if asked for, the documentation.
 pub(super) fn folders(publish: bool) -> Vec<PathBuf> {
     let published = publish.then(|| root().join(PUBLISHED));
     std::iter::once(state().join("bench")).chain(published).collect()
@@ -62,7 +62,7 @@ pub(super) fn write_file(file: &Path, text: &str) -> Result<(), Error> {
     written.map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
-/// Returns what was measured of each kind.
+/// Returns the measured cells by kind.
 fn kinds(report: &Report<'_>) -> Vec<(Kind, Vec<Cell>)> {
     let cells = report.samples.cells();
     let of = |kind| cells.iter().copied().filter(|cell: &Cell| cell.kind == kind).collect();
@@ -98,7 +98,7 @@ fn tables(report: &Report<'_>) -> String {
     text
 }
 
-/// Returns a table of what was measured where.
+/// Returns a table of facts about a measurement.
 pub(super) fn facts(surroundings: &[(&'static str, String)]) -> String {
     let mut text = "| | |\n|---|---|\n".to_owned();
     for (what, value) in surroundings {
@@ -107,7 +107,7 @@ pub(super) fn facts(surroundings: &[(&'static str, String)]) -> String {
     text
 }
 
-/// Returns what the subjects of these cells can be compared with.
+/// Returns the subjects that these cells can be compared with.
 fn bases(report: &Report<'_>, cells: &[Cell]) -> Vec<&'static str> {
     let is_measured = |base: &&str| {
         cells

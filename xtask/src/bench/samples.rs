@@ -1,4 +1,4 @@
-//! What was found, and what is said of it.
+//! Measurements, and statistics over them.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use super::subject::Cell;
 pub(super) struct Sample {
     /// Operations a second: answered calls; casts and notifications that servers have handled.
     pub(super) rate: f64,
-    /// How long an operation takes, in µs, that is faster than half, and than a hundredth.
+    /// The median and the 99th percentile of an operation's time, in µs.
     pub(super) p50: f64,
     pub(super) p99: f64,
     /// Computing time for each operation, in µs.
     pub(super) client: Option<f64>,
     pub(super) server: Option<f64>,
     pub(super) broker: Option<f64>,
-    /// The most memory that a client and a server had, in MiB.
+    /// The peak memory of a client and a server, in MiB.
     pub(super) client_peak: Option<f64>,
     pub(super) server_peak: Option<f64>,
 }
 
-/// All measurements, by what, whose, and the round.
+/// All measurements, by cell, subject and round.
 #[derive(Debug, Default)]
 pub(super) struct Samples(BTreeMap<(Cell, String), BTreeMap<usize, Sample>>);
 
@@ -30,7 +30,7 @@ impl Samples {
         self.0.entry((cell, subject.to_owned())).or_default().insert(round, sample);
     }
 
-    /// Returns what was measured, in order.
+    /// Returns the measured cells, sorted.
     pub(super) fn cells(&self) -> Vec<Cell> {
         let mut cells: Vec<_> = self.0.keys().map(|(cell, _)| *cell).collect();
         cells.dedup();
@@ -48,7 +48,8 @@ impl Samples {
         median(rounds.values().filter_map(figure).collect())
     }
 
-    /// Returns the median of the ratios of each round: a machine that changes changes both.
+    /// Returns the median of the ratios of each round. A change of the machine affects both
+    /// subjects of a round.
     pub(super) fn ratio(
         &self,
         cell: Cell,
@@ -66,7 +67,7 @@ impl Samples {
     }
 }
 
-/// Returns the middle one, or what is between the two in the middle.
+/// Returns the middle value, or the mean of the two in the middle.
 pub(super) fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);
     let (low, high) = (figures.len().checked_sub(1)? / 2, figures.len() / 2);

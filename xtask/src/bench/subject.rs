@@ -1,8 +1,8 @@
-//! What is measured, and what of it each subject can do.
+//! The measured subjects, and the operations that each of them supports.
 
 use std::{fmt, path::PathBuf, process::Command};
 
-/// An operation, so many at a time, with a body of so many bytes.
+/// An operation, the number of them in flight, and the size of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cell {
     pub(super) kind: Kind,
@@ -34,7 +34,7 @@ impl Kind {
         }
     }
 
-    /// What a chapter about it is called.
+    /// The title of its chapter.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Call => "Calls",
@@ -45,7 +45,8 @@ impl Kind {
         }
     }
 
-    /// How often a server handles one operation. `None`: who asks has the answer, and nothing is counted.
+    /// How many times servers handle one operation. `None`: the caller's answer shows it, so
+    /// nothing is counted.
     pub(super) fn copies(self) -> Option<u64> {
         match self {
             Self::Call | Self::IdempotentCall => None,
@@ -61,13 +62,13 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Something that is measured.
+/// A measured library or configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
     pub(super) name: String,
-    /// What it is called by the program that does it.
+    /// Its name in the program's arguments.
     called: &'static str,
-    /// What runs that program.
+    /// The command that runs the program.
     program: Vec<PathBuf>,
     pub(super) way: Way,
     kinds: &'static [Kind],
@@ -76,21 +77,21 @@ pub(super) struct Subject {
 /// How client and server of a subject reach each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Over the broker that all share.
+    /// Through the broker that all subjects share.
     Broker,
-    /// Over a connection of their own.
+    /// Through a connection of their own.
     Socket,
-    /// They are one process.
+    /// Within one process.
     Memory,
 }
 
-/// What is known of a subject.
+/// The fixed facts about a subject.
 struct Known {
     name: &'static str,
     way: Way,
     kinds: &'static [Kind],
     meaning: &'static str,
-    /// Whether the program has it only if it is built with its feature [`PEERS`].
+    /// Whether the program must be built with its feature [`PEERS`].
     is_peer: bool,
 }
 
@@ -126,28 +127,29 @@ const KNOWN: [Known; 10] = [
     known(ORIGINAL, MESSAGES, "oslo.messaging, threads"),
 ];
 
-/// Returns one that goes over the broker.
+/// Returns a subject that uses the broker.
 const fn known(name: &'static str, kinds: &'static [Kind], meaning: &'static str) -> Known {
     Known { name, way: Way::Broker, kinds, meaning, is_peer: false }
 }
 
-/// The one that Python does.
+/// The subject in Python.
 pub(super) const ORIGINAL: &str = "oslo";
-/// What subjects are compared with: those over the broker with bare lapin, the others with tarpc.
+/// The bases of comparison: bare lapin for subjects with a broker, tarpc for others.
 pub(super) const BASES: [&str; 3] = ["lapin-guarded", "lapin-envelope", "tarpc-memory"];
-/// The feature of the program that has other libraries.
+/// The program's feature for other libraries.
 pub(super) const PEERS: &str = "peers";
 
 fn find(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)
 }
 
-/// Says what a subject is.
+/// Describes a subject.
 pub(super) fn meaning(name: &str) -> &'static str {
     find(name).map_or("another revision", |known| known.meaning)
 }
 
-/// Whether the ratio of two subjects says something: a broker between client and server makes all the difference.
+/// Whether the ratio of two subjects is meaningful: both or neither must use a broker, which
+/// dominates the cost.
 pub(super) fn are_comparable(one: &str, other: &str) -> bool {
     let has_broker = |name: &str| {
         let name = name.split('@').next().unwrap_or(name);
@@ -156,13 +158,13 @@ pub(super) fn are_comparable(one: &str, other: &str) -> bool {
     one != other && has_broker(one) == has_broker(other)
 }
 
-/// Whether one of the subjects that are asked for takes the feature [`PEERS`].
+/// Whether one of the wanted subjects requires the feature [`PEERS`].
 pub(super) fn wants_peers(is_wanted: impl Fn(&str) -> bool) -> bool {
     KNOWN.iter().any(|known| known.is_peer && is_wanted(known.name))
 }
 
 impl Subject {
-    /// Returns all that one program does. `program` is a command with its first arguments.
+    /// Returns the subjects of one program. `program` is a command with its first arguments.
     pub(super) fn all_of(program: &[PathBuf], is_done: impl Fn(&str) -> bool) -> Vec<Self> {
         let known = KNOWN.iter().filter(|known| is_done(known.name));
         known
@@ -176,19 +178,19 @@ impl Subject {
             .collect()
     }
 
-    /// Returns what another revision has in its place.
+    /// Returns the same subject at another revision.
     pub(super) fn at(mut self, revision: &str, program: PathBuf) -> Self {
         self.name = format!("{}@{revision}", self.name);
         self.program = vec![program];
         self
     }
 
-    /// Whether it can be measured there: who is slow is not asked for what takes minutes.
+    /// Whether the subject supports the operation.
     pub(super) fn does(&self, cell: Cell) -> bool {
         self.kinds.contains(&cell.kind)
     }
 
-    /// Returns the command that starts one end of it.
+    /// Returns the command that starts one end.
     pub(super) fn command(&self, end: &[&str]) -> Command {
         let (program, arguments) = self.program.split_first().expect("a program");
         let mut command = Command::new(program);

@@ -1,11 +1,11 @@
-//! Where and when something is measured.
+//! The circumstances of a measurement.
 
 use std::fs;
 
 use super::machine;
 use crate::{process::root, rabbitmq::Broker};
 
-/// Says where and when it was measured.
+/// Returns date, versions and machine.
 pub(super) fn of(broker: &Broker) -> Vec<(&'static str, String)> {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap_or_default();
     let lapin = lock.split("name = \"lapin\"\nversion = \"").nth(1);

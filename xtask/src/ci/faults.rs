@@ -1,4 +1,5 @@
-//! The table of faults: its rows are all there, the tests that it names exist, and it names every test of a fault.
+//! Checks the table of faults: all rows exist, the tests that it names exist, and it names every
+//! test of a fault.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// Where the table is.
+/// The file with the table.
 const TABLE: &str = "rpc-runtime/docs/reliability.md";
 /// How many rows each section has.
 const ROWS: [(char, usize); 9] = [
@@ -56,7 +57,7 @@ pub(super) fn check<'f>(
     }
 }
 
-/// Reads a row: its number, and the tests that it names, or why there are none.
+/// Reads a row: its number, and the tests that it names, or the reason for having none.
 fn row(line: &str) -> Option<(&str, Vec<&str>)> {
     let mut cells = line.strip_prefix("| ")?.split(" | ");
     let number = cells.next()?;

@@ -1,4 +1,4 @@
-//! What no compiler checks: files that say what they are, functions of a size, papers that point at what exists.
+//! Checks what compilers do not: headers of files, sizes of functions, links of papers.
 
 use std::{
     fs,
@@ -37,7 +37,8 @@ pub(super) fn check(root: &Path) -> Result<(), Error> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// Whether a file is one that a test compiles or compares: it looks as its test needs it.
+/// Whether a test compiles or compares the file, which therefore has the form that the test
+/// requires.
 fn is_sample(name: &str) -> bool {
     name.starts_with("tests/ui/fail")
         || name.starts_with("tests/ui/pass")
@@ -91,7 +92,7 @@ fn links(path: &Path, text: &str, wrong: &mut Vec<String>) {
     }
 }
 
-/// Checks that the README's first program is the example that runs.
+/// Checks that the README's first program equals the example.
 fn readme(root: &Path, wrong: &mut Vec<String>) {
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
     let (readme, example) = (read("README.md"), read("examples/src/bin/hello.rs"));

@@ -1,4 +1,4 @@
-//! Certificates for a node that listens with TLS, and for a client that logs in by one.
+//! Certificates for a node that listens with TLS, and for a client that logs in by certificate.
 
 use std::{fs, path::Path};
 
@@ -6,11 +6,12 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use crate::Error;
 
-/// Who logs in by certificate: the name of its user.
+/// The user that logs in by certificate.
 const CLIENT: &str = "service";
 
-/// Writes an authority's certificate, and what it certifies: a broker on this machine, and a client. Each as PEM:
-/// `ca.pem`, `server.pem` and `server.key`, `service.pem` and `service.key`.
+/// Writes an authority's certificate, and two that it signs: for a broker on this machine, and for
+/// a client. They are PEM files: `ca.pem`, `server.pem` and `server.key`, `service.pem` and
+/// `service.key`.
 pub(super) fn write(folder: &Path) -> Result<(), Error> {
     let cannot = |error: rcgen::Error| format!("cannot make a certificate: {error}");
     let write = |name: &str, text: String| {
@@ -35,7 +36,7 @@ pub(super) fn write(folder: &Path) -> Result<(), Error> {
     certify(CLIENT, &[CLIENT])
 }
 
-/// Returns the lines of a node's configuration by which it listens with them.
+/// Returns the lines of a node's configuration that use the certificates.
 pub(super) fn settings(folder: &Path, port: u16) -> String {
     let file = |name: &str| folder.join(name).display().to_string();
     format!(

@@ -1,7 +1,8 @@
-//! Nodes that tests kill, stop and start again: one alone, and three of a cluster.
+//! Nodes that tests kill, stop and restart: a single one, and a cluster of three.
 //!
-//! They are only prepared here. A test starts them by a script that calls this program, so a run which needs none pays for
-//! none. Each node's process group is in a file of its folder before it runs, where the watchdog finds it.
+//! This file only prepares them. A test starts them by a script that calls this program, so a run
+//! that does not use them does not wait for them. Before a node runs, the id of its process group
+//! is in a file of its folder, where the watchdog finds it.
 
 use std::{
     fs,
@@ -27,28 +28,28 @@ use crate::{
 /// How long a node may take to come up or go down.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What a test does with a node.
+/// An order of a test for a node.
 #[derive(Clone, Subcommand)]
 pub(crate) enum Order {
-    /// Starts it, unless it runs. Does not wait for it.
+    /// Starts the node, unless it runs. Does not wait until it is up.
     Start,
     /// Waits until clients can connect.
     Wait,
-    /// Stops it in order, and waits for that.
+    /// Stops the node cleanly, and waits for its end.
     Stop,
-    /// Kills it, and waits until nothing of it is left.
+    /// Kills the node, and waits until none of its processes is left.
     Kill,
-    /// Stops its clock: it holds its connections and does nothing.
+    /// Suspends the node: its connections stay open, and it does nothing.
     Pause,
-    /// Lets it go on.
+    /// Resumes the node.
     Resume,
-    /// Says where clients connect.
+    /// Prints the URL for clients.
     Url,
-    /// Says where clients connect with TLS, and in which folder the certificates are.
+    /// Prints the address for clients with TLS, and the folder of the certificates.
     Secured,
-    /// Says its name among nodes.
+    /// Prints the node's Erlang name.
     Name,
-    /// Says where its log is.
+    /// Prints the path of the log.
     Log,
     /// Runs `rabbitmqctl`.
     Ctl {
@@ -58,17 +59,17 @@ pub(crate) enum Order {
     },
 }
 
-/// The prepared nodes, as long as this lives. Whatever runs of them ends with it, or with this process.
+/// The prepared nodes. Those that run end when this value is dropped, or when this process dies.
 pub(crate) struct Nodes {
-    /// The control script of the one alone.
+    /// The control script of the single node.
     single: PathBuf,
-    /// Those of the three of a cluster.
+    /// The control scripts of the cluster's nodes.
     cluster: [PathBuf; 3],
     _watchdog: Watchdog,
 }
 
 impl Nodes {
-    /// Writes what four nodes need. Nothing is started.
+    /// Writes the files of four nodes. It does not start them.
     pub(crate) fn prepare(choice: Choice) -> Result<Self, Error> {
         let programs = programs::provide(choice).map_err(|error| match docker::answers() {
             true => format!(
@@ -105,7 +106,7 @@ impl Nodes {
         let settings = choice.settings() + &certificates::settings(&single, secured);
         let plugins = "rabbitmq_auth_mechanism_ssl";
         let single = node("single", &Extras { settings: &settings, plugins, ..Extras::default() })?;
-        // A cluster's nodes are to notice soon that one of them is silent.
+        // The nodes of a cluster should soon notice a silent one.
         let settings = &(choice.settings() + "cluster_partition_handling = pause_minority\n");
         let arguments = " -kernel net_ticktime 5";
         let member = |part| node(part, &Extras { settings, arguments, ..Extras::default() });
@@ -113,12 +114,12 @@ impl Nodes {
         Ok(Self { single, cluster, _watchdog: watchdog })
     }
 
-    /// Tells a test program where the one alone is.
+    /// Passes the single node's script to a test program.
     pub(crate) fn tell(&self, command: &mut Command) {
         command.env("RPC_TEST_NODE", &self.single);
     }
 
-    /// Tells a test program where the cluster is.
+    /// Passes the cluster's scripts to a test program.
     pub(crate) fn tell_cluster(&self, command: &mut Command) {
         let cluster: Vec<_> = self.cluster.iter().map(|path| path.display().to_string()).collect();
         command.env("RPC_TEST_CLUSTER", cluster.join(":"));
@@ -143,7 +144,7 @@ fn prepare(
     for (key, value) in &mut environment {
         match *key {
             "HOME" => *value = home.display().to_string(),
-            // Nodes beside each other leave a processor alone that they have nothing to do for.
+            // An idle node does not busy-wait, because others share its processor.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS" => {
                 *value = format!("{value}{arguments} +sbwt none +sbwtdcpu none +sbwtdio none");
             }
@@ -151,7 +152,7 @@ fn prepare(
         }
     }
     let here = folder.display();
-    // The group is known before there is anything to end. Where the folder is gone, nothing starts.
+    // The group is recorded before the node starts. If the folder is deleted, nothing starts.
     let start = format!("echo $$ >group\n{}", programs.exec("rabbitmq-server", &environment));
     shell::write(&folder.join("start"), &in_folder(folder, &start))?;
     let ctl = in_folder(folder, &programs.exec("rabbitmqctl", &environment));
@@ -166,14 +167,15 @@ fn prepare(
     Ok(control)
 }
 
-/// Writes a file that only its owner may read, as Erlang demands it of its cookie.
+/// Writes a file that only its owner may read, as Erlang demands for its cookie.
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::write(path, text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o400))
 }
 
-/// What ends every node. The folder is taken away first, so that nothing starts meanwhile.
+/// Returns the script that ends every node. It moves the folder first, so that nothing starts
+/// meanwhile.
 fn end(folder: &Path) -> String {
     let here = folder.display();
     let moved = PathBuf::from(format!("{here}.gone"));
@@ -190,7 +192,7 @@ fn end(folder: &Path) -> String {
     )
 }
 
-/// Does with the node of a folder what a test wants.
+/// Carries out a test's order for the node of a folder.
 pub(crate) fn obey(folder: &Path, order: Order) -> Result<(), Error> {
     let facts = fs::read_to_string(folder.join("facts"))
         .map_err(|error| format!("there is no node in {}: {error}", folder.display()))?;
@@ -231,20 +233,20 @@ pub(crate) fn obey(folder: &Path, order: Order) -> Result<(), Error> {
 }
 
 fn start(folder: &Path) -> Result<(), Error> {
-    // Two that start it at once would each have a node, and the watchdog would know one of them.
+    // Two concurrent starts would each create a node, and the watchdog would know only one of them.
     let _lock = locked(&folder.join("lock"))?;
     if group(folder).is_some_and(|group| runs(&group)) {
         return Ok(());
     }
     epmd(&folder.with_file_name(""))?;
-    // A group that has ended is not to be mistaken for the one to come.
+    // The file of an ended group must not be mistaken for the new one.
     let _ = fs::remove_file(folder.join("group"));
     node::spawn(&mut Command::new(folder.join("start")), &folder.join("log"))?;
     let known = wait_for(LIMIT, || group(folder));
     known.map(drop).ok_or_else(|| "the node's shell does not start".to_owned())
 }
 
-/// Waits for a lock, which lasts as long as what is returned.
+/// Waits for a lock, which is held until the returned file is dropped.
 fn locked(path: &Path) -> Result<fs::File, Error> {
     let cannot = |error: std::io::Error| format!("cannot lock {}: {error}", path.display());
     let file = fs::File::create(path).map_err(cannot)?;
@@ -252,12 +254,14 @@ fn locked(path: &Path) -> Result<fs::File, Error> {
     Ok(file)
 }
 
-/// Starts the port mapper of all nodes, unless it runs. Nodes would start one that is nobody's to end.
+/// Starts the port mapper of all nodes, unless it runs. Without it, nodes would start one that
+/// nothing ends.
 fn epmd(folder: &Path) -> Result<(), Error> {
     let port = fs::read_to_string(folder.join("epmd"))
         .map_err(|error| format!("no port for epmd: {error}"))?;
     let address = format!("127.0.0.1:{port}");
-    // Of two that start one at once, the second would be the one that is known, and the first the one that runs.
+    // After two concurrent starts, the recorded process would be the second one, and the running
+    // one the first.
     let _lock = locked(&folder.join("epmd-lock"))?;
     if answers(&address) {
         return Ok(());
@@ -276,7 +280,7 @@ fn group(folder: &Path) -> Option<String> {
     (!group.is_empty()).then_some(group)
 }
 
-/// Whether anything of a process group runs.
+/// Whether a process of a group runs.
 fn runs(group: &str) -> bool {
     let mut kill = Command::new("kill");
     kill.args(["-s", "0", "--", &format!("-{group}")]);
@@ -288,7 +292,7 @@ fn signal(folder: &Path, name: &str) -> Result<(), Error> {
     output(Command::new("kill").args(["-s", name, "--", &format!("-{group}")])).map(drop)
 }
 
-/// Waits until nothing of a node is left.
+/// Waits until none of a node's processes is left.
 fn gone(folder: &Path) -> Result<(), Error> {
     let Some(group) = group(folder) else { return Ok(()) };
     wait_for(LIMIT, || (!runs(&group)).then_some(()))

@@ -1,7 +1,7 @@
 //! RabbitMQ of another Debian suite, in a folder with a system of its own, by `debootstrap`.
 //!
-//! The folder is kept between runs. Its stamp is written last, so an interrupted installation
-//! is done again.
+//! The folder is kept between runs. Its stamp is written last, so an interrupted installation is
+//! repeated.
 
 use std::{
     fs::{self, File},
@@ -28,14 +28,14 @@ const DEBOOTSTRAP: Packages = Packages {
     brew: &[],
 };
 
-/// The mirror of a machine that names none.
+/// The mirror, if the machine's configuration does not name one.
 const MIRROR: &str = "http://deb.debian.org/debian";
-/// The signatures that `debootstrap` believes.
+/// The keys that `debootstrap` trusts.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// The file below a system's folder that says which version was installed, once it was.
+/// The file below a system's folder that records the installed version.
 const STAMP: &str = "rabbitmq-version";
 
-/// Returns the programs of a release that was installed before.
+/// Returns the programs of a release that is already installed.
 pub(super) fn kept(release: Release) -> Option<Programs> {
     let root = folder(release);
     let version = stamp(&root)?;
@@ -46,7 +46,7 @@ pub(super) fn kept(release: Release) -> Option<Programs> {
 pub(super) fn install(release: Release) -> Result<Programs, Error> {
     possible(release)?;
     let (root, suite) = (folder(release), release.suite());
-    // Of two runs, the second waits, and finds it done.
+    // If two runs need it, the second waits and finds it installed.
     let lock = lock(suite)?;
     if let Some(programs) = kept(release) {
         return Ok(programs);
@@ -59,7 +59,7 @@ pub(super) fn install(release: Release) -> Result<Programs, Error> {
         let script = script(&root, suite, &mirror());
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec {UNSHARE} sh -c {}", quoted(&script))]);
-        // The script inherits the lock: while any part of it lives, other runs wait for it.
+        // The script inherits the lock, so other runs wait until its last process has ended.
         process::output_reading(&mut command, lock)
     })?;
     let version = stamp(&root).ok_or("the installed RabbitMQ does not tell its version")?;
@@ -70,7 +70,7 @@ pub(super) fn install(release: Release) -> Result<Programs, Error> {
     Ok(Programs::below(root))
 }
 
-/// Says why this machine cannot install a release.
+/// Fails with the reason if this machine cannot install a release.
 fn possible(release: Release) -> Result<(), Error> {
     let is_debian = find("apt-get").is_some() && Path::new("/etc/debian_version").exists();
     let is_root = output(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0");
@@ -108,10 +108,10 @@ fn lock(suite: &str) -> Result<File, Error> {
     locked.map_err(|error| format!("cannot lock {}: {error}", path.display()))
 }
 
-/// Returns the script that installs RabbitMQ below a folder. Its mounts are those of its mount
+/// Returns the script that installs RabbitMQ below a folder. It mounts only in its own mount
 /// namespace.
 ///
-/// A mirror may be a copy of some day. The signatures of its lists are checked, their date is not.
+/// A mirror may be an old snapshot, so the signatures of its lists are checked but not their dates.
 fn script(root: &Path, suite: &str, mirror: &str) -> String {
     let (root, mirror) = (quoted(&root.display().to_string()), quoted(mirror));
     format!(

@@ -8,18 +8,18 @@ use crate::{
     process::{find, output, step, succeeds_within, wait_for},
 };
 
-/// The image of a task that asks for no release.
+/// The image if the task does not ask for a release.
 const IMAGE: &str = "rabbitmq:3.13";
-/// The file that an image reads after its own configuration.
+/// The file that the image reads after its own configuration.
 const SETTINGS: &str = "/etc/rabbitmq/conf.d/90-tests.conf";
 
-/// Whether an engine answers. The client alone is no engine.
+/// Whether a Docker engine answers; the client alone does not suffice.
 pub(super) fn answers() -> bool {
     find("docker").is_some()
         && succeeds_within(Command::new("docker").arg("info"), Duration::from_secs(5))
 }
 
-/// Returns the name of a choice's image.
+/// Returns the image for a choice.
 pub(super) fn image(choice: Choice) -> String {
     choice.release.map_or_else(|| IMAGE.to_owned(), |release| format!("rabbitmq:{release}"))
 }
@@ -60,7 +60,7 @@ pub(super) fn start(
         Ok(format!("amqp://guest:guest@{address}/"))
     })
     .inspect_err(|_| {
-        // A private node takes its place, and nothing else would end the container.
+        // A private node replaces it, and nothing else would end the container.
         let _ = output(Command::new("sh").args(["-c", &end]));
     })?;
     let control = folder.join("rabbitmqctl");

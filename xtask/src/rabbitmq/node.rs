@@ -1,4 +1,5 @@
-//! A private RabbitMQ node: its own name, ports, cookie and folders, on loopback only, beside whatever else runs here.
+//! A private RabbitMQ node: with its own name, ports, cookie and folders, on loopback only, beside
+//! other nodes.
 
 use std::{
     fs::{self, File},
@@ -34,7 +35,8 @@ pub(super) fn start(
     step("starting a private RabbitMQ node", || {
         let log = folder.join("log");
         let mut groups = Vec::new();
-        // The node would start a port mapper that stays behind: this one is ours to end.
+        // The node would start a port mapper that outlives it. This one is started here, so that it
+        // can be ended.
         if let Some(epmd) = programs.epmd(epmd_port) {
             groups.push(spawn(Command::new("sh").args(["-c", &epmd]), &log)?.id());
             arm(&end(&groups, folder))?;
@@ -55,9 +57,10 @@ pub(super) fn start(
     })
 }
 
-/// What ends the process groups that were started here. Nothing in them is worth a slow farewell.
+/// Returns the script that ends the process groups that were started here. They are killed, because
+/// nothing in them requires a clean stop.
 fn end(groups: &[u32], folder: &Path) -> String {
-    // Twice: a program that was just starting another may have done so in between.
+    // Twice, because a program may have been starting another one during the first round.
     let kill: String = groups
         .iter()
         .rev()
@@ -66,13 +69,13 @@ fn end(groups: &[u32], folder: &Path) -> String {
     format!("{kill}sleep 0.2\n{kill}{}", removal::script(&[folder]))
 }
 
-/// Returns shell text that runs in a folder, where a program that dies leaves what it leaves.
+/// Returns shell text that runs in a folder, where crash dumps are written.
 pub(super) fn in_folder(folder: &Path, text: &str) -> String {
     format!("cd {} || exit\n{text}", shell::quoted(&folder.display().to_string()))
 }
 
-/// Where ports of nodes are looked for. Systems give a program that asks for any port one above
-/// these. A node that stops and starts again finds its port free, because nothing else gets it.
+/// The ports that nodes choose from. Systems assign ephemeral ports above these, so a node that
+/// restarts finds its port still free.
 const PORTS: Range<u16> = 20_000..32_000;
 
 /// Finds ports that are free now, on loopback.
@@ -84,7 +87,7 @@ pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
     free.try_into().map_err(|_| format!("no {N} free ports of {PORTS:?} on loopback"))
 }
 
-/// Returns what keeps a node apart from all others.
+/// Returns the environment that keeps a node apart from all others.
 pub(super) fn environment(
     name: &str,
     folder: &Path,
@@ -113,18 +116,18 @@ pub(super) fn environment(
     ]
 }
 
-/// What one node has that others have not.
+/// The settings of one node beyond the common ones.
 #[derive(Default)]
 pub(super) struct Extras<'a> {
     /// More lines of its configuration.
     pub(super) settings: &'a str,
-    /// The names of its plugins, with commas.
+    /// The names of its plugins, separated by commas.
     pub(super) plugins: &'a str,
-    /// More arguments of Erlang's.
+    /// More arguments for Erlang.
     pub(super) arguments: &'a str,
 }
 
-/// Writes what a node reads at its start.
+/// Writes the files that a node reads when it starts.
 pub(super) fn write_files(folder: &Path, port: u16, extras: &Extras<'_>) -> Result<(), Error> {
     let Extras { settings, plugins, .. } = extras;
     let config = format!(
@@ -136,13 +139,13 @@ pub(super) fn write_files(folder: &Path, port: u16, extras: &Extras<'_>) -> Resu
     written.map_err(|error| format!("cannot write below {}: {error}", folder.display()))
 }
 
-/// Starts a program in a process group of its own, which Ctrl-C does not reach.
+/// Starts a program in its own process group, which Ctrl-C does not reach.
 pub(super) fn spawn(command: &mut Command, log: &Path) -> Result<Child, Error> {
     let cannot = |error: std::io::Error| format!("cannot write {}: {error}", log.display());
     let out = File::options().create(true).append(true).open(log).map_err(cannot)?;
     let errors = out.try_clone().map_err(cannot)?;
     command.process_group(0);
-    // What it leaves behind when it dies is left beside its log.
+    // Crash dumps are written beside the log.
     if let Some(folder) = log.parent() {
         command.current_dir(folder);
     }
@@ -152,7 +155,7 @@ pub(super) fn spawn(command: &mut Command, log: &Path) -> Result<Child, Error> {
     })
 }
 
-/// Waits until clients can connect: the listener opens when the node has booted.
+/// Waits until clients can connect; the listener opens after the node has booted.
 fn await_start(server: &mut Child, port: u16, log: &Path) -> Result<(), Error> {
     let address = format!("127.0.0.1:{port}");
     let up = wait_for(Duration::from_secs(120), || {

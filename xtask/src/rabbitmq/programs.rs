@@ -1,4 +1,4 @@
-//! RabbitMQ's programs: where they are, and how a shell runs them.
+//! RabbitMQ's programs: their paths, and the shell text that runs them.
 
 use std::{
     fs,
@@ -23,15 +23,15 @@ const RABBITMQ: Packages = Packages {
     brew: &["rabbitmq"],
 };
 
-/// The folders of the programs themselves. Distributions put a wrapper on the path, which changes
-/// the user.
+/// The folders of the programs themselves. The search path has distributions' wrappers, which
+/// change the user.
 const PLACES: [&str; 3] = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin"];
 
-/// Enters a folder with a system of its own: `$0` is the folder, `$1` a folder that both sides see
-/// by the same path, and the rest is the command.
+/// Enters a folder with a system of its own: `$0` is the folder, `$1` a folder that both systems
+/// see under the same path, and the rest is the command.
 ///
-/// The mounts are those of a mount namespace. They end with the last process in it, and no other
-/// process ever sees them.
+/// The mounts exist in a mount namespace. They end with the last process in it, and no other
+/// process sees them.
 const ENTER: &str = r#"set -e
 mount -t proc proc "$0/proc"
 mkdir -p "$0$1"
@@ -39,9 +39,9 @@ mount --bind "$1" "$0$1"
 shift
 exec chroot "$0" "$@""#;
 
-/// The command that makes a mount namespace.
+/// The command that creates a mount namespace.
 pub(super) const UNSHARE: &str = "unshare --mount --propagation private";
-/// All that a program in a system of its own inherits.
+/// The environment of a program in a system of its own.
 pub(super) const SURROUNDINGS: &str =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8";
 
@@ -60,12 +60,13 @@ impl Programs {
         Self { place: PathBuf::from(PLACES[0]), root: Some(root) }
     }
 
-    /// Returns shell text that becomes one of RabbitMQ's programs, with the script's arguments.
+    /// Returns shell text that replaces itself with one of RabbitMQ's programs, with the script's
+    /// arguments.
     pub(super) fn exec(&self, program: &str, environment: &[(&str, String)]) -> String {
         self.becoming(&self.place.join(program), environment, "\"$@\"")
     }
 
-    /// Returns shell text that becomes the port mapper, if there is one.
+    /// Returns shell text that replaces itself with the port mapper, if one is installed.
     pub(super) fn epmd(&self, port: u16) -> Option<String> {
         let epmd = match &self.root {
             Some(_) => PathBuf::from("/usr/bin/epmd"),
@@ -91,7 +92,7 @@ impl Programs {
     }
 }
 
-/// Returns the programs of a choice, installing them if need be.
+/// Returns the programs for a choice, and installs them if necessary.
 pub(super) fn provide(choice: Choice) -> Result<Programs, Error> {
     match choice.release {
         None => any(),
@@ -99,14 +100,14 @@ pub(super) fn provide(choice: Choice) -> Result<Programs, Error> {
     }
 }
 
-/// Returns the programs of a release, if they are here.
+/// Returns the programs of a release, if they are installed.
 pub(super) fn installed(release: Release) -> Option<Programs> {
     let here = look().filter(|place| version(place).is_some_and(|found| release.includes(found)));
     here.map(|place| Programs { place, root: None }).or_else(|| debian::kept(release))
 }
 
 /// Returns the version of the programs in a folder, by the name of RabbitMQ's own plugin, which
-/// every package has beside them. `rabbitmqctl version` would leave a port mapper running.
+/// every package has beside them. `rabbitmqctl version` would leave a port mapper behind.
 fn version(place: &Path) -> Option<Version> {
     let server = place.join("rabbitmq-server").canonicalize().ok()?;
     let plugins = fs::read_dir(server.parent()?.with_file_name("plugins")).ok()?;
@@ -114,7 +115,7 @@ fn version(place: &Path) -> Option<Version> {
     names.find_map(|name| name.to_str()?.strip_prefix("rabbit-")?.parse().ok())
 }
 
-/// Returns the programs that are installed, whatever their release, installing some if need be.
+/// Returns the installed programs of any release, and installs some if necessary.
 fn any() -> Result<Programs, Error> {
     if let Some(place) = look() {
         return Ok(Programs { place, root: None });

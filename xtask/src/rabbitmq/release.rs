@@ -1,4 +1,4 @@
-//! The releases of RabbitMQ that tests can ask for, and the version that a broker has.
+//! The releases of RabbitMQ that tests can ask for, and the version of a broker.
 
 use std::{fmt, str::FromStr};
 
@@ -7,13 +7,14 @@ use clap::{Args, ValueEnum};
 use super::Broker;
 use crate::Error;
 
-/// Which RabbitMQ a task wants.
+/// The RabbitMQ that a task wants.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Choice {
-    /// The RabbitMQ release. Without: the installed one, or the one in Docker.
+    /// The RabbitMQ release. Default: the installed one, or the one in Docker.
     #[arg(long = "rabbitmq", value_name = "RELEASE")]
     pub(crate) release: Option<Release>,
-    /// Refuses queues that are neither durable nor exclusive, as upstream's 4.3 does by default.
+    /// Refuses queues that are neither durable nor exclusive, which is the default of upstream's
+    /// 4.3.
     #[arg(long, requires = "release")]
     pub(crate) deny_transient: bool,
 }
@@ -41,7 +42,7 @@ pub(crate) struct Version {
 }
 
 impl Choice {
-    /// Refuses a combination that no broker offers.
+    /// Rejects a combination that no broker offers.
     pub(crate) fn check(self) -> Result<(), Error> {
         match self.release {
             Some(Release::V3_10) if self.deny_transient => Err(
@@ -52,14 +53,14 @@ impl Choice {
         }
     }
 
-    /// Whether a broker is what was asked for.
+    /// Whether a broker satisfies the choice.
     pub(super) fn fits(self, broker: &Broker) -> bool {
         let Some(release) = self.release else { return true };
         broker.version.is_some_and(|version| release.includes(version))
             && broker.denies_transient == self.deny_transient
     }
 
-    /// Returns the lines of a node's configuration that this choice needs.
+    /// Returns the lines of a node's configuration for this choice.
     ///
     /// Upstream's 4.3 denies transient queues by default, and Debian's permits them. The setting
     /// is always written, so that a choice means the same on both.
@@ -85,7 +86,7 @@ impl fmt::Display for Choice {
 }
 
 impl Release {
-    /// The suite of Debian that has it.
+    /// Returns the Debian suite that has it.
     pub(super) fn suite(self) -> &'static str {
         match self {
             Self::V3_10 => "bookworm",

@@ -1,4 +1,4 @@
-//! Deleting the folder of a node without deleting anything that is mounted below it.
+//! Deletes the folder of a node, but nothing that is mounted below it.
 
 use std::{path::Path, process::Command};
 
@@ -6,7 +6,8 @@ use super::shell::quoted;
 use crate::{Error, process::output};
 
 /// Unmounts every mount below a folder, deepest first, and deletes the folder. If a mount remains,
-/// the function says so, deletes nothing and fails. Some `rm` lack `--one-file-system`.
+/// the function prints that, deletes nothing and fails. Some versions of `rm` lack
+/// `--one-file-system`.
 const REMOVE: &str = r#"
 mounts() {
     [ -r /proc/self/mountinfo ] || return 0
@@ -32,7 +33,8 @@ remove() {
 }
 "#;
 
-/// Returns a shell script that deletes folders, and whose exit status says whether it did.
+/// Returns a shell script that deletes folders. Its exit status says whether all of them were
+/// deleted.
 pub(super) fn script(folders: &[&Path]) -> String {
     let removals = folders
         .iter()
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
     use crate::process::{state, succeeds_within};
 
-    /// Returns a new folder with a space in its name, which mount tables escape.
+    /// Returns a new folder with a space in its name, because mount tables escape spaces.
     fn folder(name: &str) -> PathBuf {
         let folder = state().join("removal").join(format!("{name} {}", std::process::id()));
         fs::create_dir_all(folder.join("kept/inside")).expect("a folder");
@@ -61,7 +63,8 @@ mod tests {
         folder.canonicalize().expect("a path")
     }
 
-    /// Runs a script that may mount, or returns `None` after saying why this machine cannot.
+    /// Runs a script that mounts. If this machine does not allow that, prints so and returns
+    /// `None`.
     fn mounting(script: &str) -> Option<std::process::Output> {
         let root: &[&str] = &["--mount", "--propagation", "private"];
         let user: &[&str] = &["--user", "--map-root-user", "--mount", "--propagation", "private"];

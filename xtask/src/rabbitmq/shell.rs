@@ -1,15 +1,15 @@
-//! Shell scripts: quoting words, and writing files that can be run.
+//! Quotes words for shell scripts, and writes executable scripts.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use crate::Error;
 
-/// Returns a word that the shell takes as it is.
+/// Returns a word in quotes, which the shell reads back unchanged.
 pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Writes a shell script that can be run.
+/// Writes an executable shell script.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let written = fs::write(path, format!("#!/bin/sh\n{text}\n"))
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)));

@@ -1,7 +1,7 @@
-//! What ends a broker when the task that uses it ends, however that ends.
+//! Ends a broker when the task that uses it ends in any way.
 //!
-//! A shell of its own process group waits for its input to close, which happens when this process lets go of the other
-//! end or dies, and then runs what it finds in a file.
+//! A shell in its own process group waits until its input closes, which happens when this process
+//! drops the other end or dies. The shell then runs the script in a file.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use std::{
 use super::removal;
 use crate::Error;
 
-/// See the module.
+/// The shell, and the files that it will run and delete.
 pub(super) struct Watchdog {
     shell: Child,
     /// Closed to end the broker.
@@ -23,7 +23,7 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts to watch. What is in `folder` goes at the end.
+    /// Starts the shell. At the end it deletes `folder`.
     pub(super) fn start(folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder)
             .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
@@ -41,7 +41,7 @@ impl Watchdog {
         Ok(Self { shell, leash, script, folder: folder.to_owned() })
     }
 
-    /// Says what to do at the end.
+    /// Sets the script that runs at the end.
     pub(super) fn arm(&mut self, end: &str) -> Result<(), Error> {
         fs::write(&self.script, end)
             .map_err(|error| format!("cannot write {}: {error}", self.script.display()))
@@ -58,7 +58,7 @@ impl Drop for Watchdog {
     }
 }
 
-/// Returns the shell's script. Its last command deletes the folder, and gives the shell its status.
+/// Returns the shell's script. Its last command deletes the folder, and its status is the shell's.
 fn watch(folder: &Path) -> String {
     format!("cat >/dev/null; if [ -f \"$0\" ]; then sh \"$0\"; fi\n{}", removal::script(&[folder]))
 }
@@ -97,7 +97,7 @@ mod tests {
         watchdog.arm(&format!("kill -s KILL -- -{}", process.id())).expect("an order");
         let up = wait_for(Duration::from_secs(30), || node.join("up").exists().then_some(()));
 
-        // As the death of this process would do it.
+        // Dropping has the same effect as the death of this process.
         drop(watchdog);
         let ended = process.wait().expect("its end");
         assert!(up.is_some() && !ended.success(), "{ended}");

@@ -1,4 +1,4 @@
-//! The API process: it hands volumes to the schedulers, and asks their back ends for the result.
+//! The API process: it casts volumes to the schedulers, and asks their back ends for the result.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use uuid::Uuid;
 use crate::{Error, tell};
 
 const ME: &str = "api";
-/// How long a volume may take.
+/// How long the creation of a volume may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Creates volumes, once `back_ends` of them are known, and waits for each.
+/// Creates volumes once `back_ends` back ends are known, and waits for each volume.
 pub(crate) async fn create_volumes(transport: &Transport, back_ends: usize) -> Result<(), Error> {
     let scheduler = SchedulerClient::new(transport);
     let ctx = Context::new()
@@ -69,7 +69,7 @@ async fn create_volume(
     Ok(())
 }
 
-/// Asks the schedulers for their pools until `found` finds something in them.
+/// Polls the schedulers for their pools until `found` returns a value.
 async fn wait_for<T>(
     scheduler: &SchedulerClient,
     ctx: &Context,

@@ -1,7 +1,7 @@
 //! Cinder's create-volume flow: an API process, two schedulers, three volume hosts.
 //!
-//! Without arguments everything runs in this process on the embedded broker; `--url rabbit://…` takes a real one, and
-//! `--role` runs one part as a process of its own.
+//! Without arguments, all parts run in this process on the embedded broker. `--url rabbit://…` uses
+//! a real broker, and `--role` runs one part as its own process.
 
 mod api;
 mod scheduler;
@@ -15,7 +15,7 @@ use rpc_runtime::{Running, Transport};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Creates volumes the way Cinder does, and tells what goes where.
+/// Creates volumes the way Cinder does, and prints each request and its destination.
 #[derive(Parser)]
 struct Options {
     /// The broker: `memory://name`, or `rabbit://user:password@host:port/`.
@@ -36,7 +36,7 @@ enum Role {
     Volume,
 }
 
-/// Prints what `who` has to tell. Lines of one process are in order.
+/// Prints a line of `who`. Lines of one process are in order.
 fn tell(who: &str, what: impl std::fmt::Display) {
     println!("{who:>20} | {what}");
 }
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Report> {
     Ok(())
 }
 
-/// Runs all parts, creates a few volumes, and stops in an orderly way.
+/// Runs all parts, creates a few volumes, and stops cleanly.
 async fn everything(transport: &Transport) -> Result<(), Error> {
     let begun = Instant::now();
     let mut parts = Vec::new();
@@ -81,16 +81,13 @@ async fn everything(transport: &Transport) -> Result<(), Error> {
     }
     tell(
         "",
-        format_args!(
-            "all of it took {:?}, calls left waiting: {}",
-            begun.elapsed(),
-            transport.pending_calls()
-        ),
+        format_args!("took {:?}, pending calls: {}", begun.elapsed(), transport.pending_calls()),
     );
     Ok(())
 }
 
-/// Serves until the process is told to stop, then finishes what has begun. Told once more, it gives that up.
+/// Serves until the process receives a signal, then finishes running requests. A second signal
+/// aborts them.
 async fn until_stopped(part: Running) -> Result<(), Error> {
     use tokio::signal::unix::{SignalKind, signal};
 

@@ -1,4 +1,4 @@
-//! A scheduler: it learns from the back ends what they can do, and picks one for each volume.
+//! A scheduler: it receives the capabilities of the back ends, and picks one for each volume.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ type Pools = BTreeMap<String, Capabilities>;
 struct FilterScheduler {
     host: String,
     volumes: VolumeManagerClient,
-    /// What each back end reported last.
+    /// The latest report of each back end.
     pools: watch::Sender<Pools>,
 }
 
@@ -41,8 +41,8 @@ pub(crate) async fn start(transport: &Transport, host: &str) -> Result<Running, 
 }
 
 impl FilterScheduler {
-    /// Picks the back end with the most room, and takes the volume's size off what is known of it, so that the next
-    /// volume finds it right before the back end reports again.
+    /// Picks the back end with the most room, and subtracts the volume's size from its recorded
+    /// room, so that the next volume finds the right figure before the back end reports again.
     fn pick(&self, size: u64) -> Result<(String, u64), SchedulerError> {
         let mut picked = None;
         self.pools.send_modify(|pools| {
@@ -66,7 +66,8 @@ impl Scheduler for FilterScheduler {
         request_spec: Option<RequestSpec>,
         _backup_id: Option<Uuid>,
     ) {
-        // A request may be here before the first report: Cinder's scheduler waits for that, too.
+        // A request may arrive before the first report. Cinder's scheduler waits for the report,
+        // too.
         let mut pools = self.pools.subscribe();
         if pools.wait_for(|pools| !pools.is_empty()).await.is_err() {
             return;
@@ -78,7 +79,7 @@ impl Scheduler for FilterScheduler {
                 tell(
                     &self.host,
                     format_args!(
-                        "`{name}` goes to {host}, which has {room} GiB free: cast create_volume"
+                        "cast create_volume `{name}` to {host}, which has {room} GiB free"
                     ),
                 );
                 volume.host = Some(host.clone());
@@ -89,7 +90,7 @@ impl Scheduler for FilterScheduler {
                     .create_volume(&ctx, &volume, &request_spec)
                     .await
                 {
-                    tell(&self.host, format_args!("cannot hand it over: {error}"));
+                    tell(&self.host, format_args!("cannot cast create_volume: {error}"));
                 }
             }
             Err(error) => {
@@ -121,10 +122,7 @@ impl Scheduler for FilterScheduler {
         let room = capabilities.free_capacity_gb;
         tell(
             &self.host,
-            format_args!(
-                "heard from {host}: {room} GiB free, {} volumes",
-                capabilities.volumes.len()
-            ),
+            format_args!("{host} reports {room} GiB free, {} volumes", capabilities.volumes.len()),
         );
         self.pools.send_modify(|pools| _ = pools.insert(host, capabilities));
     }

@@ -1,4 +1,5 @@
-//! A volume host: it makes volumes on its back end, and reports to the schedulers what is left.
+//! A volume host: it creates volumes on its back end, and reports the remaining room to the
+//! schedulers.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ struct Backend {
     volumes: Mutex<BTreeMap<Uuid, Volume>>,
 }
 
-/// Starts the back end `host` with so much room, in GiB.
+/// Starts the back end `host` with `room` GiB.
 pub(crate) async fn start(transport: &Transport, host: &str, room: u64) -> Result<Running, Error> {
     let scheduler = SchedulerClient::new(transport);
     let backend = Backend { host: host.to_owned(), room, scheduler, volumes: Mutex::default() };
@@ -34,7 +35,7 @@ pub(crate) async fn start(transport: &Transport, host: &str, room: u64) -> Resul
         .bind()
         .await?
         .run();
-    // Schedulers that are up hear of it now; those that come later ask.
+    // Running schedulers receive this report; those that start later ask for one.
     scheduler.update_service_capabilities(&Context::new(), "volume", host, capabilities).await?;
     Ok(server)
 }

@@ -1,4 +1,4 @@
-//! Backups, and what they read from.
+//! Backups, and the devices that they read from.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::{Json, Snapshot, Volume};
 
-/// A copy of a volume in another place.
+/// A backup of a volume.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.7")]
@@ -28,7 +28,7 @@ pub struct Backup {
     pub host: Field<Option<String>>,
     /// The availability zone that it is in.
     pub availability_zone: Field<Option<String>>,
-    /// Where the backup service keeps it.
+    /// Its location in the backup service's store.
     pub container: Field<Option<String>>,
     /// The backup that it adds to, if it is an incremental one.
     pub parent_id: Field<Option<String>>,
@@ -36,15 +36,15 @@ pub struct Backup {
     pub parent: Field<Option<Box<Object<Self>>>>,
     /// Its state, such as `creating` or `available`.
     pub status: Field<Option<String>>,
-    /// Why it has failed.
+    /// The reason for its failure.
     pub fail_reason: Field<Option<String>>,
     /// Its size in GiB.
     pub size: Field<Option<u64>>,
     /// The name that its owner gave it.
     pub display_name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub display_description: Field<Option<String>>,
-    /// What the backup service notes of it.
+    /// The backup service's own data.
     pub service_metadata: Field<Option<String>>,
     /// The driver that made it.
     pub service: Field<Option<String>>,
@@ -54,15 +54,15 @@ pub struct Backup {
     pub temp_volume_id: Field<Option<String>>,
     /// The snapshot that exists while it is made.
     pub temp_snapshot_id: Field<Option<String>>,
-    /// How many backups add to it.
+    /// The number of backups that add to it.
     pub num_dependent_backups: Field<Option<u64>>,
     /// The snapshot that it is a copy of.
     pub snapshot_id: Field<Option<String>>,
-    /// The time that its data is of.
+    /// The time of its data.
     pub data_timestamp: Field<Option<String>>,
     /// The volume that it is restored to.
     pub restore_volume_id: Field<Option<String>>,
-    /// What its owner notes of it.
+    /// The metadata that its owner has set.
     pub metadata: Field<Option<BTreeMap<String, String>>>,
     /// The key that its data is encrypted with.
     pub encryption_key_id: Field<Option<String>>,
@@ -76,11 +76,11 @@ pub struct Backup {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`Backup`]s.
+/// A list of [`Backup`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct BackupList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<Backup>>,
 }
 
@@ -89,28 +89,29 @@ pub struct BackupList {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct BackupDeviceInfo {
-    /// The volume, if it is one.
+    /// The volume, if the device is one.
     pub volume: Field<Option<Box<Object<Volume>>>>,
-    /// The snapshot, if it is one.
+    /// The snapshot, if the device is one.
     pub snapshot: Field<Option<Box<Object<Snapshot>>>>,
-    /// Whether the back end keeps its files from other users.
+    /// Whether the back end protects its files from other users.
     pub secure_enabled: Field<bool>,
 }
 
-/// What a backup reads from: an object, or a dictionary for a caller that does not ask for objects.
+/// The device that a backup reads from: an object, or a dictionary for a caller that does not ask
+/// for objects.
 pub type BackupDevice = ObjectOr<BackupDeviceInfo, PlainBackupDevice>;
 
-/// What a dictionary says of a [`BackupDevice`].
+/// The dictionary form of a [`BackupDevice`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Members")]
 pub struct PlainBackupDevice {
-    /// What the backup reads from.
+    /// The device.
     pub backup_device: VolumeOrSnapshot,
-    /// Whether the back end keeps its files from other users.
+    /// Whether the back end protects its files from other users.
     pub secure_enabled: bool,
 }
 
-/// One of the two.
+/// A volume or a snapshot.
 #[derive(Clone, Debug)]
 pub enum VolumeOrSnapshot {
     /// A volume.
@@ -119,7 +120,7 @@ pub enum VolumeOrSnapshot {
     Snapshot(Box<Object<Snapshot>>),
 }
 
-/// The dictionary as it comes: one of its entries says which class another one is of.
+/// The dictionary on the wire, in which one entry determines the class of another.
 #[derive(Deserialize)]
 struct Members {
     backup_device: Json,

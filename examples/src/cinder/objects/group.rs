@@ -1,4 +1,4 @@
-//! Volumes that are kept together: groups, and what there was before them.
+//! Groups of volumes, and the consistency groups that preceded them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cluster, SnapshotList, VolumeList, VolumeTypeList, cluster_or_host};
 
-/// Volumes that are kept together.
+/// A group of volumes.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.2")]
@@ -29,7 +29,7 @@ pub struct Group {
     pub availability_zone: Field<Option<String>>,
     /// Its name.
     pub name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub description: Field<Option<String>>,
     /// Its type.
     pub group_type_id: Field<String>,
@@ -41,7 +41,7 @@ pub struct Group {
     pub group_snapshot_id: Field<Option<String>>,
     /// The group that it is copied from.
     pub source_group_id: Field<Option<String>>,
-    /// How its replication is.
+    /// The state of its replication.
     pub replication_status: Field<Option<String>>,
     /// Its volumes.
     pub volumes: Field<Option<Object<VolumeList>>>,
@@ -60,18 +60,18 @@ pub struct Group {
 }
 
 impl Group {
-    /// Returns where requests about it go: its cluster, or else its host.
+    /// Returns the target of requests about it: its cluster, or else its host.
     #[must_use]
     pub fn service_topic_queue(&self) -> Option<&str> {
         cluster_or_host(&self.cluster_name, &self.host)
     }
 }
 
-/// Several [`Group`]s.
+/// A list of [`Group`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct GroupList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<Group>>,
 }
 
@@ -90,7 +90,7 @@ pub struct GroupSnapshot {
     pub user_id: Field<Option<String>>,
     /// Its name.
     pub name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub description: Field<Option<String>>,
     /// Its state, such as `creating` or `available`.
     pub status: Field<Option<String>>,
@@ -111,18 +111,19 @@ pub struct GroupSnapshot {
 }
 
 impl GroupSnapshot {
-    /// Returns where requests about it go: where its group is. Its sender has to have loaded that.
+    /// Returns the target of requests about it: its group's target. The sender must have loaded the
+    /// group.
     #[must_use]
     pub fn service_topic_queue(&self) -> Option<&str> {
         self.group.value()?.service_topic_queue()
     }
 }
 
-/// Several [`GroupSnapshot`]s.
+/// A list of [`GroupSnapshot`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct GroupSnapshotList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<GroupSnapshot>>,
 }
 
@@ -135,13 +136,13 @@ pub struct GroupType {
     pub id: String,
     /// Its name.
     pub name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub description: Field<Option<String>>,
     /// Whether every project may use it.
     pub is_public: Field<Option<bool>>,
     /// The projects that may use it.
     pub projects: Field<Option<Vec<String>>>,
-    /// What its groups need of a back end.
+    /// Its groups' requirements for a back end.
     pub group_specs: Field<Option<BTreeMap<String, Option<String>>>>,
     /// When it was created.
     pub created_at: Field<Option<String>>,
@@ -153,15 +154,15 @@ pub struct GroupType {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`GroupType`]s.
+/// A list of [`GroupType`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct GroupTypeList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<GroupType>>,
 }
 
-/// What a group was before there were groups.
+/// A consistency group, the predecessor of groups.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.4")]
@@ -182,9 +183,9 @@ pub struct ConsistencyGroup {
     pub availability_zone: Field<Option<String>>,
     /// Its name.
     pub name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub description: Field<Option<String>>,
-    /// The types that its volumes may have: ids, with commas between them.
+    /// The types that its volumes may have: ids, separated by commas.
     pub volume_type_id: Field<Option<String>>,
     /// Its state, such as `creating` or `available`.
     pub status: Field<Option<String>>,
@@ -206,11 +207,11 @@ pub struct ConsistencyGroup {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`ConsistencyGroup`]s.
+/// A list of [`ConsistencyGroup`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.1")]
 pub struct ConsistencyGroupList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<ConsistencyGroup>>,
 }
 
@@ -229,7 +230,7 @@ pub struct CGSnapshot {
     pub user_id: Field<String>,
     /// Its name.
     pub name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub description: Field<Option<String>>,
     /// Its state, such as `creating` or `available`.
     pub status: Field<Option<String>>,
@@ -247,10 +248,10 @@ pub struct CGSnapshot {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`CGSnapshot`]s.
+/// A list of [`CGSnapshot`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct CGSnapshotList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<CGSnapshot>>,
 }

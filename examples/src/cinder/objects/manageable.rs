@@ -1,4 +1,4 @@
-//! What a back end has and Cinder does not know.
+//! Resources of a back end that Cinder does not manage.
 
 use std::collections::BTreeMap;
 
@@ -8,58 +8,58 @@ use rpc_runtime::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A volume that a back end has and Cinder does not know.
+/// A volume of a back end that Cinder does not manage.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct ManageableVolume {
-    /// What the back end calls it.
+    /// The back end's name for it.
     pub reference: Field<BTreeMap<String, Option<String>>>,
     /// Its size in GiB.
     pub size: Field<Option<u64>>,
-    /// Whether it can be taken into Cinder.
+    /// Whether it can be imported into Cinder.
     pub safe_to_manage: Field<Option<bool>>,
-    /// Why it cannot.
+    /// The reason why it cannot.
     pub reason_not_safe: Field<Option<String>>,
-    /// Its id, if Cinder knows it after all.
+    /// Its id, if Cinder manages it after all.
     pub cinder_id: Field<Option<String>>,
-    /// What else the back end says of it.
+    /// Further data of the back end.
     pub extra_info: Field<Option<BTreeMap<String, Option<String>>>>,
 }
 
-/// Several [`ManageableVolume`]s.
+/// A list of [`ManageableVolume`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct ManageableVolumeList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<ManageableVolume>>,
 }
 
-/// A snapshot that a back end has and Cinder does not know.
+/// A snapshot of a back end that Cinder does not manage.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct ManageableSnapshot {
-    /// What the back end calls the volume that it was made of.
+    /// The back end's name for its volume.
     pub source_reference: Field<BTreeMap<String, Option<String>>>,
-    /// What the back end calls it.
+    /// The back end's name for it.
     pub reference: Field<BTreeMap<String, Option<String>>>,
     /// Its size in GiB.
     pub size: Field<Option<u64>>,
-    /// Whether it can be taken into Cinder.
+    /// Whether it can be imported into Cinder.
     pub safe_to_manage: Field<Option<bool>>,
-    /// Why it cannot.
+    /// The reason why it cannot.
     pub reason_not_safe: Field<Option<String>>,
-    /// Its id, if Cinder knows it after all.
+    /// Its id, if Cinder manages it after all.
     pub cinder_id: Field<Option<String>>,
-    /// What else the back end says of it.
+    /// Further data of the back end.
     pub extra_info: Field<Option<BTreeMap<String, Option<String>>>>,
 }
 
-/// Several [`ManageableSnapshot`]s.
+/// A list of [`ManageableSnapshot`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct ManageableSnapshotList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<ManageableSnapshot>>,
 }

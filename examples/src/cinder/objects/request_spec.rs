@@ -1,4 +1,4 @@
-//! What a volume needs of a back end.
+//! A volume's requirements for a back end.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Dictionary, Volume, VolumeType};
 
-/// What a volume needs of a back end.
+/// A volume's requirements for a back end.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.5")]
@@ -30,13 +30,13 @@ pub struct RequestSpec {
     pub source_replicaid: Field<Option<String>>,
     /// The volume that it is copied from.
     pub source_volid: Field<Option<String>>,
-    /// The volume to be placed.
+    /// The volume to place.
     pub volume_id: Field<Option<String>>,
     /// See `volume_id`.
     pub volume: Field<Option<Box<Object<Volume>>>>,
     /// Its type.
     pub volume_type: Field<Option<Box<Object<VolumeType>>>>,
-    /// What it is like.
+    /// Its properties.
     pub volume_properties: Field<Option<Box<Object<VolumeProperties>>>>,
     /// The back end of its consistency group.
     #[serde(rename = "CG_backend")]
@@ -47,33 +47,34 @@ pub struct RequestSpec {
     pub resource_backend: Field<Option<String>>,
     /// The backup that it is restored from.
     pub backup_id: Field<Option<String>>,
-    /// What is to be done, such as `create_volume`.
+    /// The operation, such as `create_volume`.
     pub operation: Field<Option<String>>,
     /// The availability zones that it may be in.
     pub availability_zones: Field<Option<Vec<String>>>,
 }
 
 impl RequestSpec {
-    /// Returns it as a dictionary, which is what most methods of the scheduler send: the fields of each object in place
-    /// of the object, and times without a zone. Of the properties that Cinder computes, there is the one that a
-    /// specification itself has, `resource_properties`.
+    /// Returns it as a dictionary, which most methods of the scheduler send. The fields of each
+    /// object replace the object, and times lose their zone. Of the properties that Cinder
+    /// computes, the dictionary has the one that depends on the specification alone,
+    /// `resource_properties`.
     ///
     /// # Errors
-    /// If something in it cannot be written.
+    /// If a part of it cannot be written.
     pub fn flat(&self) -> serde_json::Result<FlatRequestSpec> {
         let mut fields = flat(serde_json::to_value(self)?, 1);
         if let Some(properties) = fields.get("volume_properties").cloned() {
             fields["resource_properties"] = properties;
         }
-        // By way of text, since raw values read nothing else.
+        // Through text, because raw values cannot be read from a `Value`.
         serde_json::from_str(&fields.to_string())
     }
 }
 
-/// How many objects may be in one another.
+/// The deepest level of nested objects.
 const DEEPEST: usize = 3;
 
-/// Replaces each object by its fields, but for those that are too deep.
+/// Replaces each object by its fields, except objects that are nested too deeply.
 fn flat(value: Value, depth: usize) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(|item| flat(item, depth)).collect(),
@@ -103,12 +104,12 @@ fn flat_entry(key: String, value: Value, depth: usize) -> (String, Value) {
 /// The member of an object that has its fields.
 const DATA: &str = "versioned_object.data";
 
-/// What the volume to be placed is like.
+/// The properties of a volume to place.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.1")]
 pub struct VolumeProperties {
-    /// Whether it is attached: `attached`, `detached`, or on the way.
+    /// Whether it is attached: `attached`, `detached`, or a transitional state.
     pub attach_status: Field<Option<String>>,
     /// The availability zone that it is in.
     pub availability_zone: Field<Option<String>>,
@@ -118,23 +119,23 @@ pub struct VolumeProperties {
     pub consistencygroup_id: Field<Option<String>>,
     /// The group that it is in.
     pub group_id: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub display_description: Field<Option<String>>,
     /// The name that its owner gave it.
     pub display_name: Field<Option<String>>,
     /// The key that its data is encrypted with.
     pub encryption_key_id: Field<Option<String>>,
-    /// What its owner notes of it.
+    /// The metadata that its owner has set.
     pub metadata: Field<Option<BTreeMap<String, String>>>,
     /// Whether several hosts may attach it at once.
     pub multiattach: Field<Option<bool>>,
     /// The project that it belongs to.
     pub project_id: Field<Option<String>>,
-    /// How fast it may be.
+    /// Its limits on speed.
     pub qos_specs: Field<Option<BTreeMap<String, String>>>,
-    /// How its replication is.
+    /// The state of its replication.
     pub replication_status: Field<Option<String>>,
-    /// What is set aside of quotas for it.
+    /// The quota reservations for it.
     pub reservations: Field<Option<Vec<String>>>,
     /// Its size in GiB.
     pub size: Field<Option<u64>>,
@@ -154,17 +155,17 @@ pub struct VolumeProperties {
     pub group_type_id: Field<Option<String>>,
 }
 
-/// A [`RequestSpec`] that its sender has flattened, with what else it wants to say. What is deeper than three levels is
-/// cut off.
+/// A [`RequestSpec`] that its sender has flattened, with the sender's further entries. It is cut
+/// off below three levels.
 pub type FlatRequestSpec = Fields<PlainRequestSpec>;
 
-/// What a [`FlatRequestSpec`] has that a scheduler looks at.
+/// The entries of a [`FlatRequestSpec`] that a scheduler reads.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PlainRequestSpec {
-    /// The volume to be placed.
+    /// The volume to place.
     pub volume_id: Field<Option<String>>,
-    /// What it is like. Some senders give the whole volume, flattened, too.
+    /// Its properties. Some senders also include the whole volume, flattened.
     pub volume_properties: Field<Option<Fields<VolumeProperties>>>,
     /// Its type, flattened.
     pub volume_type: Field<Option<Dictionary>>,
@@ -178,11 +179,11 @@ pub struct PlainRequestSpec {
     pub source_volid: Field<Option<String>>,
     /// The back end that it has to be on.
     pub resource_backend: Field<Option<String>>,
-    /// What is to be done, such as `create_volume`.
+    /// The operation, such as `create_volume`.
     pub operation: Field<Option<String>>,
     /// The availability zones that it may be in.
     pub availability_zones: Field<Option<Vec<Option<String>>>>,
-    /// Whether a volume may move to be of another type: `never` or `on-demand`.
+    /// Whether a volume may move to another back end to change its type: `never` or `on-demand`.
     pub migration_policy: Field<Option<String>>,
 }
 

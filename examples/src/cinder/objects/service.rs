@@ -1,4 +1,4 @@
-//! Cinder's own processes, and what is asked of them.
+//! Cinder's own processes, and requests about them.
 
 use rpc_runtime::{
     Object, VersionedObject,
@@ -15,7 +15,7 @@ use super::cluster_or_host;
 pub struct Service {
     /// Its id.
     pub id: u64,
-    /// Where it runs: `host`, or `host@backend`.
+    /// Its host: `host`, or `host@backend`.
     pub host: Field<Option<String>>,
     /// The program: `cinder-volume` and so on.
     pub binary: Field<Option<String>>,
@@ -25,27 +25,27 @@ pub struct Service {
     pub cluster: Field<Option<Box<Object<Cluster>>>>,
     /// Its topic.
     pub topic: Field<Option<String>>,
-    /// How often it has reported that it is alive.
+    /// The number of its reports that it is alive.
     pub report_count: Field<u64>,
-    /// Whether it gets no new work.
+    /// Whether it receives no new work.
     pub disabled: Field<Option<bool>>,
     /// The availability zone that it is in.
     pub availability_zone: Field<Option<String>>,
-    /// Why it is disabled.
+    /// The reason why it is disabled.
     pub disabled_reason: Field<Option<String>>,
-    /// When somebody changed it.
+    /// The time of its last modification.
     pub modified_at: Field<Option<String>>,
     /// The version of its interface.
     pub rpc_current_version: Field<Option<String>>,
     /// The version of the objects that it knows.
     pub object_current_version: Field<Option<String>>,
-    /// How its replication is.
+    /// The state of its replication.
     pub replication_status: Field<Option<String>>,
-    /// Whether nothing new may be made there.
+    /// Whether it rejects new resources.
     pub frozen: Field<bool>,
     /// The replica that it has failed over to.
     pub active_backend_id: Field<Option<String>>,
-    /// Its other id, which is the same everywhere.
+    /// Its globally unique id.
     pub uuid: Field<String>,
     /// When it was created.
     pub created_at: Field<Option<String>>,
@@ -58,18 +58,19 @@ pub struct Service {
 }
 
 impl Service {
-    /// Returns where requests to it, or to whoever shares its work, go: its cluster, or else its host.
+    /// Returns the target of requests to it, or to the services that share its work: its cluster,
+    /// or else its host.
     #[must_use]
     pub fn service_topic_queue(&self) -> Option<&str> {
         cluster_or_host(&self.cluster_name, &self.host)
     }
 }
 
-/// Several [`Service`]s.
+/// A list of [`Service`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.1")]
 pub struct ServiceList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<Service>>,
 }
 
@@ -84,21 +85,21 @@ pub struct Cluster {
     pub name: Field<String>,
     /// The program: `cinder-volume` and so on.
     pub binary: Field<String>,
-    /// Whether it gets no new work.
+    /// Whether it receives no new work.
     pub disabled: Field<Option<bool>>,
-    /// Why it is disabled.
+    /// The reason why it is disabled.
     pub disabled_reason: Field<Option<String>>,
-    /// How many services it has.
+    /// The number of its services.
     pub num_hosts: Field<u64>,
-    /// How many of them are down.
+    /// The number of its services that are down.
     pub num_down_hosts: Field<u64>,
-    /// When one of them reported last.
+    /// The time of the latest report of a service.
     pub last_heartbeat: Field<Option<String>>,
-    /// They.
+    /// Its services.
     pub services: Field<Option<Object<ServiceList>>>,
-    /// How its replication is.
+    /// The state of its replication.
     pub replication_status: Field<Option<String>>,
-    /// Whether nothing new may be made there.
+    /// Whether it rejects new resources.
     pub frozen: Field<bool>,
     /// The replica that it has failed over to.
     pub active_backend_id: Field<Option<String>>,
@@ -112,15 +113,16 @@ pub struct Cluster {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`Cluster`]s.
+/// A list of [`Cluster`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct ClusterList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<Cluster>>,
 }
 
-/// Whose interrupted work is to be tidied up. What is unset or null matches everything.
+/// The services whose interrupted work should be cleaned up. A field that is unset or null matches
+/// everything.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
@@ -137,16 +139,16 @@ pub struct CleanupRequest {
     pub is_up: Field<Option<bool>>,
     /// Whether the service is disabled.
     pub disabled: Field<Option<bool>>,
-    /// What it worked at.
+    /// The resource that it was working on.
     pub resource_id: Field<Option<String>>,
-    /// What kind of thing that is: `Volume` or `Snapshot`.
+    /// The kind of resource: `Volume` or `Snapshot`.
     pub resource_type: Field<Option<String>>,
-    /// Only what was begun before.
+    /// Limits the cleanup to work that began before this time.
     pub until: Field<Option<String>>,
 }
 
 impl CleanupRequest {
-    /// Returns whom it is for: its cluster, or else its host.
+    /// Returns its target: its cluster, or else its host.
     #[must_use]
     pub fn service_topic_queue(&self) -> Option<&str> {
         cluster_or_host(&self.cluster_name, &self.host)
@@ -158,16 +160,16 @@ impl CleanupRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct LogLevel {
-    /// What the loggers' names begin with.
+    /// The prefix of the loggers' names.
     pub prefix: Field<Option<String>>,
     /// The level, such as `DEBUG`.
     pub level: Field<Option<String>>,
 }
 
-/// Several [`LogLevel`]s.
+/// A list of [`LogLevel`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct LogLevelList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<LogLevel>>,
 }

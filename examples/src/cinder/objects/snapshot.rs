@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub user_id: Field<Option<String>>,
     /// The project that it belongs to.
     pub project_id: Field<Option<String>>,
-    /// Whether it counts for its project's quota.
+    /// Whether it counts towards its project's quota.
     pub use_quota: Field<bool>,
     /// The volume that it belongs to.
     pub volume_id: Field<Option<String>>,
@@ -31,25 +31,25 @@ pub struct Snapshot {
     pub group_snapshot_id: Field<Option<String>>,
     /// Its state, such as `creating` or `available`.
     pub status: Field<Option<String>>,
-    /// How far it is, in percent.
+    /// Its progress in percent.
     pub progress: Field<Option<String>>,
     /// The size of its volume in GiB.
     pub volume_size: Field<Option<u64>>,
     /// The name that its owner gave it.
     pub display_name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub display_description: Field<Option<String>>,
     /// The key that its data is encrypted with.
     pub encryption_key_id: Field<Option<String>>,
     /// Its type.
     pub volume_type_id: Field<Option<String>>,
-    /// Where the back end has it.
+    /// Its location on the back end.
     pub provider_location: Field<Option<String>>,
     /// Its id on the back end.
     pub provider_id: Field<Option<String>>,
-    /// What its owner notes of it.
+    /// The metadata that its owner has set.
     pub metadata: Field<BTreeMap<String, String>>,
-    /// How the back end lets hosts in.
+    /// The credentials that the back end expects from hosts.
     pub provider_auth: Field<Option<String>>,
     /// See `volume_id`.
     pub volume: Field<Option<Box<Object<Volume>>>>,
@@ -68,17 +68,18 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns where requests about it go: where its volume is. Its sender has to have loaded that.
+    /// Returns the target of requests about it: its volume's target. The sender must have loaded
+    /// the volume.
     #[must_use]
     pub fn service_topic_queue(&self) -> Option<&str> {
         self.volume.value()?.service_topic_queue()
     }
 }
 
-/// Several [`Snapshot`]s.
+/// A list of [`Snapshot`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct SnapshotList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<Snapshot>>,
 }

@@ -1,4 +1,4 @@
-//! Volumes, who uses them, and their types.
+//! Volumes, their attachments, and their types.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ use super::{Cluster, ConsistencyGroup, Dictionary, Group, SnapshotList, cluster_
 pub struct Volume {
     /// Its id.
     pub id: String,
-    /// The id that the back end has it under, if a migration has left it there.
+    /// Its id on the back end, if a migration has made that differ.
     #[serde(rename = "_name_id")]
     pub name_id: Field<Option<String>>,
-    /// Its id in an interface that is gone.
+    /// Its id in the former EC2 interface.
     pub ec2_id: Field<Option<String>>,
     /// The user who made it.
     pub user_id: Field<Option<String>>,
     /// The project that it belongs to.
     pub project_id: Field<Option<String>>,
-    /// Whether it counts for its project's quota.
+    /// Whether it counts towards its project's quota.
     pub use_quota: Field<bool>,
     /// The snapshot that it is made from.
     pub snapshot_id: Field<Option<String>>,
@@ -42,27 +42,27 @@ pub struct Volume {
     pub availability_zone: Field<Option<String>>,
     /// Its state, such as `creating` or `available`.
     pub status: Field<Option<String>>,
-    /// Whether it is attached: `attached`, `detached`, or on the way.
+    /// Whether it is attached: `attached`, `detached`, or a transitional state.
     pub attach_status: Field<Option<String>>,
-    /// How its migration is.
+    /// The state of its migration.
     pub migration_status: Field<Option<String>>,
-    /// When a back end was found.
+    /// The time at which a back end was found.
     pub scheduled_at: Field<Option<String>>,
-    /// When the back end had made it.
+    /// The time at which the back end had created it.
     pub launched_at: Field<Option<String>>,
-    /// When its deletion began.
+    /// The time at which its deletion began.
     pub terminated_at: Field<Option<String>>,
     /// The name that its owner gave it.
     pub display_name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub display_description: Field<Option<String>>,
     /// Its id on the back end.
     pub provider_id: Field<Option<String>>,
-    /// Where the back end has it.
+    /// Its location on the back end.
     pub provider_location: Field<Option<String>>,
-    /// How the back end lets hosts in.
+    /// The credentials that the back end expects from hosts.
     pub provider_auth: Field<Option<String>>,
-    /// How the back end has laid it out.
+    /// Its layout on the back end.
     pub provider_geometry: Field<Option<String>>,
     /// Its type.
     pub volume_type_id: Field<Option<String>>,
@@ -80,23 +80,23 @@ pub struct Volume {
     pub bootable: Field<Option<bool>>,
     /// Whether several hosts may attach it at once.
     pub multiattach: Field<Option<bool>>,
-    /// How its replication is.
+    /// The state of its replication.
     pub replication_status: Field<Option<String>>,
-    /// What the back end says of its replication.
+    /// The back end's status of its replication.
     pub replication_extended_status: Field<Option<String>>,
-    /// What the back end keeps of its replication.
+    /// The back end's data about its replication.
     pub replication_driver_data: Field<Option<String>>,
     /// Its state before the present one.
     pub previous_status: Field<Option<String>>,
-    /// What its owner notes of it.
+    /// The metadata that its owner has set.
     pub metadata: Field<Option<BTreeMap<String, String>>>,
-    /// What administrators note of it.
+    /// The administrators' metadata.
     pub admin_metadata: Field<Option<BTreeMap<String, String>>>,
-    /// What its image said of itself.
+    /// The metadata of its image.
     pub glance_metadata: Field<Option<BTreeMap<String, String>>>,
     /// See `volume_type_id`.
     pub volume_type: Field<Option<Box<Object<VolumeType>>>>,
-    /// Who uses it.
+    /// Its attachments.
     pub volume_attachment: Field<Option<Object<VolumeAttachmentList>>>,
     /// See `consistencygroup_id`.
     pub consistencygroup: Field<Option<Box<Object<ConsistencyGroup>>>>,
@@ -104,9 +104,9 @@ pub struct Volume {
     pub snapshots: Field<Option<Object<SnapshotList>>>,
     /// See `group_id`.
     pub group: Field<Option<Box<Object<Group>>>>,
-    /// The service that has it.
+    /// The service that manages it.
     pub service_uuid: Field<Option<String>>,
-    /// Whether its back end has one target for several volumes.
+    /// Whether its back end shares one target between several volumes.
     pub shared_targets: Field<Option<bool>>,
     /// When it was created.
     pub created_at: Field<Option<String>>,
@@ -117,49 +117,49 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Returns where requests about it go: its cluster, or else its host.
+    /// Returns the target of requests about it: its cluster, or else its host.
     #[must_use]
     pub fn service_topic_queue(&self) -> Option<&str> {
         cluster_or_host(&self.cluster_name, &self.host)
     }
 }
 
-/// Several [`Volume`]s.
+/// A list of [`Volume`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.1")]
 pub struct VolumeList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<Volume>>,
 }
 
-/// Who uses a volume, and how.
+/// An attachment of a volume.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.3")]
 pub struct VolumeAttachment {
     /// Its id.
     pub id: String,
-    /// The volume that is used.
+    /// The attached volume.
     pub volume_id: Field<String>,
     /// The virtual machine that uses it.
     pub instance_uuid: Field<Option<String>>,
     /// The host that uses it.
     pub attached_host: Field<Option<String>>,
-    /// Where it is mounted, such as `/dev/vdb`.
+    /// The mount point, such as `/dev/vdb`.
     pub mountpoint: Field<Option<String>>,
     /// When it was attached.
     pub attach_time: Field<Option<String>>,
     /// When it was detached.
     pub detach_time: Field<Option<String>>,
-    /// Whether it is attached: `attached`, `detached`, or on the way.
+    /// Whether it is attached: `attached`, `detached`, or a transitional state.
     pub attach_status: Field<Option<String>>,
     /// `rw` or `ro`.
     pub attach_mode: Field<Option<String>>,
     /// See `volume_id`.
     pub volume: Field<Box<Object<Volume>>>,
-    /// How the host reaches it.
+    /// The host's connection to it.
     pub connection_info: Field<Option<Dictionary>>,
-    /// What the host said of itself.
+    /// The host's description of itself.
     pub connector: Field<Option<Dictionary>>,
     /// When it was created.
     pub created_at: Field<Option<String>>,
@@ -171,11 +171,11 @@ pub struct VolumeAttachment {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`VolumeAttachment`]s.
+/// A list of [`VolumeAttachment`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.1")]
 pub struct VolumeAttachmentList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<VolumeAttachment>>,
 }
 
@@ -188,15 +188,15 @@ pub struct VolumeType {
     pub id: String,
     /// Its name.
     pub name: Field<Option<String>>,
-    /// What its owner says of it.
+    /// The description that its owner gave it.
     pub description: Field<Option<String>>,
     /// Whether every project may use it.
     pub is_public: Field<Option<bool>>,
     /// The projects that may use it.
     pub projects: Field<Option<Vec<String>>>,
-    /// What its volumes need of a back end.
+    /// Its volumes' requirements for a back end.
     pub extra_specs: Field<Option<BTreeMap<String, Option<String>>>>,
-    /// How fast its volumes may be.
+    /// Its volumes' limits on speed.
     pub qos_specs_id: Field<Option<String>>,
     /// See `qos_specs_id`.
     pub qos_specs: Field<Option<Box<Object<QualityOfServiceSpecs>>>>,
@@ -210,15 +210,15 @@ pub struct VolumeType {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`VolumeType`]s.
+/// A list of [`VolumeType`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.1")]
 pub struct VolumeTypeList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<VolumeType>>,
 }
 
-/// How fast the volumes of some types may be.
+/// The limits on speed for the volumes of some types.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
@@ -227,7 +227,7 @@ pub struct QualityOfServiceSpecs {
     pub id: String,
     /// Its name.
     pub name: Field<String>,
-    /// Who keeps to them: `front-end`, `back-end` or `both`.
+    /// The side that enforces the limits: `front-end`, `back-end` or `both`.
     pub consumer: Field<String>,
     /// The limits.
     pub specs: Field<Option<BTreeMap<String, Option<String>>>>,
@@ -243,10 +243,10 @@ pub struct QualityOfServiceSpecs {
     pub deleted: Field<Option<bool>>,
 }
 
-/// Several [`QualityOfServiceSpecs`].
+/// A list of [`QualityOfServiceSpecs`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.0")]
 pub struct QualityOfServiceSpecsList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<QualityOfServiceSpecs>>,
 }

@@ -1,4 +1,4 @@
-//! Where back ends are, for requests and for volumes.
+//! The addresses of back ends, for requests and for volumes.
 
 use rpc_runtime::{
     Address, Version,
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cinder::objects::Dictionary;
 
-/// A back end that a volume moves to.
+/// The back end that a volume should move to.
 #[leave_out_unset]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Destination {
@@ -16,18 +16,18 @@ pub struct Destination {
     pub host: String,
     /// The cluster that it belongs to. Callers that do not know 3.5 do not send it.
     pub cluster_name: Field<Option<String>>,
-    /// What its driver reported last.
+    /// The driver's latest report.
     pub capabilities: Option<Dictionary>,
 }
 
 impl Destination {
-    /// Returns what it was before there were clusters.
+    /// Returns its form from before clusters existed.
     pub(super) fn without_cluster(&self) -> Self {
         Self { cluster_name: Field::Unset, ..self.clone() }
     }
 }
 
-/// Finds a back end, or a cluster: since 3.6 each is a topic of its own.
+/// Returns the address of a back end or a cluster. Since 3.6 each has its own topic.
 pub(super) fn backend(topic: &str, key: &str, cap: Version) -> Address {
     let (backend, _pool) = key.split_once('#').unwrap_or((key, ""));
     if cap < Version::new(3, 6) {

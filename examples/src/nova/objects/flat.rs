@@ -1,15 +1,15 @@
-//! Objects as older servers take them: dictionaries of their fields, and lists of such.
+//! Objects in the form that older servers read: dictionaries of their fields, and lists of those.
 
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::{Map, Value};
 
 use super::Dictionary;
 
-/// What the members of Nova's objects begin with.
+/// The member of Nova's objects that has their fields.
 const DATA: &str = "nova_object.data";
 
-/// A value that is written with its objects flattened: each is the dictionary of the fields that are set, and a list
-/// of objects is a list. Times lose their zone, and gain microseconds.
+/// A value that is written with its objects flattened. Each object becomes the dictionary of its
+/// set fields, and a list of objects becomes a list. Times lose their zone, and gain microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Flat<'a, T>(pub &'a T);
 
@@ -24,18 +24,18 @@ impl<T: Serialize> Serialize for Flat<'_, T> {
 /// Flattens an object to a dictionary.
 ///
 /// # Errors
-/// If it cannot be written, or is no object.
+/// If it cannot be written, or is not an object.
 pub fn flat_dictionary<T: Serialize>(object: &T) -> Result<Dictionary, serde_json::Error> {
     serde_json::from_str(&serde_json::to_string(&Flat(object))?)
 }
 
-/// Writes a value flattened, and reads it as it comes: for `#[arg(with = as_flat)]`.
+/// Writes a value flattened, and reads it unchanged: for `#[arg(with = as_flat)]`.
 pub mod as_flat {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::Flat;
 
-    /// Writes it with its objects flattened.
+    /// Writes a value with its objects flattened.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -46,7 +46,7 @@ pub mod as_flat {
         Flat(value).serialize(serializer)
     }
 
-    /// Reads it.
+    /// Reads a value.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -70,7 +70,7 @@ fn flat(value: Value) -> Value {
 }
 
 fn flat_object(mut fields: Map<String, Value>) -> Value {
-    // What a list class has is nothing but a list.
+    // A list class has nothing but its list.
     if fields.len() == 1
         && let Some(objects) = fields.remove("objects")
     {
@@ -83,7 +83,7 @@ fn flat_object(mut fields: Map<String, Value>) -> Value {
     fields.collect()
 }
 
-/// Writes a time of an object as Python writes one that is not in an object.
+/// Writes an object's time as Python writes a time outside of objects.
 fn without_zone(time: Value) -> Value {
     match &time {
         Value::String(text) => match text.strip_suffix('Z') {

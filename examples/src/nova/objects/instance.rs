@@ -1,4 +1,4 @@
-//! Instances, and what is said of them.
+//! Instances, and objects about them.
 
 use rpc_runtime::{
     Object, VersionedObject,
@@ -17,7 +17,7 @@ pub struct Instance {
     pub id: Field<u64>,
     /// Its id.
     pub uuid: Field<String>,
-    /// The host that it is on, once it is on one.
+    /// Its host, once it has one.
     pub host: Field<Option<String>>,
     /// The hypervisor's node that it is on.
     pub node: Field<Option<String>>,
@@ -29,17 +29,17 @@ pub struct Instance {
     pub display_name: Field<Option<String>>,
     /// Its state, such as `active`.
     pub vm_state: Field<Option<String>>,
-    /// What is being done with it.
+    /// The action in progress.
     pub task_state: Field<Option<String>>,
-    /// What size it has.
+    /// Its size.
     pub flavor: Field<Option<Object<Flavor>>>,
 }
 
-/// Several [`Instance`]s.
+/// A list of [`Instance`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "2.6", prefix = "nova_object")]
 pub struct InstanceList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<Instance>>,
 }
 
@@ -62,7 +62,7 @@ pub struct Flavor {
     pub ephemeral_gb: Field<u64>,
 }
 
-/// How an instance moves from one host to another.
+/// The move of an instance from one host to another.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.8", prefix = "nova_object")]
@@ -73,13 +73,13 @@ pub struct Migration {
     pub uuid: Field<String>,
     /// The host that it leaves.
     pub source_compute: Field<Option<String>>,
-    /// The host that it comes to.
+    /// The host that it moves to.
     pub dest_compute: Field<Option<String>>,
-    /// How far it is, such as `accepted`.
+    /// Its progress, such as `accepted`.
     pub status: Field<Option<String>>,
 }
 
-/// Hosts that have something in common.
+/// Hosts with a common property.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.3", prefix = "nova_object")]
@@ -90,41 +90,42 @@ pub struct Aggregate {
     pub uuid: Field<Option<String>>,
     /// Its name.
     pub name: Field<String>,
-    /// They.
+    /// Its hosts.
     pub hosts: Field<Option<Vec<String>>>,
 }
 
-/// A network that an instance is to be in.
+/// A network that an instance should be in.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.3", prefix = "nova_object")]
 pub struct NetworkRequest {
     /// The network.
     pub network_id: Field<Option<String>>,
-    /// The address that it is to have there.
+    /// The instance's address there.
     pub address: Field<Option<String>>,
-    /// The port that it is to have there.
+    /// The instance's port there.
     pub port_id: Field<Option<String>>,
-    /// Which of its requests for devices is for this.
+    /// The instance's request for a device for this network.
     pub pci_request_id: Field<Option<String>>,
-    /// Which of its requests for accelerators is for this.
+    /// The instance's request for an accelerator for this network.
     pub arq_uuid: Field<Option<String>>,
-    /// What kind of accelerator it is to have there.
+    /// The kind of accelerator for this network.
     pub device_profile: Field<Option<String>>,
 }
 
-/// Several [`NetworkRequest`]s.
+/// A list of [`NetworkRequest`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.1", prefix = "nova_object")]
 pub struct NetworkRequestList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<NetworkRequest>>,
 }
 
-/// A network, an address, a port, a request for a device, one for an accelerator, and what kind of that.
+/// A network, an address, a port, a request for a device, a request for an accelerator, and the
+/// accelerator's kind.
 pub type NetworkTuple<'a> = [Option<&'a String>; 6];
 
-/// Returns networks in the form that they had before they were objects.
+/// Returns networks in their form before they were objects.
 #[must_use]
 pub fn network_tuples(
     networks: &Option<Object<NetworkRequestList>>,
@@ -143,19 +144,19 @@ pub fn network_tuples(
     Some(tuples.collect())
 }
 
-/// Returns a flavor in the form that it had before it was an object.
+/// Returns a flavor in its form before it was an object.
 #[must_use]
 pub fn flat_flavor(flavor: &Option<Object<Flavor>>) -> Flat<'_, Option<Object<Flavor>>> {
     Flat(flavor)
 }
 
-/// Returns an instance in the form that it had before it was an object.
+/// Returns an instance in its form before it was an object.
 #[must_use]
 pub fn flat_instance(instance: &Object<Instance>) -> FlatInstance<'_> {
     FlatInstance(instance)
 }
 
-/// An instance that is written as the dictionary of its fields, and with the name that its driver knows it by.
+/// An instance that is written as the dictionary of its fields, with its name at the driver.
 #[derive(Clone, Copy, Debug)]
 pub struct FlatInstance<'a>(&'a Object<Instance>);
 

@@ -1,4 +1,5 @@
-//! A request spec as it was before it was an object: two dictionaries, one of what is asked for, one for the filters.
+//! A request spec in its form before it was an object: two dictionaries, the request and the
+//! filters' properties.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +10,17 @@ use super::{
     ComputeNode, Flat, Flavor, ImageMeta, InstanceGroup, Json, Limits, RequestSpec, limits,
 };
 
-/// What is asked for.
+/// The request.
 #[derive(Clone, Debug, Serialize)]
 pub struct LegacyRequestSpec<'a> {
     num_instances: u64,
     image: Given<Flat<'a, Object<ImageMeta>>>,
     instance_properties: LegacyInstance<'a>,
-    /// Of all objects, the flavor was one.
+    /// The flavor remained an object in this form.
     instance_type: Given<&'a Object<Flavor>>,
 }
 
-/// A value, or an empty dictionary in its place.
+/// A value, or else an empty dictionary.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Given<T> {
@@ -33,7 +34,7 @@ impl<T> From<Option<T>> for Given<T> {
     }
 }
 
-/// What a request spec says of its instance.
+/// A request spec's properties of its instance.
 #[derive(Clone, Debug, Serialize)]
 pub struct LegacyInstance<'a> {
     #[serde(skip_serializing_if = "Field::is_unset")]
@@ -52,7 +53,7 @@ pub struct LegacyInstance<'a> {
     size: Option<LegacySize<'a>>,
 }
 
-/// What a flavor says of an instance.
+/// A flavor's properties of an instance.
 #[derive(Clone, Debug, Serialize)]
 struct LegacySize<'a> {
     #[serde(skip_serializing_if = "Field::is_unset")]
@@ -65,7 +66,7 @@ struct LegacySize<'a> {
     vcpus: &'a Field<u64>,
 }
 
-/// Makes the first of both dictionaries.
+/// Returns the first of the two dictionaries.
 #[must_use]
 pub fn legacy_request_spec(spec: &Object<RequestSpec>) -> LegacyRequestSpec<'_> {
     let size = spec.flavor.get().map(|flavor| LegacySize {
@@ -90,7 +91,7 @@ pub fn legacy_request_spec(spec: &Object<RequestSpec>) -> LegacyRequestSpec<'_> 
     }
 }
 
-/// What is there for the filters. What says nothing is left out.
+/// The properties for the filters. Empty ones are omitted.
 #[derive(Clone, Debug, Serialize)]
 pub struct LegacyFilterProperties<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,15 +112,15 @@ pub struct LegacyFilterProperties<'a> {
     requested_destination: Option<&'a Json>,
 }
 
-/// Where an instance was tried already.
+/// Earlier attempts to place an instance.
 #[derive(Clone, Debug, Serialize)]
 pub struct LegacyRetry<'a> {
     num_attempts: Option<u64>,
-    /// Host and node of each.
+    /// The host and node of each attempt.
     hosts: Vec<(Option<&'a String>, Option<&'a String>)>,
 }
 
-/// What is known of an instance's group.
+/// The properties of an instance's group.
 #[derive(Clone, Debug, Serialize)]
 struct LegacyGroup<'a> {
     group_updated: bool,
@@ -129,7 +130,7 @@ struct LegacyGroup<'a> {
     group_uuid: Option<&'a String>,
 }
 
-/// A hint. A list of one is what is in it.
+/// A hint. A list with one item is written as the item.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Hint<'a> {
@@ -138,7 +139,7 @@ enum Hint<'a> {
 }
 
 impl<'a> LegacyFilterProperties<'a> {
-    /// Makes the second of both dictionaries.
+    /// Returns the second of the two dictionaries.
     #[must_use]
     pub fn of(spec: &'a Object<RequestSpec>) -> Self {
         let some =

@@ -1,4 +1,4 @@
-//! What an instance needs of a host, and which host it gets.
+//! An instance's requirements for a host, and the host that it gets.
 
 use std::collections::BTreeMap;
 
@@ -10,44 +10,44 @@ use serde::{Deserialize, Serialize};
 
 use super::{Flavor, Json};
 
-/// What an instance needs of a host.
+/// An instance's requirements for a host.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.15", prefix = "nova_object")]
 pub struct RequestSpec {
-    /// The image that it is made from.
+    /// The image that it is created from.
     pub image: Field<Option<Object<ImageMeta>>>,
-    /// Which memory and processors it is to have: an `InstanceNUMATopology`.
+    /// Its memory and processors: an `InstanceNUMATopology`.
     pub numa_topology: Field<Option<Json>>,
-    /// Which devices it is to have: an `InstancePCIRequests`.
+    /// Its devices: an `InstancePCIRequests`.
     pub pci_requests: Field<Option<Json>>,
     /// The project that it belongs to.
     pub project_id: Field<Option<String>>,
     /// The user who asks for it.
     pub user_id: Field<Option<String>>,
-    /// The availability zone that it is to be in.
+    /// Its availability zone.
     pub availability_zone: Field<Option<String>>,
-    /// What size it is to have.
+    /// Its size.
     pub flavor: Field<Object<Flavor>>,
-    /// How many such instances are asked for.
+    /// The number of such instances.
     pub num_instances: Field<u64>,
     /// Hosts that it must not be on.
     pub ignore_hosts: Field<Option<Vec<String>>>,
-    /// Hosts, one of which it has to be on.
+    /// Hosts, one of which it must be on.
     pub force_hosts: Field<Option<Vec<String>>>,
-    /// Nodes, one of which it has to be on.
+    /// Nodes, one of which it must be on.
     pub force_nodes: Field<Option<Vec<String>>>,
-    /// Where it is to go, if that passes the filters: a `Destination`.
+    /// Its wanted destination, if that passes the filters: a `Destination`.
     pub requested_destination: Field<Option<Json>>,
-    /// Where it was tried already.
+    /// Earlier attempts to place it.
     pub retry: Field<Option<Object<SchedulerRetries>>>,
-    /// What its host has to keep to.
+    /// The limits of its host.
     pub limits: Field<Option<Object<SchedulerLimits>>>,
-    /// The instances that it is to be near to, or far from.
+    /// The instances that it should be near to, or far from.
     pub instance_group: Field<Option<Object<InstanceGroup>>>,
-    /// What its owner tells the filters.
+    /// Its owner's hints for the filters.
     pub scheduler_hints: Field<Option<BTreeMap<String, Vec<String>>>>,
-    /// It.
+    /// The instance.
     pub instance_uuid: Field<String>,
 }
 
@@ -60,18 +60,18 @@ pub struct ImageMeta {
     pub id: Field<String>,
     /// Its name.
     pub name: Field<String>,
-    /// What it asks of a host: an `ImageMetaProps`.
+    /// Its requirements for a host: an `ImageMetaProps`.
     pub properties: Field<Json>,
 }
 
-/// Where an instance was tried already.
+/// Earlier attempts to place an instance.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.1", prefix = "nova_object")]
 pub struct SchedulerRetries {
-    /// How often.
+    /// The number of attempts.
     pub num_attempts: Field<u64>,
-    /// On which hosts.
+    /// The hosts.
     pub hosts: Field<Object<ComputeNodeList>>,
 }
 
@@ -86,15 +86,15 @@ pub struct ComputeNode {
     pub hypervisor_hostname: Field<String>,
 }
 
-/// Several [`ComputeNode`]s.
+/// A list of [`ComputeNode`] objects.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.17", prefix = "nova_object")]
 pub struct ComputeNodeList {
-    /// They.
+    /// The objects in the list.
     pub objects: Vec<Object<ComputeNode>>,
 }
 
-/// What a host has to keep to when it takes an instance.
+/// The limits within which a host may accept an instance.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.0", prefix = "nova_object")]
@@ -109,10 +109,11 @@ pub struct SchedulerLimits {
     pub memory_mb: Field<Option<u64>>,
 }
 
-/// [`SchedulerLimits`] as compute services take them: a dictionary, without what has no limit.
+/// [`SchedulerLimits`] in the form that compute services read: a dictionary without the entries
+/// that have no limit.
 pub type Limits = Fields<SchedulerLimits>;
 
-/// Makes a dictionary of limits.
+/// Returns a dictionary of limits.
 #[must_use]
 pub fn limits(limits: &SchedulerLimits) -> Limits {
     fn limited<T: Clone>(limit: &Field<Option<T>>) -> Field<Option<T>> {
@@ -129,32 +130,32 @@ pub fn limits(limits: &SchedulerLimits) -> Limits {
     })
 }
 
-/// Instances that are to be near to each other, or far apart.
+/// Instances that should be near to each other, or far apart.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.11", prefix = "nova_object")]
 pub struct InstanceGroup {
     /// Its id.
     pub uuid: Field<String>,
-    /// Which of both, such as `affinity`.
+    /// Its policy, such as `affinity`.
     pub policy: Field<Option<String>>,
-    /// They.
+    /// Its members.
     pub members: Field<Option<Vec<String>>>,
-    /// The hosts that they are on.
+    /// Their hosts.
     pub hosts: Field<Option<Vec<String>>>,
 }
 
-/// A host that the scheduler has found.
+/// A host that the scheduler has picked.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "nova", version = "1.1", prefix = "nova_object")]
 pub struct Selection {
     /// The node's id.
     pub compute_node_uuid: Field<String>,
-    /// The host that its service runs on.
+    /// The host of its service.
     pub service_host: Field<String>,
     /// The node's name.
     pub nodename: Field<String>,
-    /// What it has to keep to.
+    /// Its limits.
     pub limits: Field<Option<Object<SchedulerLimits>>>,
 }

@@ -1,4 +1,4 @@
-//! How the arguments of a method have changed.
+//! Compares the arguments of a method.
 
 use super::Comparison;
 use crate::{
@@ -20,7 +20,7 @@ impl Comparison<'_> {
                 .or_else(|| find(&|argument| argument.answers_to(&old.name)))
                 .or_else(|| find(&|argument| old.answers_to(&argument.name)))
         };
-        // For deployed servers a function writes what they know.
+        // A function writes the arguments for deployed servers.
         let is_rewritten =
             is.before.iter().any(|before| before.is_converted && self.is_new(before.version));
         let takes_any = is.ignores_extra || is.arguments.iter().any(|one| one.is_rest);
@@ -51,7 +51,7 @@ impl Comparison<'_> {
                 let what = shown(argument);
                 self.note(Rule::ArgumentAddedLater, &subject(is, argument), what, Legal::Now);
             } else if is_rewritten && !argument.required {
-                let what = "deployed servers get what a function writes";
+                let what = "a function writes the arguments for deployed servers";
                 self.note(Rule::ArgumentAddedLater, &subject(is, argument), what, Legal::Now);
             } else {
                 let what = format!("servers of {} refuse it", self.old.version);
@@ -81,7 +81,7 @@ impl Comparison<'_> {
         if was.since != is.since {
             let said = |since: Option<Version>| since.unwrap_or(method.since);
             let what = format!(
-                "it came with {}, and is said to have come with {}",
+                "it was added in {}, and is now declared for {}",
                 said(was.since),
                 said(is.since)
             );
@@ -91,7 +91,7 @@ impl Comparison<'_> {
         if was.until != is.until {
             let is_new = is.until.is_none_or(|until| self.is_new(until));
             let is_owed = was.required && !is_new;
-            let what = "it is sent until another version";
+            let what = "the version in which it stops being sent has changed";
             let legal = match is_owed {
                 true => self.with_next("`#[arg(until = \"{}\")]`"),
                 false => Legal::Now,
@@ -99,7 +99,7 @@ impl Comparison<'_> {
             self.note(Rule::ArgumentUntilChanged, &subject, what, legal);
         }
         if was.constant != is.constant {
-            let what = "what is always sent, or that it is, has changed";
+            let what = "its constant value was added, removed or changed";
             self.note(Rule::ConstantChanged, &subject, what, Legal::Now);
         }
         let released = |argument: &Argument| {
@@ -107,7 +107,7 @@ impl Comparison<'_> {
             old.cloned().collect::<Vec<_>>()
         };
         if released(was) != released(is) {
-            let what = "what it was under released versions is said otherwise: servers of these know what was";
+            let what = "its declared form under released versions has changed, but servers of those know the old form";
             let legal = self.new_major();
             self.note(Rule::HistoryChanged, &subject, what, legal);
         }

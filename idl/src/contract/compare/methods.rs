@@ -1,4 +1,4 @@
-//! How methods have changed.
+//! Compares methods.
 
 use super::Comparison;
 use crate::{
@@ -17,7 +17,7 @@ impl Comparison<'_> {
             match successor(was, new) {
                 Some(is) => self.method(was, is),
                 None => {
-                    let what = format!("`{}` has gone, and deployed clients call it", line(was));
+                    let what = format!("`{}` was removed, and deployed clients call it", line(was));
                     let legal = self.new_major();
                     self.note(Rule::MethodRemoved, &was.name, what, legal);
                 }
@@ -43,7 +43,7 @@ impl Comparison<'_> {
         self.name(Rule::MethodRenamed, name, (&was.name, "rpc"), (&is.name, &is.before));
         if was.since != is.since {
             let what =
-                format!("it came with {}, and is said to have come with {}", was.since, is.since);
+                format!("it was added in {}, and is now declared for {}", was.since, is.since);
             let legal = self.new_major();
             self.note(Rule::MethodSinceChanged, name, what, legal);
         }
@@ -56,21 +56,22 @@ impl Comparison<'_> {
         self.target(was, is);
         self.names(was, is);
         if was.ignores_extra != is.ignores_extra {
-            let (rule, legal) = match was.ignores_extra {
-                true => (Rule::ExtraRefused, self.new_major()),
-                false => (Rule::ExtraIgnored, Legal::Now),
+            let (rule, what, legal) = match was.ignores_extra {
+                true => (Rule::ExtraRefused, "it refuses unknown arguments", self.new_major()),
+                false => (Rule::ExtraIgnored, "it ignores unknown arguments", Legal::Now),
             };
-            self.note(rule, name, "arguments that it does not have", legal);
+            self.note(rule, name, what, legal);
         }
         self.arguments(was, is);
         if self.changes.len() == known && line(was) != line(is) {
-            let what = format!("`{}` is written `{}`, which no peer notices", line(was), line(is));
+            let what =
+                format!("`{}` is written `{}`, without an effect on peers", line(was), line(is));
             self.note(Rule::LineChanged, name, what, Legal::Now);
         }
     }
 
-    /// Tells how the name on the wire has changed that servers of the released version know. What is to carry it is
-    /// written with `attribute`.
+    /// Notes a change of the wire name that servers of the released version know. `attribute` is
+    /// the attribute that can keep the old name.
     pub(super) fn name(
         &mut self,
         rule: Rule,
@@ -79,12 +80,12 @@ impl Comparison<'_> {
         (is, before): (&str, &[Was]),
     ) {
         let released = before.iter().find(|before| self.is_new(before.version));
-        // What it is called under the released version now.
+        // The name that clients send to the released version now.
         let sent = released.map_or(is, |before| before.name.as_str());
         if was == is && was == sent {
             return;
         }
-        let what = format!("it was `{was}`, which servers of {} know", self.old.version);
+        let what = format!("it was `{was}`, the name that servers of {} know", self.old.version);
         let form = format!("`#[{attribute}(before(\"{{}}\", name = \"{was}\"))]`");
         let legal = if was == sent { Legal::Now } else { self.with_next(&form) };
         self.note(rule, subject, what, legal);
@@ -93,9 +94,9 @@ impl Comparison<'_> {
     fn kind(&mut self, was: &Signature, is: &Signature) {
         let (rule, what) = match (was.kind, is.kind) {
             (Kind::Call, Kind::Cast) if is.reply.is_empty() => {
-                (Rule::CallBecameCast, "deployed callers wait for what it returns")
+                (Rule::CallBecameCast, "deployed callers wait for its answer")
             }
-            // What it returns still goes back to those who wait.
+            // Callers that still wait get the return value.
             (Kind::Call, Kind::Cast) => {
                 let what = "new clients no longer wait; those that do are still answered";
                 return self.note(Rule::CallBecameCast, &is.name, what, Legal::Now);
@@ -105,7 +106,7 @@ impl Comparison<'_> {
                 return self.note(Rule::CastBecameCall, &is.name, what, Legal::Now);
             }
             (Kind::Cast, Kind::Call) => {
-                (Rule::CastBecameCall, "deployed servers return nothing that could be read")
+                (Rule::CastBecameCall, "deployed servers return no value that callers could read")
             }
             (Kind::Fanout, Kind::Call | Kind::Cast) => {
                 (Rule::FanoutChanged, "all servers got it, and one does now")
@@ -114,7 +115,7 @@ impl Comparison<'_> {
                 (Rule::FanoutChanged, "one server got it, and all do now")
             }
             _ if was.either != is.either => {
-                let what = "whether its caller may choose not to wait";
+                let what = "whether its caller may choose not to wait has changed";
                 return self.note(Rule::EitherChanged, &is.name, what, Legal::Now);
             }
             _ => return,
@@ -135,15 +136,16 @@ impl Comparison<'_> {
             self.note(Rule::TargetChanged, &is.name, what, legal);
         }
         if (was.host, &was.host_from) != (is.host, &is.host_from) {
-            let what = "the host that it goes to is found otherwise";
+            let what = "its host is determined differently";
             self.note(Rule::TargetChanged, &is.name, what, Legal::Now);
         }
         if was.send != is.send {
             let said = |send: Option<Version>| {
-                send.map_or_else(|| "what the interface says".to_owned(), |send| send.to_string())
+                send.map_or_else(|| "the interface's version".to_owned(), |send| send.to_string())
             };
             let what = format!("requests carried {}, and carry {}", said(was.send), said(is.send));
-            // What they carry under the released version now. The lowest that fits is always taken.
+            // The version that requests carry to released servers now. Servers always serve the
+            // lowest that fits.
             let released = is.before.iter().find(|before| self.is_new(before.version));
             let of_interface = self.new.send.iter().find(|send| send.major() == was.since.major());
             let sent =
@@ -172,7 +174,7 @@ impl Comparison<'_> {
             old.cloned().collect::<Vec<_>>()
         };
         if of(was) != of(is) {
-            let what = "what it was under released versions is said otherwise: servers of these know what was";
+            let what = "its declared form under released versions has changed, but servers of those know the old form";
             let legal = self.new_major();
             self.note(Rule::HistoryChanged, &is.name, what, legal);
         }
@@ -186,7 +188,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns what a method has become: the one of its name, or one that answers to it, or one whose name it answers to.
+/// Returns the method's successor: the method of its name, one that has it as an old name or alias,
+/// or one whose name it had.
 fn successor<'n>(was: &Signature, new: &'n Contract) -> Option<&'n Signature> {
     let find = |is_it: &dyn Fn(&Signature) -> bool| new.methods.iter().find(|is| is_it(is));
     find(&|is| is.name == was.name)

@@ -1,4 +1,4 @@
-//! What `#[arg(…)]` says of an argument.
+//! The rules of an argument and its `#[arg(…)]`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens as _;
@@ -45,7 +45,7 @@ pub(crate) fn argument(
     if default.is_none() {
         never_required(&ty, since, until, errors);
     }
-    // What came with the method itself is an argument like any other.
+    // An argument of the method's own version is an ordinary argument.
     let since = since.filter(|since| since.version > method.version);
     ArgumentDefinition {
         ident,
@@ -77,7 +77,7 @@ fn not_older(since: Option<Since>, method: Since, errors: &mut Errors) {
     }
 }
 
-/// Checks that Python servers have no argument of their own of this name.
+/// Checks that an argument's name is not one that Python servers use themselves.
 fn not_pythons(name: &str, named: &TokenStream, errors: &mut Errors) {
     if name == "self" || name == "ctxt" {
         let message = format!(
@@ -87,7 +87,7 @@ fn not_pythons(name: &str, named: &TokenStream, errors: &mut Errors) {
     }
 }
 
-/// Checks that a server can do without an argument that a client does not always send.
+/// Checks that a server does not require an argument that a client may omit.
 fn never_required(ty: &Type, since: Option<Since>, until: Option<Since>, errors: &mut Errors) {
     if is_option(ty) {
         return;
@@ -96,7 +96,7 @@ fn never_required(ty: &Type, since: Option<Since>, until: Option<Since>, errors:
         let until = until.version;
         errors.at(
             ty,
-            format!("an argument that goes is an `Option`, or has a `default`: a client does not send it to servers of {until} and newer"),
+            format!("an argument with `until` is an `Option`, or has a `default`: a client does not send it to servers of {until} and newer"),
         );
     }
     if let Some(since) = since {
@@ -108,7 +108,7 @@ fn never_required(ty: &Type, since: Option<Since>, until: Option<Since>, errors:
     }
 }
 
-/// Checks an argument that takes what is left.
+/// Checks an argument that collects all others.
 fn rest(ident: Ident, ty: Type, entries: Entries, errors: &mut Errors) -> ArgumentDefinition {
     entries.refuse(
         "a `rest` takes all arguments that have no name here, so nothing else can be said of it",
@@ -131,7 +131,8 @@ fn rest(ident: Ident, ty: Type, entries: Entries, errors: &mut Errors) -> Argume
     }
 }
 
-/// Reads what a cap that the compiler does not know does with an argument that it does not allow.
+/// Reads whether an argument is dropped under a cap that does not allow it and that the compiler
+/// does not know.
 fn dropped(text: Option<LitStr>, since: Option<Since>, errors: &mut Errors) -> bool {
     let Some(text) = text else { return false };
     if since.is_none() {
@@ -141,12 +142,15 @@ fn dropped(text: Option<LitStr>, since: Option<Since>, errors: &mut Errors) -> b
     match text.value().as_str() {
         "drop" => return true,
         "error" => {}
-        other => errors.at(&text, format!("`{other}` is nothing to do with an argument that came too late: write \"drop\" or \"error\"")),
+        other => errors.at(
+            &text,
+            format!("`{other}` does not say what an older cap does: write \"drop\" or \"error\""),
+        ),
     }
     false
 }
 
-/// Reads whether every caller gives an argument that came later.
+/// Reads whether every caller gives an argument that was added later.
 fn is_required(
     required: Option<Span>,
     has_choice: bool,
@@ -171,7 +175,7 @@ fn is_required(
     since.is_some()
 }
 
-/// Reads until when an argument is sent, and what is sent then if its caller is not asked.
+/// Reads until when an argument is sent, and the value that is sent if the caller is not asked.
 fn until(
     entries: &mut Entries,
     versions: &Versions,
@@ -233,7 +237,8 @@ fn constant(
     value
 }
 
-/// Whether a type is written as an `Option`. An alias of one needs `default`, as every other type does.
+/// Whether a type is written as an `Option`. An alias of one needs `default`, like every other
+/// type.
 fn is_option(ty: &Type) -> bool {
     match ty {
         Type::Group(group) => is_option(&group.elem),

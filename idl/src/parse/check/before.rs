@@ -1,11 +1,11 @@
-//! What a method or an argument was under older caps.
+//! The rules of `before(…)`: the form of a method or an argument under older caps.
 
 use syn::{Ident, LitStr};
 
 use super::{path, version_of, wire_name};
 use crate::parse::{Before, Entries, Errors, Since, Versions};
 
-/// What there is to say of it, and how.
+/// The entries that are allowed, and an example.
 struct Rules {
     known: &'static [&'static str],
     /// The entry that names a function.
@@ -13,7 +13,7 @@ struct Rules {
     example: &'static str,
 }
 
-/// Reads what a method was, the oldest first.
+/// Reads a method's former forms, oldest first.
 pub(crate) fn method_before(
     entries: &mut Entries,
     versions: &Versions,
@@ -28,7 +28,7 @@ pub(crate) fn method_before(
     before(entries, &rules, versions, since, errors)
 }
 
-/// Reads what an argument was, the oldest first.
+/// Reads an argument's former forms, oldest first.
 pub(crate) fn argument_before(
     entries: &mut Entries,
     versions: &Versions,
@@ -68,7 +68,7 @@ fn before(
     all
 }
 
-/// Reads the version before which something was otherwise.
+/// Reads the version before which the form was another.
 fn version_before(
     text: &LitStr,
     all: &[Before],
@@ -80,11 +80,11 @@ fn version_before(
     let value = text.value();
     if version.version <= since.version {
         let own = since.version;
-        errors.at(text, format!("there is nothing before {value}: it came with {own}"));
+        errors.at(text, format!("there is no older form before {value}: it came with {own}"));
         return None;
     }
     if all.iter().any(|other| other.version.version == version.version) {
-        errors.at(text, format!("what it was before {value} is said twice: keep one"));
+        errors.at(text, format!("there are two entries before {value}: keep one"));
         return None;
     }
     Some(version)

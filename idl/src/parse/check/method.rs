@@ -1,4 +1,4 @@
-//! What `#[rpc(…)]` says of a method.
+//! The rules of a method's `#[rpc(…)]`.
 
 use proc_macro2::Span;
 use syn::{
@@ -36,7 +36,7 @@ pub(crate) fn kind(entries: &mut Entries, parts: &mut Parts, errors: &mut Errors
     (kind, either)
 }
 
-/// Checks a method that a caller may wait for or not.
+/// Checks a method whose caller may choose not to wait.
 fn choice(either: Option<Span>, other: Option<Span>, parts: &Parts, errors: &mut Errors) -> bool {
     let Some(span) = either else { return false };
     if other.is_some() {
@@ -56,8 +56,9 @@ fn choice(either: Option<Span>, other: Option<Span>, parts: &Parts, errors: &mut
     true
 }
 
-/// Reads `host`, or `host = "…"` with an expression over the arguments. Returns whether the client has to name one,
-/// and the expression. What goes to every server has a host only as the key of an address.
+/// Reads `host`, or `host = "…"` with an expression over the arguments. Returns whether the client
+/// must name the host, and the expression. A fanout cast can have a host only as the key of an
+/// address.
 pub(crate) fn host(
     entries: &mut Entries,
     kind: Kind,
@@ -85,7 +86,7 @@ pub(crate) fn host(
     (false, Some(expr))
 }
 
-/// Reads a topic of the method's own, and from when on it has that.
+/// Reads the method's own topic, and the first version that uses it.
 pub(crate) fn method_topic(
     entries: &mut Entries,
     versions: &Versions,
@@ -103,7 +104,8 @@ pub(crate) fn method_topic(
     Some((topic.value(), since))
 }
 
-/// Reads `expected(NoValidBackend, "VolumeNotFound")`: the classes of errors that are part of a method's business.
+/// Reads `expected(NoValidBackend, "VolumeNotFound")`: the classes of errors that are expected
+/// outcomes.
 pub(crate) fn expected(entries: &mut Entries, kind: Kind, errors: &mut Errors) -> Vec<String> {
     const FORM: &str = "expected(NoValidBackend, \"VolumeNotFound\")";
     let Some((name, tokens)) = entries.tokens("expected", FORM, errors) else { return Vec::new() };
@@ -140,7 +142,7 @@ pub(crate) fn monitor(
 ) -> Option<Timeout> {
     let name = value.as_ref().map(|(name, _)| name.clone())?;
     if kind != Kind::Call {
-        errors.at(&name, "`monitor` is for calls: nobody waits for a cast to end");
+        errors.at(&name, "`monitor` is for calls: no caller waits for a cast to end");
         return None;
     }
     time("monitor", value, errors)
@@ -155,7 +157,7 @@ pub(crate) fn extra(text: Option<LitStr>, errors: &mut Errors) -> bool {
         other => errors.at(
             &text,
             format!(
-                "`{other}` is nothing to do with extra arguments: write \"ignore\" or \"refuse\""
+                "`{other}` does not say what to do with extra arguments: write \"ignore\" or \"refuse\""
             ),
         ),
     }
@@ -187,7 +189,7 @@ pub(crate) fn aliases(entry: Option<(Ident, Option<Expr>)>, errors: &mut Errors)
     aliases
 }
 
-/// Reads a time that a method has.
+/// Reads a duration that a method declares.
 pub(crate) fn time(
     what: &str,
     value: Option<(Ident, Option<Expr>)>,
@@ -195,16 +197,14 @@ pub(crate) fn time(
 ) -> Option<Timeout> {
     let (name, value) = value?;
     match value {
-        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => {
-            match nanoseconds(&text.value()) {
-                Some(nanoseconds) => Some(Timeout::Literal { text: text.value(), nanoseconds }),
-                None => {
-                    let value = text.value();
-                    errors.at(&text, format!("`{value}` is no time above zero: write \"250ms\", \"5s\", \"2m\" or \"1h\""));
-                    None
-                }
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match nanoseconds(&text.value()) {
+            Some(nanoseconds) => Some(Timeout::Literal { text: text.value(), nanoseconds }),
+            None => {
+                let value = text.value();
+                errors.at(&text, format!("`{value}` is not a time above zero: write \"250ms\", \"5s\", \"2m\" or \"1h\""));
+                None
             }
-        }
+        },
         Some(expr @ (Expr::Path(_) | Expr::Call(_) | Expr::MethodCall(_))) => {
             Some(Timeout::Expr(expr))
         }
@@ -239,8 +239,10 @@ pub(crate) fn ack(text: Option<LitStr>, errors: &mut Errors) -> Ack {
     match text.value().as_str() {
         "early" => {}
         "late" => return Ack::Late,
-        other => errors
-            .at(&text, format!("`{other}` is no way to acknowledge: write \"early\" or \"late\"")),
+        other => errors.at(
+            &text,
+            format!("`{other}` is not a way to acknowledge: write \"early\" or \"late\""),
+        ),
     }
     Ack::Early
 }

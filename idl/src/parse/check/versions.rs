@@ -1,4 +1,4 @@
-//! The versions of an interface: its own, those of the major before, and what is said of them.
+//! The rules of versions: the interface's own, those of the previous major, and their aliases.
 
 use proc_macro2::Span;
 use syn::{
@@ -30,7 +30,8 @@ fn version(text: &LitStr, errors: &mut Errors) -> Option<Version> {
     parsed
 }
 
-/// Stands for a version that could not be read, under which nothing else is checked. No attribute can say it.
+/// The placeholder for a version that could not be read; it turns later checks off. An attribute
+/// cannot contain it.
 const UNREADABLE: Version = Version::with_revision(0, 0, 1);
 
 /// Reads the interface's version.
@@ -52,8 +53,8 @@ pub(crate) fn interface_version(
     (version, text.span())
 }
 
-/// Reads what there is beside the interface's own version: the major before, and where support begins. Returns with it
-/// what requests of the major before carry.
+/// Reads the versions beside the interface's own: the previous major, and the oldest cap. Also
+/// returns the version that requests of the previous major carry.
 pub(crate) fn versions(
     entries: &mut Entries,
     own: Version,
@@ -72,7 +73,7 @@ pub(crate) fn versions(
         sent = send.filter(|send| {
             let is_old = send.version.major() != own.major();
             if !is_old {
-                errors.under(send.span, "what the interface sends of its own major stands beside `version`, not in `previous`");
+                errors.under(send.span, "`send` for the interface's own major stands beside `version`, not in `previous`");
             }
             is_old
         });
@@ -101,16 +102,14 @@ fn previous_version(
         let value = text.value();
         errors.at(
             &text,
-            format!(
-                "{value} is not of the major before {own}: there is one, and its number is one less"
-            ),
+            format!("{value} is not of the major before {own}: the two majors must be consecutive"),
         );
         return None;
     }
     Some(previous)
 }
 
-/// Reads a version of the interface's, such as `since`. One that is wrong counts as not given.
+/// Reads a version within the interface's, such as `since`. A wrong one counts as not given.
 pub(crate) fn version_of(
     name: &str,
     text: Option<LitStr>,
@@ -157,7 +156,10 @@ pub(crate) fn version_aliases(
         if aliases.iter().any(|(other, _)| *other == name) {
             errors.under(span, format!("`{name}` is given twice: keep one"));
         } else if name.parse().is_ok_and(|name: Version| versions.speaks(name.major())) {
-            errors.under(span, format!("`{name}` is a version itself: nobody could pin that"));
+            errors.under(
+                span,
+                format!("`{name}` is a version itself: an operator could not pin that"),
+            );
         } else if let Some(since) = version_of(&name, Some(version), versions, errors) {
             aliases.push((name, since.version));
         }

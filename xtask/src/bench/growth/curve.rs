@@ -1,4 +1,4 @@
-//! What was found of one thing that grows: a table and lines.
+//! The figures for one growing quantity, as a table and as lines.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -8,26 +8,26 @@ use super::super::{
     samples::median,
 };
 
-/// A figure that is there for each size.
+/// A figure that is measured for each size.
 pub(super) struct Column {
     pub(super) name: &'static str,
     pub(super) digits: usize,
     pub(super) is_drawn: bool,
 }
 
-/// What grows, and what is looked at.
+/// A growing quantity, and the figures over it.
 pub(super) struct Curve {
-    /// The end of its file's name.
+    /// The last part of its file's name.
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// What a size is.
+    /// The unit of a size.
     pub(super) by: &'static str,
-    /// How it was measured.
+    /// How the figures were measured.
     pub(super) about: &'static str,
     pub(super) columns: &'static [Column],
-    /// Of each size the figures of each round, in the order of the columns.
+    /// By size, the figures of each round, in the order of the columns.
     rounds: BTreeMap<u32, Vec<Vec<Option<f64>>>>,
-    /// What kept it from growing on, or may.
+    /// The limits that were met or are near.
     notes: Vec<String>,
 }
 
@@ -42,19 +42,19 @@ impl Curve {
         Self { name, title, by, about, columns, rounds: BTreeMap::new(), notes: Vec::new() }
     }
 
-    /// Adds what one round has found.
+    /// Adds the figures of one round.
     pub(super) fn add(&mut self, size: u32, figures: Vec<Option<f64>>) {
         self.rounds.entry(size).or_default().push(figures);
     }
 
-    /// Says that a size is left out, unless another round has measured it.
+    /// Notes that a size is omitted, unless another round has measured it.
     pub(super) fn leave_out(&mut self, size: u32) {
         if !self.rounds.contains_key(&size) {
             self.note(format!("{size}: left out, because the time for this run was over."));
         }
     }
 
-    /// Adds what there is to say, once.
+    /// Adds a note, once.
     pub(super) fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -66,12 +66,12 @@ impl Curve {
         median(rounds.iter().filter_map(|figures| figures.get(column).copied().flatten()).collect())
     }
 
-    /// Returns the name of the file of its lines.
+    /// Returns the name of the file with its lines.
     pub(super) fn file(&self) -> String {
         format!("growth-{}.svg", self.name)
     }
 
-    /// Draws a line for each figure that is to have one.
+    /// Draws a line for each figure that is drawn.
     pub(super) fn drawn(&self) -> String {
         let columns = self.columns.iter().enumerate().filter(|(_, column)| column.is_drawn);
         let drawn: Vec<_> = columns
@@ -83,7 +83,7 @@ impl Curve {
         lines(self.title, self.by, &drawn)
     }
 
-    /// Returns its chapter of the page.
+    /// Returns its chapter.
     pub(super) fn chapter(&self) -> String {
         let Self { title, about, by, .. } = self;
         let mut text = format!("## {title}\n\n{about}\n\n![{title}]({})\n\n| {by} |", self.file());

@@ -1,4 +1,5 @@
-//! One size of what grows. Each is measured by processes of its own, so that none has the memory of another.
+//! Measures one size of a growing quantity. Each size has its own processes, so that none carries
+//! over memory.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,41 +18,42 @@ use crate::{
     rabbitmq::Broker,
 };
 
-/// The largest body that is measured: as large as a message may be by default, with room for what is around it.
+/// The largest measured body: a message at its default limit, less its envelope.
 pub(super) const LARGEST: u32 = (16 << 20) - (64 << 10);
 
-/// From how many calls in flight on memory is said of one.
+/// From this number of calls in flight on, memory per call is meaningful.
 const MANY: u32 = 1000;
-/// How long they take until connections have used all of their buffers, in seconds. What those are does not depend on how many calls
-/// are in flight.
+/// How many seconds of calls fill all buffers of the connections. The time does not depend on the
+/// number of calls in flight.
 const UNTIL_USED: f64 = 1.0;
-/// How many calls are in flight where they do not grow, and before memory is counted; how many of large bodies, and fanout casts.
+/// How many calls are in flight where that is not the growing quantity, and before memory is
+/// counted; and the same for large bodies and fanout casts.
 const CALLS: u32 = 64;
 const FEW: u32 = 4;
-/// From which size on a body is large.
+/// From this size on, a body is large.
 const LARGE: u32 = 256 << 10;
-/// How long everything goes before it is measured, in seconds.
+/// How long the programs run before each measurement, in seconds.
 const WARM_UP: f64 = 0.2;
-/// How many servers leave so much behind that the broker is busy with it for a while.
+/// From this number of servers on, the broker takes a while to delete what they leave.
 const MUCH: u32 = 50;
-/// How long the broker may take to delete what a process has left.
+/// How long the broker may take to delete the queues of an ended process.
 const LEFT_BEHIND: Duration = Duration::from_secs(15);
 
-/// How long nothing is asked of a broker and a server, to see what they do then.
+/// How long broker and server receive no requests while their idle load is measured.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// What was found of one size.
+/// The figures of one size.
 pub(super) struct Found {
     /// In the order of the columns.
     pub(super) figures: Vec<Option<f64>>,
     pub(super) notes: Vec<String>,
 }
 
-/// What runs for it.
+/// The programs to start, and the broker.
 pub(super) struct Growth {
     program: PathBuf,
     broker: Broker,
-    /// The broker's process, if it is one of this machine.
+    /// The broker's process, if it runs on this machine.
     broker_process: Option<u32>,
     /// How long each size is measured, in seconds.
     seconds: f64,
@@ -84,7 +86,7 @@ impl Growth {
         Program::start(&format!("the {end} end"), &mut command)
     }
 
-    /// Starts processes under a name that nothing at the broker has.
+    /// Starts processes under a name that nothing else at the broker has.
     fn pair(&mut self) -> Result<Pair, Error> {
         self.measured += 1;
         let name = format!("growth-{}-{}", std::process::id(), self.measured);
@@ -92,13 +94,13 @@ impl Growth {
         Ok(Pair { name, server, client })
     }
 
-    /// Ends them, and waits until the broker has nothing of theirs, if that is much.
+    /// Ends the processes. After many servers, waits until the broker has deleted their queues.
     fn end(&self, pair: Pair, servers: u32) {
         let Pair { name, server, client } = pair;
         drop((server, client));
         let control = self.broker.control.as_ref().filter(|_| servers >= MUCH);
         let Some(control) = control else { return };
-        // What stays costs the broker little, so nobody has to know.
+        // Queues that remain cost the broker little, so a failure is ignored.
         let _ = wait_for(LEFT_BEHIND, || {
             let queues =
                 output(Command::new(control).args(["list_queues", "--quiet", "name"])).ok()?;
@@ -228,8 +230,8 @@ impl Growth {
         Ok(Found { figures, notes: vec![note] })
     }
 
-    /// Lets a program do what needs memory. Returns its answer, and how many bytes more it has had for each call beyond the
-    /// few that it had in flight before.
+    /// Lets a program allocate. Returns its answer, and the additional peak of its memory, in bytes
+    /// per call beyond those that it had in flight before.
     fn growing(
         &self,
         program: &mut Program,
@@ -244,7 +246,7 @@ impl Growth {
         Ok((answer, more.filter(|_| calls >= MANY).map(|more| more / others)))
     }
 
-    /// Asks the broker what it knows of the connections from these ports.
+    /// Asks the broker about the connections from these ports.
     fn at_broker(&self, ports: &[u16]) -> Option<AtBroker> {
         let columns = ["list_connections", "--quiet", "peer_port", "channels", "channel_max"];
         let said = output(Command::new(self.broker.control.as_ref()?).args(columns)).ok()?;
@@ -252,24 +254,24 @@ impl Growth {
     }
 }
 
-/// What the broker knows of a process's connections.
+/// The broker's view of a process's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AtBroker {
-    /// Of all connections.
+    /// Of all its connections.
     channels: u32,
-    /// How many one of them may have.
+    /// The limit of one connection.
     channel_max: u32,
 }
 
 impl AtBroker {
-    /// Returns how many channels one of so many servers has, and how many servers there is room for. Few servers say
-    /// little of that, since a process has channels of its own.
+    /// Returns the channels of each server, and how many servers have room on a connection. `None`
+    /// for few servers, because the process's own channels distort the result.
     fn room(self, servers: u32) -> Option<(u32, u32)> {
         let each = self.channels.checked_div(servers).filter(|each| servers >= 10 && *each > 0)?;
         Some((each, self.channel_max / each))
     }
 
-    /// Reads lines of a connection's port, channels, and how many it may have.
+    /// Reads lines of a connection's port, channels and channel limit.
     fn read(said: &str, ports: &[u16]) -> Option<Self> {
         let of_line = |line: &str| {
             let mut words = line.split_whitespace().map(str::parse::<u32>);
@@ -283,7 +285,7 @@ impl AtBroker {
     }
 }
 
-/// Says what keeps a process from having more servers.
+/// Returns notes on the limits to more servers.
 fn limits(bound: &str, process: u32, servers: u32, at_broker: Option<AtBroker>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Ok(prefetch) = figure(bound, "prefetch") {
@@ -304,7 +306,8 @@ fn limits(bound: &str, process: u32, servers: u32, at_broker: Option<AtBroker>) 
     notes
 }
 
-/// Returns what share of a core each process computes while nothing is asked of it, in percent.
+/// Returns the share of a core that each process computes while it receives no requests, in
+/// percent.
 fn idle<const N: usize>(processes: [Option<u32>; N]) -> [Option<f64>; N] {
     let spent = || processes.map(|process| process.and_then(computing));
     let (begun, before) = (Instant::now(), spent());
@@ -328,7 +331,7 @@ fn rate(found: &str) -> Result<f64, Error> {
     Ok(figure(found, "operations")? / figure(found, "seconds")?)
 }
 
-/// Returns by how much memory has become more, in KiB.
+/// Returns the growth of memory in KiB.
 fn kib(after: u64, before: u64) -> f64 {
     f64::from(u32::try_from(after.saturating_sub(before)).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! Lines over what grows, on axes where each step is ten times the one before.
+//! Lines over a growing size, on axes whose steps are powers of ten.
 
 use std::fmt::Write as _;
 
@@ -11,14 +11,14 @@ pub(in super::super) struct Line<'a> {
     pub(in super::super) points: Vec<(f64, f64)>,
 }
 
-/// Two lines stand beside each other.
+/// Two lines stand side by side.
 const PANEL: f64 = WIDTH / 2.0;
 const HEIGHT: f64 = 200.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
 const BOTTOM: f64 = 46.0;
 
-/// Draws each line to scales of its own, over the same sizes.
+/// Draws each line to its own scale, over the same sizes.
 pub(in super::super) fn lines(title: &str, by: &str, lines: &[Line<'_>]) -> String {
     let mut shapes = String::new();
     let sizes = lines.iter().flat_map(|line| line.points.iter().map(|(size, _)| *size));
@@ -84,7 +84,8 @@ struct Axis {
 }
 
 impl Axis {
-    /// Makes one that has room for all of these. What is not above zero has no place on it.
+    /// Returns an axis with room for all figures above zero. The logarithmic scale has no place for
+    /// others.
     fn over(figures: impl Iterator<Item = f64>, begin: f64, end: f64) -> Self {
         let powers = figures.filter(|figure| *figure > 0.0).map(f64::log10);
         let (low, high) = powers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), power| {
@@ -101,7 +102,7 @@ impl Axis {
         self.begin + share * (self.end - self.begin)
     }
 
-    /// Returns the powers of ten, and where they are.
+    /// Returns the powers of ten, and their places.
     fn steps(&self) -> impl Iterator<Item = (f64, f64)> {
         let powers = std::iter::successors(Some(self.low), |power| Some(power + 1.0));
         let powers = powers.take_while(|power| *power <= self.high);
@@ -109,7 +110,7 @@ impl Axis {
     }
 }
 
-/// Returns a figure as an axis has room for it.
+/// Returns a figure in a form that fits an axis.
 fn short(figure: f64) -> String {
     match figure {
         1e6.. => format!("{:.0} M", figure / 1e6),
