@@ -1,4 +1,5 @@
-//! Section C: what is declared goes, is refused, or is somebody else's, and channels are closed over it.
+//! Section C: exchanges and queues that are deleted, refused or foreign, and the channels that the
+//! broker closes over them.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,8 @@ async fn fault_c01_a_deleted_exchange_is_made_again_and_nothing_is_lost() {
         stranger.delete_exchange(if round % 2 == 0 { &fanout } else { "openstack" }).await;
         let ended = timed(&scene.client, round, Duration::from_secs(20)).await;
         ended.check(&scene.slow);
-        // Where servers are slow to make it again, it is an error that says that nobody has run it.
+        // Until the servers have declared the exchange again, a call may be unroutable, which
+        // proves that it did not run.
         let told = matches!(ended.outcome, Ok(_) | Err(CallError::Unroutable { .. }));
         assert!(told, "nothing is lost: {:?}", ended.outcome);
         unnoticed += u32::from(ended.outcome.is_ok());
@@ -86,7 +88,7 @@ async fn fault_c02_and_c16_a_queue_that_goes_before_its_first_use_is_declared_ag
     }
 }
 
-/// Why no server of this topic can be bound.
+/// Returns why no server of this topic can be bound.
 async fn refusal(transport: &Transport, topic: &str) -> rpc_runtime::TransportError {
     let server = Server::builder(transport).topic(topic).host("h");
     let bound = soon("an answer", server.serve(AdderServer::new(Slow::default())).bind()).await;
@@ -174,7 +176,7 @@ async fn fault_c06_calls_are_answered_though_their_reply_queue_is_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_c10_what_a_full_queue_refuses_is_an_error_and_never_a_success() {
     let Some(shared) = Shared::take().await else { return };
-    // It makes the exchange.
+    // A server declares the exchange.
     let scene = Scene::start(shared.node.world(), Behind::Client).await;
     let stranger = Stranger::at(&scene.world).await;
     let full = tests::unique("full");
@@ -188,7 +190,7 @@ async fn fault_c10_what_a_full_queue_refuses_is_an_error_and_never_a_success() {
         }
     }
     assert_eq!(stranger.waiting(&full).await, 5);
-    assert_eq!(taken, 5, "what is confirmed is there, and what is not is refused");
+    assert_eq!(taken, 5, "each message is either confirmed and queued, or refused");
     let call = timed(&client, 100, SOON).await;
     assert!(matches!(call.outcome, Err(CallError::Refused)), "{:?}", call.outcome);
     assert!(call.took < SLACK, "at once: {:?}", call.took);
@@ -227,8 +229,8 @@ async fn fault_c11_without_confirms_requests_end_by_their_deadline_and_leave_not
     assert!(scene.slow.runs().values().all(|runs| *runs == 1), "nothing was repeated");
 }
 
-/// Bytes after which a broker closes a connection: an exchange of no known kind (503), bytes that are no frame (501), a
-/// message's header that belongs to no message (505).
+/// Bytes that make a broker close the connection: an exchange of an unknown kind (503), an invalid
+/// frame (501), a content header without a message (505).
 fn hard_errors() -> [(&'static str, Vec<u8>); 3] {
     let mut exchange = vec![0, 0];
     exchange.extend(tests::raw::short(b"odd"));
@@ -278,7 +280,7 @@ async fn fault_c18_a_policy_that_expires_and_diverts_requests_diverts_no_reply()
     server.shutdown(DRAIN).await.expect("nothing runs");
     let ended = timed(&client, 100, Duration::from_secs(2)).await;
     ended.check(&slow);
-    let error = ended.outcome.expect_err("nobody serves");
+    let error = ended.outcome.expect_err("no server is running");
     assert!(matches!(error, CallError::DeadlineExceeded { sent: true, .. }), "{error:?}");
     assert!(ended.took < Duration::from_secs(2) + SLACK, "{:?}", ended.took);
     assert_eq!(stranger.waiting(&letters).await, 1, "the one request, and no reply");

@@ -1,4 +1,4 @@
-//! Section C: one message, or one queue, that the broker does not take ends or waits alone, and takes nothing else with it.
+//! Section C: the broker refuses one message or one queue, and everything else continues.
 
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,12 @@ use crate::{
     stranger::Stranger,
 };
 
-/// Emits to a topic.
+/// Returns a notifier for a topic.
 fn emits(transport: &Transport, topic: &str) -> Notifier {
     Notifier::builder(transport).topic(topic).build()
 }
 
-/// Listens to a topic in a pool, and notes the numbers that come.
+/// Listens to a topic in a pool, and records the numbers that arrive.
 async fn hears(transport: &Transport, topic: &str) -> (RunningListener, Log<u64>) {
     let heard = Log::default();
     let notes = heard.clone();
@@ -42,7 +42,7 @@ fn sorted(heard: &Log<u64>) -> Vec<u64> {
     numbers
 }
 
-/// Checks that an error has the broker's own words.
+/// Checks that an error contains the broker's own words.
 fn is_refused_over(error: &TransportError, words: &str) {
     assert_eq!(error.kind(), TransportErrorKind::Refused, "{error:?}");
     assert!(error.to_string().contains(words), "{error}");
@@ -119,12 +119,12 @@ async fn fault_c01_a_pool_misses_no_notification_when_the_exchange_is_deleted_un
     eventually("all of them", || sorted(&heard) == (0..=10).collect::<Vec<_>>()).await;
 }
 
-/// Lets nobody publish to topics that begin with a word.
+/// Forbids publishing to topics that begin with a word.
 async fn forbid(node: &Node, scene: &Scene, word: &str) {
     let pattern = format!("^(?!{word})");
     let host = scene.world.virtual_host();
     node.ctl(&["set_topic_permissions", "-p", host, "guest", "openstack", &pattern, ".*"]).await;
-    // A channel remembers what its user might do.
+    // A channel caches the permissions of its user.
     scene.proxy.present().reset();
     scene.good(1_000_000).await;
 }
@@ -188,7 +188,7 @@ async fn fault_c21_a_channel_that_goes_while_much_waits_to_be_sent_takes_no_conn
     scene.proxy.present().unread(Way::Up);
     let large = "x".repeat(1024 * 1024);
     let waiting: Vec<_> = (0..32).map(|_| good.info(&ctx, "e", &large)).collect();
-    // It is handed to lapin behind them.
+    // The cast is handed to lapin after the notifications.
     let sent = scene.transport.metrics().requests_sent;
     let cast = tokio::spawn(scene.client.note(&ctx, 8));
     eventually("all to be handed on", || scene.transport.metrics().requests_sent > sent).await;
@@ -218,7 +218,7 @@ async fn fault_c21_of_messages_that_look_alike_the_refused_ones_are_found_one_by
         async move { node.ctl(&["eval", &order]).await }
     };
     limit(20_000).await;
-    // Ends with the test, whatever becomes of that.
+    // In a task of its own, so that the limit is restored even if it panics.
     let scene = tokio::spawn(found_one_by_one(alone.node.clone())).await;
     limit(16 << 20).await;
     scene.expect("no panic");
@@ -227,7 +227,7 @@ async fn fault_c21_of_messages_that_look_alike_the_refused_ones_are_found_one_by
 async fn found_one_by_one(node: Node) {
     let slow = Slow::taking(Duration::from_millis(1));
     let scene = Scene::with(node.world_alone().await, Behind::Client, watchful(), slow).await;
-    // What the broker says does not tell which message it means.
+    // In upper case, the broker's text does not reveal which message it refuses.
     let vague = Action::mutate(|close| {
         let text = 14..close.len() - 5;
         close[text].make_ascii_uppercase();

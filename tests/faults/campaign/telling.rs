@@ -17,7 +17,7 @@ use tests::{amount, eventually, node::Alone, soon};
 use super::table::Table;
 use crate::scene::DRAIN;
 
-/// How many are emitted before somebody looks whether the broker takes them.
+/// How many notifications are emitted before the test waits for a confirm.
 const AHEAD: u64 = 2000;
 
 #[notification(event_type = "campaign.told")]
@@ -26,7 +26,7 @@ struct Told {
     number: u64,
 }
 
-/// How often each was heard.
+/// How often each notification was handled.
 struct Counts(Vec<AtomicU8>);
 
 impl Counts {
@@ -47,7 +47,7 @@ async fn no_notification_is_lost_while_the_broker_restarts_and_dies() {
     let (world, begun) = (alone.node.world(), Instant::now());
     let options = RabbitOptions::default().durable_queues(true);
     let connect = || {
-        // The node is for others, too, who want theirs to go with it.
+        // The node's default control exchange is not durable, because of other tests.
         world
             .connect(|builder| builder.rabbit(options.clone()).control_exchange("durable-exchange"))
     };
