@@ -1,4 +1,4 @@
-//! Mocks, and implementations in place of a broker.
+//! Mocks, and implementations that replace a broker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,7 +7,7 @@ use tests::{eventually, soon};
 
 use crate::probe::{ProbeClient, ProbeError, ProbeServer, Recorder};
 
-/// Keeps what callers are tested against.
+/// The interface that callers are tested against.
 #[rpc_api(topic = "store", version = "1.2", mock(all()))]
 trait Store {
     async fn fetch(&self, ctx: Context, name: String) -> Result<u32, StoreError>;
@@ -28,7 +28,7 @@ enum StoreError {
     Missing(String),
 }
 
-/// On a topic that only a caller knows.
+/// An interface whose topic only the caller knows.
 #[rpc_api(topic = runtime, version = "1.0", mock)]
 trait Anywhere {
     async fn add(&self, ctx: Context, a: u32, b: u32) -> u32;
@@ -90,7 +90,7 @@ async fn what_is_not_as_expected_is_told() {
     client.clear(&ctx).await.expect("taken");
     let failure = match soon("the answer", client.count(&ctx).into_future()).await {
         Err(CallError::Failure(failure)) => failure,
-        other => panic!("nobody said what it answers: {other:?}"),
+        other => panic!("the mock has no answer for it: {other:?}"),
     };
     assert_eq!(
         (failure.class(), failure.message()),

@@ -1,4 +1,4 @@
-//! What a server does when there is too much: limits of methods, places to wait in, refusals.
+//! Servers under overload: limits of methods, waiting places, refusals.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use tests::{SOON, World, eventually, on_every_transport, soon, unique};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// A method that calls others, which refuse.
+/// A method whose own calls are refused.
 #[rpc_api(topic = "passing", version = "1.0")]
 trait PassingOn {
-    /// Fails as whom it called.
+    /// Fails with the failure that it received.
     async fn pass(&self, ctx: Context) -> Result<(), Failure>;
 }
 
@@ -127,7 +127,7 @@ on_every_transport! {
         assert!(matches!(error, CallError::Overloaded { .. }), "{error:?}");
         recorder.gate.notify_one();
         soon("the answer", held).await.expect("no panic").expect("an answer");
-        // The slot is free once the broker has had the reply, which may be after its caller has it.
+        // The slot is free once the reply is confirmed, possibly after the caller has received it.
         let again = async {
             while let Err(error) = client.echo(&Context::new(), "x").await {
                 assert!(matches!(error, CallError::Overloaded { .. }), "{error:?}");
@@ -212,7 +212,7 @@ on_every_transport! {
         let watched = client.prepare().monitor(Duration::from_secs(2)).client();
         let calls: Vec<_> = (0..2).map(|n| tokio::spawn(watched.hold(&Context::new(), format!("{n}")))).collect();
         eventually("one to wait", || server.waiting() == 1).await;
-        // Longer than a silent server is waited for.
+        // Longer than a caller waits for a silent server.
         tokio::time::sleep(Duration::from_secs(5)).await;
         for done in 0..2 {
             eventually("the next to begin", || recorder.log.len() == done + 1).await;
@@ -253,7 +253,7 @@ on_every_transport! {
     }
 }
 
-/// What only the embedded broker can cause at will.
+/// Faults that only the embedded broker can cause on demand.
 mod switches {
     use super::*;
 

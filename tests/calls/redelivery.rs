@@ -1,4 +1,4 @@
-//! At least once: what becomes of requests whose servers end in the middle.
+//! At-least-once delivery: requests whose servers crash while they run.
 
 use std::sync::Arc;
 
@@ -6,15 +6,16 @@ use rpc_runtime::{CallError, Context, ServerBuilder, TransportErrorKind, rpc_api
 use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, soon};
 use tokio::sync::Notify;
 
-/// What is run again.
+/// Methods that run again.
 #[rpc_api(topic = "again", version = "1.0")]
 pub(crate) trait Again {
-    /// Notes how often it was delivered before, and returns that once the test opens the gate.
+    /// Records how often the request was delivered before, and returns that number once the test
+    /// opens the gate.
     #[rpc(ack = "late")]
     async fn late(&self, ctx: Context) -> u32;
     /// The same, but acknowledged before it runs.
     async fn early(&self, ctx: Context) -> u32;
-    /// As `late`, and answers nobody.
+    /// The same as `late`, as a cast.
     #[rpc(ack = "late")]
     async fn late_alone(&self, ctx: Context);
 }
@@ -42,7 +43,7 @@ impl Again for Service {
 }
 
 impl Service {
-    /// Starts a server that crashes with what is returned.
+    /// Starts a server that crashes with the returned runtime.
     async fn serve_doomed(
         &self,
         world: &World,
@@ -54,7 +55,7 @@ impl Service {
             let transport = world.transport().await;
             let server =
                 change(world.server(&transport, "doomed")).serve(AgainServer::new(service));
-            // Neither is dropped in an orderly way.
+            // Dropping either would shut it down in order.
             std::mem::forget((server.bind().await.expect("bound").run(), transport));
         };
         doomed.run(serve).await;
@@ -115,7 +116,7 @@ on_every_transport! {
             other => panic!("expected a failure, not {other:?}"),
         }
         assert_eq!(service.log.events(), [0, 1]);
-        // It is there as it came: a server of that queue runs it.
+        // The dead letter is unchanged: a server on that queue runs it.
         let rescue = Service::default();
         let server = world.server(&transport, "rescue").topic(format!("{}.dead_letter", world.topic()));
         let _rescue = server.serve(AgainServer::new(rescue.clone())).bind().await.expect("bound").run();
@@ -167,7 +168,7 @@ on_every_transport! {
     }
 }
 
-/// What only the embedded broker can cause at will.
+/// Faults that only the embedded broker can cause on demand.
 mod switches {
     use tests::heard::Heard;
 

@@ -1,4 +1,4 @@
-//! Messages that end without an answer: each is counted, and logged.
+//! Messages that end without an answer: each is counted and logged.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tests::{SOON, World, eventually, heard::Heard};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// An event that a listener of these tests listens to.
+/// An event that the listener of these tests handles.
 #[notification(event_type = "wanted")]
 #[derive(Deserialize, Serialize)]
 struct Wanted {}
@@ -66,7 +66,7 @@ tests::on_every_transport_in_one_thread! {
     }
 }
 
-/// A handler of batches is for everything; what its listener's filters leave out is counted all the
+/// A batch handler takes every event. Notifications that the filters exclude are counted all the
 /// same.
 #[tokio::test]
 async fn what_the_filters_of_a_listener_of_batches_leave_out_is_counted() {
