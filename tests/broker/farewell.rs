@@ -1,4 +1,4 @@
-//! Servers that stop while there is no broker.
+//! Servers that stop after the broker has gone.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tests::{
 
 use crate::adder::{AdderServer, Slow, adder};
 
-/// Stops a busy server whose broker is `gone`, and checks that it does not wait for it.
+/// Stops a busy server whose broker is `gone`, and checks that it stops in time.
 async fn stops_without_a_broker(gone: impl FnOnce(&Proxy), is_aborted: bool) {
     let Some(world) = World::rabbit() else { return };
     let proxy = Proxy::start(&world).await;
@@ -30,7 +30,7 @@ async fn stops_without_a_broker(gone: impl FnOnce(&Proxy), is_aborted: bool) {
         hurry.abort();
     }
     let _ = soon("the shutdown", stopping).await.expect("no panic");
-    // The limit, a second for what has to leave, and a machine that has other things to do.
+    // The limit, one second for what has to be sent, and time for a loaded machine.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     call.abort();
 }

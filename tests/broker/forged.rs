@@ -1,5 +1,5 @@
-//! Counters of redeliveries that a stranger forges, and those of our own copies, which carry a name
-//! that the broker verifies.
+//! Redelivery counters: those that a stranger forges, and those of this library's own copies, whose
+//! user the broker verifies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ impl Counted for Counter {
     }
 }
 
-/// Holds each request until it is let go.
+/// Holds each request until the test releases it.
 #[derive(Clone, Default)]
 struct Holder {
     log: Log<u32>,
@@ -62,7 +62,7 @@ fn notification() -> Vec<u8> {
     json!({"oslo.version": "2.0", "oslo.message": message.to_string()}).to_string().into_bytes()
 }
 
-/// The properties of a message with forged counters.
+/// Returns the properties of a message with forged counters.
 fn forged(user: Option<&str>, count: i64) -> BasicProperties {
     let mut headers = FieldTable::default();
     for name in ["x-rpc-redeliveries", "x-delivery-count"] {
@@ -99,8 +99,8 @@ async fn forge(
     }
 }
 
-/// Makes a user of this broker, and returns the URL by which it logs in to the world's virtual
-/// host.
+/// Creates a user on this broker. Returns its name, and a URL with its login for the world's
+/// virtual host.
 async fn another_user(world: &World) -> Option<(String, String)> {
     let user = unique("user");
     rabbitmqctl(&["add_user", &user, "secret"]).await?;
@@ -198,8 +198,8 @@ async fn what_a_handler_refuses_is_counted_by_copies_that_name_their_user() {
     listener.shutdown(SOON).await.expect("nothing runs");
 }
 
-/// Lets a request come to one server after the other, each of which goes with it unfinished.
-/// Returns what they saw.
+/// Passes a request from server to server: each shuts down before the method ends. Returns the
+/// redelivery counts that they saw.
 async fn passed_on(urls: &[&str], world: &World, options: impl Fn() -> RabbitOptions) -> Vec<u32> {
     let log = Log::default();
     let client_transport = world.transport().await;
@@ -252,7 +252,8 @@ async fn servers_of_two_users_count_on_if_they_name_each_other() {
     assert_eq!(seen, [0, 1, 2], "one user's servers count on");
 }
 
-/// Casts of this library do not expire. A peer's may, in the queue or while it waits for a slot.
+/// Casts of this library do not expire. A peer's cast may, in the queue or while it waits for a
+/// slot.
 #[tokio::test]
 async fn a_cast_that_expires_while_it_waits_is_counted_and_logged() {
     let Some(world) = World::rabbit() else { return };

@@ -1,9 +1,10 @@
-//! Kinds of the errors with which a broker ends an attempt to connect.
+//! Kinds of the errors with which a broker refuses a connection.
 
 use rpc_runtime::{Transport, TransportErrorKind};
 use tests::{World, rabbitmqctl, soon, unique};
 
-/// A user and a virtual host, each of which has limits in its name, and so in the broker's texts.
+/// A user and a virtual host whose names contain words about limits, as do the broker's texts that
+/// quote them.
 struct Limits {
     user: String,
     virtual_host: String,

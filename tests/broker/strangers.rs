@@ -1,4 +1,4 @@
-//! Messages of strangers: nothing that anybody publishes stops a server or a client.
+//! Foreign messages: nothing that is published stops a server or a client.
 
 use futures_util::StreamExt as _;
 use lapin::{
@@ -14,7 +14,7 @@ use crate::{
     eavesdrop, stranger,
 };
 
-/// Bodies that no client of ours would send.
+/// Bodies that no client of this library would send.
 fn bodies() -> Vec<Vec<u8>> {
     let deep = "[".repeat(100_000);
     let nested = format!("{{\"method\": \"add\", \"args\": {{\"a\": {deep}}}}}");
