@@ -1,4 +1,4 @@
-//! Many notifications at a time, and only those that somebody wants to know of.
+//! Notifications in batches, and filters.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -13,7 +13,7 @@ use tests::{Log, SOON, World, eventually, on_every_transport, soon};
 
 use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
 
-/// The size of the volume that is told of.
+/// Returns the size in the payload of a created volume.
 fn size(payload: &Payload) -> u64 {
     payload.decode::<VolumeCreated>().expect("a volume").size
 }
@@ -207,7 +207,7 @@ async fn a_batch_is_handed_over_when_no_more_can_come_before() {
     for size in 0..22 {
         notifier.emit(&Context::new(), &created(size));
     }
-    // Of the first ten four wait for an hour.
+    // Four of the first ten wait for an hour.
     eventually("all of them", || log.events() == [10, 6, 6]).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }

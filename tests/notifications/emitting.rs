@@ -1,4 +1,4 @@
-//! A notifier neither blocks nor fails, and tells nobody's secrets.
+//! A notifier neither blocks nor fails, and discloses no secrets.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,7 +16,7 @@ use tests::{World, eventually, heard, on_every_transport, soon};
 
 use crate::{Heard, Switch, VolumeFailed, created, emits, listens};
 
-/// Notes what it gets, and fails if it is told to.
+/// Records messages, and fails if configured to.
 #[derive(Default)]
 struct Notes {
     seen: Mutex<Vec<String>>,
@@ -27,7 +27,7 @@ impl Driver for Notes {
     fn notify(&self, message: &Message<'_>) -> Result<(), DriverError> {
         let line = format!("{} {} {}", message.priority(), message.event_type(), message.payload());
         self.seen.lock().expect("no panic").push(line);
-        if self.fails { Err("it was told to".into()) } else { Ok(()) }
+        if self.fails { Err("it fails as configured".into()) } else { Ok(()) }
     }
 }
 
@@ -105,7 +105,7 @@ on_every_transport! {
         let heard = Heard::default();
         let listener = heard.all(listens(&world, &transport)).concurrency(1);
         let _listener = listener.bind().await.expect("bound").run();
-        // What came with a request keeps nobody from telling of it.
+        // Context keys that requests may not have do not prevent a notification.
         let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary").with("self", 1);
         let recorder = Recorder::default();
         for disclosure in [Disclosure::Redacted, Disclosure::Nothing, Disclosure::Everything] {
@@ -118,7 +118,7 @@ on_every_transport! {
         let kept: Vec<_> = recorder.take().into_iter().map(|kept| told(kept.context)).collect();
         let heard = heard.events.events().into_iter().map(|(metadata, _)| told(metadata.context));
         let told: Vec<_> = heard.collect();
-        assert_eq!(kept, told, "drivers are told the same");
+        assert_eq!(kept, told, "drivers get the same");
         let user = Some("u1".to_owned());
         let token = Some(Some("canary".to_owned()));
         assert_eq!(told, [(user.clone(), Some(None)), (None, None), (user, token)]);
@@ -188,7 +188,7 @@ on_every_transport! {
         let mut flush = std::pin::pin!(notifier.flush());
         assert!(flush.as_mut().now_or_never().is_none(), "one waits");
         transport.close().await;
-        let error = soon("its end", emission).await.expect_err("nobody is there");
+        let error = soon("its end", emission).await.expect_err("there is no broker");
         assert!(
             matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Closed),
             "{error:?}"
@@ -207,10 +207,10 @@ on_every_transport! {
             soon("the broker to have it", emission).await.expect("sent");
         }
         switch.off(&transport).await;
-        let error = at_once.emit(&Context::new(), &created(2)).await.expect_err("nobody is there");
+        let error = at_once.emit(&Context::new(), &created(2)).await.expect_err("there is no broker");
         assert!(matches!(error, NotifyError::Unavailable(_)), "{error:?}");
         let error = soon("its end", hasty.emit(&Context::new(), &created(3))).await;
-        let error = error.expect_err("nobody is there");
+        let error = error.expect_err("there is no broker");
         assert!(matches!(error, NotifyError::Expired { waited } if waited >= Duration::from_millis(200)), "{error:?}");
         switch.on().await;
         let emission = hasty.emit(&Context::new(), &created(4));
@@ -227,7 +227,7 @@ on_every_transport! {
     }
 }
 
-/// A service whose tests run in process.
+/// A service with in-process tests.
 #[rpc_api(topic = "adder", version = "1.0")]
 trait Adder {
     /// Adds.
@@ -367,7 +367,7 @@ async fn the_log_has_notifications_without_their_secrets() {
     assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
 }
 
-/// An embedded broker has no rights.
+/// An embedded broker has no permissions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_notify_is_told_and_costs_nobody_else_anything() {
     let Some(world) = World::rabbit() else { return };
@@ -378,7 +378,7 @@ async fn who_may_not_notify_is_told_and_costs_nobody_else_anything() {
     let vhost = world.virtual_host();
     let rights = ["set_permissions", "--vhost", vhost, "guest", ".*", "^(amq\\..*|)$", ".*"];
     tests::rabbitmqctl(&rights).await;
-    // A channel remembers what its user might do.
+    // A channel caches the permissions of its user.
     world.cut_connections(&transport).await;
     let error = soon("its end", notifier.emit(&Context::new(), &created(2))).await;
     let error = error.expect_err("it may not");

@@ -1,5 +1,5 @@
-//! A notification that is sent at once or not at all, and the order of those that wait. On RabbitMQ, through a proxy: an
-//! embedded broker has neither alarms nor confirms that are late.
+//! Notifications that are sent immediately or not at all, and the order of waiting ones. On
+//! RabbitMQ, through a proxy: an embedded broker has neither alarms nor late confirms.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tests::{
 
 use crate::{Heard, created, emits, listens};
 
-/// How many messages may wait for their confirm.
+/// How many messages may wait for their confirms.
 const WINDOW: u64 = 256;
 
 async fn connect() -> Option<(World, Transport, Proxy)> {
@@ -23,7 +23,7 @@ async fn connect() -> Option<(World, Transport, Proxy)> {
     Some((world, transport, proxy))
 }
 
-/// Lets the broker say that it takes no messages, and waits until that is known.
+/// Makes the broker block the connection, and waits until the transport knows.
 async fn alarm(proxy: &Proxy, transport: &Transport) {
     let mut events = transport.events();
     let blocked = method(0, "connection.blocked", &short(b"low on memory"));
@@ -32,7 +32,7 @@ async fn alarm(proxy: &Proxy, transport: &Transport) {
     soon("the alarm", told).await;
 }
 
-/// Keeps confirms back.
+/// Withholds confirms.
 fn unconfirmed(proxy: &Proxy) -> Rule {
     proxy.rule(Frames::down("basic.ack").on(":publish").always(), Action::Drop)
 }
@@ -87,7 +87,7 @@ async fn what_is_sent_at_once_or_not_at_all_is_not_sent_by_the_next_connection()
     for emission in kept {
         soon("the way back", emission).await.expect("sent");
     }
-    // One confirm may stand for all that were kept, and come before the reset.
+    // One confirm may cover all withheld ones, and arrive before the reset.
     eventually("the way back", || transport.state().is_up()).await;
     soon("the broker to have it", hasty.emit(&ctx, &created(1001))).await.expect("sent");
 }
@@ -99,7 +99,7 @@ async fn what_is_sent_again_after_a_lost_connection_keeps_its_order() {
     soon("the broker to have it", notifier.emit(&ctx, &created(0))).await.expect("sent");
     let publishes = Frames::up("basic.publish").containing(world.topic()).always();
     let lost = proxy.rule(publishes, Action::Drop);
-    // More than may be under way.
+    // More than may wait for confirms.
     let last = WINDOW + 44;
     let emissions: Vec<_> = (1..=last).map(|size| notifier.emit(&ctx, &created(size))).collect();
     lost.applied_times(WINDOW).await;

@@ -1,4 +1,4 @@
-//! What a listener has taken it finishes, or it comes again, but not for ever.
+//! A listener finishes a notification or has it redelivered, up to a limit.
 
 use std::{
     sync::{
@@ -18,16 +18,16 @@ use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, proxy::Pro
 
 use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
 
-/// The events of [`VolumeCreated`], as another service writes them.
+/// The events of [`VolumeCreated`], as another service defines them.
 #[notification(event_type = "volume.create.end")]
 #[derive(Debug, Deserialize, Serialize)]
 struct CreatedOtherwise {
     name: String,
 }
 
-/// Reads all that is in the queue of dead letters of `info`.
+/// Reads the dead letters of the `info` queue.
 async fn dead_letters(world: &World, transport: &Transport) -> Log<Payload> {
-    // A queue that holds notifications is one to listen to, by a pool of its name.
+    // The queue of dead letters is itself a queue of notifications, which a pool of its name reads.
     let log = Log::default();
     let noted = log.clone();
     let listener = rpc_runtime::NotificationListener::builder(transport)
@@ -59,7 +59,7 @@ on_every_transport! {
         let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
         notifier.emit(&ctx, &created(1));
         notifier.emit(&ctx, &VolumeFailed { volume_id: "v2".to_owned() });
-        // The type alone is not all.
+        // The priority has to match, too.
         notifier.warn(&ctx, "volume.create.end", &created(3));
         notifier.info(&ctx, "volume.delete.end", &created(4));
         eventually("all of them", || heard.events.len() + failed.len() + heard.others.len() + twice.len() == 5).await;
@@ -230,7 +230,7 @@ on_every_transport! {
         for how in ["panics", "refuses"] {
             notifier.emit(&ctx, &VolumeFailed { volume_id: how.to_owned() });
         }
-        // Nothing that its type can be read from.
+        // A payload that the event's type cannot be read from.
         notifier.info(&ctx, "volume.create.end", &"poison");
         eventually("three dead letters", || transport.metrics().notifications_dead == 3).await;
         let count = |how: &str| log.events().iter().filter(|seen| *seen == how).count();
@@ -466,7 +466,7 @@ fn a_priority_is_spelled_as_listeners_take_it() {
     assert_eq!(priorities, [Priority::Warn, Priority::Error]);
 }
 
-/// An embedded broker's queues are deleted by nobody.
+/// The queues of an embedded broker cannot be deleted.
 #[tokio::test]
 async fn a_queue_that_was_deleted_is_made_again_and_loses_nothing() {
     let Some(world) = World::rabbit() else { return };
@@ -486,7 +486,7 @@ async fn a_queue_that_was_deleted_is_made_again_and_loses_nothing() {
     eventually("all since", || heard.sorted() == (1..=20).collect::<Vec<_>>()).await;
 }
 
-/// Only the embedded broker doubles messages at will, and takes any bytes.
+/// Only the embedded broker can duplicate messages on demand, and accepts any bytes.
 #[tokio::test]
 async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_to_nobody() {
     let world = World::memory();
@@ -504,7 +504,7 @@ async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_
     {
         assert!(broker.publish("openstack", &queue, odd.as_bytes().to_vec()));
     }
-    // Any spelling is one, and what is missing is nothing.
+    // Any spelling of a priority is valid, and other members may be missing.
     assert!(broker.publish("openstack", &queue, br#"{"priority": "Info"}"#.to_vec()));
     assert!(broker.publish(
         "openstack",
@@ -523,7 +523,7 @@ async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_
     assert_eq!(broker.queued(&queue), 0);
 }
 
-/// Only the embedded broker doubles messages at will.
+/// Only the embedded broker can duplicate messages on demand.
 #[tokio::test]
 async fn a_second_copy_waits_for_the_first_however_many_come_meanwhile() {
     let world = World::memory();
@@ -553,7 +553,8 @@ async fn a_second_copy_waits_for_the_first_however_many_come_meanwhile() {
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }
 
-/// Only a real broker learns that a listener has gone without a word.
+/// Crashes a listener at each delivery. An embedded broker would not notice a connection that just
+/// ends.
 async fn poison_stops(options: RabbitOptions) {
     let Some(world) = World::rabbit() else { return };
     let transport = world.connect(|builder| builder.rabbit(options.clone())).await;
@@ -573,7 +574,7 @@ async fn poison_stops(options: RabbitOptions) {
                     std::future::pending::<()>()
                 },
             );
-            // Nothing is dropped in an orderly way.
+            // Dropping it would shut it down in order.
             std::mem::forget(listener.bind().await.expect("bound").run());
             transport
         });

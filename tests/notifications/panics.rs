@@ -1,5 +1,4 @@
-//! Handlers and drivers that panic where a panic is easily forgotten: in destructors, and while an
-//! event is read.
+//! Handlers and drivers that panic in unusual places: in destructors, and while an event is read.
 
 use std::{
     panic::panic_any,
@@ -23,10 +22,10 @@ use tests::{
 
 use crate::{Heard, created, emits, listens};
 
-/// More than the listeners of these tests have slots.
+/// More than the slots of the listeners in these tests.
 const MORE: u64 = 5;
 
-/// An event that cannot be read: that panics.
+/// An event whose deserialization panics.
 #[notification(event_type = "volume.unreadable")]
 #[derive(Serialize)]
 struct Unreadable {}
@@ -37,7 +36,7 @@ impl<'de> Deserialize<'de> for Unreadable {
     }
 }
 
-/// Panics at each message.
+/// A driver that panics at each message.
 struct Angry;
 
 impl Driver for Angry {
@@ -46,7 +45,7 @@ impl Driver for Angry {
     }
 }
 
-/// A handler of everything.
+/// A handler that panics at each notification.
 async fn explode() {
     let fuse = Fuse(2);
     panic_any(fuse)
@@ -56,7 +55,7 @@ fn only(event_type: &str) -> Filter {
     Filter::new().event_type(event_type).expect("a filter")
 }
 
-/// Counts messages.
+/// A driver that counts messages.
 #[derive(Clone, Default)]
 struct Counter(Arc<AtomicUsize>);
 
