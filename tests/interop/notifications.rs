@@ -1,4 +1,4 @@
-//! Notifications, both ways.
+//! Notifications in both directions.
 
 use rpc_runtime::{
     Context, NotificationListener, Notifier, Transport, notification,
@@ -10,7 +10,7 @@ use tests::{Log, SOON, World, eventually};
 
 use crate::{Peer, Release, with_every_release};
 
-/// As Cinder tells of it.
+/// The event as Cinder emits it.
 #[notification(event_type = "volume.create.end")]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct VolumeCreated {
@@ -25,7 +25,7 @@ async fn start(release: Release) -> Option<(World, Transport, Peer)> {
     Some((world, transport, peer))
 }
 
-/// Waits until Python has heard so much, and returns it.
+/// Waits until Python has received `count` notifications, and returns them.
 async fn heard(peer: &mut Peer, count: usize) -> Vec<Value> {
     let until = std::time::Instant::now() + SOON;
     loop {
@@ -82,7 +82,7 @@ with_every_release! {
                 "payload": {"volume_id": "v1", "size": 7}, "context": {"user_id": "u1", "auth_token": "t"}
             })
         };
-        // Nothing is lost that was emitted before.
+        // Emitted before anything listens, and not lost.
         peer.ask(emit("messaging", "info")).await;
         let listener = NotificationListener::builder(&transport)
             .topic(world.topic())
