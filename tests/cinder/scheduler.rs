@@ -1,4 +1,4 @@
-//! `cinder.scheduler.rpcapi.SchedulerAPI` against two of our schedulers.
+//! `cinder.scheduler.rpcapi.SchedulerAPI` against two schedulers of this library.
 
 use std::ops::RangeInclusive;
 
@@ -321,7 +321,7 @@ impl Scheduler for Recorder {
     }
 }
 
-/// Makes a list of loggers' levels.
+/// Builds a list of log levels.
 pub(crate) fn log_levels() -> Object<LogLevelList> {
     let level = |prefix: &str, level: &str| {
         let (prefix, level) = (Some(prefix.to_owned()).into(), Some(level.to_owned()).into());

@@ -1,4 +1,4 @@
-//! The test that a user writes, and the file that it keeps.
+//! The contract test that a user writes, and its file.
 
 use std::{fs, path::PathBuf};
 
@@ -22,7 +22,7 @@ fn notes(minor: u64, methods: &'static [Method<'static>]) -> Interface<'static> 
     Interface::new("Notes", (1, minor)).topic("notes").methods(methods)
 }
 
-/// A file that no other test uses, in a folder that is not there yet.
+/// Returns the path of a file that no other test uses, in a folder that does not exist yet.
 fn file(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(tests::unique("contracts"));
     folder.join(name)
