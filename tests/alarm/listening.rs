@@ -1,4 +1,5 @@
-//! A listener goes on while the broker takes no messages: what it consumes may be what the broker is short of memory for.
+//! A listener works while the broker blocks publishers: the messages that it consumes may be those
+//! that fill the broker's memory.
 
 use std::{future::pending, time::Duration};
 
@@ -10,14 +11,14 @@ use tests::{Doomed, Log, SOON, World, eventually, proxy::Proxy, soon};
 
 use crate::{ALONE, Alarm};
 
-/// How many notifications were with a listener that has gone without a word.
+/// The number of notifications that a crashed listener left unacknowledged.
 const LEFT: usize = 12;
 
 fn listens(world: &World, transport: &Transport) -> ListenerBuilder {
     NotificationListener::builder(transport).topic(world.topic())
 }
 
-/// Leaves notifications on a classic queue that have been delivered before, and are not counted.
+/// Leaves redelivered notifications on a classic queue, which does not count deliveries.
 async fn left_behind(world: &World, transport: &Transport) {
     let notifier = Notifier::builder(transport).topic(world.topic()).build();
     for number in 0..LEFT {
@@ -36,7 +37,7 @@ async fn left_behind(world: &World, transport: &Transport) {
                 noted.push(payload);
                 pending::<()>()
             });
-        // Nothing is dropped in an orderly way.
+        // Dropping it would shut it down in order.
         std::mem::forget(listener.bind().await.expect("bound").run());
         transport
     });
@@ -52,7 +53,7 @@ fn number(payload: &Payload) -> usize {
     payload.decode().expect("a number")
 }
 
-/// What was told, each once.
+/// Returns the numbers in the log, sorted and without duplicates.
 fn told(log: &Log<usize>) -> Vec<usize> {
     let mut told = log.events();
     told.sort_unstable();
