@@ -50,7 +50,7 @@ async fn publish(
     let (exchange, key) = (ShortString::from(exchange), ShortString::from(routing_key));
     let published =
         channel.basic_publish(exchange, key, BasicPublishOptions::default(), body, properties);
-    published.await.expect("published").await.expect("no confirm is asked for");
+    published.await.expect("published").await.expect("no confirm was requested");
 }
 
 /// Returns the properties of a recorded case.

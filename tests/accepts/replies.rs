@@ -85,11 +85,11 @@ fn better(label: &str) -> Option<(&'static str, &'static str)> {
             ("silence", "the caller learns that it was the server's silence, not its own timeout")
         }
         "failure as object (not string)" => ("error builtins.ValueError", "it can be read"),
-        "failure not json" => ("not decodable", "one typed error says so"),
+        "failure not json" => ("not decodable", "it is a typed error"),
         "failure tb null" | "failure message null" => ("error builtins.ValueError", ODD_MEMBER),
         "failure kwargs null" => ("error builtins.ValueError", ODD_MEMBER),
         "failure args missing" | "failure only class+module" => {
-            ("failure ValueError", "the value that the type has is missing, and is not made up")
+            ("failure ValueError", "a value that the type needs is missing, and is not invented")
         }
         "failure NoSuchMethod allowed (args=[msg])" => ("failure NoSuchMethod", NOT_DECLARED),
         "failure KeyError" => ("failure KeyError", NOT_DECLARED),

@@ -82,7 +82,7 @@ fn better(label: &str) -> Option<(Outcome, &'static str)> {
             (result("a=1", "self=5"), "the request runs; the original loses it and its connection")
         }
         "compression real gzip bytes" => {
-            (result("a=1", ""), "the header says gzip, and gzip it is")
+            (result("a=1", ""), "the header says gzip, and the body is gzip")
         }
         "same _unique_id again" | "same again after 15 others" | "same again after 16 others" => {
             (again("a=1"), "a duplicate never runs, and its caller gets the first reply")

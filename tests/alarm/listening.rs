@@ -24,7 +24,7 @@ async fn left_behind(world: &World, transport: &Transport) {
     for number in 0..LEFT {
         notifier.info(&Context::new(), "left.behind", &number);
     }
-    soon("the broker to have them", notifier.flush()).await;
+    soon("all confirms", notifier.flush()).await;
     let (doomed, proxy) = (Doomed::start(), Proxy::start(world).await);
     let (place, url, log) = (world.clone(), proxy.url(world), Log::default());
     let noted = log.clone();
@@ -42,7 +42,7 @@ async fn left_behind(world: &World, transport: &Transport) {
         transport
     });
     let serving = serving.await;
-    eventually("all of them to be there", || log.len() == LEFT).await;
+    eventually("all notifications to be delivered", || log.len() == LEFT).await;
     doomed.crash();
     proxy.refuse().await;
     proxy.cut();
@@ -75,8 +75,8 @@ async fn a_listener_works_on_what_comes_again_and_stops_while_the_broker_takes_n
         async {}
     });
     let listener = listener.bind().await.expect("bound").run();
-    eventually("all of them", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
-    eventually("nothing to be left", || listener.in_flight() == 0).await;
+    eventually("all notifications", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
+    eventually("nothing to be in flight", || listener.in_flight() == 0).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
     alarm.lift().await;
 }
@@ -95,7 +95,7 @@ async fn a_listener_of_batches_works_and_stops_while_the_broker_takes_nothing() 
         async {}
     });
     let listener = batches.bind().await.expect("bound").run();
-    eventually("all of them", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
+    eventually("all notifications", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
     alarm.lift().await;
 }
@@ -125,8 +125,8 @@ async fn what_a_handler_refuses_while_the_broker_takes_nothing_holds_up_nobody_a
         });
     let listener = listener.delivery_limit(3).bind().await.expect("bound").run();
     eventually("the others", || told(&log) == (1..LEFT).collect::<Vec<_>>()).await;
-    eventually("it to be tried again", || refused.len() > 3).await;
-    assert_eq!(transport.metrics().notifications_dead, 0, "nothing can be put aside");
+    eventually("the handler to run again", || refused.len() > 3).await;
+    assert_eq!(transport.metrics().notifications_dead, 0, "no dead letter can be published");
     alarm.lift().await;
     eventually("the dead letter", || transport.metrics().notifications_dead == 1).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");

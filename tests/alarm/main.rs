@@ -72,7 +72,7 @@ async fn calls_end_in_time_while_the_broker_takes_nothing_and_go_on_afterwards()
     let Some(alarm) = Alarm::raise().await else { return };
     let hasty = client.prepare().timeout(Duration::from_secs(1)).client();
     let error =
-        soon("the deadline", hasty.double(&ctx, 2_u32)).await.expect_err("nothing is taken");
+        soon("the deadline", hasty.double(&ctx, 2_u32)).await.expect_err("the broker is blocked");
     assert!(matches!(error, CallError::DeadlineExceeded { sent: true, .. }), "{error:?}");
     let blocked = async {
         while !matches!(transport.state().publishing, ConnectionState::Blocked { .. }) {
@@ -82,18 +82,18 @@ async fn calls_end_in_time_while_the_broker_takes_nothing_and_go_on_afterwards()
     };
     soon("the reason", blocked).await;
     let error =
-        soon("the deadline", hasty.double(&ctx, 3_u32)).await.expect_err("nothing is taken");
+        soon("the deadline", hasty.double(&ctx, 3_u32)).await.expect_err("the broker is blocked");
     let CallError::Unavailable(why) = &error else { panic!("{error:?}") };
     assert_eq!(why.kind(), TransportErrorKind::Blocked);
     assert!(why.to_string().contains("memory") && !error.may_have_run(), "{why}");
     let patient = tokio::spawn(client.double(&ctx, 4_u32));
     let said = |text: &str| heard.lines().iter().any(|line| line.contains(text));
     eventually("the line about the alarm", || said("blocks this connection")).await;
-    assert!(!patient.is_finished(), "it has time left");
+    assert!(!patient.is_finished(), "its time is not over");
 
     alarm.lift().await;
     let answer = soon("the answer", patient).await.expect("no panic");
-    assert_eq!(answer.expect("it has waited"), 8);
+    assert_eq!(answer.expect("an answer after the alarm"), 8);
     assert_eq!(client.double(&ctx, 5_u32).await.expect("an answer"), 10);
     assert_eq!(ran.events(), [1, 4, 5], "a call whose caller timed out did not run");
     assert!(transport.state().is_up() && transport.metrics().blocked > 0);

@@ -69,7 +69,7 @@ async fn a_server_with_default_options_joins_queues_that_are_replicated() {
             assert_eq!(client.add(&ctx, n, 1).await.expect("an answer"), n + 1);
         }
         assert_eq!(slow.ran.len() - before + ran.ran.len(), 11);
-        assert!(slow.ran.len() > before && ran.ran.len() > 1, "both have a share of the topic");
+        assert!(slow.ran.len() > before && ran.ran.len() > 1, "both consume the topic");
         joined.shutdown(DRAIN).await.expect("nothing runs");
     }
     // The host's queue is replicated, too.
@@ -156,7 +156,7 @@ async fn kept_casts_are_run_by_a_later_server_whatever_the_options_of_its_queues
         let topic = format!("{}{}", world.topic(), ServerBuilder::REFUSED);
         let server = world.server(&transport, "h").topic(topic);
         let server = server.serve(RefusedServer::new(rescue.clone())).bind().await;
-        let server = server.expect("it is bounded").run();
+        let server = server.expect("it is bound").run();
         eventually("the kept ones to run", || rescue.0.len() == 3).await;
         server.shutdown(DRAIN).await.expect("nothing runs");
     }

@@ -206,7 +206,7 @@ async fn refusals_by_the_thousand_use_up_no_connection() {
     let refused = |_| {
         let bound = Server::builder(&transport).topic(limited.as_str()).host("h");
         let bound = bound.serve(AdderServer::new(Slow::default())).bind();
-        async move { bound.await.map(drop).expect_err("the queue is another").kind() }
+        async move { bound.await.map(drop).expect_err("the queue has other properties").kind() }
     };
     let kinds = futures_util::stream::iter(0..2500).map(refused).buffer_unordered(16);
     let kinds: Vec<_> = kinds.collect().await;

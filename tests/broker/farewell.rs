@@ -20,7 +20,7 @@ async fn stops_without_a_broker(gone: impl FnOnce(&Proxy), is_aborted: bool) {
     let server = world.serve(&transport, "h", AdderServer::new(service.clone())).await;
     let direct = world.transport().await;
     let call = tokio::spawn(world.client::<adder::Api>(&direct).add(&Context::new(), 1_u64, 2_u64));
-    eventually("it to begin", || service.ran.len() == 1).await;
+    eventually("the method to begin", || service.ran.len() == 1).await;
     gone(&proxy);
     let begun = Instant::now();
     let limit = Duration::from_millis(if is_aborted { 3_600_000 } else { 500 });

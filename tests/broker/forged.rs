@@ -134,7 +134,7 @@ async fn forged_counters_make_few_lines_and_no_dead_letter(user: Option<&str>) {
     if user.is_none() {
         assert!(counter.0.events().iter().all(|before| *before == 0));
         let is_said = || lines().iter().any(|line| line.contains("ignored a counter"));
-        eventually("a line that says so", is_said).await;
+        eventually("a line about ignored counters", is_said).await;
     }
     assert!(lines().len() <= seconds, "{:#?}", lines());
     assert_eq!(transport.metrics().requests_dead, 0);
@@ -193,7 +193,7 @@ async fn what_a_handler_refuses_is_counted_by_copies_that_name_their_user() {
         "refused",
         &1,
     );
-    eventually("it to be put aside", || transport.metrics().notifications_dead == 1).await;
+    eventually("the dead letter", || transport.metrics().notifications_dead == 1).await;
     assert_eq!(log.events(), [0, 1, 2, 3]);
     listener.shutdown(SOON).await.expect("nothing runs");
 }
@@ -216,12 +216,12 @@ async fn passed_on(urls: &[&str], world: &World, options: impl Fn() -> RabbitOpt
     client.count(&Context::new()).await.expect("confirmed");
     let mut current = first;
     for (at, url) in urls.iter().enumerate().skip(1) {
-        eventually("it to begin", || log.len() == at).await;
+        eventually("the method to begin", || log.len() == at).await;
         current.0.shutdown(Duration::ZERO).await.expect_err("it holds the request");
         current.1.close().await;
         current = connect(url).await;
     }
-    soon("its fate", async {
+    soon("a redelivery or a dead letter", async {
         while log.len() < urls.len() && current.1.metrics().requests_dead == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -242,7 +242,7 @@ async fn servers_of_two_users_count_on_if_they_name_each_other() {
         RabbitOptions::default().trusted_users(["guest".to_owned(), user.clone()])
     })
     .await;
-    assert_eq!(seen, [0, 1, 2], "the fourth puts it aside");
+    assert_eq!(seen, [0, 1, 2], "the fourth server makes it a dead letter");
     let world = World::rabbit().expect("as before");
     let seen = passed_on(&urls, &world, RabbitOptions::default).await;
     assert_eq!(seen.len(), 4, "a count begins anew with another user: {seen:?}");
@@ -266,7 +266,7 @@ async fn a_cast_that_expires_while_it_waits_is_counted_and_logged() {
         server.serve(CountedServer::new(holder.clone())).bind().await.expect("bound").run();
     let client = world.client::<counted::Api>(&transport);
     client.count(&Context::new()).await.expect("confirmed");
-    eventually("it to begin", || holder.log.len() == 1).await;
+    eventually("the method to begin", || holder.log.len() == 1).await;
     let channel = stranger(&world).await;
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())

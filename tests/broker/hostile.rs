@@ -38,7 +38,7 @@ fn hostile() -> Vec<(u16, Vec<u8>)> {
 /// Waits until only the earlier connections are left, which shows that none was lost.
 async fn assert_kept(world: &World, before: &[String]) {
     let gone = async { while connections(world).await != before {} };
-    soon("the connections of before, and no others", gone).await;
+    soon("only the earlier connections", gone).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,11 +65,11 @@ async fn properties_that_cannot_be_read_cost_their_message_and_no_connection() {
     raw.close().await;
     assert_eq!(client.prepare().server("h").add(&ctx, 1_u64, 1_u64).await.expect("an answer"), 2);
     assert_kept(&world, &before).await;
-    assert!(!slow.ran.events().contains(&99), "what is refused does not run");
+    assert!(!slow.ran.events().contains(&99), "a rejected request does not run");
     let list = ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "messages"];
     let list = rabbitmqctl(&list).await.expect("a broker to ask");
     let left = list.lines().filter(|line| !line.starts_with("name") && !line.ends_with("\t0"));
-    assert_eq!(left.count(), 0, "what is refused is gone: {list}");
+    assert_eq!(left.count(), 0, "rejected messages are gone: {list}");
 }
 
 /// A server does not read the routing key of a message from a fanout exchange.

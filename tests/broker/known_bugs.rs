@@ -29,7 +29,7 @@ async fn publish(world: &World, body: &str) {
     let (exchange, key) = ("openstack".into(), world.topic().into());
     let options = BasicPublishOptions::default();
     let published = channel.basic_publish(exchange, key, options, body.as_bytes(), properties);
-    published.await.expect("published").await.expect("no confirm is asked for");
+    published.await.expect("published").await.expect("no confirm was requested");
     // Closing the channel shows that the broker has processed the publish.
     channel.close(200, "done".into()).await.expect("closed");
 }
@@ -51,7 +51,7 @@ async fn bug_03_a_call_runs_once_though_its_confirm_is_lost_and_there_are_two_se
     let proxy = Proxy::start(&world).await;
     let transport = through(&proxy, &world).await;
     let client = world.client::<adder::Api>(&transport);
-    client.add(&Context::new(), 1000, 1).await.expect("an answer, before anything happens");
+    client.add(&Context::new(), 1000, 1).await.expect("an answer before the fault");
 
     proxy.all().keep(Way::Down);
     let calls: Vec<_> = (0..20).map(|a| tokio::spawn(client.add(&Context::new(), a, 1))).collect();
@@ -64,7 +64,7 @@ async fn bug_03_a_call_runs_once_though_its_confirm_is_lost_and_there_are_two_se
             Err(error) => assert!(error.may_have_run(), "{a}: {error:?}"),
         }
     }
-    client.add(&Context::new(), 2000, 1).await.expect("an answer, after all is well again");
+    client.add(&Context::new(), 2000, 1).await.expect("an answer after the fault");
     let mut runs: HashMap<u64, u32> = HashMap::new();
     slow.ran.events().into_iter().for_each(|a| *runs.entry(a).or_default() += 1);
     assert_eq!(runs.len(), 22);
@@ -91,14 +91,14 @@ async fn bug_05_a_deleted_queue_costs_neither_the_connection_nor_a_cast() {
                 assert!(matches!(error, CallError::Unroutable { .. }), "{error:?}");
             }
         };
-        soon("a cast that is taken", cast).await;
+        soon("a confirmed cast", cast).await;
         let done = usize::try_from(round).expect("small") + 1;
         eventually("the cast to run", || slow.ran.len() == done).await;
     }
     assert_eq!(slow.ran.events(), (0..10).collect::<Vec<_>>());
     let mut now = self::connections(&world).await;
     now.retain(|connection| connections.contains(connection));
-    assert_eq!(now, connections, "the transport has the connections that it had");
+    assert_eq!(now, connections, "the transport still has its connections");
 }
 
 /// Returns the connections to a virtual host.
@@ -175,7 +175,7 @@ async fn bug_09_fanouts_of_another_service_do_no_harm_and_are_warned_of() {
     }
     let client = world.client::<adder::Api>(&transport);
     client.prepare().fanout().note(&Context::new(), 1).await.expect("confirmed");
-    eventually("our own cast to run", || slow.ran.events() == [1]).await;
+    eventually("the cast of this service to run", || slow.ran.events() == [1]).await;
     let said = heard.lines();
     let said = said.iter().filter(|text| text.contains("virtual host of its own"));
     assert_eq!(said.count(), 1, "once, not for each");
@@ -219,7 +219,7 @@ async fn bug_14_and_15_servers_come_back_at_once_and_take_up_what_waits() {
             }
             proxy.mend().await;
             let sent = usize::try_from((round + 1) * 50).expect("few");
-            eventually("what waited to run", || slow.ran.len() == sent).await;
+            eventually("the waiting cast to run", || slow.ran.len() == sent).await;
         }
     };
     soon("all rounds", rounds).await;

@@ -87,7 +87,7 @@ async fn replies_have_the_recorded_properties() {
         request.as_bytes(),
         properties,
     );
-    published.await.expect("published").await.expect("no confirm is asked for");
+    published.await.expect("published").await.expect("no confirm was requested");
     let reply = next(&mut replies).await;
     assert_eq!(reply.properties, recorded_properties(None));
     assert_eq!((reply.exchange.as_str(), &reply.routing_key), ("", &queue));

@@ -53,7 +53,7 @@ async fn bug_08_a_server_that_starts_does_not_run_what_a_stream_kept() {
     client.prepare().fanout().note(&ctx, 2).await.expect("confirmed");
     for slow in [&again, &other] {
         eventually("the next cast has run", || slow.ran.events().contains(&2)).await;
-        assert_eq!(slow.ran.events(), [2], "only what came after it was bound");
+        assert_eq!(slow.ran.events(), [2], "only casts after it was bound");
     }
     assert_eq!(first.ran.events(), [1]);
 }
@@ -78,7 +78,7 @@ async fn a_server_that_loses_its_connection_at_once_does_not_run_what_a_stream_k
     client.prepare().fanout().note(&ctx, 100).await.expect("confirmed");
     proxy.mend().await;
     eventually("the next cast has run", || slow.ran.events().contains(&100)).await;
-    assert_eq!(slow.ran.events(), [100], "only what came after it was bound");
+    assert_eq!(slow.ran.events(), [100], "only casts after it was bound");
     server.shutdown(DRAIN).await.expect("nothing runs");
 }
 
@@ -126,7 +126,7 @@ async fn a_server_whose_stream_is_deleted_reads_the_next_one() {
             tokio::task::yield_now().await;
         }
     };
-    soon("the stream is there again", back).await;
+    soon("the stream exists again", back).await;
     client.prepare().fanout().note(&ctx, 2).await.expect("confirmed");
     eventually("the next cast has run", || slow.ran.events() == [1, 2]).await;
 }
@@ -176,7 +176,7 @@ async fn assert_shares_no_queue(world: World, options: RabbitOptions) {
         })
     });
     let ends = soon("all answers", futures_util::future::join_all(calls)).await;
-    assert!(ends.into_iter().all(|end| matches!(end, Ok(1))), "an answer went astray");
+    assert!(ends.into_iter().all(|end| matches!(end, Ok(1))), "an answer reached another call");
 
     let owner = format!("node1.example.com:{}", world.topic());
     let named = async |prefix: &str| {
@@ -202,7 +202,7 @@ async fn a_process_that_comes_back_finds_its_queues_and_what_is_in_them() {
     let found = assert_comes_back(&world, stable(&world).transient_quorum_queues(true)).await;
     assert!(
         found.iter().all(|name| !name.ends_with(".claim")),
-        "they go with their connections: {found:?}"
+        "they are deleted with their connections: {found:?}"
     );
 }
 
@@ -217,7 +217,7 @@ async fn assert_comes_back(world: &World, options: RabbitOptions) -> Vec<String>
         let transport = with(world, options.clone()).await;
         let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
         if round > 0 {
-            eventually("what came meanwhile has run", || slow.ran.events() == [round]).await;
+            eventually("the earlier cast has run", || slow.ran.events() == [round]).await;
         }
         let own = world.client::<adder::Api>(&transport);
         assert_eq!(own.add(&ctx, 1000, 1).await.expect("an answer"), 1001);

@@ -62,7 +62,7 @@ async fn restart_until_it_stays(
         };
         said.extend(line);
         assert!(!soon("its end", bomb.process.wait()).await.expect("a status").success());
-        assert!(said.len() < 50, "it goes on for ever: {said:?}");
+        assert!(said.len() < 50, "it never ends: {said:?}");
     }
 }
 
@@ -112,7 +112,7 @@ async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_cra
     let transport = world.transport().await;
     let client = world.client::<ended::Api>(&transport);
     let call = tokio::spawn(client.end(&Context::new()));
-    eventually("it to begin", || service.log.len() == 1).await;
+    eventually("the method to begin", || service.log.len() == 1).await;
     // The broker receives the reply, but its confirm is withheld.
     proxy.all().keep(Way::Down);
     service.gate.notify_one();
@@ -120,7 +120,7 @@ async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_cra
     let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
     doomed.crash();
     proxy.cut();
-    eventually("it to begin again", || service.log.len() == 2).await;
+    eventually("the method to begin again", || service.log.len() == 2).await;
     service.gate.notify_one();
     assert_eq!(service.log.events(), [0, 1]);
 }
@@ -154,10 +154,10 @@ async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
     let client = world.client::<ended::Api>(&transport);
     let call = client.prepare().timeout(Duration::from_secs(50)).end(&Context::new());
     let call = tokio::spawn(call);
-    eventually("it to begin", || service.log.len() == 1).await;
+    eventually("the method to begin", || service.log.len() == 1).await;
     doomed.crash();
     let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
-    eventually("it to begin again", || service.log.len() == 2).await;
+    eventually("the method to begin again", || service.log.len() == 2).await;
     service.gate.notify_waiters();
     assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 1);
     let published = published.events();
@@ -195,13 +195,13 @@ async fn a_replicated_queue_is_believed_to_count_also_where_the_options_ask_for_
     let doomed = doomed(&world, proxy.url(&world), &service).await;
     let transport = Transport::connect(&proxy.url(&world)).await.expect("connected");
     let call = tokio::spawn(world.client::<ended::Api>(&transport).end(&Context::new()));
-    eventually("it to begin", || service.log.len() == 1).await;
+    eventually("the method to begin", || service.log.len() == 1).await;
     doomed.crash();
     let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
-    eventually("it to begin again", || service.log.len() == 2).await;
+    eventually("the method to begin again", || service.log.len() == 2).await;
     service.gate.notify_waiters();
     assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 1);
-    assert_eq!(copies.events(), [0; 0], "the queue counts, so no copy has to");
+    assert_eq!(copies.events(), [0; 0], "the queue counts deliveries, so no copy is published");
     looking.end();
 }
 
@@ -223,7 +223,7 @@ async fn a_poison_request_stops(options: RabbitOptions, query: &str, is_call: bo
     let mut first = Bomb::start(&url, world.topic(), "3").await;
     let call = is_call.then(|| tokio::spawn(client.explode(&Context::new())));
     if !is_call {
-        client.explode_alone(&Context::new()).await.expect("the broker has it");
+        client.explode_alone(&Context::new()).await.expect("confirmed");
     }
     let mut said = vec![first.says().await.expect("it explodes")];
     soon("its end", first.process.wait()).await.expect("a status");
@@ -268,7 +268,10 @@ fn assert_headers(properties: &BasicProperties, world: &World) {
     assert!(text("x-rpc-dead-method").starts_with("explode"));
     assert_eq!(headers.inner().get("x-rpc-dead-deliveries"), Some(&AMQPValue::LongLongInt(3)));
     assert!(matches!(headers.inner().get("x-rpc-dead-time"), Some(AMQPValue::LongLongInt(1..))));
-    assert!(!headers.contains_key("x-rpc-redeliveries"), "moved back, it would die at once");
+    assert!(
+        !headers.contains_key("x-rpc-redeliveries"),
+        "after a move back, it would be a dead letter again at once"
+    );
     assert_eq!(
         properties.content_type().as_ref().map(|kind| kind.as_str()),
         Some("application/json")
@@ -283,7 +286,7 @@ async fn several_such_requests_stop_and_nothing_that_came_with_them_is_lost() {
     let client = world.client::<poison::Api>(&transport);
     let mut bomb = Bomb::start(world.url(), world.topic(), "10").await;
     for _ in 0..5 {
-        client.explode_alone(&Context::new()).await.expect("the broker has it");
+        client.explode_alone(&Context::new()).await.expect("confirmed");
     }
     let innocent: Vec<_> = (0..20).map(|_| tokio::spawn(client.survive(&Context::new()))).collect();
     let place = world.clone();
@@ -302,10 +305,10 @@ async fn several_such_requests_stop_and_nothing_that_came_with_them_is_lost() {
         tokio::select! {
             line = bomb.says() => if line.is_none() {
                 lives += 1;
-                assert!(lives < 200, "it goes on for ever");
+                assert!(lives < 200, "it never ends");
                 bomb = Bomb::start(world.url(), world.topic(), "10").await;
             },
-            () = eventually("the letters", || count("explode_alone") >= 5) => break,
+            () = eventually("the dead letters", || count("explode_alone") >= 5) => break,
         }
     }
     let mut told = 0;
@@ -321,7 +324,7 @@ async fn several_such_requests_stop_and_nothing_that_came_with_them_is_lost() {
             Err(other) => panic!("{other:?}"),
         }
     }
-    eventually("the letters of those", || count("survive") >= told).await;
+    eventually("the dead letters of those calls", || count("survive") >= told).await;
     reader.abort();
     assert_eq!(soon("an answer", client.survive(&Context::new())).await.expect("an answer"), 0);
 }

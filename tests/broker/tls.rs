@@ -74,7 +74,7 @@ async fn bug_27_a_broker_that_nobody_vouches_for_or_of_another_name_is_refused()
     let (_, text) = connect(&elsewhere, options).await.expect_err("it has another name");
     assert!(text.contains("certificate"), "{text}");
     let options = authority.options().tls_server_name("broker.example.org");
-    works(&world, connect(&elsewhere, options).await.expect("that is what we expect")).await;
+    works(&world, connect(&elsewhere, options).await.expect("the expected name")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,11 +83,11 @@ async fn a_broker_that_asks_who_we_are_is_told() {
     let authority = Authority::new();
     let url = secured(&world, &authority, "127.0.0.1", true).await;
     authority.certify_service("service");
-    assert!(connect(&url, authority.options()).await.is_err(), "we said nothing");
+    assert!(connect(&url, authority.options()).await.is_err(), "the client has no certificate");
     let options = authority
         .options()
         .tls_identity(authority.file("service.pem"), authority.file("service.key"));
-    works(&world, connect(&url, options).await.expect("we said it")).await;
+    works(&world, connect(&url, options).await.expect("the client has a certificate")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn a_file_that_is_not_there_is_named() {
     let authority = Authority::new();
     let url = secured(&world, &authority, "127.0.0.1", false).await;
     let options = RabbitOptions::default().tls_authority("/nonesuch/ca.pem");
-    let (kind, text) = connect(&url, options).await.expect_err("there is none");
+    let (kind, text) = connect(&url, options).await.expect_err("there is no such file");
     assert_eq!(kind, TransportErrorKind::Configuration);
     assert!(text.contains("/nonesuch/ca.pem"), "{text}");
 }

@@ -95,7 +95,7 @@ on_every_transport! {
         let client = world.client::<probe::Api>(&transport);
         let ended = soon("the limit", client.hang_call(&Context::new())).await;
         assert_eq!(class(ended), "rpc_runtime.TimeLimitExceeded");
-        client.hang(&Context::new()).await.expect("the broker has it");
+        client.hang(&Context::new()).await.expect("confirmed");
         eventually("the cast to begin", || recorder.log.len() == 2).await;
         assert_eq!(soon("a slot", client.echo(&Context::new(), "x")).await.expect("an answer"), "x");
         // A method that is acknowledged late is ended, too.
@@ -161,7 +161,7 @@ on_every_transport! {
         let error = server.shutdown(Duration::from_millis(100)).await.expect_err("it holds");
         assert_eq!(error.unfinished, 1);
         let _other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
-        eventually("it to begin again", || second.log.len() == 1).await;
+        eventually("the method to begin again", || second.log.len() == 1).await;
         second.gate.notify_one();
         assert_eq!(soon("the answer", late).await.expect("no panic").expect("an answer"), "late");
     }

@@ -44,7 +44,7 @@ on_every_transport! {
         let newer = client.narrow::<probe::V1_2>().expect("1.2 is proven");
         assert_eq!(newer.newer(&ctx).await.expect("an answer"), 12);
         let grown = client.grown(&ctx, 1_u32).extra_or_drop(2_u32).await;
-        assert_eq!(grown.expect("without what is newer"), (1, None, 7));
+        assert_eq!(grown.expect("an answer without the later argument"), (1, None, 7));
         let error = unchecked.grown(&ctx, 1_u32).extra(2_u32).await.expect_err("beyond the cap");
         assert!(matches!(error, CallError::VersionCap { .. }), "{error:?}");
 
@@ -55,7 +55,7 @@ on_every_transport! {
         assert_eq!(client.grown(&ctx, 1_u32).extra_or_drop(2_u32).await.expect("all"), (1, Some(2), 7));
         assert_eq!(unchecked.grown(&ctx, 1_u32).extra(2_u32).await.expect("all"), (1, Some(2), 7));
         // A proven cap does not change.
-        assert_eq!(newer.grown(&ctx, 1_u32).extra_or_drop(2_u32).await.expect("as then"), (1, None, 7));
+        assert_eq!(newer.grown(&ctx, 1_u32).extra_or_drop(2_u32).await.expect("an answer without the later argument"), (1, None, 7));
     }
 }
 
@@ -102,7 +102,7 @@ async fn an_operator_pins_a_version_or_an_alias_or_leaves_it_to_the_services() {
     let unknown = cap(Some("zebra")).await.expect_err("no such release");
     let CapError::Pin(unknown) = unknown else { panic!("{unknown:?}") };
     assert!(unknown.to_string().contains("victoria, wallaby, 2023.1"), "{unknown}");
-    let foreign = cap(Some("4.0")).await.expect_err("a major of long ago");
+    let foreign = cap(Some("4.0")).await.expect_err("an old major");
     assert!(matches!(foreign, CapError::Unsupported { .. }), "{foreign:?}");
 
     // The operator changes the pin.

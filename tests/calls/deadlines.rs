@@ -163,7 +163,7 @@ on_every_transport! {
                 let ended = soon("the deadline", call).await.expect("no panic");
                 assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
             }
-            eventually("both to be dropped", || transport.metrics().requests_expired == 2).await;
+            eventually("both requests to be dropped", || transport.metrics().requests_expired == 2).await;
             server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
             assert_eq!(recorder.log.len(), 2);
             // None of them is redelivered.

@@ -78,7 +78,7 @@ async fn a_copy_that_comes_to_the_next_server_of_a_host_runs_again() {
     eventually("the first to begin", || recorder.log.len() == 1).await;
     let stopping = tokio::spawn(server.shutdown(SOON));
     // A stopping server accepts nothing more, even though its method still runs.
-    eventually("the copy to be left", || {
+    eventually("the copy to stay in the queue", || {
         transport.memory().expect("embedded").queued(world.topic()) == 1
     })
     .await;
@@ -113,7 +113,7 @@ async fn who_runs_what_is_doubled(to_one_host: bool) -> Vec<String> {
     let held = tokio::spawn(held);
     // While one server runs the request, the copy reaches the other, or waits for the same one.
     let copy = || to_one_host && broker.queued(&format!("{}.h", world.topic())) == 1;
-    eventually("both copies to be somewhere", || ran().count() == 2 || copy()).await;
+    eventually("both copies to run or wait", || ran().count() == 2 || copy()).await;
     recorders.iter().for_each(|recorder| recorder.gate.notify_one());
     assert_eq!(soon("the answer", held).await.expect("no panic").expect("an answer"), "doubled");
     for server in servers {

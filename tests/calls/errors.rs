@@ -138,7 +138,7 @@ async fn of_calls(cases: &mut Vec<Case>) {
 /// Returns the errors of transports.
 async fn of_transports(cases: &mut Vec<Case>) {
     let mut add = |error: TransportError, words| cases.push(case("TransportError", error, words));
-    let failed = async |url: &str| Transport::connect(url).await.expect_err("it cannot");
+    let failed = async |url: &str| Transport::connect(url).await.expect_err("it cannot connect");
     // Nothing listens on this port.
     let refused = failed(&format!("rabbit://user:{SECRET}@127.0.0.1:1/")).await;
     add(refused, &["cannot connect to 127.0.0.1:1", "Connection refused (os error 111)"]);
@@ -339,7 +339,7 @@ async fn every_error_says_what_happened_once_in_one_line_and_without_secrets() {
             wrong.push(format!("{name} says nothing: {all}"));
         }
         if all.contains(['\n', '\u{1b}']) || all.len() > 1000 {
-            wrong.push(format!("{name} has not one short line: {all}"));
+            wrong.push(format!("{name} is not one short line: {all}"));
         }
         if format!("{all}{error:?}").contains(SECRET) {
             wrong.push(format!("{name} shows a secret"));

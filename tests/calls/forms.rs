@@ -211,8 +211,8 @@ on_every_transport! {
         let unchecked = client.unchecked("4.4".parse().expect("a version"));
         let spec = Spec { size: 1, zone: None };
         let picked = unchecked.pick(&ctx, &spec).alternates(3_u32).instances(None).await;
-        assert_eq!(picked.expect("without what may be dropped"), "1 None None None false");
-        let error = unchecked.pick(&ctx, &spec).objects(true).await.expect_err("not to be dropped");
+        assert_eq!(picked.expect("without arguments that may be dropped"), "1 None None None false");
+        let error = unchecked.pick(&ctx, &spec).objects(true).await.expect_err("an argument that must not be dropped");
         assert!(matches!(&error, CallError::VersionCap { what, .. } if what == "`objects` of `pick`"), "{error:?}");
         // Values that older servers assume anyway may be dropped without loss.
         let older = client.unchecked("4.3".parse().expect("a version"));
@@ -229,8 +229,8 @@ on_every_transport! {
         assert_eq!(placed.expect("an answer"), "1 Some([\"i\"]) true Some(\"n\")");
         let oldest = client.version_cap::<picker::V4_1>();
         let placed = oldest.place(&ctx, &spec, &instances, false).await;
-        assert_eq!(placed.expect("without what may be left out"), "1 None false None");
-        let error = oldest.place(&ctx, &spec, &instances, true).await.expect_err("not to be left out");
+        assert_eq!(placed.expect("without arguments that may be omitted"), "1 None false None");
+        let error = oldest.place(&ctx, &spec, &instances, true).await.expect_err("an argument that must not be omitted");
         assert!(matches!(&error, CallError::VersionCap { what, .. } if what == "`at_once` of `place`"), "{error:?}");
     }
 
@@ -266,7 +266,7 @@ on_every_transport! {
         assert_eq!(picked.expect("two answers"), ["1 None None None false", "2 None None None false"]);
         let picked = client.pick_for(&ctx, vec!["i"]).await.expect("an answer");
         assert_eq!(picked, "1 None Some([\"i\"]) None false");
-        client.settle(&ctx).await.expect("it has run");
+        client.settle(&ctx).await.expect("the method has run");
         assert_eq!(log.events(), ["settled"], "a call waits for its end");
     }
 }

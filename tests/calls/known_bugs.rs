@@ -49,7 +49,7 @@ on_every_transport! {
         let _next = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
         first.gate.notify_one();
         soon("the answer", held).await.expect("no panic").expect("an answer");
-        soon("the shutdown", stopped).await.expect("no panic").expect("all of it ended");
+        soon("the shutdown", stopped).await.expect("no panic").expect("everything ended");
         eventually("every note", || first.log.len() + second.log.len() == 21).await;
     }
 
@@ -126,7 +126,7 @@ on_every_transport! {
         let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<bugs::Api>(&transport);
         let watched = client.prepare().monitor(Duration::from_secs(2)).client();
-        let error = watched.unsayable(&Context::new()).await.expect_err("it is not there");
+        let error = watched.unsayable(&Context::new()).await.expect_err("there is no such method");
         assert!(matches!(&error, CallError::NoSuchMethod { .. }), "{error:?}");
         eventually("nothing to run", || server.in_flight() == 0).await;
         soon("the shutdown", server.shutdown(Duration::from_secs(20))).await.expect("nothing is left");

@@ -273,24 +273,24 @@ on_every_transport! {
         let server = world.serve(&transport, "h", FirstServer::new(Old)).await;
         let first = client.version_cap::<movers::V3_0>();
         let moved = first.migrate(&ctx, "v", "b", &spec, Some(9)).cluster_or_drop("c").await;
-        assert_eq!(moved.expect("what it knows"), "first v b 4 None 9");
+        assert_eq!(moved.expect("a form that the server knows"), "first v b 4 None 9");
         server.shutdown(limit).await.expect("nothing runs");
 
         let server = world.serve(&transport, "h", SecondServer::new(Old)).await;
         let second = client.version_cap::<movers::V3_2>();
         let moved = second.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
-        assert_eq!(moved.expect("what it knows"), "second v b 4 None Some(\"c\")");
+        assert_eq!(moved.expect("a form that the server knows"), "second v b 4 None Some(\"c\")");
         server.shutdown(limit).await.expect("nothing runs");
 
         let server = world.serve(&transport, "h", ThirdServer::new(Old)).await;
         let third = client.negotiated("3.4".parse().expect("a version"));
         let moved = third.migrate(&ctx, "v", "b", spec.clone(), None::<u8>).cluster_or_drop("c").await;
-        assert_eq!(moved.expect("what it knows"), "third v b 4 Some(\"c\")");
+        assert_eq!(moved.expect("a form that the server knows"), "third v b 4 Some(\"c\")");
         server.shutdown(limit).await.expect("nothing runs");
 
         let _server = world.serve(&transport, "h", MoversServer::new(Moving)).await;
         let moved = client.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
-        assert_eq!(moved.expect("all of it"), "v b 4 None None Some(\"c\")");
+        assert_eq!(moved.expect("all arguments"), "v b 4 None None Some(\"c\")");
         let moved = second.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
         assert_eq!(moved.expect("a newer server knows old names"), "v b 4 None None Some(\"c\")");
     }
@@ -307,7 +307,7 @@ on_every_transport! {
             let restored = client.restore(&ctx, host.to_owned(), "b").is_new(true).await;
             assert_eq!(restored.expect("an answer"), format!("b Some(true) on {host}"));
         }
-        let nowhere = client.delete(&ctx, Backup::default()).await.expect_err("it says no host");
+        let nowhere = client.delete(&ctx, Backup::default()).await.expect_err("it names no host");
         assert!(matches!(nowhere, CallError::MissingHost { method: "delete" }), "{nowhere:?}");
         assert!(!nowhere.may_have_run());
         // A host that the caller names overrides the argument.
@@ -346,7 +346,7 @@ on_every_transport! {
         let old_server = world.serve(&transport, "h", OldServerServer::new(Old)).await;
         let (client, ctx) = (world.client::<backups::Api>(&transport), Context::new());
         let old = client.version_cap::<backups::V2_0>();
-        assert_eq!(old.device(&ctx).await.expect("what it knows"), "true");
+        assert_eq!(old.device(&ctx).await.expect("a form that the server knows"), "true");
         // Allowed from 2.3, but sent as 2.0, so the old server accepts it.
         assert_eq!(client.stop(&ctx, "a").await.expect("an answer"), 5);
         let strict = client.strict(&ctx).await;

@@ -67,7 +67,7 @@ tests::on_every_transport_in_one_thread! {
         let server = server.run();
         let client = world.client::<probe::Api>(&transport);
         let call = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to run", || !recorder.log.is_empty()).await;
+        eventually("the method to run", || !recorder.log.is_empty()).await;
         let gate = recorder.gate.clone();
         let opening = async {
             eventually("it to drain", || info(&heard).iter().any(|line| line.contains("drains"))).await;

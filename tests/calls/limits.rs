@@ -100,14 +100,14 @@ on_every_transport! {
         let transport = world.transport().await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         for size in [64 * KIB, 200 * KIB, 5 * KIB * KIB] {
-            client.note(&ctx, "x".repeat(size)).await.expect("the broker has taken it");
+            client.note(&ctx, "x".repeat(size)).await.expect("confirmed");
             assert_eq!(client.echo(&ctx, "well").await.expect("an answer"), "well");
         }
         let hasty = client.prepare().timeout(Duration::from_millis(300));
         let error = hasty.echo(&ctx, "x".repeat(64 * KIB)).await.expect_err("no answer is sent");
         assert!(matches!(error, CallError::DeadlineExceeded { sent: true, .. }), "{error:?}");
         client.note(&ctx, "small").await.expect("confirmed");
-        eventually("what is small", || recorder.log.events() == ["small"]).await;
+        eventually("the small note", || recorder.log.events() == ["small"]).await;
         if let Some(broker) = transport.memory() {
             assert_eq!(broker.queued(world.topic()), 0);
         }
@@ -133,13 +133,13 @@ on_every_transport! {
         let list = vec![7; 1001];
         let ended = client.length(&ctx, list.as_slice()).await.map(|length| length.to_string());
         assert_eq!(class(ended), "RequestTooLarge");
-        assert_eq!(client.length(&ctx, &list[..900]).await.expect("that is fewer"), 900);
+        assert_eq!(client.length(&ctx, &list[..900]).await.expect("few enough to read"), 900);
         let error = client.list(&ctx, 1001_u32).await.expect_err("too many to read");
         assert!(matches!(error, CallError::Decode(_)) && error.may_have_run(), "{error:?}");
         // A failure is JSON inside the reply's JSON: its values count, too.
         let error = client.fail(&ctx, 1001_usize).await.expect_err("too many to read");
         assert!(matches!(error, CallError::Decode(_)), "{error:?}");
-        assert_eq!(client.list(&ctx, 900_u32).await.expect("that is fewer").len(), 900);
+        assert_eq!(client.list(&ctx, 900_u32).await.expect("few enough to read").len(), 900);
     }
 
     async fn as_many_values_as_are_allowed_are_taken(world: World) {
@@ -171,7 +171,7 @@ on_every_transport! {
             };
             let transport = world.connect(sender).await;
             let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
-            client.note(&ctx, "x".repeat(KIB * KIB)).await.expect("the broker has taken it");
+            client.note(&ctx, "x".repeat(KIB * KIB)).await.expect("confirmed");
             assert_eq!(client.echo(&ctx, "well").await.expect("an answer"), "well");
             // The sender refuses a body whose uncompressed size exceeds the limit.
             let error = client.note(&ctx, "x".repeat(2 * KIB * KIB)).await.expect_err("too large");
@@ -183,7 +183,7 @@ on_every_transport! {
     async fn limits_are_options_of_the_url(world: World) {
         let with = |query: &str| format!("{}?{query}", world.url());
         let transport = Transport::connect(&with("message_limit=65536&value_limit=1000")).await;
-        let transport = transport.expect("they are known");
+        let transport = transport.expect("the options are known");
         let _server = world.serve(&transport, "h", ListerServer::new(Lists)).await;
         let (client, ctx) = (world.client::<lister::Api>(&transport), Context::new());
         let ended = client.length(&ctx, vec![7; 1001]).await.map(|length| length.to_string());

@@ -52,7 +52,7 @@ async fn a_mock_answers_as_told_and_notes_what_it_was_asked() {
     client.put(&ctx, "shelf-2".to_owned(), "jar", 7).await.expect("taken");
     client.clear(&ctx).await.expect("taken");
     assert_eq!(client.count(&ctx).kind("sour").await.expect("an answer"), 4);
-    client.prepare().server("anywhere").ping(&ctx).await.expect("topic and host count for nothing");
+    client.prepare().server("anywhere").ping(&ctx).await.expect("topic and host have no effect");
     eventually("the casts", || store.calls().len() == 6).await;
     store.verify();
 
@@ -79,7 +79,7 @@ async fn a_cap_holds_on_a_mock_too() {
     );
     let old = client.unchecked(Version::new(1, 0)).count(&ctx).await;
     assert!(matches!(old, Err(CallError::VersionCap { .. })), "{old:?}");
-    assert_eq!(store.calls().len(), 1, "what is refused is not sent");
+    assert_eq!(store.calls().len(), 1, "a refused call is not sent");
 }
 
 #[tokio::test]

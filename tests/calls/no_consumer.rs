@@ -101,7 +101,7 @@ on_every_transport! {
         let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport).prepare().timeout(2 * SOON).client();
         let runs = tokio::spawn(client.hold(&Context::new(), "runs"));
-        eventually("it to run", || recorder.log.len() == 1).await;
+        eventually("the method to run", || recorder.log.len() == 1).await;
         // The broker is asked while the queue has a consumer.
         tokio::time::sleep(Duration::from_millis(500)).await;
         let stopping = tokio::spawn(server.shutdown(SOON));
@@ -112,10 +112,10 @@ on_every_transport! {
         }
         let ended = client.prepare().timeout(SOON).echo(&Context::new(), "behind it").await;
         assert!(matches!(ended, Err(CallError::NoConsumer { .. })), "{ended:?}");
-        assert!(!runs.is_finished(), "its server has not given it up");
+        assert!(!runs.is_finished(), "its server still runs it");
         recorder.gate.notify_one();
         assert_eq!(soon("the answer", runs).await.expect("no panic").expect("an answer"), "runs");
-        soon("the shutdown", stopping).await.expect("no panic").expect("all was finished");
+        soon("the shutdown", stopping).await.expect("no panic").expect("every method finished");
     }
 
     async fn a_call_waits_for_its_deadline_if_it_is_told_so(world: World) {

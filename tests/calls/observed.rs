@@ -88,7 +88,7 @@ async fn assert_warned_of_neighbours(world: &World) {
     let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
     let neighbour = world.client::<neighbour::Api>(&transport);
     let arrived = async |count| {
-        eventually("it to arrive", || serving.metrics().requests_received == count).await;
+        eventually("the casts to arrive", || serving.metrics().requests_received == count).await;
     };
     let warnings = || {
         let lines = heard.lines().into_iter();
@@ -131,7 +131,7 @@ tests::on_every_transport! {
         let mut seen = Vec::new();
         let back = async {
             while !transport.state().is_up() || seen.len() < 4 {
-                match events.next().await.expect("it goes on") {
+                match events.next().await.expect("the transport is open") {
                     Event::Lost { role, reason } => {
                         assert!(!reason.is_empty());
                         seen.push((role, false));
@@ -144,7 +144,7 @@ tests::on_every_transport! {
                 }
             }
         };
-        soon("both to be back", back).await;
+        soon("both connections to be back", back).await;
         for role in [Role::Publishing, Role::Consuming] {
             let of_role: Vec<_> = seen.iter().filter(|(of, _)| *of == role).collect();
             assert_eq!(of_role, [&(role, false), &(role, true)]);
@@ -180,7 +180,7 @@ tests::on_every_transport! {
         let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         let waiting = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to run", || !recorder.log.is_empty()).await;
+        eventually("the method to run", || !recorder.log.is_empty()).await;
         transport.close().await;
         let error = soon("its end", waiting).await.expect("no panic").expect_err("no reply comes");
         assert!(error.may_have_run(), "{error:?}");

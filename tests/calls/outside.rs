@@ -155,7 +155,7 @@ fn a_notifier_sends_wherever_it_is_told_to_and_says_so_if_it_cannot() {
         let emit = |notifier: &Notifier| {
             wait(notifier.notify(Priority::Info, &Context::new(), "e", &1_u8))
         };
-        emit(&notifier).expect("the broker has it");
+        emit(&notifier).expect("confirmed");
         let misplaced = emit(&builder().build()).expect_err("no runtime");
         let bare = timerless();
         let entered = bare.enter();

@@ -224,7 +224,7 @@ tests::on_every_transport! {
         each_fails("late_future", "TimeLimitExceeded", || client.late_future(&ctx)).await;
         each_fails("late_future_that_ends", "MethodPanicked", || client.late_future_that_ends(&ctx)).await;
         assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
-        eventually("all to be over", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         let metrics = transport.metrics();
         assert_eq!((metrics.requests_panicked, metrics.requests_timed_out), (3 * 5, 4 * 5));
         assert_eq!(metrics.requests_broken, 0);
@@ -301,7 +301,7 @@ tests::on_every_transport_in_one_thread! {
         each_fails("late_guard", "TimeLimitExceeded", || client.late_guard(&ctx)).await;
         client.nonesuch(&ctx).await.expect("confirmed");
         assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
-        eventually("all to be over", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         assert_eq!(transport.metrics().requests_broken, 0);
         server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
     }

@@ -206,7 +206,7 @@ mod switches {
         // An unknown method in a watched call: the original would send heartbeats forever.
         let missing = world.client::<newer::Api>(&transport);
         let missing = missing.prepare().monitor(Duration::from_secs(2)).client();
-        let error = missing.unheard_of(&Context::new()).await.expect_err("it is not there");
+        let error = missing.unheard_of(&Context::new()).await.expect_err("there is no such method");
         assert!(is_no_such_method(&error), "{error:?}");
         // A heartbeat would arrive within this call.
         client.take(&Context::new(), 0_u64).await.expect("it lives");

@@ -139,11 +139,11 @@ on_every_transport! {
         let _second = world.serve(&transport, "node-2@ceph", BackendsServer::new(outside.clone())).await;
         let (client, ctx) = (world.client::<backends::Api>(&transport), Context::new());
         client.failed_over(&ctx, "cluster@ceph".to_owned(), 1).await.expect("confirmed");
-        eventually("it came", || inside.log.len() == 1).await;
+        eventually("the cast to arrive", || inside.log.len() == 1).await;
         // Without topics of their own, all servers receive it, after the earlier cast.
         let older = client.version_cap::<backends::V3_5>();
         older.failed_over(&ctx, "cluster@ceph".to_owned(), 2).await.expect("confirmed");
-        eventually("it came to both", || inside.log.len() == 2 && outside.log.len() == 1).await;
+        eventually("the cast to arrive at both", || inside.log.len() == 2 && outside.log.len() == 1).await;
         assert_eq!(inside.log.events(), ["inside 1", "inside 2"]);
         assert_eq!(outside.log.events(), ["outside 2"]);
     }
@@ -181,14 +181,14 @@ on_every_transport! {
         let ctx = Context::new();
         let client = PushClient::on_topic(&transport, first.as_str());
         client.push(&ctx, "a").await.expect("confirmed");
-        eventually("it came", || ports.len() == 1).await;
+        eventually("the cast to arrive", || ports.len() == 1).await;
         let other = client.prepare().topic(second.as_str()).client();
         assert_eq!(other.count(&ctx).await.expect("an answer"), 0);
         assert_eq!(client.count(&ctx).await.expect("an answer"), 1);
         // Several resources: one cast for each kind.
         let resources = [(&*first, "b"), (&*second, "c"), (&*first, "d")];
         assert_eq!(client.push_all(&ctx, &resources).await.expect("confirmed"), 2);
-        eventually("all came", || ports.len() == 2 && networks.len() == 1).await;
+        eventually("all casts to arrive", || ports.len() == 2 && networks.len() == 1).await;
         assert_eq!((ports.events(), networks.events()), (vec!["a".into(), "b d".into()], vec!["c".into()]));
     }
 

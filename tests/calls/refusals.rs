@@ -209,7 +209,7 @@ on_every_transport! {
         let first = world.serve(&transport, "h", RefusalsServer::new(service.clone())).await;
         let client = world.client::<refusals::Api>(&transport);
         let call = tokio::spawn(async move { client.hang_late(&ctx).await });
-        eventually("it to begin", || service.log.events() == ["hang_late"]).await;
+        eventually("the method to begin", || service.log.events() == ["hang_late"]).await;
         let _second = world.serve(&transport, "h2", EmptyServer::new(Nothing)).await;
         first.shutdown(Duration::ZERO).await.expect_err("it hangs");
         let error = soon("the refusal", call).await.expect("no panic").expect_err("it hangs");

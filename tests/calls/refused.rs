@@ -102,7 +102,7 @@ tests::on_every_transport_in_one_thread! {
         let ctx = Context::new().with("request_id", "req-7").with("auth_token", "canary-token");
         for sent in 1..=50 {
             send_each(&client, &ctx).await;
-            eventually("them to come", || transport.metrics().requests_received == sent * 4).await;
+            eventually("the casts to arrive", || transport.metrics().requests_received == sent * 4).await;
         }
         let counted = || {
             let counts = transport.metrics();
@@ -180,14 +180,14 @@ tests::on_every_transport! {
             client.nonesuch(&Context::new()).await.expect("confirmed");
         }
         eventually("all to be refused", || transport.metrics().requests_no_such_method == 10).await;
-        server.shutdown(SOON).await.expect("nothing runs, and what is kept is kept");
+        server.shutdown(SOON).await.expect("nothing runs, and casts are kept");
         assert_eq!(transport.metrics().requests_kept, 3);
         // The kept casts are unchanged: a server that has the method runs them.
         let later = Store::default();
         let queue = format!("{}{}", world.topic(), ServerBuilder::REFUSED);
         let rescue = world.server(&transport, "rescue").topic(queue).serve(RescueServer::new(Arc::new(later.clone())));
         let rescue = rescue.bind().await.expect("bound").run();
-        eventually("the kept ones", || later.0.len() == 3).await;
+        eventually("the kept casts to run", || later.0.len() == 3).await;
         rescue.shutdown(SOON).await.expect("nothing runs");
     }
 
@@ -221,7 +221,7 @@ async fn refused_casts_are_not_kept_in_a_queue_that_is_served() {
     let transport = world.transport().await;
     let server = world.server(&transport, "refused").keep_refused(1);
     let bound = server.serve(StrictServer::new(Store::default())).bind().await;
-    assert_eq!(bound.expect_err("it cannot be").kind(), TransportErrorKind::Configuration);
+    assert_eq!(bound.expect_err("it cannot be bound").kind(), TransportErrorKind::Configuration);
 }
 
 #[tokio::test]

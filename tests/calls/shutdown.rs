@@ -26,7 +26,7 @@ on_every_transport! {
         assert_eq!(first.log.events(), ["begun"]);
         first.gate.notify_one();
         assert_eq!(soon("the answer", held).await.expect("no panic").expect("an answer"), "begun");
-        soon("the shutdown", stopping).await.expect("no panic").expect("everything was finished");
+        soon("the shutdown", stopping).await.expect("no panic").expect("every method finished");
         other.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
     }
 
@@ -93,7 +93,7 @@ on_every_transport! {
             other => panic!("expected a failure, not {other:?}"),
         }
         let other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
-        eventually("the other to have what had not begun, and what is acknowledged late", || second.log.len() == 2).await;
+        eventually("the other server to run waiting and late-acknowledged calls", || second.log.len() == 2).await;
         let mut events = second.log.events();
         events.sort();
         assert_eq!(events, ["held", "late"]);

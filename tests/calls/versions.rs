@@ -79,7 +79,7 @@ fn the_interface_is_there_as_data() {
         (interface.name, interface.topic, interface.version.to_string()),
         ("Probe", Some("probe"), "1.4".to_owned())
     );
-    let grown = interface.method("grown").expect("it is there");
+    let grown = interface.method("grown").expect("the method exists");
     assert_eq!(
         (grown.kind, grown.since, grown.reply),
         (Kind::Call, Version::new(1, 0), "(u32, Option<u32>, u32)")
@@ -119,7 +119,7 @@ fn an_interface_is_data_with_all_that_its_trait_says() {
     assert_eq!(finish.topic, Some(("backends-alt", version("3.7"))));
 
     let picker = picker::INTERFACE;
-    let pick = picker.method("pick_host").expect("by its name of old");
+    let pick = picker.method("pick_host").expect("by its old name");
     assert_eq!((pick.name, pick.before.len(), pick.before[0].is_rewritten), ("pick", 2, true));
     assert_eq!(picker.method("refuse").map(|method| method.expected), Some(&["Declined"][..]));
     let store = picker.method("store").expect("a method");

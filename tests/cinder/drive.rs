@@ -88,7 +88,7 @@ pub(crate) async fn drive(world: &World, api: &str, caps: &[String]) -> Option<(
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, command.output()).await;
-    let output = output.expect("the calls come to an end").expect("Python runs");
+    let output = output.expect("the calls end in time").expect("Python runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {errors}", output.status);
     let (mut steps, mut ends) = (Vec::new(), Vec::new());

@@ -69,10 +69,7 @@ async fn cinders_client_reaches_every_method_of_a_back_end_of_its_version() {
         ("get_log_levels", "LogLevelList"),
     ];
     assert_eq!(run.answered(), answered);
-    assert_eq!(
-        run.end.workers, 2,
-        "delete_volume and create_snapshot note what is to be cleaned up"
-    );
+    assert_eq!(run.end.workers, 2, "delete_volume and create_snapshot record cleanups");
 }
 
 #[tokio::test(flavor = "multi_thread")]

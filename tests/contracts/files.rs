@@ -44,8 +44,9 @@ fn a_contract_is_written_on_request_and_kept_from_then_on() {
 fn a_safe_difference_fails_until_somebody_accepts_it() {
     let path = file("notes.txt");
     check(&notes(0, FIRST), &path, Rewrite::Safe).expect("written");
-    let error =
-        check(&notes(1, SECOND), &path, Rewrite::Never).expect_err("it has grown").to_string();
+    let error = check(&notes(1, SECOND), &path, Rewrite::Never)
+        .expect_err("the interface has grown")
+        .to_string();
     for part in [
         "version-raised (safe): 1.0 to 1.1",
         "argument-added-later (safe): `by` of `add`",

@@ -67,7 +67,7 @@ async fn stand_still(world: &World, is_known: bool) {
     }
     peer.signal("CONT").await;
     good(&client, 5001).await;
-    assert_eq!(peer.hear().await, "ran 5001", "expired calls are not run: {is_known}");
+    assert_eq!(peer.hear().await, "ran 5001", "expired calls do not run: {is_known}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,7 +50,7 @@ async fn fault_g07_what_was_handed_over_is_sent_before_the_limit() {
             tokio::spawn(async move { client.note(&Context::new(), a).await })
         })
         .collect();
-    eventually("casts to be on their way", || {
+    eventually("casts to be published", || {
         let metrics = scene.transport.metrics();
         metrics.requests_sent - sent + metrics.queued >= 200
     })

@@ -243,6 +243,6 @@ async fn fault_a19_a_flapping_broker_leaves_nothing_behind_and_all_is_well_in_th
     }
     scene.good(1_000_000).await;
     eventually("two connections each, and no more", || scene.proxy.present().len() == 4).await;
-    eventually("no call is left", || scene.transport.pending_calls() == 0).await;
+    eventually("no call to be left", || scene.transport.pending_calls() == 0).await;
     scene.server.shutdown(DRAIN).await.expect("nothing runs");
 }

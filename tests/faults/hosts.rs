@@ -187,7 +187,7 @@ impl Field {
     /// Connects to hosts none of which is up, checks the error, and returns how long that took.
     async fn fails(&self, states: &[State], patience: Option<Duration>) -> Duration {
         let (connected, hosts, took) = self.connect(states, patience).await;
-        let error = connected.expect_err("no host takes the connection");
+        let error = connected.expect_err("no host accepts the connection");
         let text = error.to_string();
         let mut kinds = Vec::new();
         for (state, host) in states.iter().zip(&hosts) {

@@ -108,7 +108,7 @@ async fn under_resets(shared: &Shared, sink: &Sink, rounds: u64) {
         let lost = async {
             while !matches!(events.next().await, Some(rpc_runtime::Event::Lost { .. })) {}
         };
-        tests::soon("an event that says so", lost).await;
+        tests::soon("the event of the loss", lost).await;
         scene.settle(calls).await;
         scene.good(1_000_000 + round).await;
         assert!(scene.transport.state().is_up(), "{:?}", scene.transport.state());

@@ -212,7 +212,7 @@ async fn fault_b03_a_request_whose_confirm_is_lost_says_that_it_may_have_run() {
     eventually("all to run", || (0..20).all(|a| scene.slow.runs().contains_key(&a))).await;
     let begun = Instant::now();
     scene.proxy.named(":publish").reset();
-    assert_eq!(scene.settle(calls).await, 0, "no answer has come");
+    assert_eq!(scene.settle(calls).await, 0, "no answer arrived");
     let took = begun.elapsed();
     figure("B3", "interrupted calls learn of it within", took);
     assert!(took < Duration::from_secs(10), "long before the deadline: {took:?}");

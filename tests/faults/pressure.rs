@@ -190,7 +190,7 @@ async fn fault_d06_calls_that_a_queue_drops_end_by_their_deadline_and_the_newest
     }
     let transport = world.transport().await;
     let again = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
-    eventually("those that are left to run", || slow.ran.len() == 11).await;
+    eventually("the remaining calls to run", || slow.ran.len() == 11).await;
     let mut ran = slow.ran.events();
     ran.sort_unstable();
     assert_eq!(ran[..10], (20..30).collect::<Vec<_>>(), "the newest ten");
@@ -314,7 +314,7 @@ async fn fault_c14_a_method_longer_than_the_broker_waits_for_acknowledgements_ru
     assert_eq!(answer.expect("an answer"), 1);
     let mut events = transport.events();
     client.hold(&Context::new(), 2, 8000).await.expect("confirmed");
-    until(&mut events, "the broker's patience to end", |event| {
+    until(&mut events, "the acknowledgement timeout", |event| {
         matches!(event, Event::ConsumersLost { .. })
     })
     .await;

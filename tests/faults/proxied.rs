@@ -166,7 +166,7 @@ async fn the_door_refuses_resets_hangs_and_opens_again_at_the_same_port() {
     pair.proxy.hang().await;
     let mut hung = TcpStream::connect(pair.proxy.address()).await.expect("taken");
     hung.write_all(PROTOCOL).await.expect("said");
-    eventually("it to be taken", || pair.proxy.attempts() == 2).await;
+    eventually("the connection to be accepted", || pair.proxy.attempts() == 2).await;
     pair.proxy.reset_new();
     is_reset(&mut TcpStream::connect(pair.proxy.address()).await.expect("taken")).await;
     pair.proxy.open().await;
@@ -257,7 +257,7 @@ async fn bytes_that_are_not_amqp_pass() {
     drop(client);
     is_ended(&mut broker).await;
     drop(broker);
-    eventually("nothing is left of it", || proxy.present().is_empty()).await;
+    eventually("no connection to be left", || proxy.present().is_empty()).await;
 }
 
 #[tokio::test]

@@ -85,7 +85,8 @@ async fn fault_a10_a_right_that_is_missing_is_named_and_harms_nobody_else() {
     let _server = elsewhere.serve(&serving, "h", AdderServer::new(slow)).await;
     let transport = world.transport().await;
     let server = world.server(&transport, "h").serve(AdderServer::new(Slow::default()));
-    let error = soon("an end", server.bind()).await.expect_err("it may not declare that");
+    let error =
+        soon("an end", server.bind()).await.expect_err("it has no permission to declare the queue");
     assert_eq!(error.kind(), TransportErrorKind::Refused);
     let text = format!("{error:?}");
     assert!(text.contains(world.topic()), "{text}");
@@ -147,5 +148,5 @@ async fn fault_a15_few_channels_are_enough_however_many_calls_there_are() {
     });
     soon("all answers", futures_util::future::join_all(calls)).await;
     server.shutdown(DRAIN).await.expect("nothing runs");
-    eventually("no call is left", || transport.pending_calls() == 0).await;
+    eventually("no call to be left", || transport.pending_calls() == 0).await;
 }

@@ -110,7 +110,7 @@ async fn fault_g15_without_file_descriptors_a_process_comes_back_once_there_are_
     let call = |number: u32| format!("call {topic} {number} 2000");
     limit_files(peer.process(), 3).await;
     proxy.present().reset();
-    eventually("its connections to go", || proxy.present().is_empty()).await;
+    eventually("its connections to be closed", || proxy.present().is_empty()).await;
     peer.say(&call(1)).await;
     assert_eq!(peer.hear().await, "1 late, has not run");
     let before = proxy.attempts();
@@ -213,7 +213,7 @@ async fn fault_h12_replies_to_two_clients_of_one_process_do_not_cross() {
         assert!(ended.outcome.is_ok(), "{:?}", ended.outcome);
     }
     let late = [&scene.transport, &other].map(|transport| transport.metrics().replies_late);
-    assert_eq!(late, [0, 0], "none came to the wrong one");
+    assert_eq!(late, [0, 0], "no reply reached the wrong client");
 }
 
 #[tokio::test]

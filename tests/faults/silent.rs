@@ -26,7 +26,7 @@ async fn fault_b04_a_silent_broker_is_given_up_and_what_it_said_late_reaches_nob
     figure("B4", "silence noticed at a heartbeat of 2 s within", begun.elapsed());
     let answered = timed(&scene.client, 2, Duration::from_secs(20)).await;
     answered.check(&scene.slow);
-    assert_eq!(answered.outcome.expect("an answer by the new connection"), 3);
+    assert_eq!(answered.outcome.expect("an answer on the new connection"), 3);
     old.heal();
     let calls = scene.calls(3..50, Duration::from_secs(20));
     assert_eq!(scene.settle(calls).await, 47);
@@ -54,7 +54,7 @@ async fn fault_b06_what_a_deaf_server_did_not_get_is_delivered_again() {
     let scene = Scene::start(shared.node.world(), Behind::Server).await;
     scene.proxy.present().swallow(Way::Down);
     let calls = scene.calls(0..20, Duration::from_secs(25));
-    assert_eq!(scene.settle(calls).await, 20, "all are answered by the new connection");
+    assert_eq!(scene.settle(calls).await, 20, "all are answered on the new connection");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

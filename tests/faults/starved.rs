@@ -70,9 +70,9 @@ async fn fault_b19_a_connection_that_the_broker_gave_up_meanwhile_is_noticed() {
     let attempts = scene.proxy.attempts();
     peer.signal("STOP").await;
     // The broker closes both connections of the program.
-    eventually("the broker to give it up", || scene.proxy.present().len() == 2).await;
+    eventually("the broker to close the connections", || scene.proxy.present().len() == 2).await;
     peer.signal("CONT").await;
-    eventually("it to come back", || scene.proxy.attempts() >= attempts + 2).await;
+    eventually("the program to reconnect", || scene.proxy.attempts() >= attempts + 2).await;
     peer.say(&format!("call {} 8 25000", scene.world.topic())).await;
     assert_eq!(peer.hear().await, "8 is 9");
     assert!(scene.proxy.seen(Way::Up, "heartbeat") > 0);

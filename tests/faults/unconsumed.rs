@@ -96,7 +96,7 @@ async fn fault_c25_a_broker_that_does_not_say_is_asked_once_by_each_connection()
                 let attempts = proxy.attempts();
                 proxy.present().reset();
                 eventually("other connections", || proxy.attempts() >= attempts + 2).await;
-                eventually("them to be up", || transport.state().is_up()).await;
+                eventually("the transport to be up", || transport.state().is_up()).await;
             }
             let error = call(&client, round, Duration::from_secs(4)).await;
             let is_unknown =
@@ -128,7 +128,7 @@ async fn fault_c25_an_empty_quorum_queue_is_named_and_ends_no_call() {
     let client = world.client::<adder::Api>(&transport);
     let calling = client.clone();
     let waiting = tokio::spawn(async move { call(&calling, 1, Duration::from_secs(10)).await });
-    eventually("it to be under way", || transport.pending_calls() == 1).await;
+    eventually("the call to be under way", || transport.pending_calls() == 1).await;
     purge(&shared.node, world.topic()).await;
     let error = soon("its deadline", waiting).await.expect("no panic");
     let CallError::DeadlineExceeded { unconsumed, .. } = &error else { panic!("{error:?}") };

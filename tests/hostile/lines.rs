@@ -67,7 +67,7 @@ async fn hear(world: &World) -> Vec<String> {
     eventually("the call that is held", || adder.ran.len() == 1).await;
     adder.gate.notify_waiters();
     if world.is_memory() {
-        eventually("nothing that runs", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
     }
     heard.lines()
 }

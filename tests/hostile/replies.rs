@@ -93,9 +93,9 @@ on_every_transport! {
         stranger.settle().await;
         eventually("both calls", || adder.ran.len() == 2).await;
         adder.gate.notify_waiters();
-        eventually("nothing that runs", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         assert_eq!(client.add(&ctx, 1_u64, 2_u64).await.expect("an answer"), 3);
-        eventually("nothing that runs", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         assert_eq!(adder.ran.len(), 2);
     }
 }

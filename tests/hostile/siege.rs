@@ -191,7 +191,7 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
         eventually("the call that is held", || adder.ran.len() > begun).await;
         fire.batch(&mut report.kinds).await;
         let well = soon("an answer", client.add(&ctx, 40_u64, 2_u64)).await;
-        assert_eq!(well.expect("the server is well"), 42, "after batch {batch}");
+        assert_eq!(well.expect("the server works"), 42, "after batch {batch}");
         adder.gate.notify_one();
         assert_eq!(soon("its reply", held).await.expect("no panic").expect("an answer"), 7);
         if batch == batches / 4 {
@@ -204,7 +204,7 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
             *report.answers.entry(class).or_default() += 1;
         }
     }
-    eventually("nothing that runs", || server.in_flight() == 0).await;
+    eventually("nothing to be in flight", || server.in_flight() == 0).await;
     assert_eq!((called.pending_calls(), served.pending_calls()), (0, 0));
     report.after = Held::now();
     assert_eq!(kept(world).await, before, "no connection was lost");
@@ -229,7 +229,7 @@ async fn nothing_that_is_published_on_rabbit_stops_a_server_or_a_client() {
     let list = ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "messages"];
     let list = rabbitmqctl(&list).await.expect("a broker to ask");
     let left = list.lines().filter(|line| line.contains(world.topic()) && !line.ends_with("\t0"));
-    assert_eq!(left.count(), 0, "what is refused is gone: {list}");
+    assert_eq!(left.count(), 0, "rejected messages are gone: {list}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -100,7 +100,7 @@ with_every_release! {
             peer.ask(emit("messagingv2", priority)).await;
             peer.ask(emit("messaging", priority)).await;
         }
-        eventually("all of them", || events.len() == 2 && others.len() == 12).await;
+        eventually("all notifications", || events.len() == 2 && others.len() == 12).await;
         for (metadata, event) in events.events() {
             assert_eq!(event, VolumeCreated { volume_id: "v1".to_owned(), size: 7 });
             assert_eq!(metadata.publisher_id.as_deref(), Some("python.host"));
@@ -110,7 +110,7 @@ with_every_release! {
         for driver in ["messaging", "messagingv2"] {
             peer.ask(json!({"op": "typed", "driver": driver})).await;
         }
-        eventually("what has Python's types", || others.len() == 14).await;
+        eventually("the notifications with Python's types", || others.len() == 14).await;
         for (_, payload) in &others.events()[12..] {
             let told: Value = payload.decode().expect("JSON");
             assert_eq!(told["uuid"], "00000000-0000-0000-0000-000000000007", "{told}");

@@ -66,7 +66,7 @@ impl File {
     }
 
     fn path(&self) -> &str {
-        self.0.to_str().expect("a path of ours")
+        self.0.to_str().expect("a path")
     }
 }
 
@@ -83,7 +83,7 @@ async fn share(release: Release, options: &str) {
     let file = File::new(&world, options);
     let serving = Peer::configured(release, "server.py", &world, file.path(), &["python"]).await;
     let Some(_serving) = serving else { return };
-    let config = Config::load(file.path()).expect("what the original reads");
+    let config = Config::load(file.path()).expect("a file that the original reads");
     let transport = config.transport().connect().await.expect("connected");
     let log = Log::default();
     let ours = config.server(&transport).host("rust").topic(world.topic());

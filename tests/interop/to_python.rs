@@ -219,7 +219,7 @@ with_every_release! {
         let hurried = client.prepare().timeout(Duration::from_millis(400)).client();
         let ended = hurried.slow(&Context::new(), 1.5_f64).await;
         assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
-        eventually("nothing to wait", || transport.pending_calls() == 0).await;
+        eventually("no call to be pending", || transport.pending_calls() == 0).await;
         assert_eq!(client.slow(&Context::new(), 0.01_f64).await.expect("an answer"), "slept");
     }
 

@@ -38,11 +38,11 @@ on_every_transport! {
         for size in 0..5 {
             notifier.emit(&Context::new(), &created(size));
         }
-        soon("the broker to have them", notifier.flush()).await;
+        soon("all confirms", notifier.flush()).await;
         assert_eq!(notifier.waiting(), 0);
         let heard = Heard::default();
         let listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
-        eventually("all of them", || heard.sorted() == [0, 1, 2, 3, 4]).await;
+        eventually("all notifications", || heard.sorted() == [0, 1, 2, 3, 4]).await;
         soon("the end", listener.shutdown(Duration::from_secs(10))).await.expect("nothing runs");
         let metrics = transport.metrics();
         assert_eq!((metrics.notifications_sent, metrics.notifications_received), (5, 5));
@@ -65,7 +65,7 @@ on_every_transport! {
         notifier.error(&ctx, "error.e", &payload);
         notifier.critical(&ctx, "critical.e", &payload);
         let last = notifier.sample(&ctx, "sample.e", &payload);
-        soon("the broker to have it", last).await.expect("sent");
+        soon("the confirm", last).await.expect("sent");
         for heard in [&first, &second] {
             eventually("all seven", || heard.others.len() == 7).await;
             let mut seen = heard.others.events();
@@ -92,7 +92,7 @@ on_every_transport! {
         let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
         let both = emits(&world, &transport).messaging(Format::V1).messaging(Format::V2).build();
         let ctx = Context::new().with("user_id", "u1");
-        soon("the broker to have it", both.emit(&ctx, &created(3))).await.expect("sent");
+        soon("the confirm", both.emit(&ctx, &created(3))).await.expect("sent");
         eventually("both", || heard.events.len() == 2).await;
         for (metadata, event) in heard.events.events() {
             assert_eq!(event, created(3));
@@ -111,9 +111,9 @@ on_every_transport! {
         for disclosure in [Disclosure::Redacted, Disclosure::Nothing, Disclosure::Everything] {
             let notifier = emits(&world, &transport).disclosure(disclosure);
             let notifier = notifier.messaging(Format::V2).driver(recorder.clone()).build();
-            soon("the broker to have it", notifier.emit(&ctx, &created(1))).await.expect("sent");
+            soon("the confirm", notifier.emit(&ctx, &created(1))).await.expect("sent");
         }
-        eventually("all of them", || heard.events.len() == 3).await;
+        eventually("all notifications", || heard.events.len() == 3).await;
         let told = |context: Context| (context.user_id(), context.value::<Option<String>>("auth_token"));
         let kept: Vec<_> = recorder.take().into_iter().map(|kept| told(kept.context)).collect();
         let heard = heard.events.events().into_iter().map(|(metadata, _)| told(metadata.context));
@@ -162,7 +162,7 @@ on_every_transport! {
         let listener = heard.all(listens(&world, &transport)).concurrency(1);
         let _listener = listener.bind().await.expect("bound").run();
         let notifier = emits(&world, &transport).spool(50, usize::MAX).build();
-        soon("the broker to have it", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
+        soon("the confirm", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
         switch.off(&transport).await;
         let sent: Vec<_> = (1..=60).map(|size| notifier.emit(&Context::new(), &created(size))).collect();
         assert_eq!(notifier.waiting(), 50);
@@ -176,24 +176,24 @@ on_every_transport! {
             }
         }
         assert_eq!((full, transport.metrics().notifications_dropped), (10, 10));
-        eventually("all there was room for", || heard.sorted() == (0..=50).collect::<Vec<_>>()).await;
+        eventually("all that fit the spool", || heard.sorted() == (0..=50).collect::<Vec<_>>()).await;
     }
 
     async fn what_waits_for_a_broker_that_is_away_ends_when_its_transport_is_closed(world: World) {
         let (transport, switch) = Switch::connect(&world).await;
         let notifier = emits(&world, &transport).build();
-        soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+        soon("the confirm", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
         switch.off(&transport).await;
         let emission = notifier.emit(&Context::new(), &created(2));
         let mut flush = std::pin::pin!(notifier.flush());
-        assert!(flush.as_mut().now_or_never().is_none(), "one waits");
+        assert!(flush.as_mut().now_or_never().is_none(), "one notification waits");
         transport.close().await;
         let error = soon("its end", emission).await.expect_err("there is no broker");
         assert!(
             matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Closed),
             "{error:?}"
         );
-        soon("nothing to be left", flush).await;
+        soon("nothing to be in flight", flush).await;
         assert_eq!(notifier.waiting(), 0);
         switch.on().await;
     }
@@ -204,7 +204,7 @@ on_every_transport! {
         let hasty = emits(&world, &transport).give_up_after(Duration::from_millis(200)).build();
         for notifier in [&at_once, &hasty] {
             let emission = notifier.emit(&Context::new(), &created(1));
-            soon("the broker to have it", emission).await.expect("sent");
+            soon("the confirm", emission).await.expect("sent");
         }
         switch.off(&transport).await;
         let error = at_once.emit(&Context::new(), &created(2)).await.expect_err("there is no broker");
@@ -214,14 +214,14 @@ on_every_transport! {
         assert!(matches!(error, NotifyError::Expired { waited } if waited >= Duration::from_millis(200)), "{error:?}");
         switch.on().await;
         let emission = hasty.emit(&Context::new(), &created(4));
-        eventually("the way back", || transport.state().is_up()).await;
+        eventually("the reconnect", || transport.state().is_up()).await;
         drop(emission);
         let heard = Heard::default();
         let last = emits(&world, &transport).build();
-        soon("the broker to have it", last.emit(&Context::new(), &created(5))).await.expect("sent");
+        soon("the confirm", last.emit(&Context::new(), &created(5))).await.expect("sent");
         let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
         let is_there = |heard: &Heard| heard.sizes().contains(&5) && heard.sorted().starts_with(&[1, 1]);
-        eventually("what was sent", || is_there(&heard)).await;
+        eventually("the sent notifications", || is_there(&heard)).await;
         let sizes = heard.sorted();
         assert!(!sizes.contains(&2) && !sizes.contains(&3), "{sizes:?}");
     }
@@ -374,19 +374,19 @@ async fn who_may_not_notify_is_told_and_costs_nobody_else_anything() {
     let Some(world) = world.alone().await else { return };
     let transport = world.transport().await;
     let notifier = emits(&world, &transport).build();
-    soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+    soon("the confirm", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
     let vhost = world.virtual_host();
     let rights = ["set_permissions", "--vhost", vhost, "guest", ".*", "^(amq\\..*|)$", ".*"];
     tests::rabbitmqctl(&rights).await;
     // A channel caches the permissions of its user.
     world.cut_connections(&transport).await;
     let error = soon("its end", notifier.emit(&Context::new(), &created(2))).await;
-    let error = error.expect_err("it may not");
+    let error = error.expect_err("it is forbidden");
     assert!(
         matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Refused),
         "{error:?}"
     );
     assert_eq!((notifier.waiting(), transport.metrics().notifications_dropped), (0, 1));
     tests::rabbitmqctl(&["set_permissions", "--vhost", vhost, "guest", ".*", ".*", ".*"]).await;
-    soon("the broker to have it", notifier.emit(&Context::new(), &created(3))).await.expect("sent");
+    soon("the confirm", notifier.emit(&Context::new(), &created(3))).await.expect("sent");
 }

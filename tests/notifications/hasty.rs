@@ -47,7 +47,7 @@ async fn what_is_sent_at_once_or_not_at_all_does_not_wait_for_a_broker_that_take
     let Some((world, transport, proxy)) = connect().await else { return };
     let (patient, ctx) = (emits(&world, &transport).build(), Context::new());
     let hasty = emits(&world, &transport).give_up_after(Duration::ZERO).build();
-    soon("the broker to have it", hasty.emit(&ctx, &created(0))).await.expect("sent");
+    soon("the confirm", hasty.emit(&ctx, &created(0))).await.expect("sent");
     let rule = unconfirmed(&proxy);
     let under_way = hasty.emit(&ctx, &created(1));
     let kept: Vec<_> = (1..WINDOW).map(|size| patient.emit(&ctx, &created(size + 1))).collect();
@@ -62,11 +62,11 @@ async fn what_is_sent_at_once_or_not_at_all_does_not_wait_for_a_broker_that_take
     rule.end();
     proxy.present().reset();
     for emission in kept {
-        soon("the way back", emission).await.expect("sent");
+        soon("the reconnect", emission).await.expect("sent");
     }
     let heard = Heard::default();
     let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
-    eventually("what has waited", || heard.sizes().contains(&WINDOW)).await;
+    eventually("the waiting notifications", || heard.sizes().contains(&WINDOW)).await;
     assert!(!heard.sizes().iter().any(|size| *size >= 1000), "{:?}", heard.sorted());
 }
 
@@ -75,7 +75,7 @@ async fn what_is_sent_at_once_or_not_at_all_is_not_sent_by_the_next_connection()
     let Some((world, transport, proxy)) = connect().await else { return };
     let (patient, ctx) = (emits(&world, &transport).build(), Context::new());
     let hasty = emits(&world, &transport).give_up_after(Duration::ZERO).build();
-    soon("the broker to have it", patient.emit(&ctx, &created(0))).await.expect("sent");
+    soon("the confirm", patient.emit(&ctx, &created(0))).await.expect("sent");
     let rule = unconfirmed(&proxy);
     let kept: Vec<_> = (1..=WINDOW).map(|size| patient.emit(&ctx, &created(size))).collect();
     rule.applied().await;
@@ -85,18 +85,18 @@ async fn what_is_sent_at_once_or_not_at_all_is_not_sent_by_the_next_connection()
     proxy.present().reset();
     fails(queued, TransportErrorKind::Disconnected).await;
     for emission in kept {
-        soon("the way back", emission).await.expect("sent");
+        soon("the reconnect", emission).await.expect("sent");
     }
     // One confirm may cover all withheld ones, and arrive before the reset.
-    eventually("the way back", || transport.state().is_up()).await;
-    soon("the broker to have it", hasty.emit(&ctx, &created(1001))).await.expect("sent");
+    eventually("the reconnect", || transport.state().is_up()).await;
+    soon("the confirm", hasty.emit(&ctx, &created(1001))).await.expect("sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_again_after_a_lost_connection_keeps_its_order() {
     let Some((world, transport, proxy)) = connect().await else { return };
     let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
-    soon("the broker to have it", notifier.emit(&ctx, &created(0))).await.expect("sent");
+    soon("the confirm", notifier.emit(&ctx, &created(0))).await.expect("sent");
     let publishes = Frames::up("basic.publish").containing(world.topic()).always();
     let lost = proxy.rule(publishes, Action::Drop);
     // More than may wait for confirms.
@@ -106,11 +106,11 @@ async fn what_is_sent_again_after_a_lost_connection_keeps_its_order() {
     lost.end();
     proxy.present().reset();
     for emission in emissions {
-        soon("the way back", emission).await.expect("sent");
+        soon("the reconnect", emission).await.expect("sent");
     }
     let heard = Heard::default();
     let listener = heard.all(listens(&world, &transport)).concurrency(1);
     let _listener = listener.bind().await.expect("bound").run();
-    eventually("all of them", || heard.sizes().len() > 300).await;
+    eventually("all notifications", || heard.sizes().len() > 300).await;
     assert_eq!(heard.sizes(), (0..=last).collect::<Vec<_>>());
 }

@@ -91,9 +91,9 @@ on_every_transport! {
             notifier.emit(&ctx, &Unreadable {});
         }
         notifier.emit(&ctx, &created(7));
-        eventually("one that is in order", || heard.sizes() == [7]).await;
-        eventually("the others to be put aside", || transport.metrics().notifications_dead == 4 * MORE).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("the valid notification", || heard.sizes() == [7]).await;
+        eventually("the dead letters of the others", || transport.metrics().notifications_dead == 4 * MORE).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         listener.shutdown(SOON).await.expect("nothing runs");
     }
 
@@ -111,8 +111,8 @@ on_every_transport! {
         let listener = listener.bind().await.expect("bound").run();
         let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
         (0..MORE).for_each(|size| _ = notifier.emit(&ctx, &created(size)));
-        eventually("all to be put aside", || transport.metrics().notifications_dead == MORE).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("all dead letters", || transport.metrics().notifications_dead == MORE).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         assert!(seen.load(Ordering::Relaxed) >= 5);
         listener.shutdown(SOON).await.expect("nothing runs");
     }

@@ -56,6 +56,6 @@ async fn calls_and_servers_come_back_after_the_broker() {
         }
         assert_eq!(ended.expect("an answer"), 10 + round);
     }
-    assert!(!log.events().contains(&2), "a call ran whose caller had been told that it did not");
+    assert!(!log.events().contains(&2), "a call ran although its error ruled that out");
     server.shutdown(Duration::from_secs(20)).await.expect("nothing runs");
 }

@@ -114,10 +114,11 @@ async fn use_all(everything: &Everything, world: &World, transport: &Transport) 
     note_error(everything, "too large", &error);
 
     let mistaken = world.client::<mistaken::Api>(transport);
-    let error = mistaken.open(&ctx, "u", "canary-password").await.expect_err("text comes");
+    let error = mistaken.open(&ctx, "u", "canary-password").await.expect_err("the result is text");
     note_error(everything, "a result of another type", &error);
     let secrets = ["canary-list".to_owned()];
-    let error = mistaken.store(&ctx, secrets.as_slice()).await.expect_err("text is wanted");
+    let error =
+        mistaken.store(&ctx, secrets.as_slice()).await.expect_err("the argument has to be text");
     note_error(everything, "an argument of another type", &error);
     let error = mistaken.burst(&ctx, "canary-pin").await.expect_err("there is no pin");
     note_error(everything, "an unknown argument", &error);

@@ -315,7 +315,7 @@ impl Doomed {
         F: Future<Output: Send> + Send + 'static,
     {
         let Some(runtime) = &self.0 else { panic!("it has crashed") };
-        match soon("what runs on the doomed runtime", runtime.spawn(future)).await {
+        match soon("the task on the doomed runtime", runtime.spawn(future)).await {
             Ok(output) => output,
             Err(error) => panic!("{error}"),
         }

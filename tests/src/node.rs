@@ -205,7 +205,7 @@ impl Cluster {
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 }
             };
-            soon("all nodes to see each other", running).await;
+            soon("all nodes to be connected", running).await;
         }
         Some(Self { nodes, _guard: guard })
     }

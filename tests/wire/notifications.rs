@@ -82,7 +82,7 @@ async fn a_notifier_sends_what_the_original_sends() {
         };
         let priority = parts.priority.parse().expect("a priority");
         let emission = builder.build().notify(priority, &ctx, &parts.event_type, &parts.payload);
-        soon("the broker to have it", emission).await.expect("sent");
+        soon("the confirm", emission).await.expect("sent");
         for theirs in &messages {
             let mut ours = published.try_recv().expect("one for each topic");
             let body = String::from_utf8(ours.body).expect("UTF-8");

@@ -66,7 +66,7 @@ impl Runs {
     }
 
     fn place(&self, number: u64) -> &AtomicU8 {
-        &self.counts[usize::try_from(number).expect("a number of ours")]
+        &self.counts[usize::try_from(number).expect("a number of this campaign")]
     }
 
     pub(super) fn count(&self, number: u64) -> u8 {
@@ -211,7 +211,7 @@ pub(super) async fn request(
     let at = Instant::now();
     let error = match ended {
         Ok(value) => {
-            assert_eq!(value, answer(number), "the answer to another call");
+            assert_eq!(value, answer(number), "the answer to another request");
             None
         }
         Err(error) => Some(error),

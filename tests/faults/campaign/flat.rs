@@ -28,7 +28,7 @@ async fn steady(url: &str, topic: &str) -> Program {
 /// Makes a process send requests until all succeed, and returns its resources.
 async fn settled(steady: &mut Program) -> Held {
     steady.say("run 100").await;
-    assert_eq!(steady.hear().await, "ran 100 0", "all is well");
+    assert_eq!(steady.hear().await, "ran 100 0", "all requests succeed");
     steady.held()
 }
 
@@ -156,6 +156,6 @@ async fn a_process_that_is_told_to_stop_in_an_outage_or_an_alarm_ends_in_time() 
         alone.node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
         // The drain takes up to 2 s, all else up to 0.9 s. The rest is for loaded machines.
         assert!(took < Duration::from_secs(5), "{outage}: {took:?}");
-        eventually("no connection is left", || proxy.present().is_empty()).await;
+        eventually("no connection to be left", || proxy.present().is_empty()).await;
     }
 }
