@@ -101,7 +101,7 @@ async fn a_listener_of_batches_works_and_stops_while_the_broker_takes_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_handler_refuses_while_the_broker_takes_nothing_holds_up_nobody_and_is_not_lost() {
+async fn a_notification_rejected_while_the_broker_is_blocked_is_not_lost_and_delays_no_other() {
     let Some(world) = World::rabbit() else { return };
     let _alone = ALONE.lock().await;
     let transport = world.transport().await;

@@ -29,7 +29,7 @@ async fn assert_serves(world: &World, options: &RabbitOptions) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_whose_queues_are_to_last_longer_or_shorter_keeps_its_queues() {
+async fn a_process_keeps_its_queues_when_their_configured_lifetime_changes() {
     for quorum in [false, true] {
         let Some(world) = World::rabbit() else { return };
         let stable = RabbitOptions::default()

@@ -235,7 +235,7 @@ async fn channels(world: &World) -> Option<Vec<usize>> {
 // If each server watched its exchanges itself, it would need one more of its connection's 2047
 // channels.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_of_one_transport_share_its_connections_and_who_looks_after_exchanges() {
+async fn servers_of_one_transport_share_its_connections_and_exchange_watch() {
     const SERVERS: usize = 60;
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };

@@ -174,7 +174,7 @@ async fn a_strangers_counters_make_no_notification_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_handler_refuses_is_counted_by_copies_that_name_their_user() {
+async fn redeliveries_are_counted_in_copies_that_name_their_user() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let log = Log::default();

@@ -36,7 +36,7 @@ impl Limits {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_with_limits_in_them_make_no_limit_of_a_refusal() {
+async fn names_that_contain_words_of_limits_do_not_make_a_refusal_a_limit() {
     use TransportErrorKind::{LimitReached, Refused};
 
     let Some(world) = World::rabbit() else { return };

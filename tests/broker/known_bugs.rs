@@ -137,7 +137,7 @@ async fn bug_06_a_first_cast_waits_for_the_broker_as_any_other_does() {
 // The original never acknowledges a duplicate: once there are as many as the prefetch, its listener
 // stops permanently.
 #[tokio::test(flavor = "multi_thread")]
-async fn bug_07_second_copies_are_acknowledged_and_stop_nobody() {
+async fn bug_07_duplicates_are_acknowledged_and_stop_no_consumer() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let slow = Slow::default();
@@ -183,7 +183,7 @@ async fn bug_09_fanouts_of_another_service_do_no_harm_and_are_warned_of() {
 
 // In the original, each such reply blocks a thread of the server for a minute.
 #[tokio::test(flavor = "multi_thread")]
-async fn bug_13_replies_to_callers_that_are_gone_hold_up_nobody() {
+async fn bug_13_replies_to_absent_callers_delay_no_other_request() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let slow = Slow::default();

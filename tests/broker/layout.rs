@@ -288,7 +288,7 @@ async fn a_urls_options_win_and_wrong_ones_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lasts_longer_than_wanted_is_used_and_what_is_of_another_kind_is_named() {
+async fn a_more_durable_queue_is_used_and_one_of_another_kind_is_named() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let durable = world.connect(|b| b.rabbit(RabbitOptions::default().durable_queues(true))).await;

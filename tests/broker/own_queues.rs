@@ -317,6 +317,6 @@ async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_is_asked_about_transient_queues_also_where_only_the_topics_are() {
+async fn a_broker_is_asked_about_transient_queues_even_if_only_the_topics_are() {
     assert_served_durably(RabbitOptions::default().transient_quorum_queues(true)).await;
 }

@@ -174,7 +174,7 @@ async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replicated_queue_is_believed_to_count_also_where_the_options_ask_for_none() {
+async fn a_quorum_queues_count_is_trusted_even_if_the_options_ask_for_classic() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let quorum = RabbitOptions::default().quorum_queues(true);
@@ -280,7 +280,7 @@ fn assert_headers(properties: &BasicProperties, world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_such_requests_stop_and_nothing_that_came_with_them_is_lost() {
+async fn several_poison_requests_stop_and_no_other_request_is_lost() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let client = world.client::<poison::Api>(&transport);

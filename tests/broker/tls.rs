@@ -58,7 +58,7 @@ async fn a_broker_of_a_trusted_authority_is_talked_to_in_secret() {
 
 // With `ssl` and without `ssl_ca_file`, the original verifies nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn bug_27_a_broker_that_nobody_vouches_for_or_of_another_name_is_refused() {
+async fn bug_27_an_untrusted_certificate_or_one_for_another_name_is_refused() {
     let Some(world) = World::rabbit() else { return };
     let (authority, other) = (Authority::new(), Authority::new());
     let url = secured(&world, &authority, "127.0.0.1", false).await;
@@ -78,7 +78,7 @@ async fn bug_27_a_broker_that_nobody_vouches_for_or_of_another_name_is_refused()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_asks_who_we_are_is_told() {
+async fn a_broker_that_requires_a_client_certificate_gets_one() {
     let Some(world) = World::rabbit() else { return };
     let authority = Authority::new();
     let url = secured(&world, &authority, "127.0.0.1", true).await;

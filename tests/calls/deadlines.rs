@@ -137,7 +137,7 @@ on_every_transport! {
         soon("the nested call", thread).await.expect("no panic");
     }
 
-    async fn what_waited_until_its_deadline_does_not_begin_when_there_is_room_at_last(world: World) {
+    async fn a_request_that_expires_while_it_waits_does_not_run(world: World) {
         let on_one_thread = async move {
             let transport = world.transport().await;
             let recorder = Recorder::default();

@@ -220,7 +220,7 @@ on_every_transport! {
         assert_eq!(picked.expect("nothing was set"), "1 None None None false");
     }
 
-    async fn what_servers_require_by_now_is_a_parameter_although_it_came_late(world: World) {
+    async fn a_later_argument_that_servers_require_is_a_parameter(world: World) {
         let transport = world.transport().await;
         let _server = world.serve(&transport, "h", PickerServer::new(Server::default())).await;
         let (client, ctx) = (world.client::<picker::Api>(&transport), Context::new());
@@ -257,7 +257,7 @@ on_every_transport! {
         }
     }
 
-    async fn the_users_own_methods_are_the_clients(world: World) {
+    async fn methods_that_users_write_belong_to_the_client(world: World) {
         let transport = world.transport().await;
         let log = Log::default();
         let _server = world.serve(&transport, "h", PickerServer::new(Server(log.clone()))).await;

@@ -76,7 +76,7 @@ on_every_transport! {
     }
 
     // The original reports success.
-    async fn bug_04_a_cast_to_nobody_is_an_error_at_once(world: World) {
+    async fn bug_04_a_cast_without_a_server_is_an_error_at_once(world: World) {
         let transport = world.transport().await;
         let client = world.client::<probe::Api>(&transport);
         let error = client.note(&Context::new(), "x").await.expect_err("no server is bound");

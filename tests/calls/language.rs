@@ -264,7 +264,7 @@ mod movers_of_old {
 }
 
 on_every_transport! {
-    async fn what_has_changed_is_sent_as_the_cap_knows_it(world: World) {
+    async fn changed_methods_are_sent_in_the_form_of_the_cap(world: World) {
         use movers_of_old::{FirstServer, Old, SecondServer, ThirdServer};
         let transport = world.transport().await;
         let (client, ctx) = (world.client::<movers::Api>(&transport), Context::new());
@@ -379,7 +379,7 @@ on_every_transport! {
 /// Omitting an argument that older servers require raises the request's version, so those servers
 /// refuse it.
 #[tokio::test]
-async fn a_request_without_what_has_gone_is_of_the_version_that_dropped_it() {
+async fn a_request_without_a_removed_argument_has_the_version_that_removed_it() {
     let world = World::memory();
     let transport = world.transport().await;
     let (client, ctx) = (world.client::<movers::Api>(&transport), Context::new());

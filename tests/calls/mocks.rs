@@ -83,7 +83,7 @@ async fn a_cap_holds_on_a_mock_too() {
 }
 
 #[tokio::test]
-async fn what_is_not_as_expected_is_told() {
+async fn a_mock_reports_unmet_expectations() {
     let (store, ctx) = (StoreMock::new(), Context::new());
     store.on_clear(|_| {}).times(2);
     let client = store.client();

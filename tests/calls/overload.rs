@@ -258,7 +258,7 @@ mod switches {
     use super::*;
 
     #[tokio::test]
-    async fn a_copy_of_what_is_here_is_not_refused() {
+    async fn a_copy_of_a_held_request_is_not_refused() {
         let world = World::memory();
         let transport = world.transport().await;
         let recorder = Recorder::default();

@@ -160,7 +160,7 @@ on_every_transport! {
         }
     }
 
-    async fn what_nobody_gets_is_told_unless_nobody_asks(world: World) {
+    async fn an_unroutable_cast_is_an_error_unless_it_is_not_mandatory(world: World) {
         let transport = world.transport().await;
         let client = world.client::<peers::Api>(&transport);
         let error = client.note(&Context::new(), "x").await.expect_err("nobody");

@@ -163,7 +163,7 @@ on_every_transport! {
         assert_eq!(client.prepare().topic("backends").finish(&ctx).await.expect("an answer"), "old");
     }
 
-    async fn a_topic_may_be_the_callers_matter(world: World) {
+    async fn a_caller_may_choose_the_topic(world: World) {
         let transport = world.transport().await;
         let server = Server::builder(&transport).host("h").serve(PushServer::new(Pushed(Log::default())));
         let error = server.bind().await.expect_err("which topic?");

@@ -156,7 +156,7 @@ tests::on_every_transport_in_one_thread! {
         server.shutdown(SOON).await.expect("nothing runs");
     }
 
-    async fn a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours(world: World) {
+    async fn a_fanout_cast_of_a_newer_caller_is_not_blamed_on_a_neighbour(world: World) {
         let heard = Heard::default();
         let _guard = heard.listen();
         let (transport, server, _) = serve(&world, |server| server.keep_refused(10)).await;

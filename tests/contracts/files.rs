@@ -41,7 +41,7 @@ fn a_contract_is_written_on_request_and_kept_from_then_on() {
 }
 
 #[test]
-fn a_safe_difference_fails_until_somebody_accepts_it() {
+fn a_safe_difference_fails_until_it_is_accepted() {
     let path = file("notes.txt");
     check(&notes(0, FIRST), &path, Rewrite::Safe).expect("written");
     let error = check(&notes(1, SECOND), &path, Rewrite::Never)

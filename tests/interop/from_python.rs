@@ -163,7 +163,7 @@ with_every_release! {
         assert_eq!(user, json!({"result": "u1"}));
     }
 
-    async fn python_reaches_hosts_and_everyone(release: Release) {
+    async fn python_reaches_single_hosts_and_all_servers(release: Release) {
         let Some(Setting { mut peer, logs, _servers, _transport }) = start(release).await else { return };
         for host in ["rs1", "rs2"] {
             assert_eq!(

@@ -155,7 +155,7 @@ with_every_release! {
         assert!(sizes.into_iter().eq(0..100));
     }
 
-    async fn what_python_has_come_again_comes_again_and_goes_in_batches(release: Release) {
+    async fn notifications_that_python_requeues_are_redelivered_and_come_in_batches(release: Release) {
         let Some((world, transport, mut peer)) = start(release).await else { return };
         let notifier = Notifier::builder(&transport).topic(world.topic()).build();
         peer.ask(json!({"op": "listen", "priorities": ["error"], "refuse": 3})).await;

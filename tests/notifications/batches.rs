@@ -125,7 +125,7 @@ on_every_transport! {
         eventually("all notifications", || heard.sorted() == [0, 1, 2, 3, 4]).await;
     }
 
-    async fn what_matches_no_filter_is_told_to_nobody(world: World) {
+    async fn notifications_that_match_no_filter_reach_no_handler(world: World) {
         let transport = world.transport().await;
         let heard = Heard::default();
         let filter = |pattern: &str| Filter::new().payload("volume_id", pattern).expect("a rule");

@@ -32,7 +32,7 @@ impl Driver for Notes {
 }
 
 on_every_transport! {
-    async fn what_was_emitted_before_anybody_listened_is_heard(world: World) {
+    async fn notifications_emitted_before_a_listener_binds_are_delivered(world: World) {
         let transport = world.transport().await;
         let notifier = emits(&world, &transport).build();
         for size in 0..5 {
@@ -124,7 +124,7 @@ on_every_transport! {
         assert_eq!(told, [(user.clone(), Some(None)), (None, None), (user, token)]);
     }
 
-    async fn what_cannot_be_sent_is_known_to_who_asks_and_counted(world: World) {
+    async fn a_notification_that_cannot_be_sent_is_counted_and_fails_its_emission(world: World) {
         let transport = world.connect(|builder| builder.message_limit(64 * 1024)).await;
         let notifier = emits(&world, &transport).build();
         let large = "x".repeat(64 * 1024);
@@ -369,7 +369,7 @@ async fn the_log_has_notifications_without_their_secrets() {
 
 /// An embedded broker has no permissions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_not_notify_is_told_and_costs_nobody_else_anything() {
+async fn a_notifier_without_permission_fails_alone() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let transport = world.transport().await;

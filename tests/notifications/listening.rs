@@ -105,7 +105,7 @@ on_every_transport! {
         assert_eq!(others, ["asked.for"]);
     }
 
-    async fn who_is_busy_leaves_the_rest_to_others(world: World) {
+    async fn a_busy_listener_leaves_notifications_to_others(world: World) {
         let transport = world.transport().await;
         let notifier = emits(&world, &transport).build();
         for size in 0..100 {
@@ -178,7 +178,7 @@ on_every_transport! {
         assert!(!one.events.is_empty() && !two.events.is_empty(), "they share");
     }
 
-    async fn what_a_handler_refuses_comes_again_and_holds_up_nobody(world: World) {
+    async fn a_rejected_notification_is_redelivered_and_delays_no_other(world: World) {
         let transport = world.transport().await;
         let (log, tries) = (Log::default(), Arc::new(AtomicU64::new(0)));
         let (noted, tried) = (log.clone(), Arc::clone(&tries));
@@ -315,7 +315,7 @@ on_every_transport! {
         }
     }
 
-    async fn a_handler_that_takes_too_long_is_given_up_and_holds_up_nobody(world: World) {
+    async fn a_handler_that_takes_too_long_is_cancelled_and_delays_no_other(world: World) {
         let transport = world.transport().await;
         let (heard, tries) = (Heard::default(), Log::default());
         let tried = tries.clone();
@@ -488,7 +488,7 @@ async fn a_queue_that_was_deleted_is_made_again_and_loses_nothing() {
 
 /// Only the embedded broker can duplicate messages on demand, and accepts any bytes.
 #[tokio::test]
-async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_to_nobody() {
+async fn duplicates_and_invalid_messages_leave_the_queue_and_reach_no_handler() {
     let world = World::memory();
     let transport = world.transport().await;
     let heard = Heard::default();

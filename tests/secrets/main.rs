@@ -239,7 +239,7 @@ fn tells(line: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_in_any_line_error_or_value_that_shows_itself() {
+async fn no_log_line_error_or_debug_output_contains_a_secret() {
     let everything = Everything::listen();
     let memory = World::memory();
     use_all(&everything, &memory, &memory.transport().await).await;
