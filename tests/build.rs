@@ -1,4 +1,4 @@
-//! Writes the random interfaces of the test `random`.
+//! Generates the random interfaces of the test `random`.
 
 #[path = "random/generate.rs"]
 mod generate;

@@ -1,7 +1,9 @@
-//! Everything that a receiver has to accept: each message that was tried on the original, tried on us.
+//! Every message that a receiver has to accept: each one that was tried on the original is tried
+//! here.
 //!
-//! The cases are recorded: what was published, and what the original made of it. Where we do otherwise, a table says
-//! so for each case, and why that is better. A case without a line there has the original's outcome.
+//! The recorded cases contain what was published, and what the original did. A table lists each
+//! case in which this library does otherwise, and why that is better. All other cases have the
+//! original's outcome.
 
 mod replies;
 mod requests;
@@ -18,7 +20,7 @@ use tests::World;
 fn cases(file: &str) -> Vec<Value> {
     let path = format!("{}/accepts/{file}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    // The recorder wrote what it got as Python does: those two values are no JSON.
+    // The recorder wrote values as Python does: those two are not valid JSON.
     let text =
         text.replace(r#""a": NaN"#, r#""a": null"#).replace(r#""a": "\ud800""#, r#""a": null"#);
     let mut file: Value = serde_json::from_str(&text).expect("JSON");
@@ -28,7 +30,7 @@ fn cases(file: &str) -> Vec<Value> {
     }
 }
 
-/// A bare AMQP channel to the world's broker, as a stranger has it.
+/// Opens a bare AMQP channel to the world's broker, as a foreign client would.
 async fn stranger(world: &World) -> lapin::Channel {
     let url = world.url().replacen("rabbit://", "amqp://", 1);
     let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next());
@@ -37,7 +39,7 @@ async fn stranger(world: &World) -> lapin::Channel {
     connection.expect("a connection").create_channel().await.expect("a channel")
 }
 
-/// Publishes a message as it was recorded.
+/// Publishes a recorded message.
 async fn publish(
     channel: &lapin::Channel,
     exchange: &str,
@@ -48,10 +50,10 @@ async fn publish(
     let (exchange, key) = (ShortString::from(exchange), ShortString::from(routing_key));
     let published =
         channel.basic_publish(exchange, key, BasicPublishOptions::default(), body, properties);
-    published.await.expect("published").await.expect("no confirm is asked for");
+    published.await.expect("published").await.expect("no confirm was requested");
 }
 
-/// Makes the properties of a recorded case.
+/// Returns the properties of a recorded case.
 fn properties(
     content_type: Option<&str>,
     content_encoding: Option<&str>,

@@ -1,4 +1,4 @@
-//! Replies, as servers of all kinds send them to a caller.
+//! Replies to a caller, from servers of all kinds.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use tests::{World, soon};
 
 use crate::{cases, properties, publish, stranger};
 
-/// The recorded caller's interface: any result, and the one error class that it allows.
+/// The recorded caller's interface: any result, and the error classes that it allows.
 #[rpc_api(topic = "accepts", version = "1.0")]
 trait Asked {
     /// Asks.
     async fn hi(&self, ctx: Context) -> Result<Option<String>, Known>;
 }
 
-/// The classes that the recording allows.
+/// The error classes that the recording allows.
 #[derive(Debug, RemoteError, thiserror::Error)]
 #[remote(module = "wire_exc")]
 enum Known {
@@ -32,7 +32,7 @@ enum Known {
     ValueError(String),
 }
 
-/// What a caller gets, in one word or two.
+/// Describes the outcome of a call in a few words.
 fn outcome(result: Result<Option<String>, CallError<Known>>) -> String {
     match result {
         Ok(value) => format!("result {}", value.as_deref().unwrap_or("None")),
@@ -50,7 +50,7 @@ fn untyped(failure: &Failure) -> String {
     format!("failure {}", failure.class())
 }
 
-/// What the original's caller got, in the same words.
+/// Describes the recorded outcome of the original's caller in the same words.
 fn recorded(case: &Value) -> String {
     if case["outcome"].get("result").is_some() {
         return format!("result {}", case["outcome"]["result"].as_str().unwrap_or("None"));
@@ -68,7 +68,7 @@ fn recorded(case: &Value) -> String {
     }
 }
 
-/// Where our caller gets something else than the original's: the case, what it gets, and why that is better.
+/// The cases whose outcome differs from the original's: the outcome here, and why it is better.
 fn better(label: &str) -> Option<(&'static str, &'static str)> {
     const HAS_ARRIVED: &str = "the result has arrived, and the caller gets it";
     const ODD_MEMBER: &str = "an odd member costs that member, not the failure";
@@ -77,7 +77,7 @@ fn better(label: &str) -> Option<(&'static str, &'static str)> {
     Some(match label {
         "no failure key" | "no ending key" | "ending null" => ("result R", HAS_ARRIVED),
         "no content_type reply" => ("result R", HAS_ARRIVED),
-        "heartbeat without call_monitor requested" => ("result R", "a heartbeat harms nobody"),
+        "heartbeat without call_monitor requested" => ("result R", "a heartbeat is harmless"),
         "legacy two messages with None result (no call monitor)" => {
             ("result None", "None is a result")
         }
@@ -85,11 +85,11 @@ fn better(label: &str) -> Option<(&'static str, &'static str)> {
             ("silence", "the caller learns that it was the server's silence, not its own timeout")
         }
         "failure as object (not string)" => ("error builtins.ValueError", "it can be read"),
-        "failure not json" => ("not decodable", "one typed error says so"),
+        "failure not json" => ("not decodable", "it is a typed error"),
         "failure tb null" | "failure message null" => ("error builtins.ValueError", ODD_MEMBER),
         "failure kwargs null" => ("error builtins.ValueError", ODD_MEMBER),
         "failure args missing" | "failure only class+module" => {
-            ("failure ValueError", "the value that the type has is missing, and is not made up")
+            ("failure ValueError", "a value that the type needs is missing, and is not invented")
         }
         "failure NoSuchMethod allowed (args=[msg])" => ("failure NoSuchMethod", NOT_DECLARED),
         "failure KeyError" => ("failure KeyError", NOT_DECLARED),
@@ -98,12 +98,13 @@ fn better(label: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Reads a recorded time. All of them are stretched alike: this machine may be busier than the recorder's.
+/// Reads a recorded time, multiplied by three because this machine may be slower than the
+/// recorder's.
 fn slowly(seconds: &Value) -> Option<Duration> {
     seconds.as_f64().map(|seconds| Duration::from_secs_f64(3.0 * seconds))
 }
 
-/// A server that says what it is told to say.
+/// A server that sends given messages.
 struct Puppet {
     channel: lapin::Channel,
     requests: Consumer,
@@ -143,7 +144,7 @@ impl Puppet {
         Self { channel, requests }
     }
 
-    /// Takes a request, and sends the recorded messages.
+    /// Receives a request, and sends the recorded messages.
     async fn answer(&mut self, case: &Value) {
         let request = soon("a request", self.requests.next()).await.expect("consuming");
         let envelope: Value =
@@ -154,7 +155,7 @@ impl Puppet {
         let msg_id = request["_msg_id"].as_str().expect("an id");
         let theirs = case["msg_id"].as_str().expect("an id");
         for body in case["reply_bodies_sent"].as_array().expect("a list") {
-            // A pause between two messages is recorded among them.
+            // Pauses are recorded among the messages.
             if let Some(pause) = slowly(&body["sleep"]) {
                 tokio::time::sleep(pause).await;
                 continue;

@@ -1,4 +1,4 @@
-//! Requests, as peers of all kinds publish them to a server.
+//! Requests to a server, from peers of all kinds.
 
 use futures_util::StreamExt as _;
 use lapin::{
@@ -12,10 +12,10 @@ use tests::{Log, World, soon, unique};
 
 use crate::{cases, properties, publish, stranger};
 
-/// The endpoint of the recording: it answers with what it got.
+/// The recorded endpoint, which returns what it received.
 #[rpc_api(topic = "accepts", version = "1.0")]
 trait Hi {
-    /// Answers with its arguments and context.
+    /// Returns its arguments and context.
     async fn hi(
         &self,
         ctx: Context,
@@ -24,7 +24,7 @@ trait Hi {
     ) -> Got;
 }
 
-/// What [`Hi::hi`] got, as text: a value may be one that `serde_json::Value` has no place for.
+/// The answer of [`Hi::hi`], as text, because `serde_json::Value` cannot hold every value.
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 struct Got {
     kw: String,
@@ -48,7 +48,7 @@ impl Hi for Service {
     }
 }
 
-/// What a server did with a request.
+/// The effect of a request on a server.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     ran: usize,
@@ -62,7 +62,7 @@ enum Reply {
     Failure { class: String },
 }
 
-/// Where we do otherwise than the original: the case, what we do, and why that is better.
+/// The cases whose outcome differs from the original's: the outcome here, and why it is better.
 fn better(label: &str) -> Option<(Outcome, &'static str)> {
     let failure = |class: &str| Outcome { ran: 0, reply: Reply::Failure { class: class.into() } };
     let result = |kw: &str, ctxt: &str| {
@@ -82,16 +82,16 @@ fn better(label: &str) -> Option<(Outcome, &'static str)> {
             (result("a=1", "self=5"), "the request runs; the original loses it and its connection")
         }
         "compression real gzip bytes" => {
-            (result("a=1", ""), "the header says gzip, and gzip it is")
+            (result("a=1", ""), "the header says gzip, and the body is gzip")
         }
         "same _unique_id again" | "same again after 15 others" | "same again after 16 others" => {
-            (again("a=1"), "a second copy is never run, and its caller gets the first one's reply")
+            (again("a=1"), "a duplicate never runs, and its caller gets the first reply")
         }
         _ => return None,
     })
 }
 
-/// What the original did.
+/// Returns the recorded outcome of the original.
 fn recorded(case: &Value) -> Outcome {
     let ran = case["dispatched"].as_u64().and_then(|ran| ran.try_into().ok()).expect("a number");
     let reply = &case["reply"];
@@ -111,7 +111,7 @@ fn recorded(case: &Value) -> Outcome {
     Outcome { ran, reply }
 }
 
-/// Values that `serde_json::Value` cannot hold are compared as what they stand for.
+/// Unescapes texts and sorts context members, so that equal outcomes compare equal.
 fn plain(outcome: Outcome) -> Outcome {
     let Outcome { ran, reply } = outcome;
     let reply = match reply {
@@ -137,7 +137,7 @@ fn unhex(text: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).expect("a byte")).collect()
 }
 
-/// One queue, where replies come to and where a last request tells that a case is over.
+/// A queue for replies. The reply to a final request shows that a case is over.
 struct Peer {
     channel: lapin::Channel,
     replies: Consumer,
@@ -165,7 +165,8 @@ impl Peer {
         Self { channel, replies, queue, topic: world.topic().to_owned() }
     }
 
-    /// Publishes a case, and returns the reply to it, if there is one before the reply to a request behind it.
+    /// Publishes a case. Returns the reply to it, if one arrives before the reply to a later
+    /// request.
     async fn run(&mut self, case: &Value, log: &Log<()>) -> Outcome {
         let body = match case["body"].as_str() {
             Some(body) => body.as_bytes().to_vec(),
@@ -191,7 +192,8 @@ impl Peer {
         }
     }
 
-    /// Asks for an ordinary reply: the server runs one request at a time, so it comes behind the case's own.
+    /// Sends a valid request. The server runs one request at a time, so its reply follows the
+    /// case's.
     async fn mark(&self, marker: &str) {
         let request =
             json!({"method": "hi", "args": {}, "_msg_id": marker, "_reply_q": &self.queue});
@@ -221,7 +223,8 @@ impl Peer {
     }
 }
 
-/// NaN and a lone surrogate are no JSON that the recording could be read with: they are told by their text.
+/// Returns the arguments of a case whose value, NaN or a lone surrogate, the recording cannot hold
+/// as JSON.
 fn readable(case: &mut Value) -> Option<&'static str> {
     match case["label"].as_str()? {
         "JSON NaN" => Some("a=NaN"),
@@ -264,7 +267,8 @@ async fn every_recorded_request_has_the_originals_outcome_or_a_better_one() {
     assert_eq!(count, 81);
 }
 
-/// Bodies that are no text are recorded with the queue `reply_x`, compressed: they are packed anew.
+/// Binary bodies are recorded compressed, with the queue `reply_x`, so they are repacked with the
+/// real queue.
 fn with_queue(mut case: Value, queue: &str) -> Value {
     let Some(hex) = case["body_hex"].as_str() else { return case };
     let body = unhex(hex);

@@ -1,4 +1,5 @@
-//! A listener goes on while the broker takes no messages: what it consumes may be what the broker is short of memory for.
+//! A listener works while the broker blocks publishers: the messages that it consumes may be those
+//! that fill the broker's memory.
 
 use std::{future::pending, time::Duration};
 
@@ -10,20 +11,20 @@ use tests::{Doomed, Log, SOON, World, eventually, proxy::Proxy, soon};
 
 use crate::{ALONE, Alarm};
 
-/// How many notifications were with a listener that has gone without a word.
+/// The number of notifications that a crashed listener left unacknowledged.
 const LEFT: usize = 12;
 
 fn listens(world: &World, transport: &Transport) -> ListenerBuilder {
     NotificationListener::builder(transport).topic(world.topic())
 }
 
-/// Leaves notifications on a classic queue that have been delivered before, and are not counted.
+/// Leaves redelivered notifications on a classic queue, which does not count deliveries.
 async fn left_behind(world: &World, transport: &Transport) {
     let notifier = Notifier::builder(transport).topic(world.topic()).build();
     for number in 0..LEFT {
         notifier.info(&Context::new(), "left.behind", &number);
     }
-    soon("the broker to have them", notifier.flush()).await;
+    soon("all confirms", notifier.flush()).await;
     let (doomed, proxy) = (Doomed::start(), Proxy::start(world).await);
     let (place, url, log) = (world.clone(), proxy.url(world), Log::default());
     let noted = log.clone();
@@ -36,12 +37,12 @@ async fn left_behind(world: &World, transport: &Transport) {
                 noted.push(payload);
                 pending::<()>()
             });
-        // Nothing is dropped in an orderly way.
+        // Dropping it would shut it down in order.
         std::mem::forget(listener.bind().await.expect("bound").run());
         transport
     });
     let serving = serving.await;
-    eventually("all of them to be there", || log.len() == LEFT).await;
+    eventually("all notifications to be delivered", || log.len() == LEFT).await;
     doomed.crash();
     proxy.refuse().await;
     proxy.cut();
@@ -52,7 +53,7 @@ fn number(payload: &Payload) -> usize {
     payload.decode().expect("a number")
 }
 
-/// What was told, each once.
+/// Returns the numbers in the log, sorted and without duplicates.
 fn told(log: &Log<usize>) -> Vec<usize> {
     let mut told = log.events();
     told.sort_unstable();
@@ -74,8 +75,8 @@ async fn a_listener_works_on_what_comes_again_and_stops_while_the_broker_takes_n
         async {}
     });
     let listener = listener.bind().await.expect("bound").run();
-    eventually("all of them", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
-    eventually("nothing to be left", || listener.in_flight() == 0).await;
+    eventually("all notifications", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
+    eventually("nothing to be in flight", || listener.in_flight() == 0).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
     alarm.lift().await;
 }
@@ -94,13 +95,13 @@ async fn a_listener_of_batches_works_and_stops_while_the_broker_takes_nothing() 
         async {}
     });
     let listener = batches.bind().await.expect("bound").run();
-    eventually("all of them", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
+    eventually("all notifications", || told(&log) == (0..LEFT).collect::<Vec<_>>()).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
     alarm.lift().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_handler_refuses_while_the_broker_takes_nothing_holds_up_nobody_and_is_not_lost() {
+async fn a_notification_rejected_while_the_broker_is_blocked_is_not_lost_and_delays_no_other() {
     let Some(world) = World::rabbit() else { return };
     let _alone = ALONE.lock().await;
     let transport = world.transport().await;
@@ -124,8 +125,8 @@ async fn what_a_handler_refuses_while_the_broker_takes_nothing_holds_up_nobody_a
         });
     let listener = listener.delivery_limit(3).bind().await.expect("bound").run();
     eventually("the others", || told(&log) == (1..LEFT).collect::<Vec<_>>()).await;
-    eventually("it to be tried again", || refused.len() > 3).await;
-    assert_eq!(transport.metrics().notifications_dead, 0, "nothing can be put aside");
+    eventually("the handler to run again", || refused.len() > 3).await;
+    assert_eq!(transport.metrics().notifications_dead, 0, "no dead letter can be published");
     alarm.lift().await;
     eventually("the dead letter", || transport.metrics().notifications_dead == 1).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");

@@ -1,5 +1,5 @@
-//! A broker that takes no messages for a while, because it has no memory left. These tests are alone
-//! in their program, because the alarm holds up every other test.
+//! A broker that blocks publishers for a while, because its memory is full. These tests have their
+//! own program, because the alarm affects every other test.
 
 mod listening;
 
@@ -27,11 +27,11 @@ impl Doubler for Server {
     }
 }
 
-/// Lifts the alarm, also from a test that fails.
+/// A raised alarm. Dropping it lifts the alarm, even after a failed test.
 struct Alarm;
 
 impl Alarm {
-    /// Lets the broker find that all memory is used. `None` where it cannot be controlled.
+    /// Sets the broker's memory limit to zero. Returns `None` if the broker cannot be controlled.
     async fn raise() -> Option<Self> {
         let alarm = Self;
         rabbitmqctl(&["set_vm_memory_high_watermark", "0"]).await.map(|_| alarm)
@@ -52,7 +52,7 @@ impl Drop for Alarm {
     }
 }
 
-/// The alarm is the whole broker's: one test at a time.
+/// The alarm affects the whole broker, so one test runs at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn calls_end_in_time_while_the_broker_takes_nothing_and_go_on_afterwards()
     let Some(alarm) = Alarm::raise().await else { return };
     let hasty = client.prepare().timeout(Duration::from_secs(1)).client();
     let error =
-        soon("the deadline", hasty.double(&ctx, 2_u32)).await.expect_err("nothing is taken");
+        soon("the deadline", hasty.double(&ctx, 2_u32)).await.expect_err("the broker is blocked");
     assert!(matches!(error, CallError::DeadlineExceeded { sent: true, .. }), "{error:?}");
     let blocked = async {
         while !matches!(transport.state().publishing, ConnectionState::Blocked { .. }) {
@@ -82,20 +82,20 @@ async fn calls_end_in_time_while_the_broker_takes_nothing_and_go_on_afterwards()
     };
     soon("the reason", blocked).await;
     let error =
-        soon("the deadline", hasty.double(&ctx, 3_u32)).await.expect_err("nothing is taken");
+        soon("the deadline", hasty.double(&ctx, 3_u32)).await.expect_err("the broker is blocked");
     let CallError::Unavailable(why) = &error else { panic!("{error:?}") };
     assert_eq!(why.kind(), TransportErrorKind::Blocked);
     assert!(why.to_string().contains("memory") && !error.may_have_run(), "{why}");
     let patient = tokio::spawn(client.double(&ctx, 4_u32));
     let said = |text: &str| heard.lines().iter().any(|line| line.contains(text));
     eventually("the line about the alarm", || said("blocks this connection")).await;
-    assert!(!patient.is_finished(), "it has time left");
+    assert!(!patient.is_finished(), "its time is not over");
 
     alarm.lift().await;
     let answer = soon("the answer", patient).await.expect("no panic");
-    assert_eq!(answer.expect("it has waited"), 8);
+    assert_eq!(answer.expect("an answer after the alarm"), 8);
     assert_eq!(client.double(&ctx, 5_u32).await.expect("an answer"), 10);
-    assert_eq!(ran.events(), [1, 4, 5], "what nobody waited for any more was not run");
+    assert_eq!(ran.events(), [1, 4, 5], "a call whose caller timed out did not run");
     assert!(transport.state().is_up() && transport.metrics().blocked > 0);
     server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
 }

@@ -1,4 +1,4 @@
-//! Queues that exist in another form than the options ask for, and are used as they are.
+//! Existing queues whose properties differ from the options, and which are used anyway.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn with(world: &World, options: &RabbitOptions) -> Transport {
     world.connect(|builder| builder.rabbit(options.clone())).await
 }
 
-/// Starts a server, calls it, and sends it a fanout cast. Then the server and its transport end.
+/// Starts a server, calls it, and sends it a fanout cast. Then closes the server and its transport.
 async fn assert_serves(world: &World, options: &RabbitOptions) {
     let (transport, slow) = (with(world, options).await, Slow::default());
     let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
@@ -29,7 +29,7 @@ async fn assert_serves(world: &World, options: &RabbitOptions) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_whose_queues_are_to_last_longer_or_shorter_keeps_its_queues() {
+async fn a_process_keeps_its_queues_when_their_configured_lifetime_changes() {
     for quorum in [false, true] {
         let Some(world) = World::rabbit() else { return };
         let stable = RabbitOptions::default()
@@ -43,7 +43,7 @@ async fn a_process_whose_queues_are_to_last_longer_or_shorter_keeps_its_queues()
         }
         let owner = format!("node1.example.com:{}", world.topic());
         let Some(found) = queues(&world, &owner).await else { return };
-        // Another number would leave replies behind, for calls that wait.
+        // With another number, replies for pending calls would stay in the old queue.
         assert_eq!(
             found,
             [format!("reply_{owner}:1001"), format!("{}_fanout_{owner}:1001", world.topic())]
@@ -69,15 +69,15 @@ async fn a_server_with_default_options_joins_queues_that_are_replicated() {
             assert_eq!(client.add(&ctx, n, 1).await.expect("an answer"), n + 1);
         }
         assert_eq!(slow.ran.len() - before + ran.ran.len(), 11);
-        assert!(slow.ran.len() > before && ran.ran.len() > 1, "both have a share of the topic");
+        assert!(slow.ran.len() > before && ran.ran.len() > 1, "both consume the topic");
         joined.shutdown(DRAIN).await.expect("nothing runs");
     }
-    // Their queue of the host is replicated, too.
+    // The host's queue is replicated, too.
     server.shutdown(DRAIN).await.expect("nothing runs");
     assert_serves(&world, &RabbitOptions::default()).await;
 }
 
-/// RabbitMQ cuts its words at 255 bytes, so a long name leaves no room for the values.
+/// RabbitMQ truncates its error text at 255 bytes, so a long name leaves no room for the values.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_with_a_long_name_is_used_where_only_its_durability_differs() {
     let Some(world) = World::rabbit() else { return };
@@ -115,15 +115,15 @@ async fn every_layout_is_served_where_a_virtual_host_makes_durable_queues_quorum
         let default = ["update_vhost_metadata", host, "--default-queue-type", "quorum"];
         rabbitmqctl(&default).await.expect("it can be controlled");
         assert_serves(&world, &options).await;
-        // Its queues exist now.
+        // The queues exist now.
         assert_serves(&world, &options).await;
     }
 }
 
-/// Another interface of the topic, whose casts the servers of these tests refuse.
+/// Another interface on the topic, whose casts the servers of these tests refuse.
 #[rpc_api(topic = "adder", version = "1.0")]
 trait Refused {
-    /// Is unknown to them.
+    /// Those servers have no such method.
     async fn forget(&self, ctx: Context, a: u64);
 }
 
@@ -156,7 +156,7 @@ async fn kept_casts_are_run_by_a_later_server_whatever_the_options_of_its_queues
         let topic = format!("{}{}", world.topic(), ServerBuilder::REFUSED);
         let server = world.server(&transport, "h").topic(topic);
         let server = server.serve(RefusedServer::new(rescue.clone())).bind().await;
-        let server = server.expect("it is bounded").run();
+        let server = server.expect("it is bound").run();
         eventually("the kept ones to run", || rescue.0.len() == 3).await;
         server.shutdown(DRAIN).await.expect("nothing runs");
     }

@@ -1,4 +1,4 @@
-//! Connections that are refused, lost, and cut in the middle of everything.
+//! Connections that are refused, lost, or cut while requests are in flight.
 
 use std::{
     collections::HashMap,
@@ -28,8 +28,8 @@ const CALLS: u64 = 6000;
 const AT_ONCE: u64 = 64;
 const CUTS: u64 = 5;
 
-/// Makes calls from 64 tasks while every connection is cut five times. A call that fails and may not have run is made
-/// again; one that may have run is counted, and made again, too. Returns how often that was.
+/// Makes calls from 64 tasks while every connection is cut five times. A failed call is made again.
+/// Returns how many failed calls may have run.
 async fn call_through_cuts(
     world: &World,
     client: AdderClient,
@@ -178,17 +178,18 @@ async fn the_second_host_is_taken_when_the_first_is_dead() {
 async fn no_broker_is_unreachable_at_once_or_after_the_wait() {
     let error = soon("a refusal", Transport::connect("rabbit://127.0.0.1:1/"))
         .await
-        .expect_err("nobody is there");
+        .expect_err("nothing listens");
     assert_eq!(error.kind(), TransportErrorKind::Unreachable);
     let begun = std::time::Instant::now();
     let patient =
         Transport::builder("rabbit://127.0.0.1:1/").wait_for_broker(Duration::from_millis(500));
-    let error = soon("the end of the wait", patient.connect()).await.expect_err("nobody is there");
+    let error = soon("the end of the wait", patient.connect()).await.expect_err("nothing listens");
     assert_eq!(error.kind(), TransportErrorKind::Unreachable);
     assert!(begun.elapsed() >= Duration::from_millis(500));
 }
 
-// A number that the broker has closed with an error is never a channel's again, and there are 2047 of them.
+// A channel number that the broker has closed with an error is not used again, and a connection has
+// 2047 numbers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_by_the_thousand_use_up_no_connection() {
     let Some(world) = World::rabbit() else { return };
@@ -205,13 +206,14 @@ async fn refusals_by_the_thousand_use_up_no_connection() {
     let refused = |_| {
         let bound = Server::builder(&transport).topic(limited.as_str()).host("h");
         let bound = bound.serve(AdderServer::new(Slow::default())).bind();
-        async move { bound.await.map(drop).expect_err("the queue is another").kind() }
+        async move { bound.await.map(drop).expect_err("the queue has other properties").kind() }
     };
     let kinds = futures_util::stream::iter(0..2500).map(refused).buffer_unordered(16);
     let kinds: Vec<_> = kinds.collect().await;
     assert!(kinds.iter().all(|kind| *kind == TransportErrorKind::Mismatch), "{kinds:?}");
     assert_eq!(client.add(&Context::new(), 1, 1).await.expect("an answer"), 2);
-    // lapin goes on to say what it said of a number, whatever is asked of it: only what needs new channels shows.
+    // For a channel number that had an error, lapin keeps returning that error. Only new channels
+    // show whether numbers are left.
     let another = world.server(&transport, "another").serve(AdderServer::new(Slow::default()));
     drop(another.bind().await.expect("there are channels"));
     transport.close().await;
@@ -221,7 +223,7 @@ async fn refusals_by_the_thousand_use_up_no_connection() {
     drop(server);
 }
 
-/// How many channels each connection of a virtual host has.
+/// Returns the number of channels on each connection of a virtual host.
 async fn channels(world: &World) -> Option<Vec<usize>> {
     let list = ["--quiet", "list_connections", "vhost", "channels", "--no-table-headers"];
     let text = rabbitmqctl(&list).await?;
@@ -230,9 +232,10 @@ async fn channels(world: &World) -> Option<Vec<usize>> {
     Some(own.map(|(_, count)| count.trim().parse().expect("a number")).collect())
 }
 
-// A server that looked after its exchanges by itself would have a channel more, of which a connection has 2047.
+// If each server watched its exchanges itself, it would need one more of its connection's 2047
+// channels.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_of_one_transport_share_its_connections_and_who_looks_after_exchanges() {
+async fn servers_of_one_transport_share_its_connections_and_exchange_watch() {
     const SERVERS: usize = 60;
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
@@ -246,7 +249,7 @@ async fn servers_of_one_transport_share_its_connections_and_who_looks_after_exch
     let stranger = stranger(&world).await;
     let exchange = format!("{}_fanout", world.topic());
     stranger.exchange_delete(exchange.into(), Default::default()).await.expect("it is gone");
-    // Each of them learns of it, and binds its queue anew.
+    // Each server notices, and binds its queue again.
     let everybody = world.client::<adder::Api>(&transport).prepare().fanout().client();
     let mut heard = 0;
     for number in 0..300 {
@@ -264,7 +267,7 @@ async fn servers_of_one_transport_share_its_connections_and_who_looks_after_exch
     assert_eq!(heard, 2, "not all of them are bound again");
     let Some(mut counts) = channels(&world).await else { return };
     counts.sort_unstable();
-    // The stranger's, the one that publishes, the one that consumes.
+    // The connections of the stranger, of publishing, and of consuming.
     let [_, publishing, consuming] = counts[..] else { panic!("{counts:?}") };
     assert!(publishing <= 4, "{counts:?}");
     assert!((SERVERS..SERVERS + 5).contains(&consuming), "{counts:?}");

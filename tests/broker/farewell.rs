@@ -1,4 +1,4 @@
-//! Servers that stop while there is no broker.
+//! Servers that stop after the broker has gone.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tests::{
 
 use crate::adder::{AdderServer, Slow, adder};
 
-/// Stops a busy server whose broker is `gone`, and checks that it does not wait for it.
+/// Stops a busy server whose broker is `gone`, and checks that it stops in time.
 async fn stops_without_a_broker(gone: impl FnOnce(&Proxy), is_aborted: bool) {
     let Some(world) = World::rabbit() else { return };
     let proxy = Proxy::start(&world).await;
@@ -20,7 +20,7 @@ async fn stops_without_a_broker(gone: impl FnOnce(&Proxy), is_aborted: bool) {
     let server = world.serve(&transport, "h", AdderServer::new(service.clone())).await;
     let direct = world.transport().await;
     let call = tokio::spawn(world.client::<adder::Api>(&direct).add(&Context::new(), 1_u64, 2_u64));
-    eventually("it to begin", || service.ran.len() == 1).await;
+    eventually("the method to begin", || service.ran.len() == 1).await;
     gone(&proxy);
     let begun = Instant::now();
     let limit = Duration::from_millis(if is_aborted { 3_600_000 } else { 500 });
@@ -30,7 +30,7 @@ async fn stops_without_a_broker(gone: impl FnOnce(&Proxy), is_aborted: bool) {
         hurry.abort();
     }
     let _ = soon("the shutdown", stopping).await.expect("no panic");
-    // The limit, a second for what has to leave, and a machine that has other things to do.
+    // The limit, one second for what has to be sent, and time for a loaded machine.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     call.abort();
 }

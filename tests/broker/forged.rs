@@ -1,5 +1,5 @@
-//! Counters of redeliveries that a stranger forges, and those of our own copies, which carry a name
-//! that the broker verifies.
+//! Redelivery counters: those that a stranger forges, and those of this library's own copies, whose
+//! user the broker verifies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ impl Counted for Counter {
     }
 }
 
-/// Holds each request until it is let go.
+/// Holds each request until the test releases it.
 #[derive(Clone, Default)]
 struct Holder {
     log: Log<u32>,
@@ -62,7 +62,7 @@ fn notification() -> Vec<u8> {
     json!({"oslo.version": "2.0", "oslo.message": message.to_string()}).to_string().into_bytes()
 }
 
-/// The properties of a message with forged counters.
+/// Returns the properties of a message with forged counters.
 fn forged(user: Option<&str>, count: i64) -> BasicProperties {
     let mut headers = FieldTable::default();
     for name in ["x-rpc-redeliveries", "x-delivery-count"] {
@@ -99,8 +99,8 @@ async fn forge(
     }
 }
 
-/// Makes a user of this broker, and returns the URL by which it logs in to the world's virtual
-/// host.
+/// Creates a user on this broker. Returns its name, and a URL with its login for the world's
+/// virtual host.
 async fn another_user(world: &World) -> Option<(String, String)> {
     let user = unique("user");
     rabbitmqctl(&["add_user", &user, "secret"]).await?;
@@ -134,7 +134,7 @@ async fn forged_counters_make_few_lines_and_no_dead_letter(user: Option<&str>) {
     if user.is_none() {
         assert!(counter.0.events().iter().all(|before| *before == 0));
         let is_said = || lines().iter().any(|line| line.contains("ignored a counter"));
-        eventually("a line that says so", is_said).await;
+        eventually("a line about ignored counters", is_said).await;
     }
     assert!(lines().len() <= seconds, "{:#?}", lines());
     assert_eq!(transport.metrics().requests_dead, 0);
@@ -174,7 +174,7 @@ async fn a_strangers_counters_make_no_notification_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_handler_refuses_is_counted_by_copies_that_name_their_user() {
+async fn redeliveries_are_counted_in_copies_that_name_their_user() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let log = Log::default();
@@ -193,13 +193,13 @@ async fn what_a_handler_refuses_is_counted_by_copies_that_name_their_user() {
         "refused",
         &1,
     );
-    eventually("it to be put aside", || transport.metrics().notifications_dead == 1).await;
+    eventually("the dead letter", || transport.metrics().notifications_dead == 1).await;
     assert_eq!(log.events(), [0, 1, 2, 3]);
     listener.shutdown(SOON).await.expect("nothing runs");
 }
 
-/// Lets a request come to one server after the other, each of which goes with it unfinished.
-/// Returns what they saw.
+/// Passes a request from server to server: each shuts down before the method ends. Returns the
+/// redelivery counts that they saw.
 async fn passed_on(urls: &[&str], world: &World, options: impl Fn() -> RabbitOptions) -> Vec<u32> {
     let log = Log::default();
     let client_transport = world.transport().await;
@@ -216,12 +216,12 @@ async fn passed_on(urls: &[&str], world: &World, options: impl Fn() -> RabbitOpt
     client.count(&Context::new()).await.expect("confirmed");
     let mut current = first;
     for (at, url) in urls.iter().enumerate().skip(1) {
-        eventually("it to begin", || log.len() == at).await;
+        eventually("the method to begin", || log.len() == at).await;
         current.0.shutdown(Duration::ZERO).await.expect_err("it holds the request");
         current.1.close().await;
         current = connect(url).await;
     }
-    soon("its fate", async {
+    soon("a redelivery or a dead letter", async {
         while log.len() < urls.len() && current.1.metrics().requests_dead == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -242,7 +242,7 @@ async fn servers_of_two_users_count_on_if_they_name_each_other() {
         RabbitOptions::default().trusted_users(["guest".to_owned(), user.clone()])
     })
     .await;
-    assert_eq!(seen, [0, 1, 2], "the fourth puts it aside");
+    assert_eq!(seen, [0, 1, 2], "the fourth server makes it a dead letter");
     let world = World::rabbit().expect("as before");
     let seen = passed_on(&urls, &world, RabbitOptions::default).await;
     assert_eq!(seen.len(), 4, "a count begins anew with another user: {seen:?}");
@@ -252,7 +252,8 @@ async fn servers_of_two_users_count_on_if_they_name_each_other() {
     assert_eq!(seen, [0, 1, 2], "one user's servers count on");
 }
 
-/// Casts of this library do not expire. A peer's may, in the queue or while it waits for a slot.
+/// Casts of this library do not expire. A peer's cast may, in the queue or while it waits for a
+/// slot.
 #[tokio::test]
 async fn a_cast_that_expires_while_it_waits_is_counted_and_logged() {
     let Some(world) = World::rabbit() else { return };
@@ -265,7 +266,7 @@ async fn a_cast_that_expires_while_it_waits_is_counted_and_logged() {
         server.serve(CountedServer::new(holder.clone())).bind().await.expect("bound").run();
     let client = world.client::<counted::Api>(&transport);
     client.count(&Context::new()).await.expect("confirmed");
-    eventually("it to begin", || holder.log.len() == 1).await;
+    eventually("the method to begin", || holder.log.len() == 1).await;
     let channel = stranger(&world).await;
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())

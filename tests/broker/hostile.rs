@@ -1,4 +1,4 @@
-//! Properties that lapin's parser would not survive: they cost a message, and nothing else.
+//! Properties that lapin cannot parse: each costs its message and nothing else.
 
 use rpc_runtime::Context;
 use tests::{
@@ -12,7 +12,8 @@ use crate::{
     queues,
 };
 
-/// Properties by their flags, each of which ends a connection, or the process, of whoever is not careful.
+/// Properties by their flags. Each of them would end the connection, or the process, of an
+/// unprotected client.
 fn hostile() -> Vec<(u16, Vec<u8>)> {
     let json = short(b"application/json");
     let after = |flag: u16, text: &[u8]| (CONTENT_TYPE | flag, [&json[..], text].concat());
@@ -21,10 +22,10 @@ fn hostile() -> Vec<(u16, Vec<u8>)> {
         after(HEADERS, &nested(4_000, b'A')),
         after(HEADERS, &nested(60, b'F')),
         after(HEADERS, &long(&[&short(b"k\xff")[..], b"t\x01"].concat())),
-        // Larger than a frame of ours may be, and not than one of the stranger's.
+        // Larger than a frame of this library's connection, but within the stranger's limit.
         after(HEADERS, &long(&[&short(b"k")[..], b"S", &long(&[b'x'; 100_000])].concat())),
         (CONTENT_TYPE, short(b"\xff\xfe")),
-        // An encoding, a correlation id, a queue for replies, a message id, a type, an application.
+        // Encoding, correlation id, reply queue, message id, type, application.
         after(1 << 14, &short(b"\xff")),
         after(1 << 10, &short(b"\xc3\x28")),
         after(1 << 9, &short(b"\xff")),
@@ -34,10 +35,10 @@ fn hostile() -> Vec<(u16, Vec<u8>)> {
     ]
 }
 
-/// Checks that no connection was lost, once that of the stranger has gone.
+/// Waits until only the earlier connections are left, which shows that none was lost.
 async fn assert_kept(world: &World, before: &[String]) {
     let gone = async { while connections(world).await != before {} };
-    soon("the connections of before, and no others", gone).await;
+    soon("only the earlier connections", gone).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,14 +65,14 @@ async fn properties_that_cannot_be_read_cost_their_message_and_no_connection() {
     raw.close().await;
     assert_eq!(client.prepare().server("h").add(&ctx, 1_u64, 1_u64).await.expect("an answer"), 2);
     assert_kept(&world, &before).await;
-    assert!(!slow.ran.events().contains(&99), "what is refused does not run");
+    assert!(!slow.ran.events().contains(&99), "a rejected request does not run");
     let list = ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "messages"];
     let list = rabbitmqctl(&list).await.expect("a broker to ask");
     let left = list.lines().filter(|line| !line.starts_with("name") && !line.ends_with("\t0"));
-    assert_eq!(left.count(), 0, "what is refused is gone: {list}");
+    assert_eq!(left.count(), 0, "rejected messages are gone: {list}");
 }
 
-/// A routing key is not looked at where a fanout exchange has brought the message.
+/// A server does not read the routing key of a message from a fanout exchange.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_routing_key_that_is_no_text_costs_nothing() {
     let Some(world) = World::rabbit() else { return };

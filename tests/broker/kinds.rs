@@ -1,9 +1,10 @@
-//! Kinds of the errors with which a broker ends an attempt to connect.
+//! Kinds of the errors with which a broker refuses a connection.
 
 use rpc_runtime::{Transport, TransportErrorKind};
 use tests::{World, rabbitmqctl, soon, unique};
 
-/// A user and a virtual host, each of which has limits in its name, and so in the broker's texts.
+/// A user and a virtual host whose names contain words about limits, as do the broker's texts that
+/// quote them.
 struct Limits {
     user: String,
     virtual_host: String,
@@ -35,7 +36,7 @@ impl Limits {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_with_limits_in_them_make_no_limit_of_a_refusal() {
+async fn names_that_contain_words_of_limits_do_not_make_a_refusal_a_limit() {
     use TransportErrorKind::{LimitReached, Refused};
 
     let Some(world) = World::rabbit() else { return };

@@ -1,5 +1,5 @@
-//! Known bugs of the original that only a real broker shows. The others are among the tests of calls, and those of
-//! streams and names among the tests of own queues.
+//! Known bugs of the original that only a real broker shows. Others are in `tests/calls`, and those
+//! of streams and queue names in `own_queues`.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,15 +22,15 @@ use crate::{
 
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// Publishes a request as a stranger does.
+/// Publishes a request as a foreign client would.
 async fn publish(world: &World, body: &str) {
     let properties = BasicProperties::default().with_content_type("application/json".into());
     let channel = stranger(world).await;
     let (exchange, key) = ("openstack".into(), world.topic().into());
     let options = BasicPublishOptions::default();
     let published = channel.basic_publish(exchange, key, options, body.as_bytes(), properties);
-    published.await.expect("published").await.expect("no confirm is asked for");
-    // What follows on the channel shows that the broker has had it.
+    published.await.expect("published").await.expect("no confirm was requested");
+    // Closing the channel shows that the broker has processed the publish.
     channel.close(200, "done".into()).await.expect("closed");
 }
 
@@ -39,8 +39,8 @@ async fn through(proxy: &Proxy, world: &World) -> Transport {
     Transport::builder(&proxy.url(world)).connect().await.expect("connected")
 }
 
-// The original publishes again after a connection that was lost before the confirm, and its window of known ids is one
-// listener's: a second server runs the call again.
+// If a connection is lost before the confirm, the original publishes again. Its duplicate window
+// belongs to one listener, so a second server runs the call again.
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_03_a_call_runs_once_though_its_confirm_is_lost_and_there_are_two_servers() {
     let Some(world) = World::rabbit() else { return };
@@ -51,7 +51,7 @@ async fn bug_03_a_call_runs_once_though_its_confirm_is_lost_and_there_are_two_se
     let proxy = Proxy::start(&world).await;
     let transport = through(&proxy, &world).await;
     let client = world.client::<adder::Api>(&transport);
-    client.add(&Context::new(), 1000, 1).await.expect("an answer, before anything happens");
+    client.add(&Context::new(), 1000, 1).await.expect("an answer before the fault");
 
     proxy.all().keep(Way::Down);
     let calls: Vec<_> = (0..20).map(|a| tokio::spawn(client.add(&Context::new(), a, 1))).collect();
@@ -64,14 +64,15 @@ async fn bug_03_a_call_runs_once_though_its_confirm_is_lost_and_there_are_two_se
             Err(error) => assert!(error.may_have_run(), "{a}: {error:?}"),
         }
     }
-    client.add(&Context::new(), 2000, 1).await.expect("an answer, after all is well again");
+    client.add(&Context::new(), 2000, 1).await.expect("an answer after the fault");
     let mut runs: HashMap<u64, u32> = HashMap::new();
     slow.ran.events().into_iter().for_each(|a| *runs.entry(a).or_default() += 1);
     assert_eq!(runs.len(), 22);
     assert!(runs.values().all(|times| *times == 1), "{runs:?}");
 }
 
-// The original drops the whole connection for a second or more, and casts of that time are lost in silence.
+// The original drops the whole connection for a second or more, and silently loses casts of that
+// time.
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_05_a_deleted_queue_costs_neither_the_connection_nor_a_cast() {
     let Some(world) = World::rabbit() else { return };
@@ -90,14 +91,14 @@ async fn bug_05_a_deleted_queue_costs_neither_the_connection_nor_a_cast() {
                 assert!(matches!(error, CallError::Unroutable { .. }), "{error:?}");
             }
         };
-        soon("a cast that is taken", cast).await;
+        soon("a confirmed cast", cast).await;
         let done = usize::try_from(round).expect("small") + 1;
         eventually("the cast to run", || slow.ran.len() == done).await;
     }
     assert_eq!(slow.ran.events(), (0..10).collect::<Vec<_>>());
     let mut now = self::connections(&world).await;
     now.retain(|connection| connections.contains(connection));
-    assert_eq!(now, connections, "the transport has the connections that it had");
+    assert_eq!(now, connections, "the transport still has its connections");
 }
 
 /// Returns the connections to a virtual host.
@@ -110,7 +111,8 @@ async fn connections(world: &World) -> Vec<String> {
     here
 }
 
-// In the original, the same option means "for ever" on one path and "fail now" on the one that opens a connection.
+// In the original, the same option means "forever" on one path, and "fail now" on the one that
+// opens a connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_06_a_first_cast_waits_for_the_broker_as_any_other_does() {
     let Some(world) = World::rabbit() else { return };
@@ -132,9 +134,10 @@ async fn bug_06_a_first_cast_waits_for_the_broker_as_any_other_does() {
     assert_eq!(slow.ran.events(), [1]);
 }
 
-// In the original a second copy is never acknowledged: as many as the prefetch, and the listener stops for good.
+// The original never acknowledges a duplicate: once there are as many as the prefetch, its listener
+// stops permanently.
 #[tokio::test(flavor = "multi_thread")]
-async fn bug_07_second_copies_are_acknowledged_and_stop_nobody() {
+async fn bug_07_duplicates_are_acknowledged_and_stop_no_consumer() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let slow = Slow::default();
@@ -155,7 +158,7 @@ async fn bug_07_second_copies_are_acknowledged_and_stop_nobody() {
     assert_eq!(left, Some(&*format!("{}\t0", world.topic())));
 }
 
-// A topic's fanout exchange has only the topic in its name, and that cannot be changed without losing the peers.
+// The fanout exchange is named after the topic alone. Another name would lose the peers.
 #[tokio::test]
 async fn bug_09_fanouts_of_another_service_do_no_harm_and_are_warned_of() {
     let Some(world) = World::rabbit() else { return };
@@ -172,15 +175,15 @@ async fn bug_09_fanouts_of_another_service_do_no_harm_and_are_warned_of() {
     }
     let client = world.client::<adder::Api>(&transport);
     client.prepare().fanout().note(&Context::new(), 1).await.expect("confirmed");
-    eventually("our own cast to run", || slow.ran.events() == [1]).await;
+    eventually("the cast of this service to run", || slow.ran.events() == [1]).await;
     let said = heard.lines();
     let said = said.iter().filter(|text| text.contains("virtual host of its own"));
     assert_eq!(said.count(), 1, "once, not for each");
 }
 
-// In the original each such reply blocks a thread of the server for a minute.
+// In the original, each such reply blocks a thread of the server for a minute.
 #[tokio::test(flavor = "multi_thread")]
-async fn bug_13_replies_to_callers_that_are_gone_hold_up_nobody() {
+async fn bug_13_replies_to_absent_callers_delay_no_other_request() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let slow = Slow::default();
@@ -198,8 +201,8 @@ async fn bug_13_replies_to_callers_that_are_gone_hold_up_nobody() {
     assert_eq!(slow.ran.len(), 21, "all others have run before");
 }
 
-// The original's pauses grow to half a minute, and what arrives while it consumes again waits for its next poll, of
-// five seconds: eight rounds would take longer than this test waits for any one of them.
+// The original's pauses grow to half a minute, and messages that arrive while it consumes again
+// wait for its next poll, every five seconds. Eight rounds would exceed the limit of this test.
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_14_and_15_servers_come_back_at_once_and_take_up_what_waits() {
     let Some(world) = World::rabbit() else { return };
@@ -216,13 +219,14 @@ async fn bug_14_and_15_servers_come_back_at_once_and_take_up_what_waits() {
             }
             proxy.mend().await;
             let sent = usize::try_from((round + 1) * 50).expect("few");
-            eventually("what waited to run", || slow.ran.len() == sent).await;
+            eventually("the waiting cast to run", || slow.ran.len() == sent).await;
         }
     };
     soon("all rounds", rounds).await;
 }
 
-// The original has a connection for each call in flight, and beyond its pool's size callers wait without limit.
+// The original uses a connection for each call in flight; beyond its pool's size, callers wait
+// without a limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_17_five_hundred_calls_at_once_take_two_connections() {
     let Some(world) = World::rabbit() else { return };
@@ -243,7 +247,7 @@ async fn bug_17_five_hundred_calls_at_once_take_two_connections() {
     server.shutdown(DRAIN).await.expect("nothing runs");
 }
 
-// The original leaves its reply queue to expire, for half an hour.
+// The original leaves its reply queue to expire after half an hour.
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_20_a_clean_end_leaves_no_queue_of_its_own() {
     let Some(world) = World::rabbit() else { return };
@@ -260,8 +264,8 @@ async fn bug_20_a_clean_end_leaves_no_queue_of_its_own() {
     assert_eq!(left, [world.topic().to_owned(), format!("{}.h", world.topic())]);
 }
 
-// The original's next publish fails, also with endless retries: only the one after it declares the exchange again, and its
-// servers hear nothing any more until they are started again.
+// In the original the next publish fails, even with endless retries; only the one after it declares
+// the exchange again. Its servers receive nothing more until they are restarted.
 #[tokio::test(flavor = "multi_thread")]
 async fn bug_34_deleted_exchanges_are_made_again_and_nothing_is_lost() {
     let Some(world) = World::rabbit() else { return };
@@ -279,7 +283,7 @@ async fn bug_34_deleted_exchanges_are_made_again_and_nothing_is_lost() {
         let deleted = channel.exchange_delete(exchange.into(), ExchangeDeleteOptions::default());
         deleted.await.expect("deleted");
     }
-    // They are made again with their bindings, and nobody who sends meanwhile notices.
+    // The servers declare them again with their bindings, and callers do not notice.
     client.note(&ctx, 3).await.expect("confirmed");
     client.prepare().fanout().note(&ctx, 4).await.expect("confirmed");
     eventually("both to run", || slow.ran.len() == 4).await;

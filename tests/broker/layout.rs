@@ -1,4 +1,4 @@
-//! What is declared at the broker, and with which properties messages come: the original's layout.
+//! Declarations and message properties: the original's layout.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ async fn next(consumer: &mut lapin::Consumer) -> lapin::message::Delivery {
     soon("a message", consumer.next()).await.expect("consuming").expect("a message")
 }
 
-/// The properties of every message, as recorded: flags 0xF800, or 0xF900 with an expiration.
+/// Returns the recorded properties of every message: flags 0xF800, or 0xF900 with an expiration.
 fn recorded_properties(expiration: Option<&str>) -> BasicProperties {
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())
@@ -87,7 +87,7 @@ async fn replies_have_the_recorded_properties() {
         request.as_bytes(),
         properties,
     );
-    published.await.expect("published").await.expect("no confirm is asked for");
+    published.await.expect("published").await.expect("no confirm was requested");
     let reply = next(&mut replies).await;
     assert_eq!(reply.properties, recorded_properties(None));
     assert_eq!((reply.exchange.as_str(), &reply.routing_key), ("", &queue));
@@ -100,7 +100,7 @@ async fn replies_have_the_recorded_properties() {
     );
 }
 
-/// Returns what the broker lists of a virtual host, one object a line of its table.
+/// Returns what the broker lists of a virtual host, one object per row.
 async fn list(world: &World, what: &[&str]) -> Option<Vec<serde_json::Value>> {
     let mut args = vec!["--quiet", "--formatter", "json", what[0], "--vhost", world.virtual_host()];
     args.extend(&what[1..]);
@@ -209,7 +209,7 @@ async fn closing_the_transport_takes_its_own_queues_away_also_under_a_running_se
     }
 }
 
-/// Returns a queue's kind and whether it is durable, as the broker lists them.
+/// Returns a queue's type, and whether it is durable and auto-delete.
 async fn kind(world: &World, queue: &str) -> Option<String> {
     let queues = list(world, &["list_queues", "name", "type", "durable", "auto_delete"]).await?;
     let queue = queues.iter().find(|listed| listed["name"] == queue).expect("the queue");
@@ -288,19 +288,20 @@ async fn a_urls_options_win_and_wrong_ones_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lasts_longer_than_wanted_is_used_and_what_is_of_another_kind_is_named() {
+async fn a_more_durable_queue_is_used_and_one_of_another_kind_is_named() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let durable = world.connect(|b| b.rabbit(RabbitOptions::default().durable_queues(true))).await;
     let first = world.serve(&durable, "h", AdderServer::new(Slow::default())).await;
-    // The original's default refuses to start beside a durable exchange, and its clients fail each send.
+    // The original's server does not start with a durable exchange and default options, and its
+    // clients fail each send.
     let plain = world.transport().await;
     let second = world.serve(&plain, "i", AdderServer::new(Slow::default())).await;
     let client = world.client::<adder::Api>(&plain);
     assert_eq!(client.add(&Context::new(), 1, 2).await.expect("an answer"), 3);
     let quorum = world.connect(|b| b.rabbit(RabbitOptions::default().quorum_queues(true))).await;
     let server = world.server(&quorum, "h").serve(AdderServer::new(Slow::default())).bind().await;
-    let error = server.expect_err("a classic queue is no quorum queue");
+    let error = server.expect_err("a classic queue exists");
     assert_eq!(error.kind(), TransportErrorKind::Mismatch);
     let said = error.to_string();
     for word in [world.topic(), "x-queue-type", "quorum"] {

@@ -1,4 +1,5 @@
-//! What only a real broker can do: properties, declarations, returns, lost connections, messages of strangers.
+//! Behaviour of a real broker: properties, declarations, returns, lost connections, foreign
+//! messages.
 
 mod adopted;
 mod connections;
@@ -18,7 +19,7 @@ mod adder {
     use rpc_runtime::{Context, rpc_api};
     use tests::Log;
 
-    /// Adds, and notes what it ran.
+    /// Adds, and records each run.
     #[rpc_api(topic = "adder", version = "1.0")]
     pub(crate) trait Adder {
         /// Adds, after a while.
@@ -26,11 +27,11 @@ mod adder {
         /// The same, and may be repeated.
         #[rpc(idempotent)]
         async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64;
-        /// Notes a number.
+        /// Records a number.
         async fn note(&self, ctx: Context, a: u64);
     }
 
-    /// See [`Adder`].
+    /// The server of [`Adder`].
     #[derive(Clone, Default)]
     pub(crate) struct Slow {
         pub(crate) ran: Log<u64>,
@@ -54,7 +55,7 @@ mod adder {
     }
 }
 
-/// Another service, that has the topic of these tests by chance.
+/// Another service that happens to have the topic of these tests.
 mod neighbour {
     use rpc_runtime::{Context, rpc_api};
 
@@ -72,7 +73,7 @@ use lapin::{
 };
 use tests::{World, rabbitmqctl, unique};
 
-/// A bare AMQP channel to the world's broker, as a stranger has it.
+/// Opens a bare AMQP channel to the world's broker, as a foreign client would.
 async fn stranger(world: &World) -> lapin::Channel {
     let virtual_host = if world.virtual_host() == "/" { "%2f" } else { world.virtual_host() };
     let url = world.url().replacen("rabbit://", "amqp://", 1);
@@ -84,7 +85,7 @@ async fn stranger(world: &World) -> lapin::Channel {
     connection.expect("a connection").create_channel().await.expect("a channel")
 }
 
-/// Starts a queue that gets a copy of what goes to `exchange` with `key`.
+/// Binds a queue that receives a copy of each message to `exchange` with `key`.
 async fn eavesdrop(world: &World, exchange: &str, key: &str) -> lapin::Consumer {
     let channel = stranger(world).await;
     let queue = ShortString::from(unique("copy"));
@@ -108,7 +109,7 @@ async fn eavesdrop(world: &World, exchange: &str, key: &str) -> lapin::Consumer 
         .expect("consuming")
 }
 
-/// Returns the names of a virtual host's queues that contain `part`, in order.
+/// Returns the names of a virtual host's queues that contain `part`, sorted.
 async fn queues(world: &World, part: &str) -> Option<Vec<String>> {
     let list =
         ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "--no-table-headers"];

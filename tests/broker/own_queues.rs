@@ -1,4 +1,5 @@
-//! Queues that belong to one server or one client: streams in their place, names that stay, brokers that refuse them.
+//! Queues of a single server or client: streams instead of queues, stable names, brokers that deny
+//! them.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ fn stream() -> RabbitOptions {
     RabbitOptions::default().transient_quorum_queues(true).stream_fanout(true)
 }
 
-/// Names of this test alone, as processes of one host have them.
+/// Names of this test, as the processes of one host have them.
 fn stable(world: &World) -> RabbitOptions {
     RabbitOptions::default()
         .stable_queue_names(true)
@@ -52,7 +53,7 @@ async fn bug_08_a_server_that_starts_does_not_run_what_a_stream_kept() {
     client.prepare().fanout().note(&ctx, 2).await.expect("confirmed");
     for slow in [&again, &other] {
         eventually("the next cast has run", || slow.ran.events().contains(&2)).await;
-        assert_eq!(slow.ran.events(), [2], "only what came after it was bound");
+        assert_eq!(slow.ran.events(), [2], "only casts after it was bound");
     }
     assert_eq!(first.ran.events(), [1]);
 }
@@ -68,7 +69,7 @@ async fn a_server_that_loses_its_connection_at_once_does_not_run_what_a_stream_k
     let proxy = Proxy::start(&world).await;
     let ours = Transport::builder(&proxy.url(&world)).rabbit(stream()).connect().await;
     let (ours, slow) = (ours.expect("connected"), Slow::default());
-    // Casts of the second in which the server starts.
+    // Casts in the same second as the server's start.
     for n in 0..20 {
         client.prepare().fanout().note(&ctx, n).await.expect("confirmed");
     }
@@ -77,7 +78,7 @@ async fn a_server_that_loses_its_connection_at_once_does_not_run_what_a_stream_k
     client.prepare().fanout().note(&ctx, 100).await.expect("confirmed");
     proxy.mend().await;
     eventually("the next cast has run", || slow.ran.events().contains(&100)).await;
-    assert_eq!(slow.ran.events(), [100], "only what came after it was bound");
+    assert_eq!(slow.ran.events(), [100], "only casts after it was bound");
     server.shutdown(DRAIN).await.expect("nothing runs");
 }
 
@@ -91,7 +92,7 @@ async fn a_stream_loses_and_repeats_nothing_while_its_reader_is_cut_off() {
     let (transport, slow) = (transport.expect("connected"), Slow::default());
     let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
     for round in 0..3 {
-        // In the first round the server has read nothing yet.
+        // In the first round, the server has read nothing yet.
         proxy.cut();
         for n in 0..10 {
             client.prepare().fanout().note(&ctx, round * 10 + n).await.expect("confirmed");
@@ -125,7 +126,7 @@ async fn a_server_whose_stream_is_deleted_reads_the_next_one() {
             tokio::task::yield_now().await;
         }
     };
-    soon("the stream is there again", back).await;
+    soon("the stream exists again", back).await;
     client.prepare().fanout().note(&ctx, 2).await.expect("confirmed");
     eventually("the next cast has run", || slow.ran.events() == [1, 2]).await;
 }
@@ -137,7 +138,7 @@ async fn bug_23_processes_of_one_name_never_share_a_queue() {
     assert_shares_no_queue(world, options).await;
 }
 
-/// RabbitMQ ignores that a consumer of a quorum queue wants to be the only one.
+/// RabbitMQ ignores `exclusive` on a consumer of a quorum queue.
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_name_share_no_quorum_queue_either() {
     let Some(world) = World::rabbit() else { return };
@@ -145,8 +146,8 @@ async fn processes_of_one_name_share_no_quorum_queue_either() {
     assert_shares_no_queue(world, options).await;
 }
 
-/// A virtual host decides the type of a durable queue without a type. If the broker denies
-/// transient queues, every queue with a stable name is one of them.
+/// A virtual host decides the type of a durable queue that is declared without one. If the broker
+/// denies transient queues, every queue with a stable name is durable.
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_one_name_share_no_queue_where_quorum_is_the_default() {
     let Some(world) = World::rabbit() else { return };
@@ -175,7 +176,7 @@ async fn assert_shares_no_queue(world: World, options: RabbitOptions) {
         })
     });
     let ends = soon("all answers", futures_util::future::join_all(calls)).await;
-    assert!(ends.into_iter().all(|end| matches!(end, Ok(1))), "an answer went astray");
+    assert!(ends.into_iter().all(|end| matches!(end, Ok(1))), "an answer reached another call");
 
     let owner = format!("node1.example.com:{}", world.topic());
     let named = async |prefix: &str| {
@@ -187,7 +188,7 @@ async fn assert_shares_no_queue(world: World, options: RabbitOptions) {
     let fanout = format!("{}_fanout_{owner}", world.topic());
     let found = named(&fanout).await.expect("it can be asked");
     assert_eq!(found, [1001, 1002].map(|n| format!("{fanout}:{n}")));
-    // A third on a connection that has a claim already.
+    // A third server, on a connection that already has a claim.
     let _third = world.serve(&others[0], "j", AdderServer::new(Slow::default())).await;
     let found = named(&fanout).await.expect("it can be asked");
     assert_eq!(found, [1001, 1002, 1003].map(|n| format!("{fanout}:{n}")));
@@ -201,13 +202,13 @@ async fn a_process_that_comes_back_finds_its_queues_and_what_is_in_them() {
     let found = assert_comes_back(&world, stable(&world).transient_quorum_queues(true)).await;
     assert!(
         found.iter().all(|name| !name.ends_with(".claim")),
-        "they go with their connections: {found:?}"
+        "they are deleted with their connections: {found:?}"
     );
 }
 
-/// Starts a server again and again, and returns the queues of its process.
+/// Restarts a server repeatedly, and returns the queues of its process.
 async fn assert_comes_back(world: &World, options: RabbitOptions) -> Vec<String> {
-    // The exchange for fanout casts is as durable as their queues.
+    // The fanout exchange has to be as durable as the queues.
     let caller = with(world, options.clone().process_name(unique("caller"))).await;
     let (client, ctx) = (world.client::<adder::Api>(&caller), Context::new());
     let owner = format!("node1.example.com:{}", world.topic());
@@ -216,7 +217,7 @@ async fn assert_comes_back(world: &World, options: RabbitOptions) -> Vec<String>
         let transport = with(world, options.clone()).await;
         let server = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
         if round > 0 {
-            eventually("what came meanwhile has run", || slow.ran.events() == [round]).await;
+            eventually("the earlier cast has run", || slow.ran.events() == [round]).await;
         }
         let own = world.client::<adder::Api>(&transport);
         assert_eq!(own.add(&ctx, 1000, 1).await.expect("an answer"), 1001);
@@ -259,18 +260,18 @@ async fn assert_survives_cut_connections(world: &World, options: RabbitOptions) 
     assert_eq!(found.len(), 2, "one for replies, one for fanout casts: {found:?}");
 }
 
-/// What RabbitMQ 4.3 does by default with a queue that is neither durable nor exclusive: it closes the connection, in
-/// these words.
+/// RabbitMQ 4.3's default answer to a queue that is neither durable nor exclusive: it closes the
+/// connection, with this text.
 fn refuse_transient() -> (Frames, Action) {
     const REFUSAL: &str = "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated.";
     const DURABLE: u8 = 2;
     const EXCLUSIVE: u8 = 4;
     let is_transient = |frame: &[u8]| {
-        // Head, class, method, a reserved short, the name with its length, flags.
+        // Frame head, class, method, a reserved short, the name with its length, flags.
         let flags = frame[14 + usize::from(frame[13])];
         flags & (DURABLE | EXCLUSIVE) == 0
     };
-    // Code, text, and the class and method that it is about.
+    // Code, text, and the class and method of the refused frame.
     let mut close = 541_u16.to_be_bytes().to_vec();
     close.push(REFUSAL.len().try_into().expect("short"));
     close.extend(REFUSAL.as_bytes());
@@ -279,7 +280,7 @@ fn refuse_transient() -> (Frames, Action) {
     (Frames::up("queue.declare").that(is_transient).always(), Action::Answer(close))
 }
 
-/// Serves through a broker that refuses transient queues, and checks that it is asked once.
+/// Serves through a broker that denies transient queues, and checks that the library asks it once.
 async fn assert_served_durably(options: RabbitOptions) {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
@@ -296,7 +297,7 @@ async fn assert_served_durably(options: RabbitOptions) {
     eventually("the cast has run", || slow.ran.events() == [1, 7]).await;
     assert_eq!(refusing.fired(), 1, "the broker was asked once");
     let metrics = transport.metrics();
-    assert_eq!(metrics.connections_lost, 0, "nothing hung on the connection that it closed");
+    assert_eq!(metrics.connections_lost, 0, "the closed connection was used for nothing else");
 
     let list = [
         "--quiet",
@@ -316,6 +317,6 @@ async fn bug_24_a_broker_that_refuses_transient_queues_is_served_with_durable_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_is_asked_about_transient_queues_also_where_only_the_topics_are() {
+async fn a_broker_is_asked_about_transient_queues_even_if_only_the_topics_are() {
     assert_served_durably(RabbitOptions::default().transient_quorum_queues(true)).await;
 }

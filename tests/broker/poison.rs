@@ -1,4 +1,4 @@
-//! A request that ends the process of whoever runs it, on a real broker.
+//! A request that crashes its server's process, on a real broker.
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::stranger;
 
-/// A process that some requests end.
+/// A process that some requests crash.
 struct Bomb {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -40,13 +40,13 @@ impl Bomb {
         bomb
     }
 
-    /// Returns the next line. `None` once it has ended.
+    /// Returns the next line, or `None` after the end of the output.
     async fn says(&mut self) -> Option<String> {
         soon("a line", self.lines.next_line()).await.expect("text")
     }
 }
 
-/// Restarts a server until nothing ends it any more. Returns what its processes said.
+/// Restarts a server until it no longer crashes. Returns what its processes printed.
 async fn restart_until_it_stays(
     world: &World,
     url: &str,
@@ -62,14 +62,15 @@ async fn restart_until_it_stays(
         };
         said.extend(line);
         assert!(!soon("its end", bomb.process.wait()).await.expect("a status").success());
-        assert!(said.len() < 50, "it goes on for ever: {said:?}");
+        assert!(said.len() < 50, "it never ends: {said:?}");
     }
 }
 
-/// What may have ended, and not been acknowledged.
+/// A method that may have ended before its request was acknowledged.
 #[rpc_api(topic = "ended", version = "1.0")]
 trait Ended {
-    /// Notes how often it was delivered before, and returns that once the test opens the gate.
+    /// Records how often the request was delivered before, and returns that number once the test
+    /// opens the gate.
     #[rpc(ack = "late")]
     async fn end(&self, ctx: Context) -> u32;
 }
@@ -88,14 +89,14 @@ impl Ended for Ending {
     }
 }
 
-/// Starts a server on a runtime of its own, which ends like a process that crashes.
+/// Starts a server on a runtime that can end as abruptly as a process.
 async fn doomed(world: &World, url: String, service: &Ending) -> Doomed {
     let doomed = Doomed::start();
     let (world, service) = (world.clone(), service.clone());
     let serve = async move {
         let transport = Transport::connect(&url).await.expect("connected");
         let server = world.serve(&transport, "doomed", EndedServer::new(service)).await;
-        // Neither is dropped in an orderly way.
+        // Dropping either would shut it down in order.
         std::mem::forget((server, transport));
     };
     doomed.run(serve).await;
@@ -111,23 +112,23 @@ async fn a_request_that_was_answered_and_not_acknowledged_runs_again_after_a_cra
     let transport = world.transport().await;
     let client = world.client::<ended::Api>(&transport);
     let call = tokio::spawn(client.end(&Context::new()));
-    eventually("it to begin", || service.log.len() == 1).await;
-    // The broker gets the reply, and its confirm is kept back.
+    eventually("the method to begin", || service.log.len() == 1).await;
+    // The broker receives the reply, but its confirm is withheld.
     proxy.all().keep(Way::Down);
     service.gate.notify_one();
     assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 0);
     let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
     doomed.crash();
     proxy.cut();
-    eventually("it to begin again", || service.log.len() == 2).await;
+    eventually("the method to begin again", || service.log.len() == 2).await;
     service.gate.notify_one();
     assert_eq!(service.log.events(), [0, 1]);
 }
 
-/// Returns an integer header of a publish, by its frames' bytes.
+/// Returns an integer header of a publish, from the bytes of its frames.
 fn number(frames: &[u8], name: &str) -> Option<i64> {
     let at = frames.windows(name.len()).position(|window| window == name.as_bytes())?;
-    // Behind the name is the type of a 64-bit integer.
+    // The type of a 64-bit integer follows the name.
     let value = frames[at + name.len()..].strip_prefix(b"l")?.first_chunk()?;
     Some(i64::from_be_bytes(*value))
 }
@@ -153,10 +154,10 @@ async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
     let client = world.client::<ended::Api>(&transport);
     let call = client.prepare().timeout(Duration::from_secs(50)).end(&Context::new());
     let call = tokio::spawn(call);
-    eventually("it to begin", || service.log.len() == 1).await;
+    eventually("the method to begin", || service.log.len() == 1).await;
     doomed.crash();
     let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
-    eventually("it to begin again", || service.log.len() == 2).await;
+    eventually("the method to begin again", || service.log.len() == 2).await;
     service.gate.notify_waiters();
     assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 1);
     let published = published.events();
@@ -165,14 +166,15 @@ async fn a_copy_that_counts_deliveries_says_when_the_original_call_began() {
         panic!("{published:?}")
     };
     assert!(began.is_some() && caller.is_some());
-    // A caller says it only if the message does not live that long: some time had passed.
+    // The caller includes it only if the message's expiration is shorter, because some time has
+    // passed.
     assert!(matches!(timeout, None | Some(50_000)), "{timeout:?}");
     assert_eq!((began, caller), (again, same));
     looking.end();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replicated_queue_is_believed_to_count_also_where_the_options_ask_for_none() {
+async fn a_quorum_queues_count_is_trusted_even_if_the_options_ask_for_classic() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let quorum = RabbitOptions::default().quorum_queues(true);
@@ -193,17 +195,18 @@ async fn a_replicated_queue_is_believed_to_count_also_where_the_options_ask_for_
     let doomed = doomed(&world, proxy.url(&world), &service).await;
     let transport = Transport::connect(&proxy.url(&world)).await.expect("connected");
     let call = tokio::spawn(world.client::<ended::Api>(&transport).end(&Context::new()));
-    eventually("it to begin", || service.log.len() == 1).await;
+    eventually("the method to begin", || service.log.len() == 1).await;
     doomed.crash();
     let _next = world.serve(&transport, "next", EndedServer::new(service.clone())).await;
-    eventually("it to begin again", || service.log.len() == 2).await;
+    eventually("the method to begin again", || service.log.len() == 2).await;
     service.gate.notify_waiters();
     assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 1);
-    assert_eq!(copies.events(), [0; 0], "the queue counts, so no copy has to");
+    assert_eq!(copies.events(), [0; 0], "the queue counts deliveries, so no copy is published");
     looking.end();
 }
 
-/// Takes a message out of a queue that is there with the first one. Asking before costs the channel.
+/// Removes a message from a queue that exists only with its first message. Asking earlier closes
+/// the channel.
 async fn get(world: &World, queue: &str) -> Option<BasicGetMessage> {
     let channel = stranger(world).await;
     channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.ok().flatten()
@@ -220,7 +223,7 @@ async fn a_poison_request_stops(options: RabbitOptions, query: &str, is_call: bo
     let mut first = Bomb::start(&url, world.topic(), "3").await;
     let call = is_call.then(|| tokio::spawn(client.explode(&Context::new())));
     if !is_call {
-        client.explode_alone(&Context::new()).await.expect("the broker has it");
+        client.explode_alone(&Context::new()).await.expect("confirmed");
     }
     let mut said = vec![first.says().await.expect("it explodes")];
     soon("its end", first.process.wait()).await.expect("a status");
@@ -242,7 +245,7 @@ async fn a_poison_request_stops(options: RabbitOptions, query: &str, is_call: bo
             other => panic!("expected a failure, not {other:?}"),
         }
     }
-    // The server lives, and nothing of the request is left.
+    // The server runs, and the request is gone.
     assert_eq!(soon("an answer", client.survive(&Context::new())).await.expect("an answer"), 0);
     assert!(last.process.try_wait().expect("a status").is_none());
     let left = channel.queue_purge(world.topic().into(), QueuePurgeOptions::default()).await;
@@ -265,22 +268,25 @@ fn assert_headers(properties: &BasicProperties, world: &World) {
     assert!(text("x-rpc-dead-method").starts_with("explode"));
     assert_eq!(headers.inner().get("x-rpc-dead-deliveries"), Some(&AMQPValue::LongLongInt(3)));
     assert!(matches!(headers.inner().get("x-rpc-dead-time"), Some(AMQPValue::LongLongInt(1..))));
-    assert!(!headers.contains_key("x-rpc-redeliveries"), "moved back, it would die at once");
+    assert!(
+        !headers.contains_key("x-rpc-redeliveries"),
+        "after a move back, it would be a dead letter again at once"
+    );
     assert_eq!(
         properties.content_type().as_ref().map(|kind| kind.as_str()),
         Some("application/json")
     );
-    assert!(properties.expiration().is_none(), "it waits for somebody to look at it");
+    assert!(properties.expiration().is_none(), "a dead letter waits for an operator");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_such_requests_stop_and_nothing_that_came_with_them_is_lost() {
+async fn several_poison_requests_stop_and_no_other_request_is_lost() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let client = world.client::<poison::Api>(&transport);
     let mut bomb = Bomb::start(world.url(), world.topic(), "10").await;
     for _ in 0..5 {
-        client.explode_alone(&Context::new()).await.expect("the broker has it");
+        client.explode_alone(&Context::new()).await.expect("confirmed");
     }
     let innocent: Vec<_> = (0..20).map(|_| tokio::spawn(client.survive(&Context::new()))).collect();
     let place = world.clone();
@@ -299,17 +305,18 @@ async fn several_such_requests_stop_and_nothing_that_came_with_them_is_lost() {
         tokio::select! {
             line = bomb.says() => if line.is_none() {
                 lives += 1;
-                assert!(lives < 200, "it goes on for ever");
+                assert!(lives < 200, "it never ends");
                 bomb = Bomb::start(world.url(), world.topic(), "10").await;
             },
-            () = eventually("the letters", || count("explode_alone") >= 5) => break,
+            () = eventually("the dead letters", || count("explode_alone") >= 5) => break,
         }
     }
     let mut told = 0;
     for call in innocent {
         match soon("an end", call).await.expect("no panic") {
             Ok(_) => {}
-            // It was there each time that another request ended the process, and counts as one that might have.
+            // It was unacknowledged each time that another request crashed the process, so it might
+            // have been the cause.
             Err(CallError::Failure(failure)) => {
                 assert_eq!(failure.class(), "DeliveryLimitExceeded");
                 told += 1;
@@ -317,7 +324,7 @@ async fn several_such_requests_stop_and_nothing_that_came_with_them_is_lost() {
             Err(other) => panic!("{other:?}"),
         }
     }
-    eventually("the letters of those", || count("survive") >= told).await;
+    eventually("the dead letters of those calls", || count("survive") >= told).await;
     reader.abort();
     assert_eq!(soon("an answer", client.survive(&Context::new())).await.expect("an answer"), 0);
 }

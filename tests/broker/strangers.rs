@@ -1,4 +1,4 @@
-//! Messages of strangers: nothing that anybody publishes stops a server or a client.
+//! Foreign messages: nothing that is published stops a server or a client.
 
 use futures_util::StreamExt as _;
 use lapin::{
@@ -14,7 +14,7 @@ use crate::{
     eavesdrop, stranger,
 };
 
-/// Bodies that no client of ours would send.
+/// Bodies that no client of this library would send.
 fn bodies() -> Vec<Vec<u8>> {
     let deep = "[".repeat(100_000);
     let nested = format!("{{\"method\": \"add\", \"args\": {{\"a\": {deep}}}}}");
@@ -89,11 +89,11 @@ async fn a_server_goes_on_whatever_it_receives() {
                 &body,
                 properties,
             );
-            published.await.expect("published").await.expect("no confirm is asked for");
+            published.await.expect("published").await.expect("no confirm was requested");
         }
     }
     let client = world.client::<adder::Api>(&transport);
-    assert_eq!(client.add(&Context::new(), 40, 2).await.expect("the server is well"), 42);
+    assert_eq!(client.add(&Context::new(), 40, 2).await.expect("the server works"), 42);
     eventually("nothing to be left", || server.in_flight() <= 3).await;
     assert!(
         !slow.ran.events().contains(&1)
@@ -117,10 +117,10 @@ async fn a_client_goes_on_whatever_comes_to_its_reply_queue() {
         let options = BasicPublishOptions::default();
         let published =
             channel.basic_publish("".into(), queue.as_str().into(), options, &body, properties);
-        published.await.expect("published").await.expect("no confirm is asked for");
+        published.await.expect("published").await.expect("no confirm was requested");
     }
     assert_eq!(call.await.expect("no panic").expect("an answer"), 3);
-    assert_eq!(client.add(&Context::new(), 40, 2).await.expect("the client is well"), 42);
+    assert_eq!(client.add(&Context::new(), 40, 2).await.expect("the client works"), 42);
 }
 
 /// Learns the name of a client's reply queue from its next request.

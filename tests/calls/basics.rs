@@ -1,4 +1,5 @@
-//! Calls, casts, hosts and fanout reach whom they should, and come back with what they should.
+//! Calls, casts, hosts and fanout: each request reaches the right servers, and each answer its
+//! caller.
 
 use std::time::Duration;
 
@@ -95,16 +96,16 @@ on_every_transport! {
         assert_eq!(recorders.iter().map(|recorder| recorder.log.len()).sum::<usize>(), 200);
     }
 
-    async fn a_fanout_cast_that_nobody_hears_is_no_failure(world: World) {
+    async fn a_fanout_cast_without_servers_succeeds(world: World) {
         let transport = world.transport().await;
         let client = world.client::<probe::Api>(&transport);
         client.note_everywhere(&Context::new(), "hello?").await.expect("confirmed");
     }
 
-    async fn a_request_to_nobody_is_unroutable_at_once(world: World) {
+    async fn a_request_without_a_server_is_unroutable_at_once(world: World) {
         let transport = world.transport().await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
-        let error = soon("a returned call", client.echo(&ctx, "hello?")).await.expect_err("nobody is there");
+        let error = soon("a returned call", client.echo(&ctx, "hello?")).await.expect_err("no server is bound");
         assert!(matches!(&error, CallError::Unroutable { routing_key, .. } if routing_key == world.topic()), "{error:?}");
         assert!(!error.may_have_run());
         let error = soon("a returned cast", client.prepare().server("nobody").note(&ctx, "hello?")).await;

@@ -1,4 +1,4 @@
-//! Methods that nobody waits for any more, or that take longer than they may.
+//! Methods that run beyond their caller's deadline or their server's limit.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tests::{Log, SOON, eventually, on_every_transport, soon};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// What takes its time.
+/// Methods that take a long time.
 #[rpc_api(topic = "slow", version = "1.0")]
 pub(crate) trait Slow {
-    /// Notes its beginning, its cancellation, and that it goes on all the same.
+    /// Records its start, its cancellation, and that it continues.
     async fn watch(&self, ctx: Context) -> ();
-    /// Computes on a thread of its own, and never returns by itself.
+    /// Computes on another thread, and never returns by itself.
     async fn compute(&self, ctx: Context) -> ();
-    /// Leaves a task behind, and never returns.
+    /// Leaves a task running, and never returns.
     async fn leave(&self, ctx: Context) -> ();
     /// Blocks its thread beyond all limits, and then returns.
     async fn block(&self, ctx: Context, millis: u64) -> ();
@@ -63,7 +63,7 @@ impl Slow for Service {
     }
 }
 
-/// Says why a server gave a method up.
+/// Returns the class of the failure with which a server ended a method.
 fn class<T: std::fmt::Debug>(ended: Result<T, CallError>) -> String {
     match ended {
         Err(CallError::Failure(failure)) => format!("{}.{}", failure.module(), failure.class()),
@@ -79,7 +79,7 @@ on_every_transport! {
         let client = world.client::<slow::Api>(&transport);
         let brief = client.prepare().timeout(Duration::from_millis(500)).client();
         let ended = brief.watch(&Context::new()).await;
-        // Its answer may come in the same instant.
+        // The answer may arrive in the same instant.
         let is_over = matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. }));
         assert!(is_over || ended.is_ok(), "{ended:?}");
         eventually("the method to end", || service.0.len() == 3).await;
@@ -95,10 +95,10 @@ on_every_transport! {
         let client = world.client::<probe::Api>(&transport);
         let ended = soon("the limit", client.hang_call(&Context::new())).await;
         assert_eq!(class(ended), "rpc_runtime.TimeLimitExceeded");
-        client.hang(&Context::new()).await.expect("the broker has it");
+        client.hang(&Context::new()).await.expect("confirmed");
         eventually("the cast to begin", || recorder.log.len() == 2).await;
         assert_eq!(soon("a slot", client.echo(&Context::new(), "x")).await.expect("an answer"), "x");
-        // What is acknowledged late has had its end, too.
+        // A method that is acknowledged late is ended, too.
         let ended = soon("the limit", client.hold_late(&Context::new(), "late")).await;
         assert!(matches!(&ended, Err(CallError::Failure(failure)) if failure.class() == "TimeLimitExceeded"), "{ended:?}");
         server.shutdown(SOON).await.expect("nothing runs");
@@ -148,7 +148,7 @@ on_every_transport! {
         let brief = client.prepare().timeout(Duration::from_millis(200)).client();
         let ended = brief.watch(&Context::new()).await;
         assert!(matches!(ended, Err(CallError::DeadlineExceeded { .. } | CallError::Failure(_))), "{ended:?}");
-        soon("the blocked one", blocked).await.expect("no panic").expect("it was heard of all the time");
+        soon("the blocked one", blocked).await.expect("no panic").expect("its heartbeats continued");
     }
 
     async fn what_is_acknowledged_late_runs_again_elsewhere_when_its_server_gives_it_up(world: World) {
@@ -161,7 +161,7 @@ on_every_transport! {
         let error = server.shutdown(Duration::from_millis(100)).await.expect_err("it holds");
         assert_eq!(error.unfinished, 1);
         let _other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
-        eventually("it to begin again", || second.log.len() == 1).await;
+        eventually("the method to begin again", || second.log.len() == 1).await;
         second.gate.notify_one();
         assert_eq!(soon("the answer", late).await.expect("no panic").expect("an answer"), "late");
     }

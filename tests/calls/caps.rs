@@ -1,4 +1,5 @@
-//! Caps that are known at run time: from the running services, from an operator, and again after a reload.
+//! Caps that are known only at run time: from running services, from an operator, and after a
+//! reload.
 
 use std::{
     io,
@@ -15,13 +16,13 @@ use crate::{
 
 type Services = Arc<Mutex<io::Result<Vec<Version>>>>;
 
-/// The services that run, as a database would know them.
+/// The versions of running services, as a database would store them.
 fn services(versions: &[(u64, u64)]) -> Services {
     let versions = versions.iter().map(|&(major, minor)| Version::new(major, minor));
     Arc::new(Mutex::new(Ok(versions.collect())))
 }
 
-/// Asks that database.
+/// Queries that database.
 async fn ask(services: Services) -> io::Result<Vec<Version>> {
     let services = services.lock().expect("whole");
     services
@@ -43,18 +44,18 @@ on_every_transport! {
         let newer = client.narrow::<probe::V1_2>().expect("1.2 is proven");
         assert_eq!(newer.newer(&ctx).await.expect("an answer"), 12);
         let grown = client.grown(&ctx, 1_u32).extra_or_drop(2_u32).await;
-        assert_eq!(grown.expect("without what is newer"), (1, None, 7));
+        assert_eq!(grown.expect("an answer without the later argument"), (1, None, 7));
         let error = unchecked.grown(&ctx, 1_u32).extra(2_u32).await.expect_err("beyond the cap");
         assert!(matches!(error, CallError::VersionCap { .. }), "{error:?}");
 
-        // The old one has been upgraded, and somebody said so.
+        // The old service has been upgraded, and the database says so.
         *found.lock().expect("whole") = Ok(vec![Version::new(1, 4)]);
-        assert_eq!(client.cap(), Version::new(1, 2), "nobody has asked yet");
+        assert_eq!(client.cap(), Version::new(1, 2), "the cap has not been reloaded yet");
         assert_eq!(cap.reload().await.expect("a cap"), Version::new(1, 4));
         assert_eq!(client.grown(&ctx, 1_u32).extra_or_drop(2_u32).await.expect("all"), (1, Some(2), 7));
         assert_eq!(unchecked.grown(&ctx, 1_u32).extra(2_u32).await.expect("all"), (1, Some(2), 7));
-        // What was proven stays what it was.
-        assert_eq!(newer.grown(&ctx, 1_u32).extra_or_drop(2_u32).await.expect("as then"), (1, None, 7));
+        // A proven cap does not change.
+        assert_eq!(newer.grown(&ctx, 1_u32).extra_or_drop(2_u32).await.expect("an answer without the later argument"), (1, None, 7));
     }
 }
 
@@ -64,10 +65,10 @@ async fn a_failed_reload_leaves_the_cap_as_it_was() {
     let asked = Arc::clone(&found);
     let cap = SharedCap::<probe::Api>::ask(move || ask(Arc::clone(&asked))).await.expect("a cap");
     *found.lock().expect("whole") = Err(io::Error::other("the database sleeps"));
-    let error = cap.reload().await.expect_err("nobody knows");
+    let error = cap.reload().await.expect_err("the database fails");
     assert!(matches!(error, CapError::Source(_)), "{error:?}");
     *found.lock().expect("whole") = Ok(vec![Version::new(1, 4), Version::new(0, 9)]);
-    let error = cap.reload().await.expect_err("nobody speaks 0.9 any more");
+    let error = cap.reload().await.expect_err("the client has no version 0.9");
     let CapError::Unsupported { found: old, oldest, newest, .. } = &error else {
         panic!("{error:?}")
     };
@@ -76,7 +77,7 @@ async fn a_failed_reload_leaves_the_cap_as_it_was() {
         (Version::new(0, 9), Version::new(1, 0), Version::new(1, 4))
     );
     assert_eq!(cap.get(), Version::new(1, 3));
-    // Without any service nobody is too old.
+    // Without any service, no version is too old.
     *found.lock().expect("whole") = Ok(Vec::new());
     assert_eq!(cap.reload().await.expect("a cap"), Version::new(1, 4));
 }
@@ -101,14 +102,14 @@ async fn an_operator_pins_a_version_or_an_alias_or_leaves_it_to_the_services() {
     let unknown = cap(Some("zebra")).await.expect_err("no such release");
     let CapError::Pin(unknown) = unknown else { panic!("{unknown:?}") };
     assert!(unknown.to_string().contains("victoria, wallaby, 2023.1"), "{unknown}");
-    let foreign = cap(Some("4.0")).await.expect_err("a major of long ago");
+    let foreign = cap(Some("4.0")).await.expect_err("an old major");
     assert!(matches!(foreign, CapError::Unsupported { .. }), "{foreign:?}");
 
-    // An operator changes the mind.
+    // The operator changes the pin.
     let cap = cap(Some("wallaby")).await.expect("a cap");
     cap.pin("auto").expect("known");
     assert_eq!(cap.get(), Version::new(6, 0), "until the services are asked");
     assert_eq!(cap.reload().await.expect("a cap"), Version::new(5, 13));
-    cap.pin("6.9").expect("newer than we are, which is fine");
+    cap.pin("6.9").expect("newer than this client, which is allowed");
     assert_eq!(cap.get(), Version::new(6, 9));
 }

@@ -1,4 +1,4 @@
-//! The context arrives as it was sent, and brings its deadline along.
+//! A context arrives as it was sent, with its deadline.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rpc_runtime::{Context, rpc_api};
 use serde::{Deserialize, Serialize};
 use tests::on_every_transport;
 
-/// A context of the user's own.
+/// A user-defined context.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Tenant {
     tenant: String,
@@ -14,17 +14,17 @@ struct Tenant {
     quota: Option<u32>,
 }
 
-/// Returns what it sees of a context.
+/// Returns what it receives as its context.
 #[rpc_api(topic = "mirror", version = "1.0")]
 trait Mirror {
-    /// The open map's keys and one value.
+    /// Returns the keys of an open map, and one value.
     async fn open(&self, ctx: Context) -> (Vec<String>, Option<String>);
 }
 
-/// The same topic, for callers with a context of their own.
+/// The same topic, for callers with a user-defined context.
 #[rpc_api(topic = "mirror", namespace = "own", version = "1.0")]
 trait OwnMirror {
-    /// The context itself.
+    /// Returns the context.
     async fn own(&self, ctx: Tenant) -> Tenant;
 }
 

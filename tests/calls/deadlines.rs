@@ -1,4 +1,4 @@
-//! A call ends by its deadline, and its deadline goes with it.
+//! A call ends by its deadline, and the request carries that deadline.
 
 use std::time::{Duration, Instant};
 
@@ -7,21 +7,21 @@ use tests::{World, eventually, on_every_transport, soon};
 
 use crate::probe::{ProbeClient, ProbeServer, Recorder, probe};
 
-/// A server that calls another one.
+/// A server that calls another server.
 #[rpc_api(topic = "relay", version = "1.0")]
 trait Relay {
-    /// Asks the probe what its context knows of the deadline.
+    /// Asks the probe for the time left in its context.
     async fn time_left(&self, ctx: Context) -> Option<u64>;
-    /// Calls what never returns, without a timeout of its own.
+    /// Calls a method that never returns, without a timeout of its own.
     async fn hang(&self, ctx: Context) -> Result<(), rpc_runtime::Failure>;
 }
 
-/// Blocks the thread that it runs on.
+/// Blocks the thread that runs it.
 #[rpc_api(topic = "blocker", version = "1.0")]
 trait Blocker {
-    /// Once the gate is open.
+    /// Blocks once the gate is open.
     async fn block(&self, ctx: Context, millis: u64) -> ();
-    /// The same, acknowledged afterwards.
+    /// The same, acknowledged after it has run.
     #[rpc(ack = "late")]
     async fn block_late(&self, ctx: Context, millis: u64) -> ();
 }
@@ -107,7 +107,7 @@ on_every_transport! {
         let left = relay.prepare().timeout(Duration::from_secs(20)).time_left(&Context::new()).await;
         let left = left.expect("an answer").expect("a deadline");
         assert!((1..=20_000).contains(&left), "{left} ms");
-        // The inner call has a timeout of 60 s by itself: it ends with the outer one.
+        // The inner call's own timeout is 60 s, but it ends with the outer call.
         let begun = Instant::now();
         let ended = relay.prepare().timeout(Duration::from_millis(500)).hang(&Context::new()).await;
         assert!(ended.is_err() && begun.elapsed() < Duration::from_secs(30));
@@ -137,7 +137,7 @@ on_every_transport! {
         soon("the nested call", thread).await.expect("no panic");
     }
 
-    async fn what_waited_until_its_deadline_does_not_begin_when_there_is_room_at_last(world: World) {
+    async fn a_request_that_expires_while_it_waits_does_not_run(world: World) {
         let on_one_thread = async move {
             let transport = world.transport().await;
             let recorder = Recorder::default();
@@ -145,7 +145,8 @@ on_every_transport! {
             let server = server.serve(BlockerServer::new(recorder.clone())).bind().await.expect("bound").run();
             let client = world.client::<blocker::Api>(&transport);
             let ctx = Context::new();
-            // What runs keeps its thread, and so this server's clock, until the others' deadline is over.
+            // The running methods block the server's only thread, and with it its clock, beyond the
+            // others' deadline.
             let running = [
                 tokio::spawn(client.block(&ctx, 1100_u64)),
                 tokio::spawn(client.block_late(&ctx, 1100_u64)),
@@ -162,10 +163,10 @@ on_every_transport! {
                 let ended = soon("the deadline", call).await.expect("no panic");
                 assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
             }
-            eventually("both to be dropped", || transport.metrics().requests_expired == 2).await;
+            eventually("both requests to be dropped", || transport.metrics().requests_expired == 2).await;
             server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
             assert_eq!(recorder.log.len(), 2);
-            // Nothing of it comes again.
+            // None of them is redelivered.
             let next = world.serve(&transport, "h", BlockerServer::new(recorder.clone())).await;
             recorder.gate.notify_one();
             client.block(&ctx, 1_u64).await.expect("an answer");
@@ -190,7 +191,7 @@ on_every_transport! {
             let mut call = std::pin::pin!(call);
             let begun = eventually("the method to begin", || recorder.log.len() == 1);
             tokio::select! {
-                _ = &mut call => panic!("nobody opened the gate"),
+                _ = &mut call => panic!("the gate is closed"),
                 () = begun => {}
             }
             assert_eq!(transport.pending_calls(), 1);
@@ -207,7 +208,7 @@ on_every_transport! {
         let client = world.client::<probe::Api>(&transport);
         let ended = client.prepare().timeout(Duration::from_millis(300)).host(&Context::new()).await;
         assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
-        // A server counts from the arrival, which is a little after the caller's first instant.
+        // A server counts from the arrival, slightly later than the caller's start.
         tokio::time::sleep(Duration::from_millis(200)).await;
         let _server = server.run();
         client.echo(&Context::new(), "behind it").await.expect("an answer");

@@ -1,4 +1,4 @@
-//! What happens to requests when connections go, copies come, and servers are busy.
+//! Requests on lost connections, duplicate requests, and busy servers.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ on_every_transport! {
         let held = tokio::spawn(client.prepare().server("busy").hold(&Context::new(), "held"));
         eventually("the server to be busy", || busy.log.len() == 1).await;
         let _idle = world.serve(&transport, "idle", ProbeServer::new(idle.clone())).await;
-        // One may wait at the busy server, as far as its prefetch goes; the others go elsewhere.
+        // The prefetch lets one request wait at the busy server; the others go to the idle one.
         let calls: Vec<_> = (0..10).map(|_| tokio::spawn(client.host(&Context::new()))).collect();
         eventually("the idle server to work", || idle.log.len() >= 9).await;
         busy.gate.notify_one();
@@ -68,8 +68,8 @@ on_every_transport! {
         eventually("the first to begin", || first.log.len() == 1).await;
         let _other = world.serve(&surviving, "second", ProbeServer::new(second.clone())).await;
         if dying.memory().is_some() {
-            // The embedded broker cuts everyone. Either may get the request again: the first, which still runs it,
-            // lets the copy wait for that.
+            // The embedded broker cuts every connection. Either server may receive the request
+            // again. The first one still runs it, so there the copy waits.
             world.cut_connections(&dying).await;
         } else {
             dying.close().await;
@@ -144,7 +144,7 @@ on_every_transport! {
                 }
             }
             let ended = soon("its end", unanswered).await.expect("no panic");
-            assert!(ended.is_err(), "nobody answers it");
+            assert!(ended.is_err(), "no server answers it");
             assert!(answered <= 50 && calling.pending_calls() == 0);
             let _ = server.shutdown(Duration::from_millis(10)).await;
             soon("the close", serving.close()).await;
@@ -164,7 +164,7 @@ on_every_transport! {
     }
 }
 
-/// What only the embedded broker can cause at will.
+/// Faults that only the embedded broker can cause on demand.
 mod switches {
     use super::*;
 

@@ -1,11 +1,12 @@
-//! Second copies of requests: a window of known ones, which users size, and which goes with its server.
+//! Duplicate requests: the window of known ones, whose size users set, and which ends with its
+//! server.
 
 use rpc_runtime::{Context, DuplicateWindow};
 use tests::{SOON, World, eventually, soon};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// Only the embedded broker doubles requests at will.
+/// Only the embedded broker can duplicate every request.
 async fn log_of_doubled_requests(window: DuplicateWindow, requests: usize) -> Vec<String> {
     let world = World::memory();
     let transport = world.transport().await;
@@ -51,7 +52,7 @@ async fn a_copy_is_answered_with_the_first_reply_while_that_is_kept() {
         eventually("the first to begin", || recorder.log.len() == 1).await;
         recorder.gate.notify_one();
         soon("the answer", held).await.expect("no panic").expect("an answer");
-        // There is one slot: what comes behind it finds both copies taken care of.
+        // The server has one slot, so it has handled both copies before this call runs.
         client.echo(&Context::new(), "behind").await.expect("an answer");
         assert_eq!(recorder.log.events(), ["once"]);
         let mut replies = 0;
@@ -76,8 +77,8 @@ async fn a_copy_that_comes_to_the_next_server_of_a_host_runs_again() {
     let held = tokio::spawn(client.hold(&Context::new(), "twice"));
     eventually("the first to begin", || recorder.log.len() == 1).await;
     let stopping = tokio::spawn(server.shutdown(SOON));
-    // The server takes nothing more before its method ends.
-    eventually("the copy to be left", || {
+    // A stopping server accepts nothing more, even though its method still runs.
+    eventually("the copy to stay in the queue", || {
         transport.memory().expect("embedded").queued(world.topic()) == 1
     })
     .await;
@@ -89,7 +90,8 @@ async fn a_copy_that_comes_to_the_next_server_of_a_host_runs_again() {
     next.shutdown(SOON).await.expect("it has ended, too");
 }
 
-/// Two servers of a topic, each with one slot. Returns who ran a request that was published twice.
+/// Starts two servers of a topic, with one slot each. Returns which of them ran a request that was
+/// published twice.
 async fn who_runs_what_is_doubled(to_one_host: bool) -> Vec<String> {
     let world = World::memory();
     let transport = world.transport().await;
@@ -109,9 +111,9 @@ async fn who_runs_what_is_doubled(to_one_host: bool) -> Vec<String> {
     let broker = transport.memory().expect("embedded");
     broker.repeat_next(1);
     let held = tokio::spawn(held);
-    // While one server runs it, the copy is the other's, or waits for the same one.
+    // While one server runs the request, the copy reaches the other, or waits for the same one.
     let copy = || to_one_host && broker.queued(&format!("{}.h", world.topic())) == 1;
-    eventually("both copies to be somewhere", || ran().count() == 2 || copy()).await;
+    eventually("both copies to run or wait", || ran().count() == 2 || copy()).await;
     recorders.iter().for_each(|recorder| recorder.gate.notify_one());
     assert_eq!(soon("the answer", held).await.expect("no panic").expect("an answer"), "doubled");
     for server in servers {

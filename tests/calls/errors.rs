@@ -1,4 +1,4 @@
-//! The texts of errors: what happened to what, in the words of the cause, each once, in one line,
+//! Error texts: each says what happened to what, in the words of the cause, once, on one line, and
 //! without secrets.
 
 use std::{collections::BTreeSet, error::Error, fs, io, path::Path, time::Duration};
@@ -17,10 +17,10 @@ use crate::probe::{ProbeError, ProbeServer, Recorder, probe};
 
 /// A password that no text may show.
 const SECRET: &str = "canary-password";
-/// A text of a peer's that would pass for two lines.
+/// A peer's text that would look like two lines.
 const LINES: &str = "no room\nERROR: \u{1b}[31mall is lost";
 
-/// An error of a user's own, with a cause.
+/// A user's error with a source.
 #[derive(Debug, thiserror::Error)]
 #[error("the catalogue is closed")]
 struct Closed(#[source] io::Error);
@@ -35,13 +35,13 @@ trait Strange {
     async fn add(&self, ctx: Context, a: i64) -> i64;
     #[rpc(since = "1.9")]
     async fn recent(&self, ctx: Context) -> u32;
-    // The real one returns text.
+    // The server returns text.
     async fn host(&self, ctx: Context) -> u32;
     #[rpc(host = "host")]
     async fn at(&self, ctx: Context, #[arg(route)] host: Option<String>) -> ();
 }
 
-/// An error, by its type's name, and words that its text has.
+/// An error, the name of its type, and words that its text contains.
 struct Case {
     name: &'static str,
     error: Box<dyn Error>,
@@ -52,7 +52,7 @@ fn case(name: &'static str, error: impl Error + 'static, words: &'static [&'stat
     Case { name, error: Box::new(error), words }
 }
 
-/// Returns the texts of an error and of all that its `source` leads to.
+/// Returns the texts of an error and of all its sources.
 fn chain(error: &dyn Error) -> Vec<String> {
     let sources = std::iter::successors(error.source(), |error| (*error).source());
     [error.to_string()].into_iter().chain(sources.map(ToString::to_string)).collect()
@@ -96,7 +96,7 @@ async fn of_calls(cases: &mut Vec<Case>) {
     let closed = client.host(&ctx).await.expect_err("it is closed");
     cases.push(case("CallError", closed, &["cannot send the request", "is closed"]));
 
-    // Errors that are not worth waiting for.
+    // Errors that a test would wait long for.
     let unreachable = Transport::connect("rabbit://127.0.0.1:1/").await.expect_err("a free port");
     let ms = Duration::from_millis(5);
     let written = serde_json::from_str::<u8>("x").expect_err("no number");
@@ -138,7 +138,7 @@ async fn of_calls(cases: &mut Vec<Case>) {
 /// Returns the errors of transports.
 async fn of_transports(cases: &mut Vec<Case>) {
     let mut add = |error: TransportError, words| cases.push(case("TransportError", error, words));
-    let failed = async |url: &str| Transport::connect(url).await.expect_err("it cannot");
+    let failed = async |url: &str| Transport::connect(url).await.expect_err("it cannot connect");
     // Nothing listens on this port.
     let refused = failed(&format!("rabbit://user:{SECRET}@127.0.0.1:1/")).await;
     add(refused, &["cannot connect to 127.0.0.1:1", "Connection refused (os error 111)"]);
@@ -267,7 +267,7 @@ impl rpc_runtime::notify::Driver for Failing {
     }
 }
 
-/// Returns the names of all public types of errors, from the sources.
+/// Returns the names of all public error types, read from the sources.
 fn public_errors() -> BTreeSet<String> {
     fn visit(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in
@@ -339,7 +339,7 @@ async fn every_error_says_what_happened_once_in_one_line_and_without_secrets() {
             wrong.push(format!("{name} says nothing: {all}"));
         }
         if all.contains(['\n', '\u{1b}']) || all.len() > 1000 {
-            wrong.push(format!("{name} has not one short line: {all}"));
+            wrong.push(format!("{name} is not one short line: {all}"));
         }
         if format!("{all}{error:?}").contains(SECRET) {
             wrong.push(format!("{name} shows a secret"));

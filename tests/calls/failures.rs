@@ -1,4 +1,4 @@
-//! What goes wrong on a server comes back as what it is, and harms nobody else.
+//! A failure on a server reaches its caller with its type, and affects no other request.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use tests::on_every_transport;
 
 use crate::probe::{ProbeError, ProbeServer, Recorder, probe};
 
-/// A result that JSON cannot say: a map whose keys are no strings.
+/// A value without a JSON form: the keys of its map are not strings.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unsayable(std::collections::BTreeMap<Vec<u8>, u8>);
 
-/// The probe's topic, as somebody sees it whose definition is another.
+/// The probe's topic, called through a wrong definition.
 #[rpc_api(topic = "probe", version = "1.4")]
 trait Misfit {
-    /// The real one takes text.
+    /// The server takes text.
     async fn echo(&self, ctx: Context, text: u32) -> String;
-    /// The real one has no `c`.
+    /// The server has no `c`.
     async fn add(&self, ctx: Context, a: i64, b: i64, c: i64) -> i64;
-    /// The real one wants a line.
+    /// The server requires a line.
     async fn note(&self, ctx: Context) -> ();
-    /// The real one returns text.
+    /// The server returns text.
     async fn host(&self, ctx: Context) -> u32;
-    /// Nobody has it.
+    /// The server has no such method.
     async fn nonesuch(&self, ctx: Context) -> u32;
-    /// Cannot answer.
+    /// Fails, because its result has no JSON form.
     async fn unsayable(&self, ctx: Context) -> Unsayable;
 }
 

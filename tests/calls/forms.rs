@@ -1,15 +1,15 @@
-//! What arguments look like: written by a module, rewritten for older servers, without names, left out; and methods of
-//! the client that a user has written.
+//! Forms of arguments: written by a module, rewritten for older servers, without names, omitted.
+//! Also methods that a user adds to the client.
 
 use std::collections::BTreeMap;
 
 use rpc_runtime::{CallError, CallResult, Context, Failure, RemoteError, Request, rpc_api, wire};
 use tests::{Log, World, heard::Heard, on_every_transport, overheard::Overheard};
 
-/// Picks hosts, as of 4.5.
+/// Picks hosts; version 4.5.
 #[rpc_api(topic = "picker", version = "4.5")]
 pub(crate) trait Picker {
-    /// Took other arguments before 4.3, and others again before 4.1.
+    /// Took other arguments before 4.3, and different ones again before 4.1.
     #[rpc(before("4.3", rewrite = split), before("4.1", name = "pick_host", rewrite = joined))]
     async fn pick(
         &self,
@@ -19,7 +19,7 @@ pub(crate) trait Picker {
         #[arg(since = "4.5", or = "drop")] alternates: Option<u32>,
         #[arg(since = "4.5", or = "error", default)] objects: bool,
     ) -> String;
-    /// Is always told what it was not told at first.
+    /// Requires arguments that early versions did not have.
     async fn place(
         &self,
         ctx: Context,
@@ -28,7 +28,7 @@ pub(crate) trait Picker {
         #[arg(since = "4.4", required, or = "error", default)] at_once: bool,
         #[arg(since = "4.5")] note: Option<String>,
     ) -> String;
-    /// Has bytes, which JSON has not.
+    /// Takes bytes, which JSON does not have.
     async fn store(
         &self,
         ctx: Context,
@@ -36,17 +36,17 @@ pub(crate) trait Picker {
         #[arg(since = "4.2", with = "rpc_runtime::wire::bytes", default)] more: Vec<u8>,
         #[arg(constant = vec![66, 0], with = wire::bytes)] mark: Vec<u8>,
     ) -> Vec<u8>;
-    /// Takes whatever it is told.
+    /// Takes arguments of any name.
     async fn report(
         &self,
         ctx: Context,
         host: String,
         #[arg(rest)] states: BTreeMap<String, u32>,
     ) -> BTreeMap<String, u32>;
-    /// Says nothing, and is waited for.
+    /// Returns nothing, but its caller waits.
     #[rpc(call)]
     async fn settle(&self, ctx: Context);
-    /// Fails, as it says it might, or otherwise.
+    /// Fails with an expected error, or with another one.
     #[rpc(expected(Declined))]
     async fn refuse(&self, ctx: Context, how: String) -> Result<(), PickError>;
 
@@ -79,12 +79,12 @@ pub(crate) struct Spec {
     zone: Option<String>,
 }
 
-/// What the arguments were from 4.1 on.
+/// Writes the arguments of 4.1 and later.
 fn split(request: Request, spec: &Spec) -> Request {
     request.arg("size", spec.size).arg_since("zone", (4, 1), &spec.zone)
 }
 
-/// What they were before.
+/// Writes the arguments of earlier versions.
 fn joined(request: Request, spec: &Spec) -> Request {
     request.arg("spec", format!("{}@{}", spec.size, spec.zone.as_deref().unwrap_or("-")))
 }
@@ -211,16 +211,16 @@ on_every_transport! {
         let unchecked = client.unchecked("4.4".parse().expect("a version"));
         let spec = Spec { size: 1, zone: None };
         let picked = unchecked.pick(&ctx, &spec).alternates(3_u32).instances(None).await;
-        assert_eq!(picked.expect("without what may be dropped"), "1 None None None false");
-        let error = unchecked.pick(&ctx, &spec).objects(true).await.expect_err("not to be dropped");
+        assert_eq!(picked.expect("without arguments that may be dropped"), "1 None None None false");
+        let error = unchecked.pick(&ctx, &spec).objects(true).await.expect_err("an argument that must not be dropped");
         assert!(matches!(&error, CallError::VersionCap { what, .. } if what == "`objects` of `pick`"), "{error:?}");
-        // Nothing is nothing to lose, and what servers take anyway is not, either.
+        // Values that older servers assume anyway may be dropped without loss.
         let older = client.unchecked("4.3".parse().expect("a version"));
         let picked = older.pick(&ctx, &spec).instances(None).objects(false).await;
         assert_eq!(picked.expect("nothing was set"), "1 None None None false");
     }
 
-    async fn what_servers_require_by_now_is_a_parameter_although_it_came_late(world: World) {
+    async fn a_later_argument_that_servers_require_is_a_parameter(world: World) {
         let transport = world.transport().await;
         let _server = world.serve(&transport, "h", PickerServer::new(Server::default())).await;
         let (client, ctx) = (world.client::<picker::Api>(&transport), Context::new());
@@ -229,8 +229,8 @@ on_every_transport! {
         assert_eq!(placed.expect("an answer"), "1 Some([\"i\"]) true Some(\"n\")");
         let oldest = client.version_cap::<picker::V4_1>();
         let placed = oldest.place(&ctx, &spec, &instances, false).await;
-        assert_eq!(placed.expect("without what may be left out"), "1 None false None");
-        let error = oldest.place(&ctx, &spec, &instances, true).await.expect_err("not to be left out");
+        assert_eq!(placed.expect("without arguments that may be omitted"), "1 None false None");
+        let error = oldest.place(&ctx, &spec, &instances, true).await.expect_err("an argument that must not be omitted");
         assert!(matches!(&error, CallError::VersionCap { what, .. } if what == "`at_once` of `place`"), "{error:?}");
     }
 
@@ -257,7 +257,7 @@ on_every_transport! {
         }
     }
 
-    async fn the_users_own_methods_are_the_clients(world: World) {
+    async fn methods_that_users_write_belong_to_the_client(world: World) {
         let transport = world.transport().await;
         let log = Log::default();
         let _server = world.serve(&transport, "h", PickerServer::new(Server(log.clone()))).await;
@@ -266,12 +266,12 @@ on_every_transport! {
         assert_eq!(picked.expect("two answers"), ["1 None None None false", "2 None None None false"]);
         let picked = client.pick_for(&ctx, vec!["i"]).await.expect("an answer");
         assert_eq!(picked, "1 None Some([\"i\"]) None false");
-        client.settle(&ctx).await.expect("it has run");
-        assert_eq!(log.events(), ["settled"], "who makes a call waits");
+        client.settle(&ctx).await.expect("the method has run");
+        assert_eq!(log.events(), ["settled"], "a call waits for its end");
     }
 }
 
-/// Arguments without names are arguments like any other on the wire.
+/// On the wire, arguments without names look like all others.
 #[tokio::test]
 async fn a_map_of_arguments_is_written_entry_by_entry() {
     let world = World::memory();
@@ -279,11 +279,11 @@ async fn a_map_of_arguments_is_written_entry_by_entry() {
     let (client, ctx) = (world.client::<picker::Api>(&transport), Context::new());
     let mut heard = Overheard::on(&transport);
     let states = BTreeMap::from([("é\"".to_owned(), 3)]);
-    client.report(&ctx, "h", states).await.expect_err("nobody serves");
+    client.report(&ctx, "h", states).await.expect_err("no server is bound");
     assert_eq!(*heard.request().args(), serde_json::json!({"host": "h", "é\"": 3}));
 }
 
-/// An error that a method does not expect is for operators; one that it expects is for its caller alone.
+/// An unexpected error is logged for operators. An expected one is for the caller only.
 #[tokio::test]
 async fn errors_that_are_not_expected_are_logged_as_errors() {
     let heard = Heard::default();

@@ -1,5 +1,5 @@
-//! Known bugs of the original, each with the test that it would fail. Numbers are those of the list of them that the
-//! project was planned by; those that need RabbitMQ's own ways are among the tests of the broker.
+//! Known bugs of the original, each with the test that it would fail. The numbers are those of the
+//! project's list. Bugs that involve RabbitMQ itself have their tests in `tests/broker`.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use tests::{eventually, on_every_transport, soon};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// A method whose result no JSON can say: a map's keys are lists.
+/// A method whose result has no JSON form.
 #[rpc_api(topic = "bugs", version = "1.0")]
 trait Bugs {
     async fn unsayable(&self, ctx: Context) -> Unsayable;
 }
 
-/// Refuses to be written.
+/// A value that fails to serialize.
 #[derive(Debug, serde::Deserialize)]
 struct Unsayable;
 
@@ -33,7 +33,7 @@ impl Bugs for Service {
 }
 
 on_every_transport! {
-    // The original loses what arrives between `stop` and the end of `wait`.
+    // The original loses requests that arrive between `stop` and the end of `wait`.
     async fn bug_01_no_request_vanishes_at_a_graceful_shutdown(world: World) {
         let transport = world.transport().await;
         let (first, second) = (Recorder::on("first"), Recorder::on("second"));
@@ -49,11 +49,12 @@ on_every_transport! {
         let _next = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
         first.gate.notify_one();
         soon("the answer", held).await.expect("no panic").expect("an answer");
-        soon("the shutdown", stopped).await.expect("no panic").expect("all of it ended");
+        soon("the shutdown", stopped).await.expect("no panic").expect("everything ended");
         eventually("every note", || first.log.len() + second.log.len() == 21).await;
     }
 
-    // The original acknowledges and buffers without bound: a crash loses all, and idle servers get nothing.
+    // The original acknowledges and buffers without bound: a crash loses all of it, and idle
+    // servers receive nothing.
     async fn bug_02_a_server_takes_no_more_than_it_runs(world: World) {
         let (busy, idle) = (world.transport().await, world.transport().await);
         let (first, second) = (Recorder::on("first"), Recorder::on("second"));
@@ -65,7 +66,8 @@ on_every_transport! {
         for line in 0..8 {
             client.note(&Context::new(), line.to_string()).await.expect("confirmed");
         }
-        // It goes without a farewell. What it has not begun is not its own.
+        // The connection closes without a shutdown. The server has acknowledged only what it has
+        // begun.
         busy.close().await;
         let _idle = world.serve(&idle, "second", ProbeServer::new(second.clone())).await;
         eventually("the others' notes", || second.log.len() == 8).await;
@@ -74,14 +76,15 @@ on_every_transport! {
     }
 
     // The original reports success.
-    async fn bug_04_a_cast_to_nobody_is_an_error_at_once(world: World) {
+    async fn bug_04_a_cast_without_a_server_is_an_error_at_once(world: World) {
         let transport = world.transport().await;
         let client = world.client::<probe::Api>(&transport);
-        let error = client.note(&Context::new(), "x").await.expect_err("nobody is there");
+        let error = client.note(&Context::new(), "x").await.expect_err("no server is bound");
         assert!(matches!(error, CallError::Unroutable { .. }) && !error.may_have_run());
     }
 
-    // The original's releases 14.8 to 18.1 look for a reply every half second: these would take 20 s at least.
+    // The original's releases 14.8 to 18.1 poll for a reply every half second, so these calls would
+    // take at least 20 s.
     async fn bug_11_a_reply_wakes_its_caller(world: World) {
         let transport = world.transport().await;
         let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
@@ -104,7 +107,8 @@ on_every_transport! {
         assert!(begun.elapsed() < Duration::from_secs(30), "the timeout is 60 s");
     }
 
-    // The original loops for ever with 0, and says that the delivery failed with less.
+    // With a timeout of 0 the original loops forever; with a negative one it reports a failed
+    // delivery.
     async fn bug_16_a_call_without_time_ends_before_anything_is_sent(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
@@ -116,19 +120,19 @@ on_every_transport! {
         assert_eq!(recorder.log.len(), 1);
     }
 
-    // The original's server sends heartbeats for ever to who asks for a method that it does not have.
+    // If a watched call asks for an unknown method, the original's server sends heartbeats forever.
     async fn bug_19_a_watched_call_of_an_unknown_method_leaves_nothing_behind(world: World) {
         let transport = world.transport().await;
         let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<bugs::Api>(&transport);
         let watched = client.prepare().monitor(Duration::from_secs(2)).client();
-        let error = watched.unsayable(&Context::new()).await.expect_err("it is not there");
+        let error = watched.unsayable(&Context::new()).await.expect_err("there is no such method");
         assert!(matches!(&error, CallError::NoSuchMethod { .. }), "{error:?}");
         eventually("nothing to run", || server.in_flight() == 0).await;
         soon("the shutdown", server.shutdown(Duration::from_secs(20))).await.expect("nothing is left");
     }
 
-    // In the original, values that its own documents give fail with the first message, or when the broker is asked.
+    // In the original, some documented values fail with the first message, or on connecting.
     async fn bug_26_documented_options_work_and_impossible_ones_are_refused_at_once(world: World) {
         let with = |options: &str| Transport::builder(&format!("{}?{options}", world.url())).connect();
         let transport = with("kombu_compression=bz2").await.expect("as documented");
@@ -154,7 +158,7 @@ on_every_transport! {
         }
     }
 
-    // The original has options that are registered on one global configuration only.
+    // The original registers some options on one global configuration only.
     async fn bug_29_nothing_is_global(world: World) {
         let one = world.connect(|b| b.timeout(Duration::from_millis(200))).await;
         let other = world.connect(|b| b.timeout(Duration::from_secs(20))).await;
@@ -169,7 +173,7 @@ on_every_transport! {
         assert_eq!(soon("the answer", unlimited).await.expect("no panic").expect("an answer"), "longer");
     }
 
-    // The original loses the request, and its server the connection.
+    // The original loses the request, and its server loses the connection.
     async fn bug_30_a_context_key_named_self_is_refused_where_it_is_made(world: World) {
         let transport = world.transport().await;
         let recorder = Recorder::default();
@@ -179,7 +183,7 @@ on_every_transport! {
         assert!(matches!(error, CallError::Encode(_)) && recorder.log.is_empty());
     }
 
-    // The original reports an unknown namespace as version 1.0, and dies of some versions.
+    // The original reports an unknown namespace as version 1.0, and crashes on some versions.
     async fn bug_31_every_error_is_one_of_a_closed_list(world: World) {
         let transport = world.transport().await;
         let _server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
@@ -189,12 +193,13 @@ on_every_transport! {
     }
 }
 
-/// With switches that only the embedded broker has.
+/// Uses switches that only the embedded broker has.
 mod switches {
     use super::*;
     use tests::World;
 
-    // The original's first call blocks for ever, and later ones count only from the publish.
+    // The original's first call blocks forever, and the timeout of later calls starts with the
+    // publish.
     #[tokio::test]
     async fn bug_10_a_calls_timeout_counts_while_the_broker_is_away() {
         let world = World::memory();

@@ -1,5 +1,5 @@
-//! What attributes say beyond names and versions: aliases, fixed versions, hosts from arguments, constants, methods
-//! that a caller may wait for or not.
+//! Attributes beyond names and versions: aliases, fixed versions, hosts from arguments, constants,
+//! methods that are called or cast.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tests::{Log, World, eventually, on_every_transport, overheard::Overheard, so
 
 use crate::probe::{ProbeServer, Recorder};
 
-/// A service of backups, as it is today.
+/// A backup service at its current version.
 #[rpc_api(topic = "backups", version = "2.4", send = "2.0")]
 trait Backups {
-    /// Goes where the backup is.
+    /// Is routed to the backup's host.
     #[rpc(host = "backup.host")]
     async fn delete(&self, ctx: Context, backup: Backup) -> String;
-    /// Goes to a host that is not sent.
+    /// Is routed to a host that is not sent with the arguments.
     #[rpc(host = "backup_host")]
     async fn restore(
         &self,
@@ -23,13 +23,13 @@ trait Backups {
         id: String,
         #[arg(since = "2.4")] is_new: Option<bool>,
     ) -> String;
-    /// Was called otherwise.
+    /// Has two former names.
     #[rpc(alias = ["failover_host", "fail"])]
     async fn failover(&self, ctx: Context) -> String;
-    /// Is told what its server does not need.
+    /// Accepts arguments that it does not have.
     #[rpc(extra = "ignore")]
     async fn report(&self, ctx: Context, host: String) -> String;
-    /// May be waited for.
+    /// Is called or cast, as the caller chooses.
     #[rpc(either, since = "2.3")]
     async fn stop(
         &self,
@@ -37,19 +37,19 @@ trait Backups {
         id: String,
         #[arg(since = "2.4")] force: Option<bool>,
     ) -> u32;
-    /// Always says something, and something else since 2.2.
+    /// Sends a constant argument, and another one since 2.2.
     async fn device(
         &self,
         ctx: Context,
         #[arg(constant = true)] objects: bool,
         #[arg(since = "2.2", constant = Some("fast".to_owned()))] how: Option<String>,
     ) -> String;
-    /// Travels as newer than it has to.
+    /// Is sent with a higher version than it requires.
     #[rpc(send = "2.4")]
     async fn strict(&self, ctx: Context) -> u32;
 }
 
-/// Where a backup is.
+/// A backup and its host.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Backup {
     id: String,
@@ -92,14 +92,14 @@ impl Backups for Server {
     }
 }
 
-/// The same service, as a client of long ago knows it.
+/// The same service in an old client.
 #[rpc_api(topic = "backups", version = "2.1")]
 trait OldBackups {
     async fn failover_host(&self, ctx: Context) -> String;
     async fn report(&self, ctx: Context, host: String, load: f64) -> String;
 }
 
-/// And as a server of long ago is it.
+/// The same service in an old server.
 #[rpc_api(topic = "backups", version = "2.0")]
 trait OldServer {
     async fn device(&self, ctx: Context, objects: bool) -> String;
@@ -123,14 +123,14 @@ impl OldServer for Old {
     }
 }
 
-/// A client that watches its calls without being told.
+/// A client that monitors its calls by default.
 #[rpc_api(topic = "probe", version = "1.4")]
 trait Watchful {
     #[rpc(monitor = "2s", timeout = "30s")]
     async fn nobody_answers(&self, ctx: Context) -> ();
 }
 
-/// A service whose names and forms have changed.
+/// A service whose names and arguments have changed.
 #[rpc_api(topic = "movers", version = "3.5")]
 trait Movers {
     #[rpc(before("3.3", name = "migrate_to_host", send = "3.0"))]
@@ -146,7 +146,7 @@ trait Movers {
     ) -> String;
 }
 
-/// What a volume needs.
+/// The properties of a volume.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Spec {
     #[serde(default)]
@@ -154,7 +154,7 @@ struct Spec {
 }
 
 impl Spec {
-    /// What it was before 3.2.
+    /// Writes the form before 3.2.
     fn flat(&self) -> u64 {
         self.size
     }
@@ -177,7 +177,7 @@ impl Movers for Moving {
     }
 }
 
-/// It, as servers were at 3.0, 3.2 and 3.4: other arguments are refused there.
+/// Servers of 3.0, 3.2 and 3.4, which reject arguments of other versions.
 mod movers_of_old {
     use rpc_runtime::{Context, rpc_api};
 
@@ -264,7 +264,7 @@ mod movers_of_old {
 }
 
 on_every_transport! {
-    async fn what_has_changed_is_sent_as_the_cap_knows_it(world: World) {
+    async fn changed_methods_are_sent_in_the_form_of_the_cap(world: World) {
         use movers_of_old::{FirstServer, Old, SecondServer, ThirdServer};
         let transport = world.transport().await;
         let (client, ctx) = (world.client::<movers::Api>(&transport), Context::new());
@@ -273,24 +273,24 @@ on_every_transport! {
         let server = world.serve(&transport, "h", FirstServer::new(Old)).await;
         let first = client.version_cap::<movers::V3_0>();
         let moved = first.migrate(&ctx, "v", "b", &spec, Some(9)).cluster_or_drop("c").await;
-        assert_eq!(moved.expect("what it knows"), "first v b 4 None 9");
+        assert_eq!(moved.expect("a form that the server knows"), "first v b 4 None 9");
         server.shutdown(limit).await.expect("nothing runs");
 
         let server = world.serve(&transport, "h", SecondServer::new(Old)).await;
         let second = client.version_cap::<movers::V3_2>();
         let moved = second.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
-        assert_eq!(moved.expect("what it knows"), "second v b 4 None Some(\"c\")");
+        assert_eq!(moved.expect("a form that the server knows"), "second v b 4 None Some(\"c\")");
         server.shutdown(limit).await.expect("nothing runs");
 
         let server = world.serve(&transport, "h", ThirdServer::new(Old)).await;
         let third = client.negotiated("3.4".parse().expect("a version"));
         let moved = third.migrate(&ctx, "v", "b", spec.clone(), None::<u8>).cluster_or_drop("c").await;
-        assert_eq!(moved.expect("what it knows"), "third v b 4 Some(\"c\")");
+        assert_eq!(moved.expect("a form that the server knows"), "third v b 4 Some(\"c\")");
         server.shutdown(limit).await.expect("nothing runs");
 
         let _server = world.serve(&transport, "h", MoversServer::new(Moving)).await;
         let moved = client.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
-        assert_eq!(moved.expect("all of it"), "v b 4 None None Some(\"c\")");
+        assert_eq!(moved.expect("all arguments"), "v b 4 None None Some(\"c\")");
         let moved = second.migrate(&ctx, "v", "b", &spec, Some(9)).cluster("c").await;
         assert_eq!(moved.expect("a newer server knows old names"), "v b 4 None None Some(\"c\")");
     }
@@ -307,10 +307,10 @@ on_every_transport! {
             let restored = client.restore(&ctx, host.to_owned(), "b").is_new(true).await;
             assert_eq!(restored.expect("an answer"), format!("b Some(true) on {host}"));
         }
-        let nowhere = client.delete(&ctx, Backup::default()).await.expect_err("it says no host");
+        let nowhere = client.delete(&ctx, Backup::default()).await.expect_err("it names no host");
         assert!(matches!(nowhere, CallError::MissingHost { method: "delete" }), "{nowhere:?}");
         assert!(!nowhere.may_have_run());
-        // Who names a host means it.
+        // A host that the caller names overrides the argument.
         let named = client.prepare().server("i").delete(&ctx, Backup::default()).await;
         assert_eq!(named.expect("an answer"), " on i");
     }
@@ -346,8 +346,8 @@ on_every_transport! {
         let old_server = world.serve(&transport, "h", OldServerServer::new(Old)).await;
         let (client, ctx) = (world.client::<backups::Api>(&transport), Context::new());
         let old = client.version_cap::<backups::V2_0>();
-        assert_eq!(old.device(&ctx).await.expect("what it knows"), "true");
-        // Guarded by 2.3, and sent as 2.0: so the old server takes it.
+        assert_eq!(old.device(&ctx).await.expect("a form that the server knows"), "true");
+        // Allowed from 2.3, but sent as 2.0, so the old server accepts it.
         assert_eq!(client.stop(&ctx, "a").await.expect("an answer"), 5);
         let strict = client.strict(&ctx).await;
         assert!(matches!(strict, Err(CallError::UnsupportedVersion { .. })), "{strict:?}");
@@ -364,7 +364,7 @@ on_every_transport! {
     async fn a_method_may_watch_its_server_by_itself(world: World) {
         let transport = world.transport().await;
         let probe = world.server(&transport, "h").serve(ProbeServer::new(Recorder::default()));
-        // Bound, and never run: requests wait in its queue.
+        // Bound but not running: requests wait in its queue.
         let _bound = probe.bind().await.expect("bound");
         let client = world.client::<watchful::Api>(&transport);
         let ended = soon("silence", client.nobody_answers(&Context::new())).await;
@@ -376,9 +376,10 @@ on_every_transport! {
     }
 }
 
-/// Who leaves out what an older server requires says so, and is refused there.
+/// Omitting an argument that older servers require raises the request's version, so those servers
+/// refuse it.
 #[tokio::test]
-async fn a_request_without_what_has_gone_is_of_the_version_that_dropped_it() {
+async fn a_request_without_a_removed_argument_has_the_version_that_removed_it() {
     let world = World::memory();
     let transport = world.transport().await;
     let (client, ctx) = (world.client::<movers::Api>(&transport), Context::new());
@@ -388,7 +389,7 @@ async fn a_request_without_what_has_gone_is_of_the_version_that_dropped_it() {
         capped
             .migrate(&ctx, "v", "b", Spec::default(), None::<u8>)
             .await
-            .expect_err("nobody serves");
+            .expect_err("no server is bound");
         let request = heard.request();
         assert_eq!(request.version(), Some(wanted), "{cap}");
         assert_eq!(request.args().get("block").is_some(), wanted < "3.4", "{cap}");

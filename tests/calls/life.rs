@@ -1,4 +1,4 @@
-//! The lines that a server and a listener write of themselves, one for each step of their lives.
+//! Log lines of a server and a listener: one for each step of their lives.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tests::{SOON, eventually, heard::Heard};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// The lines of servers and listeners.
+/// The info lines of servers and listeners.
 fn info(heard: &Heard) -> Vec<String> {
     let of_connection = ["message=connected", "message=the broker permits no queues"];
     let is_other = |line: &String| !of_connection.iter().any(|words| line.contains(words));
@@ -27,7 +27,7 @@ fn all_info(heard: &Heard) -> Vec<String> {
     heard.lines().into_iter().filter(is_event).collect()
 }
 
-/// Expects lines with these parts, in this order and no others.
+/// Checks that each line contains its parts, in this order, and that there are no other lines.
 fn assert_lines(lines: &[String], expected: &[&[&str]]) {
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, parts) in lines.iter().zip(expected) {
@@ -67,7 +67,7 @@ tests::on_every_transport_in_one_thread! {
         let server = server.run();
         let client = world.client::<probe::Api>(&transport);
         let call = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to run", || !recorder.log.is_empty()).await;
+        eventually("the method to run", || !recorder.log.is_empty()).await;
         let gate = recorder.gate.clone();
         let opening = async {
             eventually("it to drain", || info(&heard).iter().any(|line| line.contains("drains"))).await;

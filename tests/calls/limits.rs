@@ -1,4 +1,5 @@
-//! Messages that are larger than they may be: refused before they leave where that can be, and harmless where not.
+//! Messages above the size limits: refused before they are sent where possible, and harmless
+//! otherwise.
 
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use tests::{eventually, on_every_transport};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// As large as a limit of these tests is. Some of it is the envelope's.
+/// The size limit in these tests. The envelope is part of it.
 const KIB: usize = 1024;
 
-/// The class of a failure of this library's own.
+/// Returns the class of a failure that this library made.
 fn class<E: std::fmt::Debug>(ended: Result<String, CallError<E>>) -> String {
     match ended.map(|text| text.len()) {
         Err(CallError::Failure(failure) | CallError::BadArgument { failure, .. })
@@ -25,14 +26,14 @@ fn class<E: std::fmt::Debug>(ended: Result<String, CallError<E>>) -> String {
     }
 }
 
-/// Makes lists.
+/// Returns and receives lists.
 #[rpc_api(topic = "lister", version = "1.0")]
 trait Lister {
-    /// Returns a list of so many numbers.
+    /// Returns a list of `length` numbers.
     async fn list(&self, ctx: Context, length: u32) -> Vec<u8>;
-    /// Returns how long a list is.
+    /// Returns the length of a list.
     async fn length(&self, ctx: Context, list: Vec<u8>) -> usize;
-    /// Fails with so many arguments.
+    /// Fails with `arguments` arguments.
     async fn fail(&self, ctx: Context, arguments: usize) -> Result<(), Failure>;
 }
 
@@ -99,14 +100,14 @@ on_every_transport! {
         let transport = world.transport().await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         for size in [64 * KIB, 200 * KIB, 5 * KIB * KIB] {
-            client.note(&ctx, "x".repeat(size)).await.expect("the broker has taken it");
+            client.note(&ctx, "x".repeat(size)).await.expect("confirmed");
             assert_eq!(client.echo(&ctx, "well").await.expect("an answer"), "well");
         }
         let hasty = client.prepare().timeout(Duration::from_millis(300));
-        let error = hasty.echo(&ctx, "x".repeat(64 * KIB)).await.expect_err("nobody answers");
+        let error = hasty.echo(&ctx, "x".repeat(64 * KIB)).await.expect_err("no answer is sent");
         assert!(matches!(error, CallError::DeadlineExceeded { sent: true, .. }), "{error:?}");
         client.note(&ctx, "small").await.expect("confirmed");
-        eventually("what is small", || recorder.log.events() == ["small"]).await;
+        eventually("the small note", || recorder.log.events() == ["small"]).await;
         if let Some(broker) = transport.memory() {
             assert_eq!(broker.queued(world.topic()), 0);
         }
@@ -132,13 +133,13 @@ on_every_transport! {
         let list = vec![7; 1001];
         let ended = client.length(&ctx, list.as_slice()).await.map(|length| length.to_string());
         assert_eq!(class(ended), "RequestTooLarge");
-        assert_eq!(client.length(&ctx, &list[..900]).await.expect("that is fewer"), 900);
+        assert_eq!(client.length(&ctx, &list[..900]).await.expect("few enough to read"), 900);
         let error = client.list(&ctx, 1001_u32).await.expect_err("too many to read");
         assert!(matches!(error, CallError::Decode(_)) && error.may_have_run(), "{error:?}");
-        // A failure is text inside of the reply's text: its values count, too.
+        // A failure is JSON inside the reply's JSON: its values count, too.
         let error = client.fail(&ctx, 1001_usize).await.expect_err("too many to read");
         assert!(matches!(error, CallError::Decode(_)), "{error:?}");
-        assert_eq!(client.list(&ctx, 900_u32).await.expect("that is fewer").len(), 900);
+        assert_eq!(client.list(&ctx, 900_u32).await.expect("few enough to read").len(), 900);
     }
 
     async fn as_many_values_as_are_allowed_are_taken(world: World) {
@@ -146,7 +147,7 @@ on_every_transport! {
         let _server = world.serve(&served, "h", ListerServer::new(Lists)).await;
         let transport = world.transport().await;
         let (client, ctx) = (world.client::<lister::Api>(&transport), Context::new());
-        // The envelope has some, too.
+        // The envelope has values, too.
         let mut length = 900;
         let failure = loop {
             length += 1;
@@ -170,9 +171,9 @@ on_every_transport! {
             };
             let transport = world.connect(sender).await;
             let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
-            client.note(&ctx, "x".repeat(KIB * KIB)).await.expect("the broker has taken it");
+            client.note(&ctx, "x".repeat(KIB * KIB)).await.expect("confirmed");
             assert_eq!(client.echo(&ctx, "well").await.expect("an answer"), "well");
-            // What is not worth sending is not sent.
+            // The sender refuses a body whose uncompressed size exceeds the limit.
             let error = client.note(&ctx, "x".repeat(2 * KIB * KIB)).await.expect_err("too large");
             assert!(matches!(error, CallError::TooLarge { .. }), "{error:?}");
         }
@@ -182,7 +183,7 @@ on_every_transport! {
     async fn limits_are_options_of_the_url(world: World) {
         let with = |query: &str| format!("{}?{query}", world.url());
         let transport = Transport::connect(&with("message_limit=65536&value_limit=1000")).await;
-        let transport = transport.expect("they are known");
+        let transport = transport.expect("the options are known");
         let _server = world.serve(&transport, "h", ListerServer::new(Lists)).await;
         let (client, ctx) = (world.client::<lister::Api>(&transport), Context::new());
         let ended = client.length(&ctx, vec![7; 1001]).await.map(|length| length.to_string());

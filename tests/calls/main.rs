@@ -1,4 +1,4 @@
-//! Behaviour that every transport has, one file per promise.
+//! Behaviour of every transport: one file for each promise.
 
 mod basics;
 mod cancellation;
@@ -41,33 +41,33 @@ mod probe {
     use tests::Log;
     use tokio::sync::Notify;
 
-    /// What a probe refuses.
+    /// Errors of a probe.
     #[derive(Debug, PartialEq, thiserror::Error, RemoteError)]
     #[remote(module = "probe.errors")]
     pub(crate) enum ProbeError {
-        /// With a named field.
+        /// With named fields.
         #[error("no {name} in {place}")]
         #[remote(class = "NotFound")]
         Missing { name: String, place: String },
-        /// With a positional field, and a class of Python's own.
+        /// With a positional field, and the class of a Python exception.
         #[error("bad value {0}")]
         #[remote(module = "builtins", class = "ValueError")]
         Bad(u32),
-        /// With nothing.
+        /// Without fields.
         #[error("not ready")]
         NotReady,
     }
 
-    /// A server that does what it is told, and notes it.
+    /// A server that behaves as asked, and records each run.
     #[rpc_api(topic = "probe", version = "1.4")]
     pub(crate) trait Probe {
         /// Returns its argument.
         async fn echo(&self, ctx: Context, text: String) -> String;
-        /// Adds.
+        /// Adds two numbers.
         async fn add(&self, ctx: Context, a: i64, b: i64) -> Result<i64, ProbeError>;
-        /// Notes a line, and answers nobody.
+        /// Records a line. A cast.
         async fn note(&self, ctx: Context, line: String);
-        /// Notes a line on every server.
+        /// Records a line on every server.
         #[rpc(fanout)]
         async fn note_everywhere(&self, ctx: Context, line: String);
         /// Returns the host of the server that runs it.
@@ -78,21 +78,21 @@ mod probe {
         async fn fail_undeclared(&self, ctx: Context) -> Result<(), Failure>;
         /// Panics.
         async fn panic(&self, ctx: Context) -> u32;
-        /// Notes that it begins, and returns once the test opens the gate.
+        /// Records its start, and returns once the test opens the gate.
         async fn hold(&self, ctx: Context, name: String) -> String;
-        /// As `hold`, but not acknowledged before it has run.
+        /// The same as `hold`, but acknowledged after it has run.
         #[rpc(ack = "late")]
         async fn hold_late(&self, ctx: Context, name: String) -> String;
         /// Never returns.
         async fn hang(&self, ctx: Context);
-        /// As `hang`, but a call.
+        /// The same as `hang`, but a call.
         async fn hang_call(&self, ctx: Context) -> ();
-        /// Returns milliseconds to the deadline that the context knows.
+        /// Returns the milliseconds to the context's deadline.
         async fn time_left(&self, ctx: Context) -> Option<u64>;
         /// Added in 1.2.
         #[rpc(since = "1.2")]
         async fn newer(&self, ctx: Context) -> u32;
-        /// Has an argument of 1.3 and one of 1.4.
+        /// Has one argument since 1.3 and one since 1.4.
         async fn grown(
             &self,
             ctx: Context,
@@ -105,7 +105,7 @@ mod probe {
         async fn count(&self, ctx: Context, name: String) -> String;
     }
 
-    /// See [`Probe`].
+    /// The server of [`Probe`].
     #[derive(Clone, Default)]
     pub(crate) struct Recorder {
         pub(crate) host: String,

@@ -1,9 +1,10 @@
-//! Two major versions at once: a server of the newer one takes the older, a client capped at the older one speaks it.
+//! Two major versions at once: a server of the new major accepts the old one, and a client capped
+//! at the old major sends it.
 
 use rpc_runtime::{CallError, Context, Version, rpc_api};
 use tests::{World, on_every_transport, overheard::Overheard};
 
-/// Runs instances, as of 6.3, and as of 5.13 for those who know no more.
+/// Runs instances: version 6.3, and 5.13 for older clients.
 #[rpc_api(
     topic = "compute",
     version = "6.3",
@@ -12,9 +13,9 @@ use tests::{World, on_every_transport, overheard::Overheard};
     aliases(victoria = "5.12", wallaby = "6.0", "2023.1" = "6.2")
 )]
 pub(crate) trait Compute {
-    /// Was there always.
+    /// Has always existed.
     async fn start(&self, ctx: Context, instance: String) -> String;
-    /// Lost an argument, and renamed another, with the new major.
+    /// Lost one argument and renamed another in 6.0.
     #[rpc(before("6.0", send = "5.3"))]
     async fn resize(
         &self,
@@ -24,7 +25,7 @@ pub(crate) trait Compute {
         #[arg(since = "5.2")] request_spec: Option<String>,
         #[arg(since = "6.1")] target_state: Option<String>,
     ) -> String;
-    /// Came with a minor of the old major.
+    /// Was added in a minor version of the old major.
     #[rpc(since = "5.5", send = "6.2")]
     async fn snapshot(&self, ctx: Context) -> u32;
 }
@@ -52,7 +53,7 @@ impl Compute for New {
     }
 }
 
-/// It, as a server of 5.4 is.
+/// The same as a server of 5.4.
 #[rpc_api(topic = "compute", version = "5.4")]
 trait OldCompute {
     async fn start(&self, ctx: Context, instance: String) -> String;
@@ -125,7 +126,8 @@ on_every_transport! {
     }
 }
 
-/// `send` of a method counts more than that of an old form, and that more than the interface's, each by its major.
+/// The `send` of a method precedes that of an old form, which precedes the interface's, each within
+/// its major.
 #[tokio::test]
 async fn requests_carry_versions_of_the_caps_major() {
     let world = World::memory();
@@ -135,7 +137,7 @@ async fn requests_carry_versions_of_the_caps_major() {
     let mut versions = Vec::new();
     for cap in ["5.1", "5.13", "6.0", "6.3"] {
         let capped = client.unchecked(cap.parse().expect("a version"));
-        // Nobody serves: all of them are published, and come back.
+        // No server is bound: all requests are published, and returned.
         capped.start(&ctx, "i").await.expect_err("unroutable");
         capped.resize(&ctx, "f").target_state(None).await.expect_err("unroutable");
         let _ = capped.snapshot(&ctx).await;
@@ -182,7 +184,7 @@ async fn where_no_version_is_fixed_requests_carry_the_lowest_of_the_caps_major()
         ("2.3", "2.0", "2.0", Some("2.1")),
     ] {
         let capped = client.unchecked(cap.parse().expect("a version"));
-        // Nobody serves: all of them are published, and come back.
+        // No server is bound: all requests are published, and returned.
         capped.fetch(&ctx).await.expect_err("unroutable");
         capped.fetch(&ctx).shelf("a".to_owned()).await.expect_err("unroutable");
         capped.count(&ctx).await.expect_err("unroutable, or refused");

@@ -1,4 +1,4 @@
-//! Mocks, and implementations in place of a broker.
+//! Mocks, and implementations that replace a broker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,7 +7,7 @@ use tests::{eventually, soon};
 
 use crate::probe::{ProbeClient, ProbeError, ProbeServer, Recorder};
 
-/// Keeps what callers are tested against.
+/// The interface that callers are tested against.
 #[rpc_api(topic = "store", version = "1.2", mock(all()))]
 trait Store {
     async fn fetch(&self, ctx: Context, name: String) -> Result<u32, StoreError>;
@@ -28,7 +28,7 @@ enum StoreError {
     Missing(String),
 }
 
-/// On a topic that only a caller knows.
+/// An interface whose topic only the caller knows.
 #[rpc_api(topic = runtime, version = "1.0", mock)]
 trait Anywhere {
     async fn add(&self, ctx: Context, a: u32, b: u32) -> u32;
@@ -52,7 +52,7 @@ async fn a_mock_answers_as_told_and_notes_what_it_was_asked() {
     client.put(&ctx, "shelf-2".to_owned(), "jar", 7).await.expect("taken");
     client.clear(&ctx).await.expect("taken");
     assert_eq!(client.count(&ctx).kind("sour").await.expect("an answer"), 4);
-    client.prepare().server("anywhere").ping(&ctx).await.expect("topic and host count for nothing");
+    client.prepare().server("anywhere").ping(&ctx).await.expect("topic and host have no effect");
     eventually("the casts", || store.calls().len() == 6).await;
     store.verify();
 
@@ -79,18 +79,18 @@ async fn a_cap_holds_on_a_mock_too() {
     );
     let old = client.unchecked(Version::new(1, 0)).count(&ctx).await;
     assert!(matches!(old, Err(CallError::VersionCap { .. })), "{old:?}");
-    assert_eq!(store.calls().len(), 1, "what is refused is not sent");
+    assert_eq!(store.calls().len(), 1, "a refused call is not sent");
 }
 
 #[tokio::test]
-async fn what_is_not_as_expected_is_told() {
+async fn a_mock_reports_unmet_expectations() {
     let (store, ctx) = (StoreMock::new(), Context::new());
     store.on_clear(|_| {}).times(2);
     let client = store.client();
     client.clear(&ctx).await.expect("taken");
     let failure = match soon("the answer", client.count(&ctx).into_future()).await {
         Err(CallError::Failure(failure)) => failure,
-        other => panic!("nobody said what it answers: {other:?}"),
+        other => panic!("the mock has no answer for it: {other:?}"),
     };
     assert_eq!(
         (failure.class(), failure.message()),

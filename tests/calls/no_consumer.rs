@@ -7,13 +7,13 @@ use tests::{SOON, World, eventually, on_every_transport, soon};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// Connects, with another time after which calls end.
+/// Connects with another limit for calls to unconsumed queues.
 async fn after(world: &World, time: Duration) -> Transport {
     let options = RabbitOptions::default().no_consumer_after(time);
     world.connect(|builder| builder.rabbit(options)).await
 }
 
-/// Lets a server come and go, so that its queues are there.
+/// Starts and stops a server, so that its queues exist.
 async fn come_and_go(world: &World, host: &str) {
     let transport = world.transport().await;
     let server = world.serve(&transport, host, ProbeServer::new(Recorder::default())).await;
@@ -45,7 +45,7 @@ on_every_transport! {
         }
         assert!(took >= RabbitOptions::NO_CONSUMER_AFTER && took < SOON, "{took:?}");
         assert_eq!(transport.pending_calls(), 0);
-        // A server that starts by their deadline runs them.
+        // A server that starts before their deadline runs them.
         let recorder = Recorder::default();
         let _server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         eventually("both to run", || recorder.log.len() == 2).await;
@@ -56,13 +56,13 @@ on_every_transport! {
         come_and_go(&world, "h").await;
         let client = world.client::<probe::Api>(&transport).prepare().timeout(SOON).client();
         let (one, begun) = (tokio::spawn(client.echo(&Context::new(), "one")), Instant::now());
-        // The broker is asked, and says that there is no consumer.
+        // The broker is asked, and reports no consumer.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let serving = world.transport().await;
         let server = world.serve(&serving, "h", ProbeServer::new(Recorder::default())).await;
         assert_eq!(soon("the answer", one).await.expect("no panic").expect("an answer"), "one");
         server.shutdown(SOON).await.expect("nothing runs");
-        // Further than the limit apart from the first such answer, and not from the last.
+        // More than the limit after the first such report, but not after the latest.
         let two = tokio::spawn(client.echo(&Context::new(), "two"));
         let late = Duration::from_millis(3800).saturating_sub(begun.elapsed());
         tokio::time::sleep(late).await;
@@ -88,7 +88,7 @@ on_every_transport! {
         let server = server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
         let client = world.client::<probe::Api>(&transport).prepare().timeout(Duration::from_secs(2)).client();
         let ctx = Context::new();
-        // One runs, and the other waits.
+        // One call runs, and the other waits in the queue.
         for ended in futures_util::future::join_all([client.hang_call(&ctx), client.hang_call(&ctx)]).await {
             assert!(matches!(ended, Err(CallError::DeadlineExceeded { unconsumed: None, .. })), "{ended:?}");
         }
@@ -101,21 +101,21 @@ on_every_transport! {
         let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport).prepare().timeout(2 * SOON).client();
         let runs = tokio::spawn(client.hold(&Context::new(), "runs"));
-        eventually("it to run", || recorder.log.len() == 1).await;
-        // The broker is asked while there is a consumer.
+        eventually("the method to run", || recorder.log.len() == 1).await;
+        // The broker is asked while the queue has a consumer.
         tokio::time::sleep(Duration::from_millis(500)).await;
         let stopping = tokio::spawn(server.shutdown(SOON));
         let waits = soon("an end", client.echo(&Context::new(), "waits")).await;
-        // It may have been delivered before the server knew.
+        // The broker may have delivered it before the server stopped consuming.
         if let Err(error) = waits {
             assert!(matches!(error, CallError::NoConsumer { .. }), "{error:?}");
         }
         let ended = client.prepare().timeout(SOON).echo(&Context::new(), "behind it").await;
         assert!(matches!(ended, Err(CallError::NoConsumer { .. })), "{ended:?}");
-        assert!(!runs.is_finished(), "its server has not given it up");
+        assert!(!runs.is_finished(), "its server still runs it");
         recorder.gate.notify_one();
         assert_eq!(soon("the answer", runs).await.expect("no panic").expect("an answer"), "runs");
-        soon("the shutdown", stopping).await.expect("no panic").expect("all was finished");
+        soon("the shutdown", stopping).await.expect("no panic").expect("every method finished");
     }
 
     async fn a_call_waits_for_its_deadline_if_it_is_told_so(world: World) {

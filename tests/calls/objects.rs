@@ -8,7 +8,7 @@ use rpc_runtime::{
 use serde::{Deserialize, Serialize};
 use tests::on_every_transport;
 
-/// A volume, as the server knows it.
+/// A volume of the server's version.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.9")]
@@ -18,7 +18,7 @@ struct Volume {
     source: Field<Option<Box<Object<Self>>>>,
 }
 
-/// A volume, as a newer client knows it.
+/// A volume of a newer client's version.
 #[leave_out_unset]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "1.10", name = "Volume")]
@@ -29,15 +29,15 @@ struct NewerVolume {
     source: Field<Option<Box<Object<Self>>>>,
 }
 
-/// A volume, as nobody else knows it.
+/// A volume of another major version, which the server cannot read.
 #[derive(Clone, Debug, Serialize, Deserialize, VersionedObject)]
 #[object(namespace = "cinder", version = "2.0", name = "Volume")]
 struct OtherVolume {}
 
-/// What the server serves.
+/// The server's interface.
 #[rpc_api(topic = "volumes", version = "1.0")]
 trait Volumes {
-    /// Lets a volume grow by 1.
+    /// Extends a volume by 1.
     async fn extend(&self, ctx: Context, volume: Object<Volume>) -> Object<Volume>;
     /// Returns the ids of volumes of any version.
     async fn ids(
@@ -47,14 +47,14 @@ trait Volumes {
     ) -> Result<Vec<String>, Incompatible>;
 }
 
-/// The same, as a newer client sees it.
+/// The same interface in a newer client.
 #[rpc_api(topic = "volumes", version = "1.0")]
 trait NewerVolumes {
     /// See [`Volumes::extend`].
     async fn extend(&self, ctx: Context, volume: Object<NewerVolume>) -> Object<NewerVolume>;
 }
 
-/// The same, as a client of another major version sees it.
+/// The same interface in a client of another major version.
 #[rpc_api(topic = "volumes", version = "1.0")]
 trait OtherVolumes {
     /// See [`Volumes::extend`].

@@ -1,4 +1,4 @@
-//! What operators see: spans with names that their tools know, and no secret anywhere.
+//! Observability: spans with the usual names, events, states and counts, and no secrets.
 
 use rpc_runtime::{ConnectionState, Context, Event, Role, Transport, rpc_api};
 use tests::{World, eventually, heard::Heard, soon};
@@ -7,7 +7,7 @@ use crate::probe::{ProbeServer, Recorder, probe};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Makes a call and a cast on one thread, and returns what was logged.
+/// Makes a call and a cast on one thread, and returns the log lines.
 async fn observe(world: &World, url: &str) -> Vec<String> {
     let heard = Heard::default();
     let _guard = heard.listen();
@@ -64,18 +64,18 @@ async fn spans_tell_of_calls_and_nothing_tells_secrets_in_memory() {
 async fn spans_tell_of_calls_and_nothing_tells_secrets_on_rabbit() {
     let Some(world) = World::rabbit() else { return };
     assert_observed(&observe(&world, world.url()).await);
-    // A host that does not answer, with a password that nobody is to see.
+    // An unreachable host, with a password that must not be logged.
     let url = world.url().replacen("://", "://user:canary-password@127.0.0.1:1,", 1);
     assert_observed(&observe(&world, &url).await);
 }
 
-/// What another service with the same topic serves.
+/// The interface of another service on the same topic.
 #[rpc_api(topic = "neighbour", version = "1.0")]
 trait Neighbour {
-    /// Tells all of it.
+    /// Publishes a list to every server.
     #[rpc(fanout)]
     async fn tell(&self, ctx: Context, list: Vec<u8>);
-    /// Tells one of it.
+    /// Casts to one server.
     async fn tell_one(&self, ctx: Context);
 }
 
@@ -88,7 +88,7 @@ async fn assert_warned_of_neighbours(world: &World) {
     let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
     let neighbour = world.client::<neighbour::Api>(&transport);
     let arrived = async |count| {
-        eventually("it to arrive", || serving.metrics().requests_received == count).await;
+        eventually("the casts to arrive", || serving.metrics().requests_received == count).await;
     };
     let warnings = || {
         let lines = heard.lines().into_iter();
@@ -131,7 +131,7 @@ tests::on_every_transport! {
         let mut seen = Vec::new();
         let back = async {
             while !transport.state().is_up() || seen.len() < 4 {
-                match events.next().await.expect("it goes on") {
+                match events.next().await.expect("the transport is open") {
                     Event::Lost { role, reason } => {
                         assert!(!reason.is_empty());
                         seen.push((role, false));
@@ -144,7 +144,7 @@ tests::on_every_transport! {
                 }
             }
         };
-        soon("both to be back", back).await;
+        soon("both connections to be back", back).await;
         for role in [Role::Publishing, Role::Consuming] {
             let of_role: Vec<_> = seen.iter().filter(|(of, _)| *of == role).collect();
             assert_eq!(of_role, [&(role, false), &(role, true)]);
@@ -165,7 +165,7 @@ tests::on_every_transport! {
         client.echo(&ctx, "a").await.expect("an answer");
         client.note(&ctx, "b").await.expect("confirmed");
         eventually("the note", || !recorder.log.is_empty()).await;
-        client.prepare().server("nobody").echo(&ctx, "c").await.expect_err("nobody is there");
+        client.prepare().server("nobody").echo(&ctx, "c").await.expect_err("no server is bound");
         let metrics = transport.metrics();
         assert_eq!((metrics.requests_sent, metrics.requests_returned), (3, 1));
         assert_eq!((metrics.replies_received, metrics.replies_late), (1, 0));
@@ -180,12 +180,12 @@ tests::on_every_transport! {
         let server = world.serve(&serving, "h", ProbeServer::new(recorder.clone())).await;
         let client = world.client::<probe::Api>(&transport);
         let waiting = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to run", || !recorder.log.is_empty()).await;
+        eventually("the method to run", || !recorder.log.is_empty()).await;
         transport.close().await;
         let error = soon("its end", waiting).await.expect("no panic").expect_err("no reply comes");
         assert!(error.may_have_run(), "{error:?}");
         recorder.gate.notify_one();
-        // Who stops does not look for a caller that is gone for as long as it might have waited.
+        // A server that stops does not wait for an absent caller until the call's deadline.
         server.shutdown(std::time::Duration::from_secs(20)).await.expect("nothing runs");
     }
 }

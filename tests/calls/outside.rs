@@ -1,5 +1,5 @@
-//! Requests without a Tokio runtime, or on one without timers: a typed error or a result, and no
-//! panic.
+//! Requests outside of a Tokio runtime, or on one without timers: a typed error or a result, never
+//! a panic.
 
 use std::{
     future::Future,
@@ -49,7 +49,7 @@ fn worlds() -> impl Iterator<Item = World> {
     [Some(World::memory()), World::rabbit()].into_iter().flatten()
 }
 
-/// Whether a request has ended for want of a runtime.
+/// Whether a request failed because of a missing runtime.
 fn is_misplaced<T, E>(ended: &Result<T, CallError<E>>) -> bool {
     match ended {
         Err(error @ CallError::Unavailable(why)) => {
@@ -155,7 +155,7 @@ fn a_notifier_sends_wherever_it_is_told_to_and_says_so_if_it_cannot() {
         let emit = |notifier: &Notifier| {
             wait(notifier.notify(Priority::Info, &Context::new(), "e", &1_u8))
         };
-        emit(&notifier).expect("the broker has it");
+        emit(&notifier).expect("confirmed");
         let misplaced = emit(&builder().build()).expect_err("no runtime");
         let bare = timerless();
         let entered = bare.enter();

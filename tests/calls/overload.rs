@@ -1,4 +1,4 @@
-//! What a server does when there is too much: limits of methods, places to wait in, refusals.
+//! Servers under overload: limits of methods, waiting places, refusals.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use tests::{SOON, World, eventually, on_every_transport, soon, unique};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// A method that calls others, which refuse.
+/// A method whose own calls are refused.
 #[rpc_api(topic = "passing", version = "1.0")]
 trait PassingOn {
-    /// Fails as whom it called.
+    /// Fails with the failure that it received.
     async fn pass(&self, ctx: Context) -> Result<(), Failure>;
 }
 
@@ -75,10 +75,10 @@ on_every_transport! {
         let mut calls = Vec::new();
         for n in 0..10 {
             calls.push(tokio::spawn(client.hold(&Context::new(), format!("{n}"))));
-            eventually("it to be there", || recorder.log.len() + server.waiting() == n + 1).await;
+            eventually("the request to arrive", || recorder.log.len() + server.waiting() == n + 1).await;
         }
         for (n, call) in calls.into_iter().enumerate() {
-            eventually("it to begin", || recorder.log.len() == n + 1).await;
+            eventually("the method to begin", || recorder.log.len() == n + 1).await;
             recorder.gate.notify_one();
             soon("an answer", call).await.expect("no panic").expect("an answer");
         }
@@ -112,7 +112,7 @@ on_every_transport! {
         for call in calls {
             soon("an answer", call).await.expect("no panic").expect("an answer");
         }
-        assert_eq!(recorder.log.len(), 3, "what was refused has not run");
+        assert_eq!(recorder.log.len(), 3, "refused calls have not run");
     }
 
     async fn without_places_to_wait_in_a_call_begins_or_is_refused(world: World) {
@@ -122,12 +122,12 @@ on_every_transport! {
         let _server = server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
         let client = world.client::<probe::Api>(&transport);
         let held = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to begin", || recorder.log.len() == 1).await;
+        eventually("the method to begin", || recorder.log.len() == 1).await;
         let error = client.echo(&Context::new(), "x").await.expect_err("there is no room");
         assert!(matches!(error, CallError::Overloaded { .. }), "{error:?}");
         recorder.gate.notify_one();
         soon("the answer", held).await.expect("no panic").expect("an answer");
-        // The slot is free once the broker has had the reply, which may be after its caller has it.
+        // The slot is free once the reply is confirmed, possibly after the caller has received it.
         let again = async {
             while let Err(error) = client.echo(&Context::new(), "x").await {
                 assert!(matches!(error, CallError::Overloaded { .. }), "{error:?}");
@@ -143,13 +143,13 @@ on_every_transport! {
         let _server = server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
         let client = world.client::<probe::Api>(&transport);
         let held = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to begin", || recorder.log.len() == 1).await;
+        eventually("the method to begin", || recorder.log.len() == 1).await;
         for n in 0..50 {
-            client.note(&Context::new(), format!("{n}")).await.expect("the broker has it");
+            client.note(&Context::new(), format!("{n}")).await.expect("confirmed");
         }
         recorder.gate.notify_one();
         soon("the answer", held).await.expect("no panic").expect("an answer");
-        eventually("all of them", || recorder.log.len() == 51).await;
+        eventually("all casts", || recorder.log.len() == 51).await;
     }
 
     async fn what_waits_at_a_server_that_stops_is_run_by_another(world: World) {
@@ -166,7 +166,7 @@ on_every_transport! {
         eventually("the others to wait", || server.waiting() == 6).await;
         let stopping = tokio::spawn(server.shutdown(SOON));
         let other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
-        eventually("the other server to have them", || second.log.len() == 6).await;
+        eventually("the other server to run them", || second.log.len() == 6).await;
         second.gate.notify_waiters();
         for call in waiting {
             soon("an answer", call).await.expect("no panic").expect("an answer");
@@ -175,7 +175,7 @@ on_every_transport! {
         for call in [held, late] {
             soon("an answer", call).await.expect("no panic").expect("an answer");
         }
-        soon("the shutdown", stopping).await.expect("no panic").expect("everything was finished");
+        soon("the shutdown", stopping).await.expect("no panic").expect("every method finished");
         assert_eq!((first.log.len(), second.log.len()), (2, 6));
         other.shutdown(SOON).await.expect("nothing runs");
     }
@@ -187,13 +187,13 @@ on_every_transport! {
         let server = server.serve(ProbeServer::new(recorder.clone())).bind().await.expect("bound").run();
         let client = world.client::<probe::Api>(&transport);
         let held = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to begin", || recorder.log.len() == 1).await;
+        eventually("the method to begin", || recorder.log.len() == 1).await;
         let brief = client.prepare().timeout(Duration::from_millis(500)).client();
         let late = tokio::spawn(brief.hold(&Context::new(), "late"));
         eventually("it to wait", || server.waiting() == 1).await;
         let ended = soon("its deadline", late).await.expect("no panic");
         assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
-        eventually("its place to be free", || server.waiting() == 0).await;
+        eventually("its waiting place to be free", || server.waiting() == 0).await;
         let next = tokio::spawn(client.hold(&Context::new(), "next"));
         eventually("the next to wait", || server.waiting() == 1).await;
         for call in [held, next] {
@@ -212,7 +212,7 @@ on_every_transport! {
         let watched = client.prepare().monitor(Duration::from_secs(2)).client();
         let calls: Vec<_> = (0..2).map(|n| tokio::spawn(watched.hold(&Context::new(), format!("{n}")))).collect();
         eventually("one to wait", || server.waiting() == 1).await;
-        // Longer than a silent server is waited for.
+        // Longer than a caller waits for a silent server.
         tokio::time::sleep(Duration::from_secs(5)).await;
         for done in 0..2 {
             eventually("the next to begin", || recorder.log.len() == done + 1).await;
@@ -233,7 +233,7 @@ on_every_transport! {
     async fn a_limit_of_a_method_that_is_not_there_is_refused(world: World) {
         let transport = world.transport().await;
         let server = world.server(&transport, "h").limit("hodl", 1).serve(ProbeServer::new(Recorder::default()));
-        let error = server.bind().await.expect_err("it is misspelt");
+        let error = server.bind().await.expect_err("the name is misspelt");
         assert_eq!(error.kind(), TransportErrorKind::Configuration);
         assert!(error.to_string().contains("`hodl`"), "{error}");
     }
@@ -253,12 +253,12 @@ on_every_transport! {
     }
 }
 
-/// What only the embedded broker can cause at will.
+/// Faults that only the embedded broker can cause on demand.
 mod switches {
     use super::*;
 
     #[tokio::test]
-    async fn a_copy_of_what_is_here_is_not_refused() {
+    async fn a_copy_of_a_held_request_is_not_refused() {
         let world = World::memory();
         let transport = world.transport().await;
         let recorder = Recorder::default();
@@ -267,7 +267,7 @@ mod switches {
         let server = server.bind().await.expect("bound").run();
         let client = world.client::<probe::Api>(&transport);
         let held = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to begin", || recorder.log.len() == 1).await;
+        eventually("the method to begin", || recorder.log.len() == 1).await;
         transport.memory().expect("embedded").repeat_next(1);
         let copied = tokio::spawn(client.hold(&Context::new(), "copied"));
         eventually("both copies to wait", || server.waiting() == 2).await;
@@ -286,15 +286,15 @@ mod switches {
         let client = world.client::<probe::Api>(&transport);
         let server = world.serve(&transport, "first", ProbeServer::new(first.clone())).await;
         let late = tokio::spawn(client.hold_late(&Context::new(), "late"));
-        eventually("it to begin", || first.log.len() == 1).await;
+        eventually("the method to begin", || first.log.len() == 1).await;
         server.stop_listening(world.topic()).await;
         let full = world.server(&transport, "second").concurrency(1).waiting(0);
         let full = full.refuse_when_full(true).serve(ProbeServer::new(second.clone()));
         let full = full.bind().await.expect("bound").run();
         let held = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to begin", || second.log.len() == 1).await;
+        eventually("the method to begin", || second.log.len() == 1).await;
         world.cut_connections(&transport).await;
-        eventually("it to wait at the full one", || full.waiting() == 1).await;
+        eventually("the request to wait at the full server", || full.waiting() == 1).await;
         first.gate.notify_one();
         second.gate.notify_one();
         assert_eq!(soon("an answer", late).await.expect("no panic").expect("no refusal"), "late");

@@ -1,6 +1,5 @@
-//! User code that panics where a panic is easily forgotten: in destructors, in the writing and
-//! reading of values, in a log subscriber. Each request of that kind ends, with an answer, and
-//! takes neither a slot nor the server along.
+//! User code that panics in unusual places: in destructors, in serialization, in a log subscriber.
+//! Each such request ends with an answer, frees its slot, and leaves the server running.
 
 use std::{
     fmt,
@@ -20,12 +19,12 @@ use tests::{
 };
 use tracing::{Event, Metadata, Subscriber, span};
 
-/// How many requests a server of these tests runs at once.
+/// The concurrency of servers in these tests.
 const SLOTS: usize = 2;
-/// More than that.
+/// More requests than slots.
 const MORE: usize = 5;
 
-/// A future that panics when it is dropped, whether or not it has ended.
+/// A future that panics when it is dropped, even if it has completed.
 struct Doomed {
     ends: bool,
 }
@@ -59,7 +58,7 @@ impl Serialize for Unreadable {
     }
 }
 
-/// An error that panics when its text, or its failure, is asked for.
+/// An error that panics when it is displayed or turned into a failure.
 #[derive(Debug)]
 struct Unsayable {
     at_once: bool,
@@ -113,7 +112,7 @@ trait Bombs {
     async fn cast(&self, ctx: Context);
 }
 
-/// The same, as a caller sees it.
+/// The same interface with harmless types, for the caller.
 #[rpc_api(topic = "bombs", version = "1.0")]
 trait Calm {
     async fn fine(&self, ctx: Context) -> u32;
@@ -129,7 +128,7 @@ trait Calm {
     async fn error(&self, ctx: Context) -> u32;
     async fn failure(&self, ctx: Context) -> u32;
     async fn cast(&self, ctx: Context);
-    /// The server does not have it.
+    /// The server has no such method.
     async fn nonesuch(&self, ctx: Context);
 }
 
@@ -197,7 +196,7 @@ async fn serve(world: &World, transport: &Transport) -> Running {
     server.bind().await.expect("bound").run()
 }
 
-/// Makes more calls than there are slots, and expects each to end with a failure of `class`.
+/// Makes more calls than there are slots, and expects a failure of `class` for each.
 async fn each_fails<C, E>(method: &str, class: &str, call: impl Fn() -> C)
 where
     C: Future<Output = Result<u32, CallError<E>>>,
@@ -225,7 +224,7 @@ tests::on_every_transport! {
         each_fails("late_future", "TimeLimitExceeded", || client.late_future(&ctx)).await;
         each_fails("late_future_that_ends", "MethodPanicked", || client.late_future_that_ends(&ctx)).await;
         assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
-        eventually("all to be over", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         let metrics = transport.metrics();
         assert_eq!((metrics.requests_panicked, metrics.requests_timed_out), (3 * 5, 4 * 5));
         assert_eq!(metrics.requests_broken, 0);
@@ -249,7 +248,7 @@ tests::on_every_transport! {
     }
 }
 
-/// Panics at whatever the server says, and in its spans.
+/// A subscriber that panics on each line of the server, and on its spans.
 struct Angry;
 
 impl Subscriber for Angry {
@@ -258,7 +257,7 @@ impl Subscriber for Angry {
     }
 
     fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
-        // Each third is refused at once, the others when they are entered or left.
+        // Every third span panics on creation, the others on entry or exit.
         static SPANS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let id = SPANS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         assert!(!id.is_multiple_of(3), "new span {}", span.metadata().name());
@@ -302,7 +301,7 @@ tests::on_every_transport_in_one_thread! {
         each_fails("late_guard", "TimeLimitExceeded", || client.late_guard(&ctx)).await;
         client.nonesuch(&ctx).await.expect("confirmed");
         assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
-        eventually("all to be over", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         assert_eq!(transport.metrics().requests_broken, 0);
         server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
     }
@@ -319,8 +318,8 @@ async fn an_implementation_in_place_of_a_broker_answers_although_its_destructors
     assert_eq!(soon("an answer", client.fine(&ctx)).await.expect("an answer"), 7);
 }
 
-/// A transport is chosen, and an address made, on the stack of the caller, before anything is sent:
-/// the panic is its own.
+/// The chooser of a transport and the maker of an address run on the caller's stack, before
+/// anything is sent, so their panic reaches the caller.
 #[tokio::test]
 async fn a_chooser_that_panics_leaves_no_call_behind() {
     let (transport, ctx) = (Transport::in_process(BombsServer::new(Demolition)), Context::new());

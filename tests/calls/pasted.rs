@@ -1,4 +1,4 @@
-//! The expansion of the macro, pasted in its place, works as the macro does: it is code that anyone could have typed.
+//! The macro's expansion, pasted in place of the macro, works the same. A user could have typed it.
 
 #![deny(missing_docs, clippy::pedantic)]
 #![allow(unnameable_types, unreachable_pub, reason = "the sample is public, this module is not")]
@@ -6,21 +6,21 @@
 use rpc_runtime::{CallError, Context, RemoteError};
 use tests::on_every_transport;
 
-/// What a charge gives.
+/// The result of a charge.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Receipt {
-    /// What is left.
+    /// The remaining money.
     left: u64,
 }
 
-/// Why there is no charge.
+/// Why an account cannot be charged.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "billing.exception")]
 pub enum Declined {
     /// Too little money.
     #[error("{account} has too little")]
     TooLittle {
-        /// Whose.
+        /// The account.
         account: String,
     },
 }

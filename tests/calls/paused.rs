@@ -1,8 +1,8 @@
-//! Tokio's paused time: every deadline, pause and limit of the runtime follows it, on an embedded
-//! broker and in process.
+//! Tokio's paused time: every deadline, pause and limit of the runtime follows it, both on an
+//! embedded broker and in process.
 //!
-//! Nothing here waits: Tokio moves its clock on when nothing else is left to do. A wait that
-//! follows another clock would take hours.
+//! These tests take no real time: Tokio advances its clock when all tasks are idle. A wait on
+//! another clock would take hours.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use crate::probe::{ProbeClient, ProbeServer, Recorder, probe};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// How much later than it should be something may end: timers count in milliseconds.
+/// How much too late something may end: timers have millisecond precision.
 const TICK: Duration = Duration::from_millis(20);
 
 /// Calls another server, and sleeps.
 #[rpc_api(topic = "relay", version = "1.0")]
 trait Relay {
-    /// Calls what never returns, and returns how long that took, in seconds.
+    /// Calls a method that never returns. Returns how long that took, in seconds.
     async fn hang(&self, ctx: Context) -> u64;
     /// Returns after `secs` seconds.
     async fn rest(&self, ctx: Context, secs: u64) -> u64;
-    /// Says how many seconds there are to the deadline.
+    /// Returns the seconds to the deadline.
     async fn left(&self, ctx: Context) -> Result<u64, Failure>;
 }
 
@@ -52,8 +52,8 @@ impl Relay for Relaying {
     }
 }
 
-/// Says how long something took on the paused clock, which is a promise, and fails if it took long
-/// on the true one.
+/// Checks how long something took on the paused clock, and that it took little time on the real
+/// one.
 fn took(begun: (Instant, std::time::Instant), wanted: Duration) {
     let elapsed = begun.0.elapsed();
     assert!(elapsed >= wanted && elapsed < wanted + TICK, "{elapsed:?}, not {wanted:?}");
@@ -64,7 +64,7 @@ fn now() -> (Instant, std::time::Instant) {
     (Instant::now(), std::time::Instant::now())
 }
 
-/// A probe and a relay to it, on an embedded broker.
+/// Starts a probe and a relay that calls it, on an embedded broker.
 async fn embedded() -> (World, Transport, Recorder, [Running; 2]) {
     let (world, recorder) = (World::memory(), Recorder::default());
     let transport = world.transport().await;
@@ -111,7 +111,7 @@ async fn a_nested_call_inherits_a_deadline_of_hours() {
     let (world, transport, _, _servers) = embedded().await;
     for client in [relay(&world, &transport), in_process()] {
         let begun = now();
-        // Both end at once; whichever is first says so.
+        // Both calls end at the same instant, so either result is possible.
         let ended = client.prepare().timeout(2 * HOUR).hang(&Context::new()).await;
         assert!(ended.is_err() || ended.is_ok_and(|secs| secs == 7200));
         took(begun, 2 * HOUR);
@@ -129,7 +129,7 @@ async fn a_monitored_call_lives_for_hours_and_a_silent_server_is_noticed_in_time
         assert_eq!(patient.rest(&Context::new(), 10 * 3600_u64).await.expect("it lives"), 36_000);
         took(begun, 10 * HOUR);
     }
-    // Bound, and not running.
+    // Bound but not running.
     let silent = World::memory();
     let transport = silent.transport().await;
     let server = silent.server(&transport, "h").serve(ProbeServer::new(Recorder::default()));
@@ -169,7 +169,7 @@ async fn a_drain_lasts_as_long_as_it_may() {
         let begun = now();
         let drained = relaying.shutdown(HOUR).await;
         assert_eq!(drained.is_ok(), is_done, "{drained:?}");
-        // The farewell of a method that is given up takes a moment.
+        // Answering an aborted call takes a moment.
         took(begun, if is_done { begun.0.elapsed() } else { HOUR });
         assert_eq!(call.await.expect("no panic").is_ok(), is_done);
         probe.shutdown(HOUR).await.expect("nothing runs");

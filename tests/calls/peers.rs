@@ -1,4 +1,4 @@
-//! What peers of all ages expect of a server: signs of life, a ping, old namespaces, answers to copies.
+//! Compatibility with peers of all ages: heartbeats, ping, old namespaces, answers to duplicates.
 
 use std::time::{Duration, Instant};
 
@@ -8,25 +8,25 @@ use tests::{Log, World, eventually, on_every_transport, soon};
 /// The interface of these tests.
 #[rpc_api(topic = "peers", version = "1.2", namespace = "new", legacy_namespaces = ["old", None])]
 trait Peers {
-    /// Takes so many milliseconds.
+    /// Returns after `millis` milliseconds.
     async fn take(&self, ctx: Context, millis: u64) -> u64;
-    /// Fails as it is told.
+    /// Fails with a declared error.
     async fn fail(&self, ctx: Context) -> Result<(), PeersError>;
-    /// Notes a text.
+    /// Records a text.
     async fn note(&self, ctx: Context, text: String);
     /// The same, acknowledged late.
     #[rpc(ack = "late")]
     async fn note_late(&self, ctx: Context, text: String) -> usize;
 }
 
-/// The same, of another major version and without a namespace.
+/// The same topic, with another major version and without a namespace.
 #[rpc_api(topic = "peers", version = "2.0")]
 trait Peers2 {
-    /// Says which major it is.
+    /// Returns its major version.
     async fn major(&self, ctx: Context) -> u32;
 }
 
-/// What the original's ping looks like to a client.
+/// The original's ping, as an interface.
 #[rpc_api(topic = "peers", version = "1.0")]
 trait Pinged {
     /// Answers `pong`.
@@ -76,7 +76,7 @@ async fn serve(world: &World, transport: &Transport, service: &Service) -> Runni
     server.serve(Peers2Server::new(service.clone())).bind().await.expect("bound").run()
 }
 
-/// Counts the heartbeats that a broker sees.
+/// Counts the heartbeats among published messages.
 fn heartbeats(published: &[rpc_runtime::memory::Published]) -> usize {
     let said = |body: &[u8]| String::from_utf8_lossy(body).contains(r#"\"ending\": false"#);
     published.iter().filter(|message| said(&message.body)).count()
@@ -93,7 +93,7 @@ on_every_transport! {
 
     async fn a_silent_server_ends_a_monitored_call_and_nothing_else(world: World) {
         let transport = world.transport().await;
-        // Bound, and not running: requests wait, and nobody gives a sign of life.
+        // Bound but not running: the request waits, and no heartbeat is sent.
         let server = world.server(&transport, "h").serve(PeersServer::new(Service::default()));
         let _bound = server.bind().await.expect("bound");
         let client = world.client::<peers::Api>(&transport);
@@ -107,7 +107,8 @@ on_every_transport! {
         assert!(matches!(error, Err(CallError::DeadlineExceeded { .. })), "{error:?}");
     }
 
-    // The original's servers send no heartbeat to callers that ask for less.
+    // The original's servers send no heartbeats to callers that ask for an interval below two
+    // seconds.
     async fn a_monitor_below_two_seconds_counts_as_two(world: World) {
         let transport = world.transport().await;
         let server = world.server(&transport, "h").serve(PeersServer::new(Service::default()));
@@ -159,7 +160,7 @@ on_every_transport! {
         }
     }
 
-    async fn what_nobody_gets_is_told_unless_nobody_asks(world: World) {
+    async fn an_unroutable_cast_is_an_error_unless_it_is_not_mandatory(world: World) {
         let transport = world.transport().await;
         let client = world.client::<peers::Api>(&transport);
         let error = client.note(&Context::new(), "x").await.expect_err("nobody");
@@ -178,12 +179,12 @@ on_every_transport! {
     }
 }
 
-/// The failure that the original's dispatcher has for a method which is not there.
+/// Whether an error is the failure that the original's dispatcher has for an unknown method.
 fn is_no_such_method(error: &CallError) -> bool {
     matches!(error, CallError::NoSuchMethod { .. })
 }
 
-/// With switches that only the embedded broker has.
+/// Uses switches that only the embedded broker has.
 mod switches {
     use super::*;
 
@@ -202,12 +203,12 @@ mod switches {
         let client = world.client::<peers::Api>(&transport);
         let client = client.prepare().monitor(Duration::from_secs(2)).client();
         client.take(&Context::new(), 2500_u64).await.expect("it lives");
-        // A method that is not there, asked under watch: the original would send heartbeats for ever.
+        // An unknown method in a watched call: the original would send heartbeats forever.
         let missing = world.client::<newer::Api>(&transport);
         let missing = missing.prepare().monitor(Duration::from_secs(2)).client();
-        let error = missing.unheard_of(&Context::new()).await.expect_err("it is not there");
+        let error = missing.unheard_of(&Context::new()).await.expect_err("there is no such method");
         assert!(is_no_such_method(&error), "{error:?}");
-        // Were there a heartbeat to come, it would come within this call.
+        // A heartbeat would arrive within this call.
         client.take(&Context::new(), 0_u64).await.expect("it lives");
         soon("a heartbeat's time", tokio::time::sleep(Duration::from_millis(1200))).await;
         let mut messages = Vec::new();

@@ -1,5 +1,5 @@
-//! Where requests go: topics that the interface computes, that a method has, that only a caller knows; servers that
-//! listen in several places; transports that a context chooses.
+//! Destinations: topics that the interface computes, topics of a method, topics that only the
+//! caller knows; servers that listen on several endpoints; transports chosen by a context.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rpc_runtime::{
 };
 use tests::{Log, SOON, World, eventually, on_every_transport, soon, unique};
 
-/// Cinder's back ends, `host@backend`, have topics of their own since 3.6.
+/// Since 3.6, each of Cinder's back ends, `host@backend`, has its own topic.
 fn backend(topic: &str, key: &str, cap: Version) -> Address {
     match key.split_once('@') {
         Some((host, _)) if cap >= Version::new(3, 6) => {
@@ -20,16 +20,16 @@ fn backend(topic: &str, key: &str, cap: Version) -> Address {
 
 #[rpc_api(topic = "backends", version = "3.8", address = backend)]
 pub(crate) trait Backends {
-    /// Goes where its volume is.
+    /// Is routed to the volume's host.
     #[rpc(host = "volume.host")]
     async fn delete(&self, ctx: Context, volume: Volume) -> String;
-    /// Goes where the client says.
+    /// Is routed to the host that the client names.
     #[rpc(host)]
     async fn freeze(&self, ctx: Context) -> String;
-    /// Goes to each server of one back end.
+    /// Reaches each server of one back end.
     #[rpc(fanout, host = "cluster")]
     async fn failed_over(&self, ctx: Context, #[arg(route)] cluster: String, updates: u32);
-    /// Has a topic of its own since 3.7.
+    /// Has its own topic since 3.7.
     #[rpc(topic = "backends-alt", topic_since = "3.7")]
     async fn finish(&self, ctx: Context) -> String;
 }
@@ -69,14 +69,14 @@ impl Backends for Backend {
     }
 }
 
-/// What only a caller knows.
+/// An interface whose topic only the caller knows.
 #[rpc_api(topic = runtime, version = "1.1", namespace = "pushed")]
 trait Push {
     #[rpc(fanout)]
     async fn push(&self, ctx: Context, line: String);
     async fn count(&self, ctx: Context) -> usize;
 
-    /// Pushes resources to those who know them: a topic for each kind, and each version of it.
+    /// Casts resources to their subscribers: one topic for each kind and version.
     #[rpc(manual)]
     async fn push_all(&self, ctx: &Context, resources: &[(&str, &str)]) -> CallResult<usize> {
         let mut groups = BTreeMap::<_, Vec<_>>::new();
@@ -139,11 +139,11 @@ on_every_transport! {
         let _second = world.serve(&transport, "node-2@ceph", BackendsServer::new(outside.clone())).await;
         let (client, ctx) = (world.client::<backends::Api>(&transport), Context::new());
         client.failed_over(&ctx, "cluster@ceph".to_owned(), 1).await.expect("confirmed");
-        eventually("it came", || inside.log.len() == 1).await;
-        // Without topics of their own all get it, after what came before.
+        eventually("the cast to arrive", || inside.log.len() == 1).await;
+        // Without topics of their own, all servers receive it, after the earlier cast.
         let older = client.version_cap::<backends::V3_5>();
         older.failed_over(&ctx, "cluster@ceph".to_owned(), 2).await.expect("confirmed");
-        eventually("it came to both", || inside.log.len() == 2 && outside.log.len() == 1).await;
+        eventually("the cast to arrive at both", || inside.log.len() == 2 && outside.log.len() == 1).await;
         assert_eq!(inside.log.events(), ["inside 1", "inside 2"]);
         assert_eq!(outside.log.events(), ["outside 2"]);
     }
@@ -159,11 +159,11 @@ on_every_transport! {
         let (client, ctx) = (BackendsClient::new(&transport), Context::new());
         assert_eq!(client.finish(&ctx).await.expect("an answer"), "new");
         assert_eq!(client.version_cap::<backends::V3_6>().finish(&ctx).await.expect("an answer"), "old");
-        // Who names a topic means it.
+        // A topic that the caller names overrides the method's.
         assert_eq!(client.prepare().topic("backends").finish(&ctx).await.expect("an answer"), "old");
     }
 
-    async fn a_topic_may_be_the_callers_matter(world: World) {
+    async fn a_caller_may_choose_the_topic(world: World) {
         let transport = world.transport().await;
         let server = Server::builder(&transport).host("h").serve(PushServer::new(Pushed(Log::default())));
         let error = server.bind().await.expect_err("which topic?");
@@ -181,14 +181,14 @@ on_every_transport! {
         let ctx = Context::new();
         let client = PushClient::on_topic(&transport, first.as_str());
         client.push(&ctx, "a").await.expect("confirmed");
-        eventually("it came", || ports.len() == 1).await;
+        eventually("the cast to arrive", || ports.len() == 1).await;
         let other = client.prepare().topic(second.as_str()).client();
         assert_eq!(other.count(&ctx).await.expect("an answer"), 0);
         assert_eq!(client.count(&ctx).await.expect("an answer"), 1);
-        // Several at once: one cast for each kind.
+        // Several resources: one cast for each kind.
         let resources = [(&*first, "b"), (&*second, "c"), (&*first, "d")];
         assert_eq!(client.push_all(&ctx, &resources).await.expect("confirmed"), 2);
-        eventually("all came", || ports.len() == 2 && networks.len() == 1).await;
+        eventually("all casts to arrive", || ports.len() == 2 && networks.len() == 1).await;
         assert_eq!((ports.events(), networks.events()), (vec!["a".into(), "b d".into()], vec!["c".into()]));
     }
 
@@ -207,7 +207,7 @@ on_every_transport! {
         assert!(!running.stop_listening(&alt).await && !running.stop_listening("nowhere").await);
         assert_eq!(client.finish(&ctx).await.expect("an answer"), "both");
         let hasty = other.prepare().timeout(std::time::Duration::from_millis(300)).client();
-        let ended = hasty.finish(&ctx).await.expect_err("nobody takes it there");
+        let ended = hasty.finish(&ctx).await.expect_err("no server consumes it there");
         let is_fine = matches!(ended, CallError::DeadlineExceeded { .. } | CallError::Unroutable { .. });
         assert!(is_fine, "{ended:?}");
         running.shutdown(SOON).await.expect("nothing runs");
@@ -239,7 +239,7 @@ on_every_transport! {
     }
 }
 
-/// Another broker of the same kind.
+/// Returns another broker of the same kind.
 async fn another(world: &World) -> Option<World> {
     if world.is_memory() { Some(World::memory()) } else { World::rabbit()?.alone().await }
 }

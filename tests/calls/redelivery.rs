@@ -1,4 +1,4 @@
-//! At least once: what becomes of requests whose servers end in the middle.
+//! At-least-once delivery: requests whose servers crash while they run.
 
 use std::sync::Arc;
 
@@ -6,15 +6,16 @@ use rpc_runtime::{CallError, Context, ServerBuilder, TransportErrorKind, rpc_api
 use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, soon};
 use tokio::sync::Notify;
 
-/// What is run again.
+/// Methods that run again.
 #[rpc_api(topic = "again", version = "1.0")]
 pub(crate) trait Again {
-    /// Notes how often it was delivered before, and returns that once the test opens the gate.
+    /// Records how often the request was delivered before, and returns that number once the test
+    /// opens the gate.
     #[rpc(ack = "late")]
     async fn late(&self, ctx: Context) -> u32;
     /// The same, but acknowledged before it runs.
     async fn early(&self, ctx: Context) -> u32;
-    /// As `late`, and answers nobody.
+    /// The same as `late`, as a cast.
     #[rpc(ack = "late")]
     async fn late_alone(&self, ctx: Context);
 }
@@ -42,7 +43,7 @@ impl Again for Service {
 }
 
 impl Service {
-    /// Starts a server that crashes with what is returned.
+    /// Starts a server that crashes with the returned runtime.
     async fn serve_doomed(
         &self,
         world: &World,
@@ -54,7 +55,7 @@ impl Service {
             let transport = world.transport().await;
             let server =
                 change(world.server(&transport, "doomed")).serve(AgainServer::new(service));
-            // Neither is dropped in an orderly way.
+            // Dropping either would shut it down in order.
             std::mem::forget((server.bind().await.expect("bound").run(), transport));
         };
         doomed.run(serve).await;
@@ -70,11 +71,11 @@ on_every_transport! {
         let client = world.client::<again::Api>(&transport);
         let call = tokio::spawn(client.late(&Context::new()));
         for crashes in 1..=3 {
-            eventually("it to begin", || service.log.len() == crashes).await;
+            eventually("the method to begin", || service.log.len() == crashes).await;
             doomed.crash();
             doomed = service.serve_doomed(&world, |server| server).await;
         }
-        eventually("it to begin again", || service.log.len() == 4).await;
+        eventually("the method to begin again", || service.log.len() == 4).await;
         service.gate.notify_waiters();
         assert_eq!(soon("the answer", call).await.expect("no panic").expect("an answer"), 3);
         assert_eq!(service.log.events(), [0, 1, 2, 3]);
@@ -87,7 +88,7 @@ on_every_transport! {
         let client = world.client::<again::Api>(&transport);
         let brief = client.prepare().timeout(std::time::Duration::from_secs(3)).client();
         let call = tokio::spawn(brief.early(&Context::new()));
-        eventually("it to begin", || service.log.len() == 1).await;
+        eventually("the method to begin", || service.log.len() == 1).await;
         doomed.crash();
         let _next = service.serve_doomed(&world, |server| server).await;
         let ended = soon("its deadline", call).await.expect("no panic");
@@ -102,7 +103,7 @@ on_every_transport! {
         let mut doomed = service.serve_doomed(&world, |server| server.delivery_limit(2)).await;
         let call = tokio::spawn(client.late(&Context::new()));
         for crashes in 1..=2 {
-            eventually("it to begin", || service.log.len() == crashes).await;
+            eventually("the method to begin", || service.log.len() == crashes).await;
             doomed.crash();
             doomed = service.serve_doomed(&world, |server| server.delivery_limit(2)).await;
         }
@@ -115,12 +116,12 @@ on_every_transport! {
             other => panic!("expected a failure, not {other:?}"),
         }
         assert_eq!(service.log.events(), [0, 1]);
-        // It is there as it came: a server of that queue runs it.
+        // The dead letter is unchanged: a server on that queue runs it.
         let rescue = Service::default();
         let server = world.server(&transport, "rescue").topic(format!("{}.dead_letter", world.topic()));
         let _rescue = server.serve(AgainServer::new(rescue.clone())).bind().await.expect("bound").run();
         eventually("the dead letter to run", || rescue.log.len() == 1).await;
-        assert_eq!(rescue.log.events(), [0], "it starts anew");
+        assert_eq!(rescue.log.events(), [0], "its count starts at zero");
         rescue.gate.notify_waiters();
     }
 
@@ -129,13 +130,13 @@ on_every_transport! {
         let service = Service::default();
         let client = world.client::<again::Api>(&transport);
         let mut doomed = service.serve_doomed(&world, |server| server.delivery_limit(0)).await;
-        client.late_alone(&Context::new()).await.expect("the broker has it");
+        client.late_alone(&Context::new()).await.expect("confirmed");
         for crashes in 1..=4 {
-            eventually("it to begin", || service.log.len() == crashes).await;
+            eventually("the method to begin", || service.log.len() == crashes).await;
             doomed.crash();
             doomed = service.serve_doomed(&world, |server| server.delivery_limit(0)).await;
         }
-        eventually("it to begin again", || service.log.len() == 5).await;
+        eventually("the method to begin again", || service.log.len() == 5).await;
         service.gate.notify_waiters();
         assert!(service.log.events()[1..].iter().all(|before| *before > 0), "{:?}", service.log.events());
     }
@@ -145,15 +146,15 @@ on_every_transport! {
         let service = Service::default();
         for name in [world.topic().to_owned(), format!("{}.h", world.topic()), String::new(), "x".repeat(256)] {
             let server = world.server(&transport, "h").dead_letter_queue(name.as_str());
-            let error = server.serve(AgainServer::new(service.clone())).bind().await.expect_err("it cannot be");
+            let error = server.serve(AgainServer::new(service.clone())).bind().await.expect_err("it cannot be bound");
             assert_eq!(error.kind(), TransportErrorKind::Configuration, "{error}");
         }
         let client = world.client::<again::Api>(&transport);
         let aside = format!("{}-aside", world.topic());
         let limited = |queue: String| move |server: ServerBuilder| server.delivery_limit(1).dead_letter_queue(queue);
         let doomed = service.serve_doomed(&world, limited(aside.clone())).await;
-        client.late_alone(&Context::new()).await.expect("the broker has it");
-        eventually("it to begin", || service.log.len() == 1).await;
+        client.late_alone(&Context::new()).await.expect("confirmed");
+        eventually("the method to begin", || service.log.len() == 1).await;
         doomed.crash();
         let server = limited(aside.clone())(world.server(&transport, "h"));
         let server = server.serve(AgainServer::new(service.clone())).bind().await.expect("bound").run();
@@ -167,7 +168,7 @@ on_every_transport! {
     }
 }
 
-/// What only the embedded broker can cause at will.
+/// Faults that only the embedded broker can cause on demand.
 mod switches {
     use tests::heard::Heard;
 
@@ -181,16 +182,16 @@ mod switches {
         let doomed = service.serve_doomed(&world, |server| server).await;
         let client = world.client::<again::Api>(&transport);
         let call = tokio::spawn(client.late(&Context::new()));
-        eventually("it to begin", || service.log.len() == 1).await;
+        eventually("the method to begin", || service.log.len() == 1).await;
         let broker = transport.memory().expect("embedded");
         broker.disconnect();
         service.gate.notify_one();
         doomed.crash();
         broker.reconnect();
         let _next = service.serve_doomed(&world, |server| server).await;
-        eventually("it to begin again", || service.log.len() == 2).await;
+        eventually("the method to begin again", || service.log.len() == 2).await;
         service.gate.notify_waiters();
-        soon("an answer, of whichever", call).await.expect("no panic").expect("an answer");
+        soon("an answer of either run", call).await.expect("no panic").expect("an answer");
         assert_eq!(service.log.events(), [0, 1]);
     }
 
@@ -203,8 +204,8 @@ mod switches {
         let (first, second) = (Service::default(), Service::default());
         let server = world.serve(&transport, "first", AgainServer::new(first.clone())).await;
         let client = world.client::<again::Api>(&transport);
-        client.late_alone(&Context::new()).await.expect("the broker has it");
-        eventually("it to begin", || first.log.len() == 1).await;
+        client.late_alone(&Context::new()).await.expect("confirmed");
+        eventually("the method to begin", || first.log.len() == 1).await;
         server.stop_listening(world.topic()).await;
         let strict = world.server(&transport, "second").delivery_limit(1);
         let strict = strict.serve(AgainServer::new(second.clone())).bind().await.expect("bound");
@@ -224,7 +225,7 @@ mod switches {
         assert_eq!(header("x-rpc-dead-queue"), world.topic());
         assert_eq!(header("x-rpc-dead-method"), "late_alone");
         assert_eq!(header("x-rpc-dead-deliveries"), "1");
-        eventually("it to be kept", || broker.queued(&dead) == 1).await;
+        eventually("the dead letter", || broker.queued(&dead) == 1).await;
         let errors = || heard.lines().iter().filter(|line| line.starts_with("ERROR")).count();
         eventually("the error", || errors() == 1).await;
         first.gate.notify_waiters();

@@ -1,19 +1,19 @@
-//! A request that a server refuses before its method begins has certainly not run, which its caller
-//! learns. A failure that only looks like a refusal proves nothing.
+//! A request that a server refuses before its method begins has certainly not run, and its caller
+//! learns that. A failure that only resembles a refusal proves nothing.
 
 use std::{fmt::Debug, time::Duration};
 
 use rpc_runtime::{CallError, Context, Failure, RemoteError, Transport, Version, rpc_api};
 use tests::{Log, World, eventually, on_every_transport, soon};
 
-/// An error that takes whatever a server fails with.
+/// An error type that accepts any failure.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "refusals.errors")]
 enum Open {
-    /// Its own.
+    /// The declared error.
     #[error("not today")]
     NotToday,
-    /// Any other.
+    /// Any other failure.
     #[error(transparent)]
     #[remote(other)]
     Other(Failure),
@@ -29,20 +29,20 @@ trait Refusals {
     async fn late(&self, ctx: Context, a: u32) -> u32;
     #[rpc(ack = "late")]
     async fn hang_late(&self, ctx: Context) -> ();
-    /// Fails with a failure of this class and module, which it made itself.
+    /// Fails with a failure of this module and class, made by the method itself.
     async fn pretend(&self, ctx: Context, module: String, class: String) -> Result<u32, Failure>;
-    /// Passes on what a call of its own is refused with.
+    /// Fails with the refusal of a call that the method makes.
     async fn pass_on(&self, ctx: Context, which: String) -> Result<u32, Failure>;
 }
 
-/// The same, as a newer client sees it.
+/// The same interface in a newer client.
 #[rpc_api(topic = "refusals", version = "1.9")]
 trait Newer {
-    // Of another type.
+    // Another type.
     async fn plain(&self, ctx: Context, a: String) -> u32;
-    // One argument more.
+    // One more argument.
     async fn open(&self, ctx: Context, a: u32, b: u32) -> Result<u32, Open>;
-    // One less.
+    // One argument less.
     async fn any(&self, ctx: Context) -> Result<u32, Failure>;
     async fn late(&self, ctx: Context) -> u32;
     async fn unheard_of(&self, ctx: Context) -> u32;
@@ -56,7 +56,7 @@ trait Newer {
     async fn any_recent(&self, ctx: Context) -> Result<u32, Failure>;
 }
 
-/// A server of the same topic that has nothing.
+/// A server of the same topic without these methods.
 #[rpc_api(topic = "refusals", version = "1.9")]
 trait Empty {
     async fn nothing(&self, ctx: Context) -> ();
@@ -68,7 +68,7 @@ impl Empty for Nothing {
     async fn nothing(&self, _: Context) {}
 }
 
-/// The answer of a server of the original that has no method `pass_on`.
+/// The original's answer to a call of `pass_on`, which its server does not have.
 const PYTHON: &str = r#"{
     "class": "NoSuchMethod", "module": "oslo_messaging.rpc.dispatcher",
     "message": "Endpoint does not support RPC method pass_on",
@@ -84,7 +84,7 @@ const PYTHON: &str = r#"{
 #[derive(Clone)]
 struct Server {
     log: Log<String>,
-    /// The target of its own calls.
+    /// The target of the server's own calls.
     world: World,
     transport: Transport,
 }
@@ -142,7 +142,7 @@ impl Refusals for Server {
     }
 }
 
-/// Returns what an error is, and checks that it says that nothing ran.
+/// Describes a refusal, and checks that it rules out a run.
 fn refused<T: Debug, E: Debug>(ended: Result<T, CallError<E>>) -> String {
     let error = ended.expect_err("a refusal");
     assert!(!error.may_have_run(), "{error:?}");
@@ -201,15 +201,15 @@ on_every_transport! {
         }
     }
 
-    // The method is acknowledged late: the broker gives the request to another server when the
-    // first one stops.
+    // The method is acknowledged late, so the broker redelivers the request to another server when
+    // the first one stops.
     async fn a_server_that_refuses_what_another_has_begun_proves_nothing(world: World) {
         let transport = world.transport().await;
         let (service, ctx) = (Server::new(&world, &transport), Context::new());
         let first = world.serve(&transport, "h", RefusalsServer::new(service.clone())).await;
         let client = world.client::<refusals::Api>(&transport);
         let call = tokio::spawn(async move { client.hang_late(&ctx).await });
-        eventually("it to begin", || service.log.events() == ["hang_late"]).await;
+        eventually("the method to begin", || service.log.events() == ["hang_late"]).await;
         let _second = world.serve(&transport, "h2", EmptyServer::new(Nothing)).await;
         first.shutdown(Duration::ZERO).await.expect_err("it hangs");
         let error = soon("the refusal", call).await.expect("no panic").expect_err("it hangs");

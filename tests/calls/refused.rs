@@ -1,5 +1,5 @@
-//! Casts that a server refuses: their callers learn nothing, so the server says it, counts it, and
-//! keeps them if it is asked to.
+//! Casts that a server refuses: the caller gets no answer, so the server logs and counts them, and
+//! keeps them if configured.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ trait Strict {
     async fn tell(&self, ctx: Context, number: u32);
 }
 
-/// The interface of a caller that is newer, or was never right.
+/// The interface of a newer or mistaken caller.
 #[rpc_api(topic = "strict", version = "1.7")]
 trait Careless {
     #[rpc(since = "1.7")]
@@ -66,7 +66,7 @@ impl Strict for Store {
     }
 }
 
-/// Sends one cast of each kind that is refused, in this order of kinds.
+/// Sends one refused cast of each kind, in the order of kinds.
 async fn send_each(client: &CarelessClient, ctx: &Context) {
     client.nonesuch(ctx).await.expect("confirmed");
     client.store(ctx, 1_u32).await.expect("confirmed");
@@ -102,7 +102,7 @@ tests::on_every_transport_in_one_thread! {
         let ctx = Context::new().with("request_id", "req-7").with("auth_token", "canary-token");
         for sent in 1..=50 {
             send_each(&client, &ctx).await;
-            eventually("them to come", || transport.metrics().requests_received == sent * 4).await;
+            eventually("the casts to arrive", || transport.metrics().requests_received == sent * 4).await;
         }
         let counted = || {
             let counts = transport.metrics();
@@ -118,7 +118,7 @@ tests::on_every_transport_in_one_thread! {
         for (kind, method, version) in KINDS {
             let own: Vec<_> =
                 lines.iter().filter(|line| line.contains(&format!("method={method} "))).collect();
-            // One a second, and this took less than ten.
+            // At most one line per second, and the test took less than ten.
             assert!((1..10).contains(&own.len()), "{lines:#?}");
             for part in [
                 "refused a cast",
@@ -156,7 +156,7 @@ tests::on_every_transport_in_one_thread! {
         server.shutdown(SOON).await.expect("nothing runs");
     }
 
-    async fn a_fanout_cast_of_a_newer_caller_is_logged_and_no_neighbours(world: World) {
+    async fn a_fanout_cast_of_a_newer_caller_is_not_blamed_on_a_neighbour(world: World) {
         let heard = Heard::default();
         let _guard = heard.listen();
         let (transport, server, _) = serve(&world, |server| server.keep_refused(10)).await;
@@ -180,14 +180,14 @@ tests::on_every_transport! {
             client.nonesuch(&Context::new()).await.expect("confirmed");
         }
         eventually("all to be refused", || transport.metrics().requests_no_such_method == 10).await;
-        server.shutdown(SOON).await.expect("nothing runs, and what is kept is kept");
+        server.shutdown(SOON).await.expect("nothing runs, and casts are kept");
         assert_eq!(transport.metrics().requests_kept, 3);
-        // They are there as they came: a server that has the method runs them.
+        // The kept casts are unchanged: a server that has the method runs them.
         let later = Store::default();
         let queue = format!("{}{}", world.topic(), ServerBuilder::REFUSED);
         let rescue = world.server(&transport, "rescue").topic(queue).serve(RescueServer::new(Arc::new(later.clone())));
         let rescue = rescue.bind().await.expect("bound").run();
-        eventually("the kept ones", || later.0.len() == 3).await;
+        eventually("the kept casts to run", || later.0.len() == 3).await;
         rescue.shutdown(SOON).await.expect("nothing runs");
     }
 
@@ -221,7 +221,7 @@ async fn refused_casts_are_not_kept_in_a_queue_that_is_served() {
     let transport = world.transport().await;
     let server = world.server(&transport, "refused").keep_refused(1);
     let bound = server.serve(StrictServer::new(Store::default())).bind().await;
-    assert_eq!(bound.expect_err("it cannot be").kind(), TransportErrorKind::Configuration);
+    assert_eq!(bound.expect_err("it cannot be bound").kind(), TransportErrorKind::Configuration);
 }
 
 #[tokio::test]

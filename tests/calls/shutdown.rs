@@ -1,4 +1,4 @@
-//! A server that stops loses nothing.
+//! A server that shuts down loses no request.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ on_every_transport! {
         assert_eq!(first.log.events(), ["begun"]);
         first.gate.notify_one();
         assert_eq!(soon("the answer", held).await.expect("no panic").expect("an answer"), "begun");
-        soon("the shutdown", stopping).await.expect("no panic").expect("everything was finished");
+        soon("the shutdown", stopping).await.expect("no panic").expect("every method finished");
         other.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
     }
 
@@ -84,7 +84,7 @@ on_every_transport! {
         let hurry = server.abort_handle();
         let stopping = tokio::spawn(server.shutdown(Duration::from_secs(3600)));
         hurry.abort();
-        // If it began only after everything was given up, it had nothing to give up.
+        // If the shutdown starts only after the abort, nothing is unfinished.
         if let Err(error) = soon("the shutdown", stopping).await.expect("no panic") {
             assert!(error.unfinished > 0 && error.limit < Duration::from_secs(3600), "{error}");
         }
@@ -93,7 +93,7 @@ on_every_transport! {
             other => panic!("expected a failure, not {other:?}"),
         }
         let other = world.serve(&transport, "second", ProbeServer::new(second.clone())).await;
-        eventually("the other to have what had not begun, and what is acknowledged late", || second.log.len() == 2).await;
+        eventually("the other server to run waiting and late-acknowledged calls", || second.log.len() == 2).await;
         let mut events = second.log.events();
         events.sort();
         assert_eq!(events, ["held", "late"]);
@@ -113,7 +113,7 @@ on_every_transport! {
         let recorder = Recorder::default();
         let mut server = world.serve(&transport, "h", ProbeServer::new(recorder.clone())).await;
         let early = tokio::time::timeout(Duration::from_millis(50), server.wait()).await;
-        assert!(early.is_err(), "nobody has told it to end");
+        assert!(early.is_err(), "nothing has stopped it");
         server.abort_handle().abort();
         soon("its end", server.wait()).await;
         let client = world.client::<probe::Api>(&transport);
@@ -130,7 +130,7 @@ on_every_transport! {
         let server = world.serve(&transport, "h", ProbeServer::new(Recorder::default())).await;
         let client = world.client::<probe::Api>(&transport);
         client.echo(&Context::new(), "x").await.expect("an answer");
-        // A reply counts until it is confirmed, which may be after its caller has it.
+        // A reply counts until it is confirmed, possibly after the caller has received it.
         eventually("nothing to run", || server.in_flight() == 0).await;
         server.shutdown(Duration::ZERO).await.expect("nothing runs");
     }
@@ -145,7 +145,7 @@ on_every_transport! {
         let calls: Vec<_> = (0..2 * EACH).map(|n| tokio::spawn(client.hold(&Context::new(), n.to_string()))).collect();
         eventually("half of them to wait", || recorder.log.len() == EACH && server.waiting() == EACH).await;
         server.abort_handle().abort();
-        // If it begins only after everything was given up, it has nothing to give up.
+        // If the shutdown starts only after the abort, nothing is unfinished.
         if let Err(error) = server.shutdown(Duration::from_secs(20)).await {
             assert!((1..=2 * EACH).contains(&error.unfinished), "{error}");
         }

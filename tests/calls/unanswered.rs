@@ -1,4 +1,4 @@
-//! Messages that end without an answer: each is counted, and logged.
+//! Messages that end without an answer: each is counted and logged.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tests::{SOON, World, eventually, heard::Heard};
 
 use crate::probe::{ProbeServer, Recorder, probe};
 
-/// An event that a listener of these tests listens to.
+/// An event that the listener of these tests handles.
 #[notification(event_type = "wanted")]
 #[derive(Deserialize, Serialize)]
 struct Wanted {}
@@ -31,7 +31,7 @@ tests::on_every_transport_in_one_thread! {
         let client = world.client::<probe::Api>(&transport);
         let client = client.prepare().timeout(Duration::from_secs(3)).client();
         let waiting = tokio::spawn(client.hold(&Context::new(), "held"));
-        eventually("it to run", || !recorder.log.is_empty()).await;
+        eventually("the method to run", || !recorder.log.is_empty()).await;
         transport.close().await;
         waiting.await.expect("no panic").expect_err("no reply comes");
         recorder.gate.notify_one();
@@ -58,15 +58,15 @@ tests::on_every_transport_in_one_thread! {
         notifier.info(&ctx, "filtered", &1);
         notifier.info(&ctx, "neither", &1);
         notifier.emit(&ctx, &Wanted {});
-        eventually("all to come", || transport.metrics().notifications_received == 3).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("all notifications to arrive", || transport.metrics().notifications_received == 3).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         assert_eq!(transport.metrics().notifications_unwanted, 2);
         eventually("the lines", || lines(&heard, "DEBUG", "forgot a notification") == 2).await;
         listener.shutdown(SOON).await.expect("nothing runs");
     }
 }
 
-/// A handler of batches is for everything; what its listener's filters leave out is counted all the
+/// A batch handler takes every event. Notifications that the filters exclude are counted all the
 /// same.
 #[tokio::test]
 async fn what_the_filters_of_a_listener_of_batches_leave_out_is_counted() {

@@ -1,4 +1,4 @@
-//! Versions: what is sent is what the peer takes, and what is refused is refused before anything leaves.
+//! Versions: a client sends what its peer accepts, and refuses the rest before it sends anything.
 
 use rpc_runtime::{CallError, Context, Kind, Version};
 use tests::{World, on_every_transport, overheard::Overheard};
@@ -21,7 +21,7 @@ on_every_transport! {
         let transport = world.transport().await;
         let (client, ctx) = (world.client::<probe::Api>(&transport), Context::new());
         let old = client.unchecked(Version::new(1, 1));
-        // Nobody listens: what were sent would be unroutable.
+        // No server is bound: a request that was sent would be unroutable.
         match old.newer(&ctx).await {
             Err(error @ CallError::VersionCap { .. }) => {
                 assert!(!error.may_have_run());
@@ -49,7 +49,7 @@ on_every_transport! {
         assert_eq!(old.echo(&ctx, "x").await.expect("an answer"), "x");
         let new = client.negotiated(Version::new(1, 3)).narrow::<probe::V1_2>().expect("1.3 has 1.2");
         assert_eq!(new.newer(&ctx).await.expect("an answer"), 12);
-        // The real cap stays, also where the proof was for less.
+        // The client keeps its real cap, even if the proof was for a lower version.
         assert_eq!(new.grown(&ctx, 1_u32).extra_or_drop(4_u32).await.expect("an answer"), (1, Some(4), 7));
     }
 }
@@ -79,7 +79,7 @@ fn the_interface_is_there_as_data() {
         (interface.name, interface.topic, interface.version.to_string()),
         ("Probe", Some("probe"), "1.4".to_owned())
     );
-    let grown = interface.method("grown").expect("it is there");
+    let grown = interface.method("grown").expect("the method exists");
     assert_eq!(
         (grown.kind, grown.since, grown.reply),
         (Kind::Call, Version::new(1, 0), "(u32, Option<u32>, u32)")
@@ -119,14 +119,14 @@ fn an_interface_is_data_with_all_that_its_trait_says() {
     assert_eq!(finish.topic, Some(("backends-alt", version("3.7"))));
 
     let picker = picker::INTERFACE;
-    let pick = picker.method("pick_host").expect("by its name of old");
+    let pick = picker.method("pick_host").expect("by its old name");
     assert_eq!((pick.name, pick.before.len(), pick.before[0].is_rewritten), ("pick", 2, true));
     assert_eq!(picker.method("refuse").map(|method| method.expected), Some(&["Declined"][..]));
     let store = picker.method("store").expect("a method");
     assert_eq!(store.parameter("data").map(|data| data.with), Some("wire::bytes"));
     let report = picker.method("report").expect("a method");
     assert!(report.parameters[1].is_rest && !report.parameters[0].is_rest);
-    assert!(picker.method("pick_all").is_none(), "a manual method is no request");
+    assert!(picker.method("pick_all").is_none(), "a manual method is not a request");
     let history: Vec<_> = compute.history().iter().map(ToString::to_string).collect();
     assert!(
         history.contains(

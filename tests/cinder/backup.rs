@@ -1,4 +1,4 @@
-//! `cinder.backup.rpcapi.BackupAPI` against two of our backup services.
+//! `cinder.backup.rpcapi.BackupAPI` against two backup services of this library.
 
 use std::ops::RangeInclusive;
 
@@ -50,7 +50,8 @@ async fn cinders_clients_of_all_older_versions_reach_backup_services() {
     assert_eq!(runs[0].refused("ServiceTooOld"), later);
     assert_eq!(runs[1].refused("ServiceTooOld"), later[2..]);
     assert_eq!(runs[2].refused("ServiceTooOld"), [""; 0]);
-    // What Cinder's own service refuses: it has no default for an argument that came with 2.4.
+    // Cinder's own service would refuse this: it has no default for an argument that was added in
+    // 2.4.
     let restored = |run: &Run| run.received.iter().any(|one| one.method == "restore_backup");
     assert!(runs.iter().all(restored));
 }

@@ -11,7 +11,7 @@ OTHER_HOST = "cinder-backup.backup-2"
 
 
 def calls(can):
-    """Yields the calls. `can` tells whether a version may be used."""
+    """Yields the calls. `can` returns whether the cap allows a version."""
     for family in backups, records, services:
         yield from family(can)
 
@@ -29,7 +29,7 @@ def backups(can):
     yield Call("reset_status", {**given, "status": "error"}, {**given, "status": "error"}, HOST)
     device = objects.BackupDeviceInfo(volume=samples.volume(), secure_enabled=True)
     more = {**given, "backup_device": device}
-    # The API does not ask whether it may.
+    # The API does not check the cap here.
     yield Call("continue_backup", more, more, HOST)
 
     sent = {**given, "volume_id": samples.uuid(1)}

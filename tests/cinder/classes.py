@@ -1,4 +1,4 @@
-"""Prints Cinder's own classes of objects, one a line: an object with all fields, and one whose fields are null."""
+"""Prints Cinder's object classes, one a line: an object with all fields, one with null fields."""
 
 import datetime
 import json
@@ -12,7 +12,7 @@ objects.register_all()
 NOON = datetime.datetime(2026, 1, 2, 12, 0, 0, tzinfo=datetime.timezone.utc)
 CLASSES = {name: classes[0] for name, classes in base.CinderObjectRegistry.obj_classes().items()}
 
-# By the first class of a field that is here.
+# The first class that matches a field determines its value.
 VALUES = {
     fields.BooleanField: True,
     fields.IntegerField: 7,
@@ -26,7 +26,7 @@ VALUES = {
 
 
 def value(field, depth):
-    """Returns a value that a field takes; `None` for objects that would be too deep."""
+    """Returns a valid value of a field; `None` for objects that are nested too deeply."""
     if isinstance(field, fields.ObjectField):
         return full(field._type._obj_name, depth - 1) if depth else None
     if isinstance(field, fields.ListOfObjectsField):
@@ -53,7 +53,7 @@ def null(name):
         if key in ("id", "objects"):
             setattr(made, key, value(field, 0))
         elif field.nullable:
-            # Some constructors and setters take no null where the field does.
+            # Some constructors and setters reject null for a nullable field.
             setattr(made, f"_obj_{key}", None)
     return made
 

@@ -1,4 +1,4 @@
-//! Cinder's own classes of objects, as they are installed, against our structs.
+//! Cinder's installed object classes, against the structs of the examples.
 
 use std::{collections::BTreeMap, fmt::Debug, process::Command};
 
@@ -20,12 +20,12 @@ use serde::{
 use serde_json::Value;
 use tests::required;
 
-/// A class, as Python prints it.
+/// A class, as the Python program prints it.
 #[derive(Deserialize)]
 struct Class {
     name: String,
     fields: Vec<String>,
-    /// One with all fields, and one whose fields are null.
+    /// One object with all fields, and one whose fields are null.
     objects: Vec<Json>,
 }
 
@@ -47,7 +47,7 @@ fn every_class_of_cinder_is_read_with_all_of_its_fields_and_written_as_it_came()
         VolumeTypeList
     }
     let others: Vec<_> = classes.keys().collect();
-    assert_eq!(others, ["BackupImport"], "no method of ours takes it");
+    assert_eq!(others, ["BackupImport"], "no method of the examples takes it");
 }
 
 /// Runs the Python program that prints the classes.
@@ -63,7 +63,7 @@ fn classes(python: &str) -> BTreeMap<String, Class> {
     classes.map(|class| (class.name.clone(), class)).collect()
 }
 
-/// Checks that `T` is a class, with the same fields and the same version, also where it is in other objects.
+/// Checks that `T` has the class's fields and version, also inside other objects.
 fn check<T: VersionedObject + Debug>(class: &Class) {
     let name = &class.name;
     assert_eq!(T::NAME, name);
@@ -74,17 +74,17 @@ fn check<T: VersionedObject + Debug>(class: &Class) {
         assert_eq!(*read.version(), T::VERSION, "the version of {name}");
         let came: Value = wire::read(object.get()).expect("JSON");
         assert_eq!(serde_json::to_value(&read).expect("JSON"), came, "{name} as it is written");
-        // Debug shows the names of what is not known.
+        // `Debug` prints the names of unknown fields.
         assert_eq!(format!("{read:?}").matches("unknown: [\"").count(), 0, "{read:?}");
     }
 }
 
-/// Returns the names that serde knows the fields of a struct by.
+/// Returns the names by which serde knows a struct's fields.
 fn field_names<T: VersionedObject + Debug>() -> String {
     T::deserialize(FieldNames).expect_err("there is nothing to read").to_string()
 }
 
-/// Has no value, and tells what it was asked for.
+/// A deserializer without a value, whose error lists the requested fields.
 struct FieldNames;
 
 impl<'de> Deserializer<'de> for FieldNames {

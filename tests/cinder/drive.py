@@ -1,7 +1,8 @@
 """Calls every method of one of Cinder's own RPC APIs: drive.py URL scheduler|volume|backup CAP...
 
-A CAP is the version of the oldest service there is; each method is called once for each. A line is printed for each
-call, with what has to arrive and what came back, and one at the end with what the API has.
+A CAP is the version of the oldest service. Each method is called once for each CAP. The program
+prints a line for each call, with the request that has to arrive and what the API returned. The last
+line has the API's version and methods.
 """
 
 import inspect
@@ -30,12 +31,12 @@ APIS = {
     "volume": (volume_rpcapi.VolumeAPI, volume_calls.calls),
     "backup": (backup_rpcapi.BackupAPI, backup_calls.calls),
 }
-# A function of a class that calls nothing.
+# A public function that makes no call.
 NO_CALLS = {"prepare_timestamp"}
 
 
 def configure(url):
-    """Reads a configuration file, as a service does."""
+    """Reads a configuration file, as a service would."""
     lines = ["[DEFAULT]", f"transport_url = {url}", "control_exchange = cinder", "rpc_response_timeout = 20"]
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         print(*lines, sep="\n", file=file, flush=True)
@@ -44,16 +45,16 @@ def configure(url):
 
 
 def pin(api, cap):
-    """Stands for the table of services, whose oldest one decides what may be sent."""
+    """Sets the version of the oldest service, which a service would read from the database."""
     versions = base.OBJ_VERSIONS.versions
     rpc.LAST_RPC_VERSIONS[api.BINARY] = cap
-    # What is to be cleaned up is noted as the volume services know it.
+    # The API stores cleanups in the form that the volume services know.
     for binary in (api.BINARY, "cinder-volume"):
         rpc.LAST_OBJ_VERSIONS[binary] = versions[-1] if cap == api.RPC_API_VERSION else versions[0]
 
 
 def kind(value):
-    """Returns the name of a value's type, with those of what a list has in it."""
+    """Returns the name of a value's type, and for a list the types of its items."""
     if isinstance(value, (list, tuple)):
         return f"list of {' and '.join(dict.fromkeys(map(kind, value))) or 'nothing'}"
     return type(value).__name__
@@ -80,13 +81,13 @@ def run(api, cap, call, serializer):
 
 
 def methods(api):
-    """Returns the names of an API's own methods that are for its users."""
+    """Returns the names of an API's public methods."""
     own = [name for name, value in vars(api).items() if inspect.isfunction(value)]
     return sorted(name for name in own if not name.startswith("_") and name not in NO_CALLS)
 
 
 def run_all(cls, calls, cap):
-    """Makes every call, as a service does whose peers are of version `cap` at least."""
+    """Makes every call with the given cap."""
     pin(cls, cap)
     api, serializer = cls(), base.CinderObjectSerializer(rpc.LAST_OBJ_VERSIONS[cls.BINARY])
 
@@ -101,7 +102,7 @@ def main():
     url, name, *caps = sys.argv[1:]
     cls, calls = APIS[name]
     configure(url)
-    # Before some calls the API writes into a table what is to be cleaned up: there is no database here.
+    # Before some calls the API writes to the table of cleanups, but there is no database.
     with mock.patch("cinder.db.api.worker_create") as worker_create:
         for cap in caps:
             run_all(cls, calls, cap)

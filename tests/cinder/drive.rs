@@ -1,4 +1,4 @@
-//! The Python program: what it says of the calls that it has made.
+//! The Python program that calls Cinder's API, and its report of each call.
 
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
@@ -7,23 +7,23 @@ use serde_json::Value;
 use tests::{World, required};
 use tokio::process::Command;
 
-/// How long all calls may take. Each ends after 20 s at the latest.
+/// The limit for all calls. Each ends within 20 s.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// A call that Cinder's API was asked for.
+/// A call of Cinder's API.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Step {
-    /// The version of the oldest service that the API knows of.
+    /// The version of the oldest service that the API knows.
     pub(crate) cap: String,
-    /// What tells this call from all others under that cap. The two are its request's id.
+    /// The name of this call, unique for its cap. Together they are the request's id.
     pub(crate) step: String,
-    /// The method of the API.
+    /// The API's method.
     pub(crate) call: String,
-    /// What has to arrive: nothing where the API refuses the call.
+    /// The request that has to arrive. `None` if the API refuses the call.
     pub(crate) sent: Option<Sent>,
-    /// What the API returned.
+    /// The value that the API returned.
     pub(crate) answer: Option<Returned>,
-    /// What it raised.
+    /// The exception that it raised.
     pub(crate) error: Option<Raised>,
 }
 
@@ -32,18 +32,18 @@ pub(crate) struct Step {
 pub(crate) struct Sent {
     pub(crate) method: String,
     pub(crate) args: BTreeMap<String, Value>,
-    /// Its routing key: a topic, or a topic and a host.
+    /// The routing key: a topic, or a topic and a host.
     pub(crate) to: String,
     pub(crate) fanout: bool,
     /// Whether it is a call.
     pub(crate) awaited: bool,
-    /// Whether the API makes something else of the reply.
+    /// Whether the API converts the reply.
     pub(crate) converted: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Returned {
-    /// The name of its type in Python.
+    /// The name of the Python type.
     pub(crate) kind: String,
     pub(crate) value: Value,
 }
@@ -54,13 +54,13 @@ pub(crate) struct Raised {
     pub(crate) text: String,
 }
 
-/// What the API has.
+/// The API's version, methods and cleanups.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct End {
-    /// The version that it calls its own.
+    /// The API's own version.
     pub(crate) newest: String,
     pub(crate) methods: Vec<String>,
-    /// How often a call wrote to the table of what is to be cleaned up.
+    /// How often a call wrote to the table of cleanups.
     pub(crate) workers: usize,
 }
 
@@ -71,14 +71,14 @@ enum Line {
     End { end: End },
 }
 
-/// Calls every method of `api` for each of `caps`. `None` where there is no Python that has Cinder.
+/// Calls every method of `api` for each of `caps`. Returns `None` without a Python that has Cinder.
 pub(crate) async fn drive(world: &World, api: &str, caps: &[String]) -> Option<(Vec<Step>, End)> {
     let python = required("RPC_TEST_CINDER_PYTHON")?;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/cinder");
     let mut command = Command::new(python);
     command
         .arg(format!("{folder}/drive.py"))
-        // The one spelling of the scheme that the original knows.
+        // The only scheme that the original knows.
         .arg(world.url().replacen("amqp://", "rabbit://", 1))
         .arg(api)
         .args(caps)
@@ -88,7 +88,7 @@ pub(crate) async fn drive(world: &World, api: &str, caps: &[String]) -> Option<(
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = tokio::time::timeout(LIMIT, command.output()).await;
-    let output = output.expect("the calls come to an end").expect("Python runs");
+    let output = output.expect("the calls end in time").expect("Python runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {errors}", output.status);
     let (mut steps, mut ends) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
-//! Live tests with Cinder: its own RPC APIs, as they are installed, against our servers of the whole interfaces.
+//! Live tests with Cinder: its installed RPC APIs against servers of the complete interfaces.
 //!
-//! A Python program calls each method of an API. It says of each call what has to arrive, and what came back; the
-//! servers here note what arrived, and what they returned.
+//! A Python program calls each method of an API, and prints for each call what has to arrive and
+//! what was returned. The servers record what arrived and what they replied.
 
 mod backup;
 mod classes;

@@ -1,4 +1,4 @@
-//! The servers' side: what arrived where, and what went back.
+//! The servers' side: the requests that arrived, and the replies.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use serde::Serialize;
 use serde_json::{Value, value::to_raw_value};
 use tests::Log;
 
-/// Where a server listens.
+/// The endpoint of a server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) topic: String,
     pub(crate) host: String,
-    /// Tells servers apart that share both.
+    /// Distinguishes servers with the same topic and host.
     pub(crate) number: usize,
 }
 
 /// A request that has arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
-    /// The cap of the client, and the call that it made: its request's id.
+    /// The client's cap and the name of its call: the request's id.
     pub(crate) cap: String,
     pub(crate) step: String,
     pub(crate) at: Place,
@@ -30,7 +30,7 @@ pub(crate) struct Received {
     pub(crate) reply: Value,
 }
 
-/// A service that notes what it receives, and returns something plausible.
+/// A service that records requests, and returns plausible replies.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) at: Place,
@@ -46,7 +46,7 @@ impl Recorder {
         reply: &impl Serialize,
     ) {
         let args = args.into_iter().map(|(name, value)| {
-            // An argument may be called as a keyword of Rust is.
+            // An argument's name may be a keyword of Rust.
             (name.trim_start_matches("r#").to_owned(), value.expect("JSON"))
         });
         let id = ctx.request_id().unwrap_or_default();
@@ -63,7 +63,8 @@ impl Recorder {
     }
 }
 
-/// Notes a request with its arguments, and gives the reply: `received!(self, ctx, method(argument, …), reply)`.
+/// Records a request with its arguments, and returns the reply: `received!(self, ctx,
+/// method(argument, …), reply)`.
 macro_rules! received {
     ($self:ident, $ctx:ident, $method:ident($($arg:ident),* $(,)?) $(,)?) => {
         received!($self, $ctx, $method($($arg),*), ())
@@ -77,12 +78,12 @@ macro_rules! received {
 }
 pub(crate) use received;
 
-/// Makes a value whose form no type says.
+/// Builds a value without a Rust type.
 pub(crate) fn raw(value: &Value) -> Json {
     to_raw_value(value).expect("JSON")
 }
 
-/// Makes a dictionary.
+/// Builds a dictionary.
 pub(crate) fn dictionary<const N: usize>(entries: [(&str, Value); N]) -> BTreeMap<String, Json> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), raw(&value))).collect()
 }

@@ -1,4 +1,4 @@
-//! What one client has called, and what has to be true of it whatever its version.
+//! The calls of one client, and what holds for every client version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::{
     received::{Place, Received},
 };
 
-/// The calls of a client that is capped, and what arrived of them.
+/// The calls of a capped client, and the requests that arrived.
 pub(crate) struct Run {
     interface: &'static Interface<'static>,
     pub(crate) cap: Version,
@@ -35,14 +35,14 @@ impl Run {
         Self { interface, cap, steps, end, received: Vec::new(), places }
     }
 
-    /// Notes what arrived of it.
+    /// Adds the requests that arrived.
     pub(crate) fn with(mut self, received: &[Received]) -> Self {
         let cap = self.cap.to_string();
         self.received = received.iter().filter(|one| one.cap == cap).cloned().collect();
         self
     }
 
-    /// Returns how many requests have to arrive.
+    /// Returns the number of requests that have to arrive.
     pub(crate) fn expected(&self) -> usize {
         self.sent().map(|(_, sent)| self.listeners(sent)).sum()
     }
@@ -51,13 +51,13 @@ impl Run {
         self.steps.iter().filter_map(|step| Some((step, step.sent.as_ref()?)))
     }
 
-    /// Returns how many servers have to get a request.
+    /// Returns how many servers have to receive a request.
     fn listeners(&self, sent: &Sent) -> usize {
         if sent.fanout { self.places.iter().filter(|place| hears(place, sent)).count() } else { 1 }
     }
 
-    /// Checks that each request arrived where it should, as it was sent, that its answer came back, and that nothing
-    /// else arrived.
+    /// Checks that each request arrived at the right servers, as it was sent, that its reply was
+    /// returned, and that nothing else arrived.
     pub(crate) fn assert_all_arrived(&self) {
         for (step, sent) in self.sent() {
             self.assert_arrived(&step.step, sent, step.answer.as_ref());
@@ -80,8 +80,8 @@ impl Run {
         }
     }
 
-    /// Checks that the interface dates methods and arguments as Cinder's API does, but for methods that the API
-    /// calls whatever the cap.
+    /// Checks that the interface gives methods and arguments the same versions as Cinder's API,
+    /// except methods that the API calls regardless of the cap.
     pub(crate) fn assert_dated(&self, unasked: &[&str]) {
         for step in &self.steps {
             let (what, name) = (format!("{} of {}", step.step, self.cap), &step.call);
@@ -95,7 +95,7 @@ impl Run {
         }
     }
 
-    /// Checks that a request is one of this version, with all arguments that came until then.
+    /// Checks that a request has this version, and all arguments that existed by then.
     fn assert_known(&self, what: &str, sent: &Sent, unasked: &[&str]) {
         let method = self.interface.method(&sent.method).expect(what);
         let is_unasked = unasked.contains(&method.name);
@@ -112,7 +112,7 @@ impl Run {
         }
     }
 
-    /// Checks that every method of the API was called, and that its version is ours.
+    /// Checks that every method of the API was called, and that its version is the interface's.
     pub(crate) fn assert_complete(&self) {
         let called: BTreeSet<_> = self.steps.iter().map(|step| &step.call).collect();
         assert_eq!(called, self.end.methods.iter().collect(), "the methods of Cinder's API");
@@ -120,13 +120,14 @@ impl Run {
         assert_eq!(self.end.newest, version, "the version of Cinder's API");
     }
 
-    /// Returns the methods of the interface that nobody has asked for.
+    /// Returns the methods of the interface that no call used.
     pub(crate) fn unused(&self) -> Vec<&'static str> {
         let all = self.interface.methods.iter().map(|method| method.name);
         all.filter(|name| self.received.iter().all(|one| one.method != *name)).collect()
     }
 
-    /// Returns the calls that the API refused by raising `class`. What is not sent has to be refused.
+    /// Returns the calls that the API refused by raising `class`. Fails if a call was neither sent
+    /// nor refused.
     pub(crate) fn refused(&self, class: &str) -> Vec<&str> {
         let refused = self.steps.iter().filter(|step| step.sent.is_none());
         let of_class = refused.filter(|step| match &step.error {
@@ -136,13 +137,13 @@ impl Run {
         of_class.map(|step| step.step.as_str()).collect()
     }
 
-    /// Returns the calls that were sent and failed, with what Python raised.
+    /// Returns the calls that were sent and failed, with Python's exception.
     pub(crate) fn failed(&self) -> Vec<(&str, &str, &str)> {
         let failed = self.sent().filter_map(|(step, _)| Some((step, step.error.as_ref()?)));
         failed.map(|(step, error)| (&*step.step, &*error.class, &*error.text)).collect()
     }
 
-    /// Returns the calls that returned something, with its type.
+    /// Returns the calls that returned a value, with its type.
     pub(crate) fn answered(&self) -> Vec<(&str, &str)> {
         let answered = self.steps.iter().filter_map(|step| Some((step, step.answer.as_ref()?)));
         let kinds = answered.map(|(step, answer)| (&*step.step, &*answer.kind));
@@ -159,8 +160,8 @@ impl Run {
         assert_eq!(one.ctx.roles(), ["member"], "the roles of {what}");
     }
 
-    /// Checks that arguments arrived as they were sent, under the names that they have now, and that those that were
-    /// not are what stands for nothing.
+    /// Checks that arguments arrived as they were sent, under their current names, and that all
+    /// others are null or false.
     fn assert_arguments(&self, what: &str, sent: &Sent, one: &Received) {
         let method = self.interface.method(&sent.method).expect(what);
         let known = |name: &str| method.parameter(name).map(|parameter| parameter.name);
@@ -176,7 +177,8 @@ impl Run {
     }
 }
 
-/// Whether a server listens where a request goes: on its topic or, unless it is for all, on that of its host.
+/// Whether a server receives a request: through its topic or, unless it is a fanout cast, through
+/// its host.
 fn hears(place: &Place, sent: &Sent) -> bool {
     let Place { topic, host, .. } = place;
     *topic == sent.to || !sent.fanout && format!("{topic}.{host}") == sent.to

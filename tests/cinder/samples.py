@@ -1,4 +1,4 @@
-"""Objects of Cinder with something in them."""
+"""Sample objects of Cinder."""
 
 import datetime
 
@@ -18,7 +18,7 @@ def volume_type():
 
 
 def volume(number=1, host=HOST):
-    """A volume as the database gives it, with two changes since."""
+    """Returns a volume as the database returns it, with two later changes."""
     made = objects.Volume(
         id=uuid(number), user_id="alice", project_id="héron", host=host, size=4, status="available",
         attach_status="detached", display_name="données \U0001f4be", metadata={"a": "b"}, volume_type_id=uuid(20),

@@ -1,4 +1,4 @@
-//! `cinder.scheduler.rpcapi.SchedulerAPI` against two of our schedulers.
+//! `cinder.scheduler.rpcapi.SchedulerAPI` against two schedulers of this library.
 
 use std::ops::RangeInclusive;
 
@@ -49,7 +49,7 @@ async fn cinders_client_reaches_every_method_of_a_scheduler_of_its_version() {
         ("get_log_levels", "LogLevelList"),
     ];
     assert_eq!(run.answered(), answered);
-    assert_eq!(run.end.workers, 1, "create_volume notes what is to be cleaned up");
+    assert_eq!(run.end.workers, 1, "create_volume records a cleanup");
     assert_eq!(volume_version(run), Some("1.9"));
 }
 
@@ -75,7 +75,7 @@ async fn cinders_clients_of_all_older_versions_reach_schedulers() {
     assert_eq!(
         volume_version(&runs[11]),
         Some("1.8"),
-        "Cinder writes objects as older peers know them"
+        "Cinder writes objects in the form of older peers"
     );
 }
 
@@ -321,7 +321,7 @@ impl Scheduler for Recorder {
     }
 }
 
-/// Makes a list of loggers' levels.
+/// Builds a list of log levels.
 pub(crate) fn log_levels() -> Object<LogLevelList> {
     let level = |prefix: &str, level: &str| {
         let (prefix, level) = (Some(prefix.to_owned()).into(), Some(level.to_owned()).into());

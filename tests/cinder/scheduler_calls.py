@@ -11,7 +11,7 @@ FOUND = {"retry": {"num_attempts": 1, "hosts": []}, "limits": None}
 
 
 def calls(can):
-    """Yields the calls. `can` tells whether a version may be used."""
+    """Yields the calls. `can` returns whether the cap allows a version."""
     for family in creations, changes, reports, services:
         yield from family(can)
 

@@ -1,4 +1,4 @@
-//! Our servers, and Python calling them.
+//! The servers, and the Python program that calls them.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -21,7 +21,7 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// `None` where there is no broker for it.
+    /// Returns `None` without a broker.
     pub(crate) async fn new() -> Option<Self> {
         let world = World::rabbit()?.with_permitted_layout().alone().await?;
         let transport = world.connect(|builder| builder.control_exchange("cinder")).await;
@@ -29,7 +29,7 @@ impl Servers {
         Some(Self { world, transport, log, places, running })
     }
 
-    /// Starts one more.
+    /// Starts another server.
     pub(crate) async fn add<A: Api>(&mut self, topic: &str, host: &str)
     where
         Service<A, Recorder>: Dispatch<A>,
@@ -43,8 +43,8 @@ impl Servers {
         self.places.push(at);
     }
 
-    /// Has every method of `api` called by clients that are capped at these `minors` of the interface's major. Returns
-    /// a run for each cap, after everything has arrived and the servers have stopped.
+    /// Calls every method of `api` with clients capped at `minors` of the interface's major.
+    /// Returns a run for each cap, once all requests have arrived and the servers have stopped.
     pub(crate) async fn drive(
         self,
         api: &str,
@@ -63,7 +63,7 @@ impl Servers {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        // Who looks at the runs tells by its name what is missing.
+        // On a timeout, the checks of the runs name the missing request.
         let _ = tokio::time::timeout(SOON, all).await;
         for server in self.running {
             server.shutdown(SOON).await.expect("stopped");
@@ -71,7 +71,7 @@ impl Servers {
         let received = self.log.events();
         let runs: Vec<_> = runs.into_iter().map(|run| run.with(&received)).collect();
         let known: usize = runs.iter().map(|run| run.received.len()).sum();
-        assert_eq!(known, received.len(), "something arrived that nobody sent");
+        assert_eq!(known, received.len(), "a request arrived that was not sent");
         Some(runs)
     }
 }

@@ -1,4 +1,4 @@
-//! `cinder.volume.rpcapi.VolumeAPI` against two of our back ends, and a cluster of two.
+//! `cinder.volume.rpcapi.VolumeAPI` against two back ends of this library, and a cluster of two.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -69,10 +69,7 @@ async fn cinders_client_reaches_every_method_of_a_back_end_of_its_version() {
         ("get_log_levels", "LogLevelList"),
     ];
     assert_eq!(run.answered(), answered);
-    assert_eq!(
-        run.end.workers, 2,
-        "delete_volume and create_snapshot note what is to be cleaned up"
-    );
+    assert_eq!(run.end.workers, 2, "delete_volume and create_snapshot record cleanups");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +96,7 @@ async fn cinders_clients_of_all_older_versions_reach_back_ends() {
     assert_eq!(runs[0].refused("ServiceTooOld"), later);
     assert_eq!(runs[19].refused("ServiceTooOld"), [""; 0]);
     for run in &runs {
-        // This one does not ask what it may send, so the library stops it.
+        // This method does not check the cap, so the library refuses it.
         let unasked: &[_] = if run.cap.minor() < 8 { &["failover_completed"] } else { &[] };
         assert_eq!(run.refused("RPCVersionCapError"), unasked);
         let device = run.answered().contains(&("get_backup_device", "BackupDeviceInfo"));
@@ -540,7 +537,7 @@ impl VolumeManager for Recorder {
     }
 }
 
-/// Makes what tells a host how to reach a volume.
+/// Builds the connection data of a volume.
 fn connection(kind: &str) -> Dictionary {
     let data = json!({"name": "volumes/volume-1", "hosts": ["192.0.2.1"], "secret": null, "access_mode": "rw"});
     dictionary([("driver_volume_type", json!(kind)), ("data", data)])
@@ -557,7 +554,7 @@ fn attachment(volume_id: &str) -> Object<VolumeAttachment> {
     })
 }
 
-/// Makes what a backup reads from: an object for who wants one, else a dictionary.
+/// Builds the source of a backup: an object if `want_objects`, otherwise a dictionary.
 fn backup_device(want_objects: bool) -> BackupDevice {
     let volume = Object::new(Volume {
         id: "00000000-0000-4000-8000-000000000001".to_owned(),
@@ -565,7 +562,7 @@ fn backup_device(want_objects: bool) -> BackupDevice {
         display_name: Some("données".to_owned()).into(),
         ..Volume::default()
     });
-    // Only callers before 3.17 wait for it, and none of them knows 1.9.
+    // Only callers before 3.17 wait for this reply, and none of them knows 1.9.
     let volume = Box::new(volume.with_version(Version::new(1, 8)));
     if !want_objects {
         let plain = PlainBackupDevice {
@@ -580,7 +577,8 @@ fn backup_device(want_objects: bool) -> BackupDevice {
     Object::new(info).into()
 }
 
-/// Makes a volume that Cinder does not know yet: an object for who wants one, else a dictionary.
+/// Builds a volume that Cinder does not manage yet: an object if `want_objects`, otherwise a
+/// dictionary.
 fn manageable_volume(want_objects: bool) -> ObjectOr<ManageableVolume, Dictionary> {
     if !want_objects {
         return ObjectOr::Plain(dictionary([
@@ -598,7 +596,7 @@ fn manageable_volume(want_objects: bool) -> ObjectOr<ManageableVolume, Dictionar
     Object::new(volume).into()
 }
 
-/// Makes a snapshot of it, likewise.
+/// Builds a snapshot of that volume, likewise.
 fn manageable_snapshot(want_objects: bool) -> ObjectOr<ManageableSnapshot, Dictionary> {
     if !want_objects {
         return ObjectOr::Plain(dictionary([

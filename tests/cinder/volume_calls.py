@@ -10,18 +10,18 @@ FOUND = {"retry": {"num_attempts": 1, "hosts": []}, "limits": None}
 
 
 class Calls:
-    """The calls that a version allows."""
+    """The calls that a cap allows."""
 
     def __init__(self, can):
         self._can = can
 
     def _to(self, backend="node-1@ceph"):
-        # Until 3.6 a back end was a host of the one topic, then it became a topic of its own.
+        # Before 3.6, a back end is a host of the common topic. Since then it has its own topic.
         host, _, _ = backend.partition("@")
         return f"cinder-volume.{backend}.{host}" if self._can("3.6") else f"cinder-volume.{backend}"
 
     def _cast(self, name, given, sent=None, since="3.0", **more):
-        """Makes a call whose arguments go out as they are given, if not said otherwise."""
+        """Returns a cast. By default, its arguments are sent as they are given."""
         sent = given if sent is None else sent
         return Call(name, given, sent if self._can(since) else None, more.pop("to", self._to()), **more)
 
@@ -129,7 +129,7 @@ class Calls:
             del sent["async_call"]
             yield self._call("get_backup_device", given, sent)
         else:
-            # The API makes an object of the dictionary that comes back.
+            # The API converts the returned dictionary to an object.
             yield self._call("get_backup_device", given, {"backup": given["backup"]}, converted=True)
 
     def backends(self):
@@ -165,7 +165,7 @@ class Calls:
 
 
 def calls(can):
-    """Yields the calls. `can` tells whether a version may be used."""
+    """Yields the calls. `can` returns whether the cap allows a version."""
     made = Calls(can)
     for family in (made.volumes, made.moves, made.connections, made.snapshots, made.groups, made.backups,
                    made.backends, made.clusters, made.logs):

@@ -1,4 +1,4 @@
-//! The test that a user writes, and the file that it keeps.
+//! The contract test that a user writes, and its file.
 
 use std::{fs, path::PathBuf};
 
@@ -22,7 +22,7 @@ fn notes(minor: u64, methods: &'static [Method<'static>]) -> Interface<'static> 
     Interface::new("Notes", (1, minor)).topic("notes").methods(methods)
 }
 
-/// A file that no other test uses, in a folder that is not there yet.
+/// Returns the path of a file that no other test uses, in a folder that does not exist yet.
 fn file(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(tests::unique("contracts"));
     folder.join(name)
@@ -41,11 +41,12 @@ fn a_contract_is_written_on_request_and_kept_from_then_on() {
 }
 
 #[test]
-fn a_safe_difference_fails_until_somebody_accepts_it() {
+fn a_safe_difference_fails_until_it_is_accepted() {
     let path = file("notes.txt");
     check(&notes(0, FIRST), &path, Rewrite::Safe).expect("written");
-    let error =
-        check(&notes(1, SECOND), &path, Rewrite::Never).expect_err("it has grown").to_string();
+    let error = check(&notes(1, SECOND), &path, Rewrite::Never)
+        .expect_err("the interface has grown")
+        .to_string();
     for part in [
         "version-raised (safe): 1.0 to 1.1",
         "argument-added-later (safe): `by` of `add`",

@@ -1,4 +1,4 @@
-//! Contract files: what the test of one line says, and that peers of every committed version understand each other.
+//! Contract files: the user's one-line test, and compatibility of all committed versions.
 
 mod files;
 mod matrix;

@@ -1,4 +1,4 @@
-//! The notebook of the examples: clients and servers of today beside those of each version whose contract was committed.
+//! The notebook of the examples: today's clients and servers with those of each committed contract.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use tests::{
     overheard::{Overheard, Request},
 };
 
-/// The versions, the oldest first. The last is today's.
+/// The versions, oldest first. The last is today's.
 const VERSIONS: [&str; 7] = ["1.0", "1.1", "1.2", "1.3", "1.4", "2.0", "2.1"];
 
 fn file(version: &str) -> PathBuf {
@@ -55,7 +55,7 @@ fn every_committed_version_is_understood_by_every_other() {
     for client in VERSIONS {
         for server in VERSIONS {
             let (client, server) = (committed(client), committed(server));
-            // A client is capped at what the oldest server has.
+            // A client is capped at the oldest server's version.
             let cap = client.version().min(server.version());
             for form in client.requests(cap) {
                 server.takes(&form).unwrap_or_else(|why| {
@@ -68,7 +68,7 @@ fn every_committed_version_is_understood_by_every_other() {
     assert!(understood > 150, "{understood}");
 }
 
-/// A value of a type that a contract names.
+/// Returns a value of a type that a contract names.
 fn value(type_name: Option<&str>) -> serde_json::Value {
     match type_name {
         Some("String" | "Option<String>") => "text".into(),
@@ -87,7 +87,7 @@ on_every_transport! {
         for version in VERSIONS {
             let contract = committed(version);
             for form in contract.requests(contract.version()) {
-                // What a client of then sends, without its trait.
+                // Sends what a client of that version would send, without its trait.
                 let sender = client.unchecked(contract.version());
                 let request = sender.request(form.method.clone().leak());
                 let sent_as = (form.version.major(), form.version.minor());
@@ -101,7 +101,7 @@ on_every_transport! {
     }
 }
 
-/// Makes every call that a client has, whatever its cap: with all that the cap allows, and with nothing besides.
+/// Makes every call of a client: with all arguments that the cap allows, and without optional ones.
 async fn call_everything(client: &NotebookClient<Unchecked, AnyHost>) {
     let (ctx, page) = (Context::new(), Some(Page { first: 1, count: 2 }));
     let ended = [
@@ -113,14 +113,15 @@ async fn call_everything(client: &NotebookClient<Unchecked, AnyHost>) {
         client.count(&ctx).await.err(),
     ];
     for error in ended {
-        // Nobody serves: what leaves comes back.
+        // No server is bound: requests that are sent are returned.
         let is_fine =
             matches!(error, Some(CallError::Unroutable { .. } | CallError::VersionCap { .. }));
         assert!(is_fine, "{error:?}");
     }
 }
 
-/// What a contract has to say of a request that was overheard. Of types it says nothing: they are the compiler's matter.
+/// Returns the form of a request, as a contract has it, but without types, which the compiler
+/// checks.
 fn form(request: &Request) -> Form {
     let arguments = request.args().as_object().expect("an object").keys();
     Form {

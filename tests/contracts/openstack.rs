@@ -1,4 +1,4 @@
-//! Cinder's and Nova's interfaces in the examples: what peers know of them does not change unseen.
+//! Cinder's and Nova's interfaces in the examples: changes to what peers depend on are reviewed.
 
 use examples::{cinder, nova};
 use rpc_runtime::assert_contract;

@@ -1,4 +1,4 @@
-//! Section H: calls that are late when their server reads them, and clocks that are wrong.
+//! Section H: calls that have expired when their server reads them, and wrong clocks.
 
 use std::{
     collections::HashMap,
@@ -15,18 +15,19 @@ use crate::{
     stranger::Stranger,
 };
 
-/// How long a caller of these tests waits.
+/// The deadline of calls in these tests.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// How much later than its deadline a call may start here: the fastest delivery takes time, too,
-/// and machines are shared.
+/// How much later than its deadline a call may start here: delivery takes time, and the machine may
+/// be loaded.
 const SLACK: Duration = Duration::from_millis(250);
 
-/// A heartbeat that no standstill of these tests exceeds.
+/// A heartbeat that no pause of these tests exceeds.
 fn patient() -> [(&'static str, String); 1] {
     [("RPC_PEER_HEARTBEAT", "30".to_owned())]
 }
 
-/// Makes calls at once, which wait for no server, and returns their number once all have ended.
+/// Makes `count` calls at once to a server that does not answer. Returns how many ended at their
+/// deadline.
 async fn call_all(client: &AdderClient, count: u64) -> u64 {
     let call = |a| {
         let client = client.clone();
@@ -60,19 +61,19 @@ async fn stand_still(world: &World, is_known: bool) {
     }
     peer.signal("STOP").await;
     let stopped = Instant::now();
-    assert_eq!(call_all(&client, 1000).await, 1000, "nobody answers");
+    assert_eq!(call_all(&client, 1000).await, 1000, "the server is stopped");
     while stopped.elapsed() < 3 * DEADLINE {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     peer.signal("CONT").await;
     good(&client, 5001).await;
-    assert_eq!(peer.hear().await, "ran 5001", "expired calls are not run: {is_known}");
+    assert_eq!(peer.hear().await, "ran 5001", "expired calls do not run: {is_known}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_h15_a_server_that_stood_still_asks_the_broker_about_callers_that_say_nothing() {
     let Some(shared) = Shared::take().await else { return };
-    // Both kinds of queues go on counting a message's time when it is requeued.
+    // In both kinds of queue, the time to live of a message keeps counting after a requeue.
     for (options, first) in [("", 0), ("?rabbit_quorum_queue=true", 10_000)] {
         let world = shared.node.world();
         let url = format!("{}{options}", world.url());
@@ -82,7 +83,7 @@ async fn fault_h15_a_server_that_stood_still_asks_the_broker_about_callers_that_
         good(&client, 5000).await;
         assert_eq!(peer.hear().await, "ran 5000");
         peer.signal("STOP").await;
-        // As Python does: the message expires, and says nothing else of time.
+        // As Python publishes it: the message has an expiration, and nothing else about time.
         let stranger = Stranger::at(&world).await;
         for a in first..first + 200 {
             stranger.expiring(world.topic(), &call(a), DEADLINE).await;
@@ -92,10 +93,10 @@ async fn fault_h15_a_server_that_stood_still_asks_the_broker_about_callers_that_
         stranger.expiring(world.topic(), &call(first + 1001), 5 * DEADLINE).await;
         peer.signal("CONT").await;
         let mut ran = [peer.hear().await, peer.hear().await];
-        // They run at once, so either may be the first to say so.
+        // They run concurrently, so either may print first.
         ran.sort_unstable();
         let wanted = [1000, 1001].map(|a| format!("ran {}", first + a));
-        assert_eq!(ran, wanted, "only what is wanted, and that once: {options}");
+        assert_eq!(ran, wanted, "only unexpired calls run, and once each: {options}");
         good(&client, 5001).await;
         assert_eq!(peer.hear().await, "ran 5001", "{options}");
     }
@@ -109,7 +110,7 @@ fn call(a: u64) -> String {
     serde_json::json!({ "oslo.version": "2.0", "oslo.message": message }).to_string()
 }
 
-/// A server that notes when each call starts.
+/// A server that records when each call starts.
 #[derive(Clone, Default)]
 struct Timed(Log<(u64, Instant)>);
 
@@ -132,7 +133,7 @@ impl Adder for Timed {
     async fn note_late(&self, _: Context, _: u64) {}
 }
 
-/// Calls that were made, and when each was to be over.
+/// The deadlines of calls.
 type Deadlines = HashMap<u64, Instant>;
 
 /// Makes `count` calls with pauses between them, and returns their deadlines.
@@ -162,7 +163,7 @@ fn latest(timed: &Timed, deadlines: &Deadlines) -> (Duration, usize) {
     (late.iter().copied().max().unwrap_or_default(), late.len())
 }
 
-/// A server behind a proxy, whose heartbeat no fault here exceeds.
+/// A server behind a proxy, with a heartbeat that no fault here exceeds.
 async fn behind_a_proxy(shared: &Shared) -> (Scene, Timed, AdderClient) {
     let options = RabbitOptions::default().heartbeat(Duration::from_secs(30));
     let scene = Scene::with(shared.node.world(), Behind::Server, options, Default::default()).await;
@@ -191,7 +192,7 @@ async fn fault_h15_no_call_starts_too_late_after_a_partition() {
 async fn fault_h15_no_call_starts_too_late_behind_a_slow_link() {
     let Some(shared) = Shared::take().await else { return };
     let (scene, timed, client) = behind_a_proxy(&shared).await;
-    // A tenth of what comes.
+    // A tenth of the incoming bytes per second.
     scene.proxy.present().bandwidth(Way::Down, 10_000);
     let deadlines = call_on(&client, 1000, Duration::from_millis(5)).await;
     scene.proxy.present().heal();
@@ -204,11 +205,11 @@ async fn fault_h15_no_call_starts_too_late_behind_a_slow_link() {
     );
 }
 
-/// A wall clock that a test sets. The monotonic clock is left alone.
+/// A wall clock that a test sets. The monotonic clock stays true.
 struct Clock(PathBuf);
 
 impl Clock {
-    /// `None` where there is no libfaketime: on Linux `cargo xtask test` installs it.
+    /// Returns `None` without libfaketime, which `cargo xtask test` installs on Linux.
     fn new() -> Option<(Self, Vec<(&'static str, String)>)> {
         if !cfg!(target_os = "linux") {
             return None;
@@ -226,9 +227,9 @@ impl Clock {
         Some((clock, settings.into_iter().chain(patient()).collect()))
     }
 
-    /// Sets it relative to the true time, in seconds.
+    /// Sets the clock to an offset from the true time, in seconds.
     fn set(&self, to: &str) {
-        // In one step: a program may read it at any time.
+        // Atomically, because a program may read the file at any time.
         let next = self.0.with_extension("next");
         std::fs::write(&next, to).expect("a file");
         std::fs::rename(next, &self.0).expect("the file");

@@ -6,13 +6,13 @@ use rpc_runtime::Context;
 
 use crate::scene::{Slow, adder, good, watchful};
 
-// AMQP has threads of its own.
+// AMQP runs on its own threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_b18_handlers_that_block_every_thread_cost_no_connection() {
     let Some(shared) = Shared::take().await else { return };
     let world = shared.node.world();
     let proxy = Proxy::start(&world).await;
-    // The server has a runtime of its own, all of whose threads it blocks for five heartbeats.
+    // The server has its own runtime, and blocks all threads of it for five heartbeats.
     let (url, topic) = (proxy.url(&world), world.topic().to_owned());
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let serving = std::thread::spawn(move || {
@@ -28,7 +28,7 @@ async fn fault_b18_handlers_that_block_every_thread_cost_no_connection() {
                 .serve(crate::scene::AdderServer::new(Slow::default()));
             server.bind().await.expect("bound").run()
         });
-        // Dropped when the test ends, also when that fails.
+        // The test drops `stop` when it ends, even if it fails.
         let _ = stopped.recv();
         drop(server);
         runtime.shutdown_background();

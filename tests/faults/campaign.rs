@@ -1,7 +1,7 @@
-//! What happens again and again: many operations and many faults, and the figures that come of them.
+//! Campaigns: many operations and many faults, and the figures that result.
 //!
-//! The short forms run with all tests, the long ones with `cargo xtask test faults --long`. Each prints a table at its end,
-//! for `rpc-runtime/docs/reliability.md`.
+//! The short forms run with all tests, the long ones with `cargo xtask test faults --long`. At its
+//! end, each prints a table for `rpc-runtime/docs/reliability.md`.
 
 mod alive;
 mod besieged;

@@ -1,4 +1,5 @@
-//! Section C: what is declared goes, is refused, or is somebody else's, and channels are closed over it.
+//! Section C: exchanges and queues that are deleted, refused or foreign, and the channels that the
+//! broker closes over them.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use crate::{
 pub(crate) async fn until(events: &mut Events, what: &str, is: impl Fn(&Event) -> bool) {
     let comes = async {
         loop {
-            let event = events.next().await.expect("the transport goes on");
+            let event = events.next().await.expect("the transport is open");
             if is(&event) {
                 break;
             }
@@ -42,7 +43,8 @@ async fn fault_c01_a_deleted_exchange_is_made_again_and_nothing_is_lost() {
         stranger.delete_exchange(if round % 2 == 0 { &fanout } else { "openstack" }).await;
         let ended = timed(&scene.client, round, Duration::from_secs(20)).await;
         ended.check(&scene.slow);
-        // Where servers are slow to make it again, it is an error that says that nobody has run it.
+        // Until the servers have declared the exchange again, a call may be unroutable, which
+        // proves that it did not run.
         let told = matches!(ended.outcome, Ok(_) | Err(CallError::Unroutable { .. }));
         assert!(told, "nothing is lost: {:?}", ended.outcome);
         unnoticed += u32::from(ended.outcome.is_ok());
@@ -86,11 +88,11 @@ async fn fault_c02_and_c16_a_queue_that_goes_before_its_first_use_is_declared_ag
     }
 }
 
-/// Why no server of this topic can be bound.
+/// Returns why no server of this topic can be bound.
 async fn refusal(transport: &Transport, topic: &str) -> rpc_runtime::TransportError {
     let server = Server::builder(transport).topic(topic).host("h");
     let bound = soon("an answer", server.serve(AdderServer::new(Slow::default())).bind()).await;
-    bound.map(drop).expect_err("the queue is not ours")
+    bound.map(drop).expect_err("the queue belongs to another connection")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,11 +108,11 @@ async fn fault_c04_a_name_that_is_not_ours_is_a_typed_error_at_once_and_harms_no
         let begun = Instant::now();
         let error = refusal(&scene.serving, topic).await;
         assert_eq!(error.kind(), kind, "{error:?}");
-        assert!(format!("{error:?}").contains(topic), "it is named: {error:?}");
+        assert!(format!("{error:?}").contains(topic), "the queue is named: {error:?}");
         assert!(begun.elapsed() < SLACK, "at once: {:?}", begun.elapsed());
     }
     let attempts = scene.proxy.seen(Way::Up, "queue.declare") - declared;
-    assert!(attempts < 10, "not tried again and again: {attempts}");
+    assert!(attempts < 10, "too many attempts: {attempts}");
     scene.good(1).await;
 }
 
@@ -143,7 +145,7 @@ async fn fault_c05_a_server_whose_queue_is_deleted_says_so_and_serves_again_with
     }
     figure("C5", "served again within", longest);
     assert!(longest < SLACK, "{longest:?}");
-    assert_eq!(scene.serving.metrics().connections_lost, 0, "no connection is given up for it");
+    assert_eq!(scene.serving.metrics().connections_lost, 0, "no connection was lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +162,7 @@ async fn fault_c06_calls_are_answered_though_their_reply_queue_is_deleted() {
         stranger.delete_queue(queue).await;
     }
     let begun = Instant::now();
-    assert_eq!(scene.settle(waiting).await, 20, "the queue has its old name when it comes back");
+    assert_eq!(scene.settle(waiting).await, 20, "the queue is declared under its old name");
     figure("C6", "calls of 2 s that waited were answered after", begun.elapsed());
     for queue in &replies {
         stranger.delete_queue(queue).await;
@@ -174,7 +176,7 @@ async fn fault_c06_calls_are_answered_though_their_reply_queue_is_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_c10_what_a_full_queue_refuses_is_an_error_and_never_a_success() {
     let Some(shared) = Shared::take().await else { return };
-    // It makes the exchange.
+    // A server declares the exchange.
     let scene = Scene::start(shared.node.world(), Behind::Client).await;
     let stranger = Stranger::at(&scene.world).await;
     let full = tests::unique("full");
@@ -188,13 +190,13 @@ async fn fault_c10_what_a_full_queue_refuses_is_an_error_and_never_a_success() {
         }
     }
     assert_eq!(stranger.waiting(&full).await, 5);
-    assert_eq!(taken, 5, "what is confirmed is there, and what is not is refused");
+    assert_eq!(taken, 5, "each message is either confirmed and queued, or refused");
     let call = timed(&client, 100, SOON).await;
     assert!(matches!(call.outcome, Err(CallError::Refused)), "{:?}", call.outcome);
     assert!(call.took < SLACK, "at once: {:?}", call.took);
     assert_eq!(scene.transport.metrics().requests_refused, 16);
     stranger.purge(&full).await;
-    client.note(&Context::new(), 200).await.expect("there is room again");
+    client.note(&Context::new(), 200).await.expect("the queue has room again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,7 +215,7 @@ async fn fault_c11_without_confirms_requests_end_by_their_deadline_and_leave_not
     });
     for cast in casts.collect::<Vec<_>>() {
         let error = soon("the deadline", cast).await.expect("no panic").expect_err("no confirm");
-        assert!(error.may_have_run(), "it has left: {error:?}");
+        assert!(error.may_have_run(), "it was sent: {error:?}");
     }
     assert_eq!(scene.settle(calls).await, 0);
     figure("C11", "requests of 2 s have ended after", begun.elapsed());
@@ -227,8 +229,8 @@ async fn fault_c11_without_confirms_requests_end_by_their_deadline_and_leave_not
     assert!(scene.slow.runs().values().all(|runs| *runs == 1), "nothing was repeated");
 }
 
-/// Bytes after which a broker closes a connection: an exchange of no known kind (503), bytes that are no frame (501), a
-/// message's header that belongs to no message (505).
+/// Bytes that make a broker close the connection: an exchange of an unknown kind (503), an invalid
+/// frame (501), a content header without a message (505).
 fn hard_errors() -> [(&'static str, Vec<u8>); 3] {
     let mut exchange = vec![0, 0];
     exchange.extend(tests::raw::short(b"odd"));
@@ -273,14 +275,14 @@ async fn fault_c18_a_policy_that_expires_and_diverts_requests_diverts_no_reply()
     let args = ["set_policy", "--vhost", &host, "short", "^(?!letters)", policy];
     shared.node.ctl(&[&args[..], &["--apply-to", "queues"]].concat()).await;
     let served = scene.calls(1..51, SOON);
-    assert_eq!(scene.settle(served).await, 50, "what is taken in time is answered");
+    assert_eq!(scene.settle(served).await, 50, "requests that are delivered in time are answered");
     let Scene { server, client, slow, transport, .. } = scene;
     server.shutdown(DRAIN).await.expect("nothing runs");
     let ended = timed(&client, 100, Duration::from_secs(2)).await;
     ended.check(&slow);
-    let error = ended.outcome.expect_err("nobody serves");
+    let error = ended.outcome.expect_err("no server is running");
     assert!(matches!(error, CallError::DeadlineExceeded { sent: true, .. }), "{error:?}");
     assert!(ended.took < Duration::from_secs(2) + SLACK, "{:?}", ended.took);
-    assert_eq!(stranger.waiting(&letters).await, 1, "the one request, and no reply");
+    assert_eq!(stranger.waiting(&letters).await, 1, "one request, and no reply");
     assert_eq!(transport.pending_calls(), 0);
 }

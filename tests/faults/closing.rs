@@ -1,4 +1,4 @@
-//! Section G: a transport that closes by a limit, whatever the broker does.
+//! Section G: a transport that closes within a limit, whatever the broker does.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ async fn fault_g07_a_transport_closes_within_its_limit_whatever_the_broker_does(
             "half-open" => scene.proxy.present().zombie(),
             _ => scene.proxy.cut(),
         }
-        // Closing has something to send and something to wait for.
+        // Pending calls give the close something to send and something to wait for.
         let calls = scene.calls(0..20, Duration::from_secs(20));
         eventually("the calls to be under way", || scene.transport.pending_calls() == 20).await;
         for (transport, of) in [(&scene.transport, "client"), (&scene.serving, "server")] {
@@ -32,7 +32,7 @@ async fn fault_g07_a_transport_closes_within_its_limit_whatever_the_broker_does(
             figure("G7", &format!("closing within 1 s, {of}, {fault}"), took);
             assert!(took < LIMIT + SLACK / 2, "{fault}, {of}: {took:?}");
         }
-        // They end with the transport, and not by their deadline.
+        // The calls end with the transport, before their deadline.
         scene.settle(calls).await;
         scene.proxy.present().reset();
     }
@@ -50,7 +50,7 @@ async fn fault_g07_what_was_handed_over_is_sent_before_the_limit() {
             tokio::spawn(async move { client.note(&Context::new(), a).await })
         })
         .collect();
-    eventually("casts to be on their way", || {
+    eventually("casts to be published", || {
         let metrics = scene.transport.metrics();
         metrics.requests_sent - sent + metrics.queued >= 200
     })

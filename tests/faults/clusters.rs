@@ -1,4 +1,4 @@
-//! Section B: a cluster of three nodes with quorum queues, of which one goes, or stands alone.
+//! Section B: a cluster of three nodes with quorum queues, one of which stops or is partitioned.
 
 use std::{
     collections::BTreeSet,
@@ -29,7 +29,7 @@ async fn connect(world: &World) -> Transport {
     connected.unwrap_or_else(|error| panic!("cannot connect: {error:?}"))
 }
 
-/// A server and a client on all nodes, and casts that go on whatever happens.
+/// A server and a client on all nodes, and casts that continue throughout.
 struct Casting {
     slow: Slow,
     client: AdderClient,
@@ -73,7 +73,7 @@ impl Casting {
         }
     }
 
-    /// Calls until there is an answer, whatever comes before it, and returns how long that took.
+    /// Calls until a call succeeds, despite errors, and returns how long that took.
     async fn good(&self, a: u64) -> Duration {
         let begun = Instant::now();
         let good = async {
@@ -87,7 +87,7 @@ impl Casting {
         begun.elapsed()
     }
 
-    /// Ends the casts, and checks that each that was confirmed has run.
+    /// Stops the casts, and checks that each confirmed one has run.
     async fn all_ran(self, fault: &str) {
         self.stop.store(true, Ordering::Release);
         soon("the last casts", self.task).await.expect("no panic");
@@ -103,7 +103,7 @@ impl Casting {
     }
 }
 
-/// Waits until every quorum queue is on all nodes again, as an operator does before the next node goes.
+/// Waits until every quorum queue has all its members again, as an operator would between nodes.
 async fn whole(node: &Node, world: &World) {
     let whole = async {
         loop {
@@ -121,7 +121,8 @@ async fn whole(node: &Node, world: &World) {
     soon("every queue to be on all nodes", whole).await;
 }
 
-// After a node is gone, RabbitMQ 3.10 may refuse for good what comes by a channel that was open before: about every second time.
+// RabbitMQ 3.10: after a node stops, the broker may permanently refuse messages on a channel that
+// was open before. That happens about every second time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_b16_nodes_go_one_by_one_and_no_confirmed_cast_is_lost() {
     let Some(cluster) = Cluster::take().await else { return };
@@ -149,7 +150,7 @@ async fn fault_b16_nodes_go_one_by_one_and_no_confirmed_cast_is_lost() {
     casting.all_ran("B16").await;
 }
 
-/// Makes a node the leader of every quorum queue of a virtual host, as draining the others does.
+/// Makes a node the leader of every quorum queue, as draining the other nodes does.
 async fn lead(node: &Node, world: &World) {
     let name = node.name().await;
     let order = format!(
@@ -188,8 +189,8 @@ async fn fault_b20_no_confirmed_cast_is_lost_when_the_leaders_of_queues_move() {
     casting.all_ran("B20").await;
 }
 
-/// Lets a node and all others lose sight of each other, or find each other again. At once: a node that sees only some of
-/// the others makes all of them stop.
+/// Partitions a node from all others, or heals the partition. All at once: a node that sees only
+/// some of the others stops the whole cluster.
 async fn part(alone: &Node, others: &[&Node], is_apart: bool) {
     let names = futures_util::future::join_all(others.iter().map(|node| node.name())).await;
     let names = format!("['{}']", names.join("','"));
@@ -201,7 +202,7 @@ async fn part(alone: &Node, others: &[&Node], is_apart: bool) {
     alone.ctl(&["eval", &order]).await;
 }
 
-// A node that sees no leader says that there are no messages and no consumers.
+// A node that sees no leader reports zero messages and zero consumers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_c25_a_node_in_the_minority_ends_no_call_by_what_it_says_of_a_quorum_queue() {
     let Some(cluster) = Cluster::take().await else { return };
@@ -215,7 +216,7 @@ async fn fault_c25_a_node_in_the_minority_ends_no_call_by_what_it_says_of_a_quor
     let lonely = World::at(alone.url()).connect(|builder| builder.rabbit(options)).await;
     let client = world.client::<adder::Api>(&lonely).prepare().timeout(3 * SOON).client();
     let call = tokio::spawn(client.add_again(&Context::new(), 1, 1));
-    // Once the broker has said that nothing consumes the queue, and before it has said so for long.
+    // After the broker's first report that no consumer exists, and before the call gives up.
     eventually("the call to be under way", || lonely.pending_calls() == 1).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     part(alone, &[one, two], true).await;
@@ -241,7 +242,7 @@ async fn fault_b17_a_node_in_the_minority_accepts_nothing_and_the_majority_goes_
     let casting = Casting::start(&world).await;
     casting.good(1_000_000).await;
     let [one, two, alone] = &cluster.nodes;
-    // A client that knows only the node which will stand alone.
+    // A client that knows only the node that will be partitioned.
     let (path, topic) = (alone.url().to_owned(), world.topic().to_owned());
     let lonely = connect(&World::at(&path)).await;
     let lonely = world.client::<adder::Api>(&lonely).prepare().topic(topic.as_str()).client();
@@ -258,7 +259,7 @@ async fn fault_b17_a_node_in_the_minority_accepts_nothing_and_the_majority_goes_
     let first = casting.good(1_000_001).await;
     figure("B17", "first good call of the majority", first);
     part(alone, &[one, two], false).await;
-    eventually("what was accepted to run", || {
+    eventually("every accepted cast to run", || {
         let runs = casting.slow.runs();
         accepted.iter().all(|a| runs.contains_key(a))
     })

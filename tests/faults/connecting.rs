@@ -1,4 +1,4 @@
-//! Section A: connections that do not come about, or not at once.
+//! Section A: connections that fail, or succeed only later.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ use tokio::{
 
 use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, figure, good, good_within};
 
-/// How soon what is known at once is known here. Generous: machines are shared.
+/// How soon an immediate error has to arrive. Generous, because machines are shared.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(5);
-/// How long one host may take by default, and some more.
+/// More than the default limit for connecting to one host.
 const HOST: Duration = Duration::from_secs(20);
 
-/// Connects, and returns why not, and how long that took.
+/// Connects, and returns the error and how long that took.
 pub(crate) async fn fails(url: &str) -> (TransportError, Duration) {
     let begun = Instant::now();
     let error = soon("an end", Transport::connect(url)).await.expect_err("it cannot connect");
     (error, begun.elapsed())
 }
 
-/// Connects in the background, as long as it takes.
+/// Connects in the background, and retries until [`SOON`].
 fn patient(url: &str) -> tokio::task::JoinHandle<Result<Transport, TransportError>> {
     tokio::spawn(Transport::builder(url).wait_for_broker(SOON).connect())
 }
@@ -39,9 +39,9 @@ async fn fault_a01_a_refused_connection_is_an_error_at_once_or_waited_for() {
     assert!(took < AT_ONCE, "{took:?}");
 
     let patient = patient(&proxy.url(&world));
-    // A moment in which it would have failed.
+    // Without patience, it would have failed by now.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(!patient.is_finished(), "it has time left");
+    assert!(!patient.is_finished(), "its time is not over");
     proxy.open().await;
     soon("a connection", patient).await.expect("no panic").expect("connected");
 }
@@ -54,13 +54,13 @@ async fn fault_a02_a_silent_broker_is_given_up_and_the_next_host_is_taken() {
     silent.hang().await;
     let url =
         format!("{},guest:guest@{}/", silent.url(&world).trim_end_matches('/'), speaking.address());
-    // The list is shuffled: some begin with the silent one.
+    // The list is shuffled, so some attempts begin with the silent host.
     let attempts = (0..4).map(|_| Transport::connect(&url));
     let all = futures_util::future::join_all(attempts);
     let limit = 2 * HOST;
     let connected = tokio::time::timeout(limit, all).await.expect("in time");
     assert!(connected.iter().all(Result::is_ok), "{:?}", connected.iter().find(|c| c.is_err()));
-    eventually("no socket is left", || silent.present().is_empty()).await;
+    eventually("no socket to be left", || silent.present().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +75,7 @@ async fn fault_a02_a_silent_host_of_two_costs_its_limit_once() {
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error}");
     assert!(took >= limit && took < limit + AT_ONCE, "{took:?}");
     let url = format!("{},guest:guest@{}/", alone.trim_end_matches('/'), speaking.address());
-    // Both lists are shuffled: of 16 transports some begin with the silent host twice.
+    // Both connections shuffle the list: of 16 transports, some begin with the silent host twice.
     let connect = async || {
         let begun = Instant::now();
         let options = RabbitOptions::default().connect_timeout(limit);
@@ -92,7 +92,7 @@ async fn fault_a02_a_silent_host_of_two_costs_its_limit_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_a03_a_host_that_answers_no_packet_is_given_up_in_time() {
-    // Where nobody takes what waits, the system answers no more: as a host that is gone.
+    // With a full backlog the system drops further packets, as an absent host would.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
     let listener = socket.listen(1).expect("listening");
@@ -105,7 +105,7 @@ async fn fault_a03_a_host_that_answers_no_packet_is_given_up_in_time() {
             waiting.push(taken);
         }
     };
-    soon("no more to be taken", full).await;
+    soon("the backlog to be full", full).await;
     let (error, took) = fails(&format!("rabbit://guest:guest@{address}/")).await;
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error}");
     figure("A3", "a host that answers no packet was given up after", took);
@@ -122,7 +122,7 @@ async fn fault_a04_resets_are_tried_again_after_pauses() {
     scene.proxy.reset_new();
     scene.proxy.present().reset();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    // Two connections, and pauses that double from a tenth of a second, each cut short at random.
+    // Two connections, with random pauses whose upper limit doubles from a tenth of a second.
     let attempts = scene.proxy.attempts() - before;
     assert!((2..100).contains(&attempts), "{attempts} attempts in three seconds");
     scene.proxy.open().await;
@@ -135,7 +135,7 @@ async fn fault_a05_a_name_is_an_error_if_unknown_and_else_each_of_its_addresses_
     let (error, _) = fails("rabbit://guest:guest@nonesuch.invalid:5672/").await;
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error}");
     let world = shared.node.world();
-    // On many machines this is `::1` first, where nobody listens.
+    // On many machines `localhost` resolves to `::1` first, where nothing listens.
     let url = world.url().replacen("127.0.0.1", "localhost", 1);
     soon("a connection", Transport::connect(&url)).await.expect("connected");
 }
@@ -212,7 +212,7 @@ async fn fault_a18_clients_come_back_spread_and_in_time_when_the_broker_restarts
     alone.node.start().await;
     alone.node.wait().await;
     let outage = outage.elapsed();
-    // A machine that is shared has two hundred clients at a time, their proxy and the broker on a few cores.
+    // Two hundred clients, their proxy and the broker share a few cores.
     let limit = 2 * outage + Duration::from_secs(15);
     let calls = transports.iter().zip(0..).map(|(transport, a)| {
         let client = world.client::<adder::Api>(transport);
@@ -222,7 +222,7 @@ async fn fault_a18_clients_come_back_spread_and_in_time_when_the_broker_restarts
     let slowest = took.iter().max().copied().unwrap_or_default();
     let attempts = proxy.attempts() - before;
     crate::scene::figure("A18", &format!("{count} clients, outage {outage:.1?}, slowest"), slowest);
-    // Without pauses it would be thousands a second.
+    // Without pauses there would be thousands per second.
     let fair = 2 * count * (10 + 5 * outage.as_secs());
     assert!(attempts < fair, "{attempts} attempts of {count} clients in {outage:?}");
 }
@@ -243,6 +243,6 @@ async fn fault_a19_a_flapping_broker_leaves_nothing_behind_and_all_is_well_in_th
     }
     scene.good(1_000_000).await;
     eventually("two connections each, and no more", || scene.proxy.present().len() == 4).await;
-    eventually("no call is left", || scene.transport.pending_calls() == 0).await;
+    eventually("no call to be left", || scene.transport.pending_calls() == 0).await;
     scene.server.shutdown(DRAIN).await.expect("nothing runs");
 }

@@ -1,4 +1,4 @@
-//! Section A: transports with several hosts, of which some do not take the connection.
+//! Section A: transports with several hosts, some of which refuse the connection.
 
 use std::{
     sync::Arc,
@@ -26,14 +26,14 @@ use crate::{
     scene::{adder, good},
 };
 
-/// The state of a host, as an attempt to connect meets it.
+/// The state of a host when a transport connects to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Up,
     Down,
     Silent,
     LoginRefused,
-    /// The user has no right to the virtual host.
+    /// The user has no permission for the virtual host.
     WrongVirtualHost,
     /// The broker has no such virtual host.
     MissingVirtualHost,
@@ -51,7 +51,7 @@ impl State {
         Self::WrongCertificate,
     ];
 
-    /// The kind of the error of such a host alone, and a part of its text.
+    /// Returns the error's kind and a part of its text, for this host alone. `None` if it is up.
     fn fails(self) -> Option<(TransportErrorKind, &'static str)> {
         use TransportErrorKind::{Refused, Tls, Unreachable};
         match self {
@@ -66,7 +66,7 @@ impl State {
     }
 }
 
-/// Returns every choice of two and of three states, whatever their order.
+/// Returns every combination of two and of three states.
 fn combinations() -> Vec<Vec<State>> {
     let mut all = Vec::new();
     for one in State::ALL {
@@ -78,12 +78,12 @@ fn combinations() -> Vec<Vec<State>> {
     all
 }
 
-/// Brokers, and what stands for one.
+/// The brokers that hosts of all states point to.
 struct Field {
     shared: Shared,
     /// A virtual host that the other broker does not have.
     world: World,
-    /// A user without a right to it.
+    /// A user without permissions for the world's virtual host.
     poor: String,
     other_broker: String,
     ours: Authority,
@@ -91,7 +91,7 @@ struct Field {
     options: RabbitOptions,
 }
 
-/// A host of a URL: login and address, and what is not to be dropped meanwhile.
+/// A host of a URL: its credentials and address, and the proxy or listener behind it.
 struct Host {
     login: String,
     address: String,
@@ -105,7 +105,7 @@ impl Field {
         let poor = unique("user");
         shared.node.ctl(&["add_user", &poor, "poor"]).await;
         let (ours, others) = (Authority::new(), Authority::new());
-        // The node has a certificate of another authority, which is trusted as well.
+        // The node's certificate is from another authority, which clients trust as well.
         let (_, folder) = shared.node.secured().await;
         let read = |file| std::fs::read_to_string(file).expect("a certificate");
         let both = read(folder.join("ca.pem")) + &read(ours.file("ca.pem"));
@@ -128,7 +128,8 @@ impl Field {
         let address = match state {
             State::Up => node.secured().await.0,
             State::Down => {
-                // A port without a listener that nothing else can be given.
+                // A bound port without a listener: connections are refused, and the system gives it
+                // to no other process.
                 let socket = TcpSocket::new_v4().expect("a socket");
                 socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
                 let address = socket.local_addr().expect("an address").to_string();
@@ -136,7 +137,7 @@ impl Field {
                 address
             }
             State::Silent => {
-                // The system takes connections, and nothing reads them.
+                // The system accepts connections, and no process reads them.
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                 let address = listener.local_addr().expect("an address").to_string();
                 kept = Some(Arc::new(listener));
@@ -164,7 +165,7 @@ impl Field {
         hosts
     }
 
-    /// Connects to hosts in these states. Returns them as well, and how long that took.
+    /// Connects to hosts in these states. Returns the result, the hosts, and how long that took.
     async fn connect(
         &self,
         states: &[State],
@@ -183,11 +184,10 @@ impl Field {
         (connected, hosts, begun.elapsed())
     }
 
-    /// Connects to hosts in states of which none is up, checks the error, and returns how long
-    /// that took.
+    /// Connects to hosts none of which is up, checks the error, and returns how long that took.
     async fn fails(&self, states: &[State], patience: Option<Duration>) -> Duration {
         let (connected, hosts, took) = self.connect(states, patience).await;
-        let error = connected.expect_err("no host takes the connection");
+        let error = connected.expect_err("no host accepts the connection");
         let text = error.to_string();
         let mut kinds = Vec::new();
         for (state, host) in states.iter().zip(&hosts) {
@@ -204,7 +204,7 @@ impl Field {
         took
     }
 
-    /// Forgets the user.
+    /// Deletes the user.
     async fn end(self) {
         self.shared.node.ctl(&["delete_user", &self.poor]).await;
     }
@@ -254,7 +254,7 @@ async fn fault_a20_a_host_that_serves_is_taken_whatever_the_others_do() {
     };
     let reported: Vec<_> = stream::iter(all).map(connects).buffer_unordered(8).collect().await;
     assert_eq!(reported.len(), 7 + 28);
-    assert!(reported.contains(&true), "some of them met a host that refuses first");
+    assert!(reported.contains(&true), "some transports tried a refusing host first");
     field.end().await;
 }
 
@@ -278,8 +278,7 @@ async fn fault_a20_a_broker_is_waited_for_as_long_as_the_reason_of_any_host_may_
     field.end().await;
 }
 
-/// Two ways to the node: by the first a user logs in whose password can be changed, by the second
-/// another user.
+/// Two proxies for the node, with a user each. The first user's password can be changed.
 struct Pair {
     shared: Shared,
     name: String,
@@ -333,7 +332,7 @@ async fn fault_a21_a_host_that_refuses_the_login_is_asked_slowly_while_the_other
     let [refusing, down] = &pair.proxies;
     down.reset_new();
     down.present().reset();
-    // The pauses of a host that refuses grow with the time.
+    // The pauses of a host that refuses grow over time.
     let window = Duration::from_secs(5);
     tokio::time::sleep(window).await;
     let before = pair.proxies.each_ref().map(Proxy::attempts);
@@ -341,7 +340,7 @@ async fn fault_a21_a_host_that_refuses_the_login_is_asked_slowly_while_the_other
     let [asked, tried] = [refusing.attempts() - before[0], down.attempts() - before[1]];
     assert!((1..50).contains(&asked), "{asked} logins in {window:?}");
     assert!(tried > 50 && tried > 2 * asked, "{tried} attempts at the host that is down, {asked}");
-    // The host that comes back is not waited for any longer than if it were alone.
+    // The host that comes back is retried as soon as if it were alone.
     down.open().await;
     let begun = Instant::now();
     eventually("a connection", || transport.state().is_up()).await;
@@ -401,7 +400,7 @@ async fn fault_a22_a_host_that_refuses_while_another_serves_is_reported_until_it
             line.contains("a host refuses the connection") && line.contains(&refusing)
         })
     };
-    // Transports that came before may have reported it, too: each once.
+    // Earlier transports may have warned, too, once each.
     eventually("a warning", || warnings().count() > 0).await;
 
     let mut events = transport.events();

@@ -1,4 +1,4 @@
-//! Fault G16: log subscribers that panic, that block, and that hear everything.
+//! Fault G16: log subscribers that panic, that block, and that record everything.
 
 use std::{
     sync::{
@@ -13,17 +13,17 @@ use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 
 use crate::scene::{Behind, Scene, Slow, watchful};
 
-/// Keeps tracing from remembering what one thread alone makes of a line.
+/// A second subscriber, so that tracing does not cache one thread's answer for all threads.
 static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Sink::new(|| ())));
 
-/// Wants every line at every level, and does something with each.
+/// A subscriber that records every line at every level, and runs a function for each.
 #[derive(Clone)]
 struct Sink {
     lines: Arc<AtomicUsize>,
     of_lapin: Arc<AtomicUsize>,
     spans: Arc<AtomicUsize>,
     hear: fn(),
-    /// What it does with whatever happens to a span of the library.
+    /// Runs when a span of the library is created, recorded, entered or exited.
     span: fn(),
 }
 
@@ -38,13 +38,13 @@ impl Sink {
         }
     }
 
-    /// Listens on this thread, which the test's runtime has for itself.
+    /// Subscribes on this thread, which has to be the only one of the test's runtime.
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
         LazyLock::force(&SECOND);
         tracing::subscriber::set_default(self.clone())
     }
 
-    /// Waits for lines: the writer's thread may have those of other tests before it.
+    /// Waits for lines: the thread that writes them may first write those of other tests.
     async fn heard(&self, lines: usize) {
         eventually("lines to be written", || self.lines.load(Ordering::Relaxed) >= lines).await;
     }
@@ -56,7 +56,7 @@ impl Subscriber for Sink {
     }
 
     fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
-        // One in two has a life, so that it can be entered and left.
+        // For every second span only: a span whose creation panics is never entered.
         let spans = self.spans.fetch_add(1, Ordering::Relaxed);
         if span.metadata().target().starts_with("rpc_runtime") && spans.is_multiple_of(2) {
             (self.span)();
@@ -90,8 +90,8 @@ impl Subscriber for Sink {
     }
 }
 
-/// Loses every connection of a client and a server some times, with calls on their way, and
-/// returns what the sink heard.
+/// Cuts every connection of a client and a server `rounds` times, with pending calls, and returns
+/// the lines of the sink.
 async fn under_resets(shared: &Shared, sink: &Sink, rounds: u64) {
     let _guard = sink.listen();
     let slow = Slow::taking(Duration::from_millis(50));
@@ -104,11 +104,11 @@ async fn under_resets(shared: &Shared, sink: &Sink, rounds: u64) {
         })
         .await;
         scene.proxy.present().reset();
-        // The state says that a connection is lost, whatever becomes of the line that says so.
+        // The event shows the loss, even if its log line fails.
         let lost = async {
             while !matches!(events.next().await, Some(rpc_runtime::Event::Lost { .. })) {}
         };
-        tests::soon("an event that says so", lost).await;
+        tests::soon("the event of the loss", lost).await;
         scene.settle(calls).await;
         scene.good(1_000_000 + round).await;
         assert!(scene.transport.state().is_up(), "{:?}", scene.transport.state());

@@ -1,4 +1,4 @@
-//! Section B: connections that are lost while they are used, and known to be.
+//! Section B: connections that are lost while in use, where both sides notice.
 
 use std::{
     ops::Range,
@@ -17,7 +17,8 @@ use crate::scene::{
     AdderServer, Behind, DRAIN, Scene, Slow, adder, figure, good, through, timed, watchful,
 };
 
-/// Twenty calls are on their way when the broker goes and comes back: all end right, and all is well again.
+/// Takes the broker down and up under twenty calls. All calls end correctly, and calls succeed
+/// again afterwards.
 async fn survives(alone: &Alone, fault: &str, go: impl AsyncFnOnce()) {
     let slow = Slow::taking(Duration::from_millis(300));
     let options = RabbitOptions::default();
@@ -46,7 +47,7 @@ async fn fault_b01_calls_end_right_and_all_comes_back_when_the_broker_restarts()
     survives(&alone, "B1", async || alone.node.stop().await).await;
 }
 
-/// Casts to a durable queue whose server is away.
+/// Publishes casts to a durable queue whose server is absent.
 async fn durable_casts(alone: &Alone, numbers: Range<u64>) -> (tests::World, RabbitOptions) {
     let world = alone.node.world();
     let options = RabbitOptions::default().durable_queues(true);
@@ -164,7 +165,7 @@ async fn fault_b12_a_slow_and_narrow_link_in_tiny_pieces_carries_everything() {
         assert!(ended.took >= Duration::from_millis(100), "there and back: {:?}", ended.took);
     }
     let hasty = timed(&client, 100, Duration::from_millis(20)).await;
-    assert!(hasty.outcome.is_err(), "the deadline counts the way, too");
+    assert!(hasty.outcome.is_err(), "the deadline includes the latency");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,7 +185,7 @@ async fn fault_b13_connections_that_an_admin_closes_come_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_b14_no_outage_is_too_long_to_come_back_from() {
     let Some(shared) = Shared::take().await else { return };
-    // As many attempts as an hour has with the pauses that are usual.
+    // As many attempts as an hour has with the default pauses.
     let pauses = (Duration::from_millis(1), Duration::from_millis(5));
     let options = RabbitOptions::default().retry_interval(pauses.0, pauses.1);
     let scene = Scene::with(shared.node.world(), Behind::Both, options, Slow::default()).await;
@@ -203,7 +204,7 @@ async fn fault_b14_no_outage_is_too_long_to_come_back_from() {
 async fn fault_b03_a_request_whose_confirm_is_lost_says_that_it_may_have_run() {
     let Some(shared) = Shared::take().await else { return };
     let scene = Scene::start(shared.node.world(), Behind::Client).await;
-    // The broker has it, and the client does not know: a reply would say so, and is lost, too.
+    // The broker has the requests, but the client receives neither confirm nor reply.
     let _unconfirmed =
         scene.proxy.rule(Frames::down("basic.ack").on(":publish").always(), Action::Drop);
     let _unanswered = scene.proxy.rule(Frames::down("basic.deliver").always(), Action::Drop);
@@ -211,7 +212,7 @@ async fn fault_b03_a_request_whose_confirm_is_lost_says_that_it_may_have_run() {
     eventually("all to run", || (0..20).all(|a| scene.slow.runs().contains_key(&a))).await;
     let begun = Instant::now();
     scene.proxy.named(":publish").reset();
-    assert_eq!(scene.settle(calls).await, 0, "no answer has come");
+    assert_eq!(scene.settle(calls).await, 0, "no answer arrived");
     let took = begun.elapsed();
     figure("B3", "interrupted calls learn of it within", took);
     assert!(took < Duration::from_secs(10), "long before the deadline: {took:?}");
@@ -239,10 +240,11 @@ async fn fault_b03_late_acknowledged_casts_run_though_their_server_is_cut_off() 
 async fn fault_b03_a_call_that_may_be_with_no_server_is_interrupted_and_has_not_run() {
     let Some(shared) = Shared::take().await else { return };
     let scene = Scene::start(shared.node.world(), Behind::Server).await;
-    // The broker has the acknowledgement, and its word for that never arrives.
+    // The broker receives the acknowledgement, but its proof never arrives.
     let answer = Frames::down("confirm.select-ok").on(":consume");
     let unknown = scene.proxy.rule(answer, Action::ResetBefore);
-    // It is asked for where somebody is told, and a second run would matter.
+    // The server asks for that proof only before a call that must not run twice: not before a cast
+    // or an idempotent call.
     scene.client.note(&Context::new(), 10).await.expect("confirmed");
     eventually("the cast to run", || scene.slow.runs().contains_key(&10)).await;
     good(&scene.client, 11).await;
@@ -253,7 +255,7 @@ async fn fault_b03_a_call_that_may_be_with_no_server_is_interrupted_and_has_not_
     assert!(ended.took < SOON / 2, "{:?}", ended.took);
     good(&scene.client, 2).await;
     assert!(!scene.slow.runs().contains_key(&1));
-    // The acknowledgement itself is lost: the request comes again, and is answered.
+    // The acknowledgement itself is lost: the request is redelivered and answered.
     let lost = scene.proxy.rule(Frames::up("basic.ack").on(":consume"), Action::ResetBefore);
     let ended = timed(&scene.client, 3, SOON).await;
     assert_eq!(lost.fired(), 1);

@@ -1,5 +1,6 @@
-//! What a broker, a network and a peer can do to a client and a server: a test for each fault, named after its number in
-//! `rpc-runtime/docs/reliability.md` and its promise. The nodes are the suite's own, because some are killed.
+//! Faults of a broker, a network and a peer: one test for each, named after its number in
+//! `rpc-runtime/docs/reliability.md` and its promise. The suite has its own nodes, because some
+//! tests kill them.
 
 mod aged;
 mod blocked;

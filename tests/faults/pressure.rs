@@ -1,4 +1,4 @@
-//! Section D: a broker that is short of something, and more messages than anybody can take.
+//! Section D: a broker short of memory or queue space, and more messages than servers can handle.
 
 use std::{
     collections::HashMap,
@@ -22,13 +22,13 @@ use crate::{
     stranger::Stranger,
 };
 
-/// Takes its time.
+/// Methods that take a while.
 #[rpc_api(topic = "patient", version = "1.0")]
 trait Patient {
-    /// Takes as long as it is told.
+    /// Runs for `millis` milliseconds.
     #[rpc(ack = "late")]
     async fn hold(&self, ctx: Context, a: u64, millis: u64);
-    /// The same for a call, acknowledged before.
+    /// The same as a call, acknowledged before it runs.
     async fn wait(&self, ctx: Context, a: u64, millis: u64) -> u64;
 }
 
@@ -51,7 +51,7 @@ impl Patient for Calm {
     }
 }
 
-/// A node without memory, until this goes.
+/// A node with a memory alarm, until this is dropped.
 struct Alarm(Node);
 
 impl Alarm {
@@ -69,7 +69,7 @@ impl Drop for Alarm {
     }
 }
 
-/// How many messages of a queue are not acknowledged yet, waiting or not.
+/// Counts the messages of a queue that are not acknowledged yet, delivered or not.
 async fn messages(node: &Node, queue: &str) -> u64 {
     let list = node.ctl(&["list_queues", "--no-table-headers", "name", "messages"]).await;
     let mut lines = list.lines().filter_map(|line| line.split_once('\t'));
@@ -93,20 +93,21 @@ async fn fault_d01_acknowledgements_and_heartbeats_go_on_while_the_broker_takes_
     let alarm = Alarm::raise(&alone.node).await;
     let begun = Instant::now();
     let hasty = client.prepare().timeout(Duration::from_secs(1)).client();
-    let _ = hasty.wait(&Context::new(), 100, 1).await.expect_err("nothing is taken");
+    let _ = hasty.wait(&Context::new(), 100, 1).await.expect_err("the broker is blocked");
     eventually("all to end", || calm.done.len() == 20).await;
     let acknowledged = async { while messages(&alone.node, world.topic()).await > 0 {} };
     soon("all to be acknowledged", acknowledged).await;
-    // Longer than a peer without heartbeats is believed in.
+    // Longer than the broker keeps a peer that sends no heartbeats.
     tokio::time::sleep(Duration::from_secs(8).saturating_sub(begun.elapsed())).await;
     while let Some(Some(event)) = events.next().now_or_never() {
-        // The one that requests leave by may be given up: it holds one that nobody waits for any more.
+        // The publishing connection may be given up, because it holds a request whose caller has
+        // timed out.
         assert!(!matches!(event, Event::Lost { role: Role::Consuming, .. }), "{event:?}");
     }
     drop(alarm);
     let answer = client.prepare().timeout(SOON).wait(&Context::new(), 200, 1).await;
     assert_eq!(answer.expect("an answer"), 200);
-    assert!(!calm.begun.events().contains(&100), "nobody waited for it any more");
+    assert!(!calm.begun.events().contains(&100), "its caller had timed out");
     server.shutdown(DRAIN).await.expect("nothing runs");
 }
 
@@ -123,7 +124,7 @@ async fn fault_c25_a_broker_that_takes_nothing_still_says_that_nothing_consumes_
     soon("the request to be in its queue", queued).await;
     let alarm = Alarm::raise(&alone.node).await;
     let hasty = client.prepare().timeout(Duration::from_secs(1)).add(&Context::new(), 2, 1).await;
-    assert!(hasty.is_err(), "nothing is taken");
+    assert!(hasty.is_err(), "the broker is blocked");
     let ended = soon("an end", waiting).await.expect("no panic");
     assert!(matches!(ended, Err(CallError::NoConsumer { .. })), "{ended:?}");
     drop(alarm);
@@ -140,7 +141,7 @@ async fn fault_d04_a_shutdown_while_the_broker_takes_nothing_ends_in_time() {
     let alarm = Alarm::raise(&alone.node).await;
     let waiting = scene.calls(100..120, Duration::from_secs(20));
     let begun = Instant::now();
-    // Its replies cannot leave any more.
+    // Its replies can no longer leave.
     let _ = soon("the server's end", scene.server.shutdown(Duration::from_secs(3))).await;
     figure("D4", "a shutdown of 3 s took", begun.elapsed());
     let begun = Instant::now();
@@ -160,7 +161,7 @@ async fn fault_d03_a_channel_that_is_told_to_pause_pauses_and_goes_on() {
     let scene = Scene::start(shared.node.world(), Behind::Client).await;
     let publishes = || scene.proxy.seen(Way::Up, "basic.publish");
     let before = publishes();
-    // This broker does not say it, and does not expect an answer.
+    // RabbitMQ does not send `channel.flow`, and would not expect the answer.
     let _unheard = scene.proxy.rule(Frames::up("channel.flow-ok").always(), Action::Drop);
     scene.proxy.named(":publish").inject(Way::Down, &method(1, "channel.flow", &[0]));
     scene.proxy.until_seen(Way::Up, "channel.flow-ok", 1).await;
@@ -168,10 +169,10 @@ async fn fault_d03_a_channel_that_is_told_to_pause_pauses_and_goes_on() {
     ended.check(&scene.slow);
     assert!(ended.outcome.is_err(), "{:?} after {:?}", ended.outcome, ended.took);
     assert!(ended.took < Duration::from_secs(1) + SLACK, "{:?}", ended.took);
-    assert_eq!(publishes(), before, "nothing is sent meanwhile");
+    assert_eq!(publishes(), before, "nothing is published meanwhile");
     scene.proxy.named(":publish").inject(Way::Down, &method(1, "channel.flow", &[1]));
     scene.good(2).await;
-    assert!(!scene.slow.runs().contains_key(&1), "nobody waits for it any more");
+    assert!(!scene.slow.runs().contains_key(&1), "its caller has timed out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +190,7 @@ async fn fault_d06_calls_that_a_queue_drops_end_by_their_deadline_and_the_newest
     }
     let transport = world.transport().await;
     let again = world.serve(&transport, "h", AdderServer::new(slow.clone())).await;
-    eventually("those that are left to run", || slow.ran.len() == 11).await;
+    eventually("the remaining calls to run", || slow.ran.len() == 11).await;
     let mut ran = slow.ran.events();
     ran.sort_unstable();
     assert_eq!(ran[..10], (20..30).collect::<Vec<_>>(), "the newest ten");
@@ -201,7 +202,7 @@ async fn fault_d06_calls_that_a_queue_drops_end_by_their_deadline_and_the_newest
     for call in calls.collect::<Vec<_>>() {
         let ended = call.await.expect("no panic");
         ended.check(&slow);
-        let error = ended.outcome.expect_err("nobody serves");
+        let error = ended.outcome.expect_err("no server is running");
         assert!(matches!(error, CallError::DeadlineExceeded { sent: true, .. }), "{error:?}");
     }
 }
@@ -275,7 +276,7 @@ async fn fault_d09_and_h14_ten_thousand_replies_find_their_calls() {
     server.shutdown(DRAIN).await.expect("nothing runs");
 }
 
-/// Changes the broker's limit for acknowledgements, until this goes.
+/// Changes the broker's acknowledgement timeout, until this is dropped.
 struct Impatient(Node);
 
 impl Impatient {
@@ -303,7 +304,7 @@ async fn fault_c14_a_method_longer_than_the_broker_waits_for_acknowledgements_ru
     let Some(alone) = Alone::take().await else { return };
     let impatient = Impatient::make(&alone.node, 2000).await;
     let world = alone.node.world();
-    // From 4.3 on only quorum queues have that limit.
+    // From 4.3 on, only quorum queues have that timeout.
     let options = RabbitOptions::default().quorum_queues(release() >= Some((4, 3)));
     let transport = world.connect(|builder| builder.rabbit(options)).await;
     let calm = Calm::default();
@@ -313,7 +314,7 @@ async fn fault_c14_a_method_longer_than_the_broker_waits_for_acknowledgements_ru
     assert_eq!(answer.expect("an answer"), 1);
     let mut events = transport.events();
     client.hold(&Context::new(), 2, 8000).await.expect("confirmed");
-    until(&mut events, "the broker's patience to end", |event| {
+    until(&mut events, "the acknowledgement timeout", |event| {
         matches!(event, Event::ConsumersLost { .. })
     })
     .await;

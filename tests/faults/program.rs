@@ -1,4 +1,4 @@
-//! Programs of the tests' own, which are told what to do, and say what they have done.
+//! Programs of the test suite, controlled through standard input and output.
 
 use std::process::Stdio;
 
@@ -8,7 +8,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-/// A program that runs.
+/// A running program.
 pub(crate) struct Program {
     child: Child,
     say: ChildStdin,
@@ -16,12 +16,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts one, by its path, on a broker and a topic, and waits until it is ready.
+    /// Starts the program at `path` with a broker and a topic, and waits until it is ready.
     pub(crate) async fn start(path: &str, url: &str, topic: &str) -> Self {
         Self::begin(Command::new(path), url, topic).await
     }
 
-    /// Starts `tests/src/bin/peer.rs` with settings in its environment.
+    /// Starts `tests/src/bin/peer.rs` with environment variables.
     pub(crate) async fn peer_with(
         url: &str,
         topic: &str,
@@ -42,43 +42,43 @@ impl Program {
         program
     }
 
-    /// `tests/src/bin/peer.rs`.
+    /// Starts `tests/src/bin/peer.rs`.
     pub(crate) async fn peer(url: &str, topic: &str) -> Self {
         Self::start(env!("CARGO_BIN_EXE_peer"), url, topic).await
     }
 
     pub(crate) async fn say(&mut self, line: &str) {
-        self.say.write_all(format!("{line}\n").as_bytes()).await.expect("it listens");
+        self.say.write_all(format!("{line}\n").as_bytes()).await.expect("it reads its input");
     }
 
-    /// What it says next, which is to be soon.
+    /// Returns the next line of output, which has to arrive soon.
     pub(crate) async fn hear(&mut self) -> String {
-        soon("a word", self.hear_whenever()).await
+        soon("a line of output", self.hear_whenever()).await
     }
 
-    /// What it says next, however long that takes.
+    /// Returns the next line of output, however long that takes.
     pub(crate) async fn hear_whenever(&mut self) -> String {
         self.heard.next_line().await.expect("its output").expect("a line")
     }
 
-    /// Its number.
+    /// Returns the process id.
     pub(crate) fn process(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    /// What it holds.
+    /// Returns the resources of the process.
     pub(crate) fn held(&self) -> Held {
         Held::of(self.process()).expect("it runs")
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(crate) async fn signal(&self, name: &str) {
         let process = self.process().to_string();
         let done = Command::new("kill").args(["-s", name, &process]).status().await;
         assert!(done.expect("a signal").success());
     }
 
-    /// Waits until it has ended, and returns whether it did well.
+    /// Waits for the exit, and returns whether it was a success.
     pub(crate) async fn ended(&mut self) -> bool {
         soon("its end", self.child.wait()).await.expect("its status").success()
     }

@@ -1,4 +1,5 @@
-//! The proxy itself: what it is told to do happens, and a rule that does nothing is no passed test.
+//! The proxy itself: rules and conditions take effect, and a rule that never applies fails its
+//! test.
 
 use std::{io::ErrorKind, time::Duration};
 
@@ -14,7 +15,7 @@ use tokio::{
 
 const PROTOCOL: &[u8] = b"AMQP\0\0\x09\x01";
 
-/// A client and the broker that it has reached through a proxy.
+/// A client and a broker, connected through a proxy.
 struct Pair {
     proxy: Proxy,
     listener: TcpListener,
@@ -23,7 +24,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Connected, with the first words said.
+    /// Connects both, and exchanges the protocol header.
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -55,7 +56,7 @@ async fn connect(proxy: &Proxy, listener: &TcpListener) -> (TcpStream, TcpStream
     (client, broker)
 }
 
-/// A frame that is not like another.
+/// Returns a frame that differs for each name.
 fn declare(name: u8) -> Vec<u8> {
     method(1, "queue.declare", &[0, 0, 1, name, 0, 0, 0, 0, 0])
 }
@@ -84,7 +85,7 @@ async fn a_chosen_frame_is_dropped_doubled_changed_or_answered() {
     for name in *b"ABCDEF" {
         pair.say(Way::Up, &declare(name)).await;
     }
-    // A is gone before the second rule counts.
+    // The first rule drops A, so the second rule never counts it.
     let arrives = [b'B', b'C', b'C', b'Z', b'F'].map(declare).concat();
     pair.hears(Way::Up, &arrives).await;
     pair.hears(Way::Down, b"\x08answer?").await;
@@ -160,18 +161,18 @@ async fn connections_end_by_reset_in_order_or_on_one_side_only() {
 async fn the_door_refuses_resets_hangs_and_opens_again_at_the_same_port() {
     let pair = Pair::start().await;
     pair.proxy.refuse().await;
-    let refused = TcpStream::connect(pair.proxy.address()).await.expect_err("nobody listens");
+    let refused = TcpStream::connect(pair.proxy.address()).await.expect_err("nothing listens");
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     pair.proxy.hang().await;
     let mut hung = TcpStream::connect(pair.proxy.address()).await.expect("taken");
     hung.write_all(PROTOCOL).await.expect("said");
-    eventually("it to be taken", || pair.proxy.attempts() == 2).await;
+    eventually("the connection to be accepted", || pair.proxy.attempts() == 2).await;
     pair.proxy.reset_new();
     is_reset(&mut TcpStream::connect(pair.proxy.address()).await.expect("taken")).await;
     pair.proxy.open().await;
     let (_client, _broker) = connect(&pair.proxy, &pair.listener).await;
     let silent = tokio::time::timeout(Duration::from_millis(50), hung.read_u8()).await;
-    assert!(silent.is_err(), "who was left hanging hangs: {silent:?}");
+    assert!(silent.is_err(), "a hanging connection stays silent: {silent:?}");
     pair.proxy.present().reset();
     is_reset(&mut hung).await;
     assert_eq!(pair.proxy.attempts(), 4);
@@ -210,7 +211,7 @@ async fn what_is_not_read_fills_the_senders_buffers() {
     pair.proxy.present().unread(Way::Up);
     let flood = vec![8; 64 << 20];
     let stuck = tokio::time::timeout(Duration::from_millis(300), pair.client.write_all(&flood));
-    assert!(stuck.await.is_err(), "nobody reads that");
+    assert!(stuck.await.is_err(), "the other side does not read");
 }
 
 #[tokio::test]
@@ -230,7 +231,7 @@ async fn bytes_arrive_late_slowly_and_in_portions() {
     let two = [b'B', b'C'].map(declare).concat();
     pair.say(Way::Down, &two).await;
     pair.hears(Way::Down, &two).await;
-    // The second waits for the first to have passed.
+    // At that bandwidth, the second frame waits until the first has passed.
     let first = Duration::from_millis(10 * u64::try_from(declare(b'B').len()).expect("short"));
     assert!(begun.elapsed() >= first, "{:?}", begun.elapsed());
 
@@ -256,7 +257,7 @@ async fn bytes_that_are_not_amqp_pass() {
     drop(client);
     is_ended(&mut broker).await;
     drop(broker);
-    eventually("nothing is left of it", || proxy.present().is_empty()).await;
+    eventually("no connection to be left", || proxy.present().is_empty()).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Section A, what a broker does not grant: logins, virtual hosts, rights, connections, channels.
+//! Section A: logins, virtual hosts, permissions, connections and channels that a broker denies.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, good, through, watchful},
 };
 
-/// A user of a test's own, and a place where it logs in.
+/// Creates a user with the given permissions, and returns a world where it logs in.
 pub(crate) async fn user(node: &Node, rights: [&str; 3]) -> (String, World) {
     let name = unique("user");
     node.ctl(&["add_user", &name, "first"]).await;
@@ -59,7 +59,7 @@ async fn fault_a09_a_deleted_virtual_host_is_refused_and_taken_again_when_it_is_
     let name = scene.world.virtual_host().to_owned();
     shared.node.ctl(&["delete_vhost", &name]).await;
     let calls = scene.calls(0..5, Duration::from_millis(500));
-    assert_eq!(scene.settle(calls).await, 0, "nobody is there");
+    assert_eq!(scene.settle(calls).await, 0, "the virtual host is deleted");
     let before = scene.proxy.attempts();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let attempts = scene.proxy.attempts() - before;
@@ -85,7 +85,8 @@ async fn fault_a10_a_right_that_is_missing_is_named_and_harms_nobody_else() {
     let _server = elsewhere.serve(&serving, "h", AdderServer::new(slow)).await;
     let transport = world.transport().await;
     let server = world.server(&transport, "h").serve(AdderServer::new(Slow::default()));
-    let error = soon("an end", server.bind()).await.expect_err("it may not declare that");
+    let error =
+        soon("an end", server.bind()).await.expect_err("it has no permission to declare the queue");
     assert_eq!(error.kind(), TransportErrorKind::Refused);
     let text = format!("{error:?}");
     assert!(text.contains(world.topic()), "{text}");
@@ -101,7 +102,7 @@ async fn fault_a14_a_limit_of_connections_is_an_error_and_no_storm() {
         let node = shared.node.clone();
         async move { node.ctl(&args.each_ref().map(String::as_str)).await }
     };
-    // The broker counts late: of two connections at once both may be within a limit of one.
+    // The broker counts late: with a limit of one, it may accept two simultaneous connections.
     limit(r#"{"max-connections": 0}"#).await;
     let (error, took) = fails(world.url()).await;
     assert_eq!(error.kind(), TransportErrorKind::LimitReached, "{error:?}");
@@ -122,9 +123,9 @@ async fn fault_a14_a_limit_of_connections_is_an_error_and_no_storm() {
     assert!(matches!(error, Err(CallError::Unroutable { .. })), "{error:?}");
 }
 
-/// Lets the broker allow so many channels of a connection.
+/// Makes the broker offer at most `count` channels per connection.
 pub(crate) fn channels(count: u16) -> (Frames, Action) {
-    // Head, class, method, and then the highest channel.
+    // `channel-max` follows the frame head, the class and the method.
     let fewer = Action::mutate(move |tune| tune[11..13].copy_from_slice(&count.to_be_bytes()));
     (Frames::down("connection.tune").always(), fewer)
 }
@@ -147,5 +148,5 @@ async fn fault_a15_few_channels_are_enough_however_many_calls_there_are() {
     });
     soon("all answers", futures_util::future::join_all(calls)).await;
     server.shutdown(DRAIN).await.expect("nothing runs");
-    eventually("no call is left", || transport.pending_calls() == 0).await;
+    eventually("no call to be left", || transport.pending_calls() == 0).await;
 }

@@ -1,4 +1,5 @@
-//! Sections A and C: transports that cannot receive replies, and strangers who would.
+//! Sections A and C: transports that cannot receive replies, and strangers that consume reply
+//! queues.
 
 use std::time::{Duration, Instant};
 
@@ -18,18 +19,18 @@ use crate::{
     },
 };
 
-/// Checks that a call fails at once, with what the broker says of the reply queue.
+/// Checks that a call fails immediately, with the broker's reason for refusing the reply queue.
 async fn assert_unanswerable(client: &AdderClient, kind: TransportErrorKind, words: &str) {
     let ended = timed(client, 1, Duration::from_secs(20)).await;
     assert!(ended.took < Duration::from_secs(5), "at once: {:?}", ended.took);
-    let error = ended.outcome.expect_err("no reply can come");
+    let error = ended.outcome.expect_err("no reply can arrive");
     assert!(!error.may_have_run());
     let CallError::Unavailable(error) = error else { panic!("{error:?}") };
     assert_eq!(error.kind(), kind, "{error:?}");
     assert!(format!("{error:?}").contains(words), "{error:?}");
 }
 
-/// Checks that the state says why no reply can come.
+/// Checks that the state says why no reply can arrive.
 fn assert_said(transport: &Transport, kind: TransportErrorKind) {
     let state = transport.state();
     assert!(!state.is_up() && state.publishing.is_up() && state.consuming.is_up(), "{state:?}");
@@ -37,7 +38,7 @@ fn assert_said(transport: &Transport, kind: TransportErrorKind) {
     assert_eq!(error.kind(), kind, "{error:?}");
 }
 
-/// Waits until the transport says that replies can come.
+/// Waits until the transport consumes replies.
 async fn consumed(transport: &Transport) {
     let mut events = transport.events();
     let consumed = async {
@@ -62,11 +63,11 @@ async fn fault_c22_without_the_right_to_a_reply_queue_calls_fail_at_once_and_all
     client.note(&Context::new(), 7).await.expect("a cast needs no reply");
     eventually("the cast to run", || slow.ran.events() == [7]).await;
     shared.node.ctl(&["set_permissions", &name, ".*", ".*", ".*"]).await;
-    // The transport asks again after a pause that has grown.
+    // The transport tries again after a growing pause.
     consumed(&transport).await;
     assert!(transport.state().is_up());
     good(&client, 1).await;
-    // Each refusal before that was an event, too.
+    // Each earlier refusal was an event, too.
     let mut told = Vec::new();
     while !matches!(told.last(), Some(Event::RepliesConsumed)) {
         told.push(soon("an event", events.next()).await.expect("it is open"));
@@ -105,11 +106,11 @@ async fn fault_a15_a_broker_that_grants_one_channel_is_named_by_whatever_needs_a
     let (frames, action) = channels(1);
     let _rule = proxy.rule(frames, action);
     let transport = through(&proxy, &world, watchful()).await;
-    // One channel is enough for a client: for replies on one connection, for requests on the other.
+    // One channel per connection is enough for a client: one for replies, one for requests.
     let client = world.client::<adder::Api>(&transport);
     good(&client, 1).await;
     client.note(&Context::new(), 2).await.expect("confirmed");
-    // A server beside it has none left, and says so.
+    // A server beside it has no channel left, and its error says so.
     let server = world.server(&transport, "other").serve(AdderServer::new(slow));
     let begun = Instant::now();
     let error = server.bind().await.expect_err("there is no channel");
@@ -117,7 +118,7 @@ async fn fault_a15_a_broker_that_grants_one_channel_is_named_by_whatever_needs_a
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
-/// A stranger who consumes whatever the broker lets them consume.
+/// A stranger that consumes any queue that the broker lets it.
 async fn stranger(world: &World) -> lapin::Channel {
     let uri = world.url().to_owned();
     let connection = Connection::connect(&uri, ConnectionProperties::default()).await;
@@ -130,7 +131,7 @@ async fn consume(channel: &lapin::Channel, queue: &str) -> lapin::Result<lapin::
     channel.basic_consume(queue.into(), "thief".into(), options, FieldTable::default()).await
 }
 
-/// The reply queues of a virtual host with this number of consumers.
+/// Returns the reply queues of a virtual host that have this number of consumers.
 async fn reply_queues(shared: &Shared, world: &World, consumers: &str) -> Vec<String> {
     let args = ["list_queues", "--vhost", world.virtual_host(), "--no-table-headers"];
     let queues = shared.node.ctl(&[&args[..], &["name", "consumers"]].concat()).await;
@@ -188,7 +189,7 @@ async fn fault_c23_a_stranger_who_was_there_first_is_warned_of_and_gets_no_new_r
 async fn fault_b09_new_calls_do_not_wait_for_the_broker_to_give_up_a_dead_connection() {
     let Some(shared) = Shared::take().await else { return };
     let slow = Slow::taking(Duration::from_millis(500));
-    // The broker believes in the dead connection for two or three heartbeats.
+    // The broker keeps the dead connection for two or three heartbeats.
     let options = watchful().heartbeat(Duration::from_secs(8));
     let scene = Scene::with(shared.node.world(), Behind::Client, options, slow).await;
     let waiting = scene.calls(10..20, Duration::from_secs(120));
@@ -199,8 +200,8 @@ async fn fault_b09_new_calls_do_not_wait_for_the_broker_to_give_up_a_dead_connec
     let took = begun.elapsed();
     figure("B9", "beside a dead connection a new call is answered after", took);
     assert!(took < Duration::from_secs(12), "{took:?}");
-    // Those that waited have their replies once the broker has noticed, and the queue that was
-    // left goes with the last.
+    // The pending calls receive their replies once the broker has noticed. The abandoned queue is
+    // deleted after the last reply.
     assert_eq!(scene.settle(waiting).await, 10);
     figure("B9", "calls that had been sent before are answered after", begun.elapsed());
 }

@@ -1,4 +1,4 @@
-//! Sections G, H and I: processes that are short of something, and what many faults leave behind.
+//! Sections G, H and I: processes short of resources, and what remains after many faults.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,17 +28,17 @@ async fn fault_g14_clients_and_servers_start_and_stop_in_any_order() {
     let serving = world.transport().await;
     let slow = Slow::default();
     for round in 10..13 {
-        // One binds while the other calls, and neither waits for the other.
+        // The server binds while the client calls; neither waits for the other.
         let (waiting, server) = tokio::join!(
             good(&client, round),
             world.serve(&serving, "h", AdderServer::new(slow.clone()))
         );
         figure("G14", "a client that was first was answered after", waiting);
         server.shutdown(DRAIN).await.expect("nothing runs");
-        // Its queue is there, and nobody takes from it.
+        // The queue still exists, without a consumer.
         let late = timed(&client, round + 100, Duration::from_secs(1)).await;
         late.check(&slow);
-        let ended = late.outcome.expect_err("nobody serves");
+        let ended = late.outcome.expect_err("no server is running");
         assert!(matches!(ended, CallError::DeadlineExceeded { sent: true, .. }), "{ended:?}");
     }
     let _server = world.serve(&serving, "h", AdderServer::new(slow.clone())).await;
@@ -46,8 +46,8 @@ async fn fault_g14_clients_and_servers_start_and_stop_in_any_order() {
     assert!(!slow.runs().keys().any(|a| (110..113).contains(a)), "{:?}", slow.runs());
 }
 
-/// Breaks one thing around a program while its connections are lost, and mends it. Returns how
-/// long a call after that took.
+/// Breaks one part of a program's environment while its connections are lost, and repairs it.
+/// Returns how long the next call took.
 async fn breaks(fault: &str, cause: Cause) {
     let Some(shared) = Shared::take().await else { return };
     let world = shared.node.world();
@@ -91,7 +91,7 @@ async fn fault_g16_a_log_whose_reader_has_gone_stops_nothing() {
     breaks("G16", Cause::Log).await;
 }
 
-/// Sets how many files a process may have open.
+/// Sets the number of files that a process may open.
 async fn limit_files(process: u32, files: usize) {
     let (process, files) = (process.to_string(), format!("{files}:1024"));
     let mut command = Command::new("prlimit");
@@ -110,7 +110,7 @@ async fn fault_g15_without_file_descriptors_a_process_comes_back_once_there_are_
     let call = |number: u32| format!("call {topic} {number} 2000");
     limit_files(peer.process(), 3).await;
     proxy.present().reset();
-    eventually("its connections to go", || proxy.present().is_empty()).await;
+    eventually("its connections to be closed", || proxy.present().is_empty()).await;
     peer.say(&call(1)).await;
     assert_eq!(peer.hear().await, "1 late, has not run");
     let before = proxy.attempts();
@@ -120,7 +120,7 @@ async fn fault_g15_without_file_descriptors_a_process_comes_back_once_there_are_
     assert_eq!(peer.hear().await, "2 is 3");
     figure("G15", "answered after there were descriptors again", begun.elapsed());
     assert!(proxy.attempts() >= before + 2);
-    // At the start it is a typed error.
+    // At startup the same limit is a typed error.
     let program = env!("CARGO_BIN_EXE_peer");
     let shell = format!("ulimit -n 9; exec '{program}' '{url}' unused");
     let mut command = Command::new("sh");
@@ -142,7 +142,7 @@ async fn fault_h07_requests_to_nobody_are_sent_once_each() {
         tokio::spawn(async move { timed(&client, a, SOON).await })
     });
     for call in calls.collect::<Vec<_>>() {
-        let error = call.await.expect("no panic").outcome.expect_err("nobody serves");
+        let error = call.await.expect("no panic").outcome.expect_err("no server is running");
         assert!(matches!(error, CallError::Unroutable { .. }), "{error:?}");
     }
     assert_eq!(scene.transport.metrics().requests_sent - before, 1000);
@@ -159,7 +159,7 @@ async fn fault_h09_two_hundred_lost_connections_leave_no_file_thread_or_queue_be
         peer.say(&call).await;
         assert_eq!(peer.hear().await, "ran 1");
         assert_eq!(peer.hear().await, "1 is 2");
-        // What a connection leaves goes a moment after it.
+        // A connection's files and threads are released shortly after it.
         let (mut files_now, mut threads_now) = (usize::MAX, usize::MAX);
         for _ in 0..100 {
             let held = peer.held();
@@ -177,7 +177,7 @@ async fn fault_h09_two_hundred_lost_connections_leave_no_file_thread_or_queue_be
             eventually("both connections to come back", both).await;
         }
     };
-    // What is made when it is first needed is there from then on.
+    // The first loss creates some resources that remain for good.
     lose(2).await;
     let before = measure(&mut peer).await;
     let begun = Instant::now();
@@ -213,7 +213,7 @@ async fn fault_h12_replies_to_two_clients_of_one_process_do_not_cross() {
         assert!(ended.outcome.is_ok(), "{:?}", ended.outcome);
     }
     let late = [&scene.transport, &other].map(|transport| transport.metrics().replies_late);
-    assert_eq!(late, [0, 0], "none came to the wrong one");
+    assert_eq!(late, [0, 0], "no reply reached the wrong client");
 }
 
 #[tokio::test]
@@ -236,13 +236,13 @@ async fn fault_i02_an_outage_of_twenty_seconds_makes_few_lines() {
     let lines = heard.lines().split_off(before);
     let loud: Vec<_> = lines.iter().filter(|line| is_loud(line)).collect();
     figure("I2", "warnings of four connections in an outage of 20 s", loud.len());
-    // A line a second for each of them, what was lost, and a second more for a slow machine.
+    // One line per second for each connection, one for the loss, and two for a slow machine.
     assert!(!loud.is_empty() && loud.len() <= 4 * (20 + 3), "{loud:?}");
     scene.proxy.open().await;
     scene.good(1).await;
 }
 
-/// The files of a folder, and of those in it.
+/// Returns the files of a folder and its subfolders.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file"));
     let of = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
@@ -252,8 +252,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn fault_h04_nobody_asks_the_wall_clock_but_for_what_is_written_on_the_wire() {
     let asking = files(|text| text.contains("SystemTime::now"));
-    // When a call began, when something was emitted, when put aside, and from when on a stream is
-    // read.
+    // When a call began, when a notification was emitted, when a message was set aside, and from
+    // when on a stream is read.
     let known = ["age.rs", "notify/notifier.rs", "transport/kept.rs", "transport/rabbit/stream.rs"];
     assert_eq!(asking, known.map(PathBuf::from), "deadlines, pauses and limits are `Instant`s");
 }
@@ -265,16 +265,16 @@ fn fault_h04_the_runtime_has_one_clock_and_that_is_tokios() {
         uses.map(str::to_owned).any(|import| import.contains("Instant"))
     };
     let asking = files(|text| text.contains("std::time::Instant") || imports(text));
-    // A trait of lapin's says it in a signature.
+    // A trait of lapin's requires that type in a signature.
     assert_eq!(asking, ["transport/rabbit/socket.rs"].map(PathBuf::from));
     const TIMERS: [&str; 4] = ["thread::sleep", "recv_timeout", "wait_timeout", "park_timeout"];
     let waiting = files(|text| TIMERS.iter().any(|timer| text.contains(timer)));
-    // A scheduler of models, and tests that let a thread stand still.
+    // The scheduler of model tests, and tests that block a thread.
     let known = ["sync/model.rs", "transport/rabbit/standstill.rs"];
     assert_eq!(waiting, known.map(PathBuf::from));
 }
 
-/// The files of the runtime whose text is such, sorted.
+/// Returns the files of the runtime whose text satisfies a predicate, sorted.
 fn files(is_such: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rpc-runtime/src");
     let mut files: Vec<_> = sources(&source)

@@ -1,4 +1,4 @@
-//! What most of these tests begin with: a client and a server, one or both of them behind a proxy.
+//! The usual scene of these tests: a client and a server, one or both of them behind a proxy.
 
 use std::{
     collections::HashMap,
@@ -11,12 +11,12 @@ use rpc_runtime::{CallError, Context, RabbitOptions, Running, Transport, rpc_api
 use tests::{Log, SOON, World, proxy::Proxy};
 use tokio::task::JoinHandle;
 
-/// How much later than its deadline a call may end here: machines are shared.
+/// How much later than its deadline a call may end: the machine may be loaded.
 pub(crate) const SLACK: Duration = Duration::from_secs(5);
-/// For farewells.
+/// The limit for shutting down a server.
 pub(crate) const DRAIN: Duration = Duration::from_secs(20);
 
-/// Adds, and notes what it ran.
+/// Adds, and records each run.
 #[rpc_api(topic = "adder", version = "1.0")]
 pub(crate) trait Adder {
     /// Adds, after a while.
@@ -24,16 +24,16 @@ pub(crate) trait Adder {
     /// The same, and may be repeated.
     #[rpc(idempotent)]
     async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64;
-    /// Blocks its thread for so many milliseconds.
+    /// Blocks its thread for `millis` milliseconds.
     async fn block(&self, ctx: Context, millis: u64) -> u64;
-    /// Notes a number.
+    /// Records a number.
     async fn note(&self, ctx: Context, a: u64);
-    /// Notes a number before it is acknowledged.
+    /// Records a number, and is acknowledged afterwards.
     #[rpc(ack = "late")]
     async fn note_late(&self, ctx: Context, a: u64);
 }
 
-/// See [`Adder`].
+/// The server of [`Adder`].
 #[derive(Clone, Default)]
 pub(crate) struct Slow {
     pub(crate) ran: Log<u64>,
@@ -71,7 +71,7 @@ impl Slow {
         Self { takes, ..Self::default() }
     }
 
-    /// How often each number ran.
+    /// Returns how often each number ran.
     pub(crate) fn runs(&self) -> HashMap<u64, u64> {
         let mut runs = HashMap::new();
         self.ran.events().into_iter().for_each(|a| *runs.entry(a).or_default() += 1);
@@ -79,7 +79,7 @@ impl Slow {
     }
 }
 
-/// Notices a silent peer as soon as the protocol can.
+/// Returns options that detect a silent peer as soon as the protocol can.
 pub(crate) fn watchful() -> RabbitOptions {
     RabbitOptions::default().heartbeat(Duration::from_secs(2))
 }
@@ -90,7 +90,7 @@ pub(crate) async fn through(proxy: &Proxy, world: &World, options: RabbitOptions
     connected.unwrap_or_else(|error| panic!("cannot connect: {error:?}"))
 }
 
-/// Who is behind the proxy.
+/// Which side is behind the proxy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behind {
     Client,
@@ -98,12 +98,12 @@ pub(crate) enum Behind {
     Both,
 }
 
-/// See the module.
+/// A scene.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) proxy: Proxy,
     pub(crate) slow: Slow,
-    /// What the server is on.
+    /// The server's transport.
     pub(crate) serving: Transport,
     pub(crate) server: Running,
     pub(crate) transport: Transport,
@@ -140,12 +140,13 @@ impl Scene {
         scene
     }
 
-    /// Calls until there is an answer, and returns how long that took. Before, there may be nobody to ask.
+    /// Calls until a call succeeds, and returns how long that took. Calls may be unroutable until
+    /// then.
     pub(crate) async fn good(&self, a: u64) -> Duration {
         good(&self.client, a).await
     }
 
-    /// Makes calls at once, each with its own number, and returns when all are on their way.
+    /// Makes calls at once, each with its own number.
     pub(crate) fn calls(&self, numbers: std::ops::Range<u64>, timeout: Duration) -> Calls {
         let call = |a| {
             let client = self.client.clone();
@@ -154,7 +155,8 @@ impl Scene {
         Calls(numbers.map(call).collect())
     }
 
-    /// Waits for the end of calls, and checks each against what the server has run. Returns how many were answered.
+    /// Waits for the end of all calls, and checks each against the server's runs. Returns the
+    /// number that succeeded.
     pub(crate) async fn settle(&self, calls: Calls) -> usize {
         let ended = calls.ended().await;
         ended.iter().for_each(|ended| ended.check(&self.slow));
@@ -162,11 +164,11 @@ impl Scene {
     }
 }
 
-/// Calls on their way.
+/// Pending calls.
 pub(crate) struct Calls(Vec<JoinHandle<Ended>>);
 
 impl Calls {
-    /// Waits for their ends.
+    /// Waits for the end of all calls.
     pub(crate) async fn ended(self) -> Vec<Ended> {
         let mut ended = Vec::new();
         for call in self.0 {
@@ -176,12 +178,12 @@ impl Calls {
     }
 }
 
-/// Calls until there is an answer, and returns how long that took.
+/// Calls until a call succeeds, and returns how long that took.
 pub(crate) async fn good(client: &AdderClient, a: u64) -> Duration {
     good_within(client, a, SOON).await
 }
 
-/// As [`good`], with a time of its own.
+/// Does the same as [`good`], with another limit.
 pub(crate) async fn good_within(client: &AdderClient, a: u64, limit: Duration) -> Duration {
     let begun = Instant::now();
     let call = async {
@@ -201,15 +203,15 @@ pub(crate) async fn good_within(client: &AdderClient, a: u64, limit: Duration) -
     begun.elapsed()
 }
 
-/// A call that has ended, for the rule above all: it ends by its deadline, once, and what it says of having run is
-/// true.
+/// A call that has ended. The main rule: a call ends by its deadline, once, and its error tells the
+/// truth about whether the method may have run.
 pub(crate) struct Ended {
     pub(crate) a: u64,
     pub(crate) took: Duration,
     pub(crate) outcome: Result<u64, CallError<Infallible>>,
 }
 
-/// Calls `add`, and takes the time.
+/// Calls `add`, and measures the time.
 pub(crate) async fn timed(client: &AdderClient, a: u64, timeout: Duration) -> Ended {
     let begun = Instant::now();
     let call = client.prepare().timeout(timeout).add(&Context::new(), a, 1);
@@ -219,7 +221,7 @@ pub(crate) async fn timed(client: &AdderClient, a: u64, timeout: Duration) -> En
 }
 
 impl Ended {
-    /// Checks the outcome against what the server has run.
+    /// Checks the outcome against the server's runs.
     pub(crate) fn check(&self, slow: &Slow) {
         let ran = slow.runs().get(&self.a).copied().unwrap_or_default();
         match &self.outcome {
@@ -233,7 +235,7 @@ impl Ended {
     }
 }
 
-/// Prints what was measured, for the table of `rpc-runtime/docs/reliability.md`.
+/// Prints a measurement, for the table of `rpc-runtime/docs/reliability.md`.
 pub(crate) fn figure(fault: &str, what: &str, value: impl Debug) {
     println!("figure {fault}: {what} {value:.3?}");
 }

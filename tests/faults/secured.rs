@@ -1,4 +1,4 @@
-//! Section A: brokers whose certificates are not in order, and ports where nobody speaks TLS.
+//! Section A: brokers with invalid certificates, and ports without TLS.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     scene::{AdderServer, Slow, adder, good},
 };
 
-/// Listens with a certificate as `change` makes it. Returns the address.
+/// Listens with a certificate that `change` has edited. Returns the address.
 async fn listen(
     broker: &str,
     authority: Option<&Authority>,
@@ -33,12 +33,12 @@ fn address(shared: &Shared) -> String {
     rest.trim_end_matches('/').to_owned()
 }
 
-/// Connects by TLS, and returns why not, with all that caused it.
+/// Connects with TLS, and returns the error with its sources.
 async fn refused(address: &str, options: RabbitOptions) -> String {
     let url = format!("amqps://guest:guest@{address}/");
     let begun = std::time::Instant::now();
     let connected = tests::soon("an end", Transport::builder(&url).rabbit(options).connect()).await;
-    let error = connected.expect_err("such a certificate is not in order");
+    let error = connected.expect_err("the certificate is invalid");
     assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
     assert_eq!(error.kind(), TransportErrorKind::Tls, "{error:?}");
     in_full(&error)
@@ -51,7 +51,7 @@ async fn fault_a11_a_certificate_that_is_not_in_order_is_refused_and_the_reason_
     let (ours, other) = (Authority::new(), Authority::new());
     let good = listen(&broker, Some(&ours), "127.0.0.1", |_| {}).await;
     let url = format!("amqps://guest:guest@{good}/");
-    Transport::builder(&url).rabbit(ours.options()).connect().await.expect("all is in order");
+    Transport::builder(&url).rabbit(ours.options()).connect().await.expect("it is valid");
 
     let expired = |params: &mut CertificateParams| params.not_after = date_time_ymd(2020, 1, 1);
     let to_come = |params: &mut CertificateParams| params.not_before = date_time_ymd(4000, 1, 1);
@@ -91,12 +91,12 @@ async fn fault_a13_a_handshake_that_never_ends_is_given_up_and_leaves_no_socket(
     let url = format!("amqps://guest:guest@{}/", proxy.address());
     let connecting = Transport::builder(&url).rabbit(ours.options()).connect();
     let connected = tokio::time::timeout(Duration::from_secs(20), connecting).await;
-    let error = connected.expect("in time").expect_err("nobody speaks");
+    let error = connected.expect("in time").expect_err("the broker is silent");
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error:?}");
-    eventually("no socket is left", || proxy.present().is_empty()).await;
+    eventually("no socket to be left", || proxy.present().is_empty()).await;
 }
 
-/// Serves and calls, all by connections with these options.
+/// Serves and calls, with these options on all connections.
 async fn works(world: &World, options: RabbitOptions) {
     let transport = Transport::builder(world.url()).rabbit(options).connect().await;
     let transport = transport.unwrap_or_else(|error| panic!("{error:?}"));
@@ -125,7 +125,7 @@ async fn a_listener_with_tls_is_talked_to_by_password_and_by_certificate() {
     node.ctl(&["clear_password", "service"]).await;
     node.ctl(&["set_permissions", "service", ".*", ".*", ".*"]).await;
     works(&world, certified()).await;
-    // As the original's users write it.
+    // The same in the original's spelling.
     let text = |name: &str| file(name).display().to_string();
     let query = [
         "ssl=true&rabbit_login_method=EXTERNAL".to_owned(),
@@ -156,7 +156,7 @@ async fn renewed_certificates_are_used_when_a_connection_is_made_again() {
     let _server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
     let client = world.client::<adder::Api>(&transport);
     good(&client, 1).await;
-    // The broker is first: until the service has its own, nothing comes through.
+    // The broker changes first: until the service has its new certificate, its connections fail.
     front.become_another(&new.certify("127.0.0.1"), Some(&new));
     good(&client, 2).await;
     let failed = transport.metrics().connects_failed;

@@ -1,4 +1,4 @@
-//! Section B: peers that say nothing, and nobody says why.
+//! Section B: peers that fall silent, while the connection stays open.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::scene::{Behind, Scene, Slow, figure, timed};
 async fn fault_b04_a_silent_broker_is_given_up_and_what_it_said_late_reaches_nobody() {
     let Some(shared) = Shared::take().await else { return };
     let scene = Scene::start(shared.node.world(), Behind::Client).await;
-    // What connects anew is not concerned.
+    // New connections are not affected.
     let old = scene.proxy.present();
     old.keep(Way::Both);
     let begun = Instant::now();
@@ -26,7 +26,7 @@ async fn fault_b04_a_silent_broker_is_given_up_and_what_it_said_late_reaches_nob
     figure("B4", "silence noticed at a heartbeat of 2 s within", begun.elapsed());
     let answered = timed(&scene.client, 2, Duration::from_secs(20)).await;
     answered.check(&scene.slow);
-    assert_eq!(answered.outcome.expect("an answer by the new connection"), 3);
+    assert_eq!(answered.outcome.expect("an answer on the new connection"), 3);
     old.heal();
     let calls = scene.calls(3..50, Duration::from_secs(20));
     assert_eq!(scene.settle(calls).await, 47);
@@ -54,7 +54,7 @@ async fn fault_b06_what_a_deaf_server_did_not_get_is_delivered_again() {
     let scene = Scene::start(shared.node.world(), Behind::Server).await;
     scene.proxy.present().swallow(Way::Down);
     let calls = scene.calls(0..20, Duration::from_secs(25));
-    assert_eq!(scene.settle(calls).await, 20, "all are answered by the new connection");
+    assert_eq!(scene.settle(calls).await, 20, "all are answered on the new connection");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,9 +74,9 @@ async fn fault_b07_a_reconnect_to_a_silent_peer_is_given_up_too() {
     scene.proxy.hang().await;
     scene.proxy.present().reset();
     let attempts = scene.proxy.attempts();
-    eventually("all four to be taken", || scene.proxy.attempts() >= attempts + 4).await;
+    eventually("all four to be accepted", || scene.proxy.attempts() >= attempts + 4).await;
     let calls = scene.calls(0..10, Duration::from_secs(1));
-    assert_eq!(scene.settle(calls).await, 0, "nobody speaks");
+    assert_eq!(scene.settle(calls).await, 0, "the broker is silent");
     scene.proxy.open().await;
     let first = scene.good(100).await;
     figure("B7", "first good call after a silent peer", first);
@@ -104,7 +104,7 @@ async fn fault_b09_what_the_broker_gives_to_a_dead_connection_comes_back() {
     let scene = Scene::start(shared.node.world(), Behind::Server).await;
     let begun = Instant::now();
     scene.proxy.present().zombie();
-    // Half of the requests go to the connection that the broker still believes in.
+    // The broker delivers half of the requests to the connection that it still believes in.
     let calls = scene.calls(0..20, Duration::from_secs(25));
     assert_eq!(scene.settle(calls).await, 20);
     figure("B9", "all answered at a heartbeat of 2 s within", begun.elapsed());

@@ -1,4 +1,4 @@
-//! Section B: processes that get no time.
+//! Section B: processes that get no CPU time.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::{
 use tests::{World, eventually, node::Shared, proxy::Way};
 
 impl Program {
-    /// Stops it for four heartbeats.
+    /// Stops the process for four heartbeats.
     async fn sleep(&self) {
         self.signal("STOP").await;
         tokio::time::sleep(Duration::from_secs(8)).await;
@@ -35,7 +35,7 @@ async fn fault_b19_a_client_that_was_stopped_ends_what_has_expired_and_goes_on()
     figure("B19", "a client answers again after", begun.elapsed());
 }
 
-/// A topic that nobody calls.
+/// A topic without calls.
 fn unused(world: &World) -> String {
     format!("{}-unused", world.topic())
 }
@@ -54,12 +54,12 @@ async fn fault_b19_a_server_that_was_stopped_runs_nothing_that_has_expired() {
     for a in 1..=5 {
         calls.push(timed(&client, a, Duration::from_secs(2)).await);
     }
-    assert!(calls.iter().all(|call| call.outcome.is_err()), "nobody answers");
+    assert!(calls.iter().all(|call| call.outcome.is_err()), "the server is stopped");
     peer.signal("CONT").await;
     let begun = Instant::now();
     good(&client, 6).await;
     figure("B19", "a server answers again after", begun.elapsed());
-    assert_eq!(peer.hear().await, "ran 6", "what nobody waits for is not run");
+    assert_eq!(peer.hear().await, "ran 6", "an expired call does not run");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,10 +69,10 @@ async fn fault_b19_a_connection_that_the_broker_gave_up_meanwhile_is_noticed() {
     let mut peer = Program::peer(&scene.proxy.url(&scene.world), &unused(&scene.world)).await;
     let attempts = scene.proxy.attempts();
     peer.signal("STOP").await;
-    // The broker closes both of its connections.
-    eventually("the broker to give it up", || scene.proxy.present().len() == 2).await;
+    // The broker closes both connections of the program.
+    eventually("the broker to close the connections", || scene.proxy.present().len() == 2).await;
     peer.signal("CONT").await;
-    eventually("it to come back", || scene.proxy.attempts() >= attempts + 2).await;
+    eventually("the program to reconnect", || scene.proxy.attempts() >= attempts + 2).await;
     peer.say(&format!("call {} 8 25000", scene.world.topic())).await;
     assert_eq!(peer.hear().await, "8 is 9");
     assert!(scene.proxy.seen(Way::Up, "heartbeat") > 0);

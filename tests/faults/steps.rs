@@ -1,4 +1,4 @@
-//! Section B: connections that are lost at each step of setting up and taking down.
+//! Section B: connections that are lost at each step of setup and teardown.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tests::{
 
 use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, good, through, watchful};
 
-/// What the two ends say until a server serves and a client calls, by the connection on which it is said.
+/// The frames until a server serves and a client calls, with the connection that carries each.
 const SET_UP: &[(Way, &str, &str)] = &[
     (Way::Up, "protocol", ""),
     (Way::Down, "connection.start", ""),
@@ -41,7 +41,7 @@ const SET_UP: &[(Way, &str, &str)] = &[
     (Way::Down, "basic.consume-ok", ":consume"),
 ];
 
-/// What they say at the end.
+/// The frames of a shutdown.
 const TAKE_DOWN: &[(Way, &str)] = &[
     (Way::Up, "basic.cancel"),
     (Way::Down, "basic.cancel-ok"),
@@ -70,7 +70,7 @@ async fn fault_b15_a_loss_at_any_step_of_coming_back_begins_it_again() {
             let rule = at(&scene.proxy, *step, nth);
             let calls = scene.calls(nth * 10..nth * 10 + 5, SOON);
             scene.proxy.present().reset();
-            // Not everything is said twice.
+            // Some frames are sent only once.
             if nth == 1 {
                 tokio::join!(rule.applied(), scene.good(18));
             } else {
@@ -87,7 +87,7 @@ async fn fault_b15_a_loss_at_any_step_of_coming_back_begins_it_again() {
     }
 }
 
-/// Connects, serves and calls, beginning anew where that is lost in the middle.
+/// Connects, serves and calls, and starts over if the connection is lost meanwhile.
 async fn set_up(world: &World, proxy: &Proxy) {
     let url = proxy.url(world);
     let transport = loop {
@@ -129,7 +129,7 @@ async fn fault_b15_a_silence_at_any_step_of_coming_back_is_given_up() {
         scene.proxy.present().reset();
         tokio::join!(rule.applied(), scene.good(1));
     };
-    // Each waits for a limit to pass: all at once.
+    // Each scene waits for a limit to pass, so all run concurrently.
     futures_util::future::join_all(all.into_iter().map(one)).await;
 }
 

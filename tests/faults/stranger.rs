@@ -1,4 +1,4 @@
-//! An AMQP client that is none of ours, to declare, delete and count what is on the broker.
+//! An AMQP client other than this library, to declare, delete and count objects of the broker.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use lapin::{
 };
 use tests::{World, node::Node, unique};
 
-/// See the module.
+/// A foreign AMQP client.
 pub(crate) struct Stranger(Channel);
 
 impl Stranger {
@@ -50,13 +50,13 @@ impl Stranger {
         bound.await.expect("bound");
     }
 
-    /// Declares a queue that nobody else may use.
+    /// Declares an exclusive queue.
     pub(crate) async fn declare_exclusive(&self, name: &str) {
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
         self.declare(name, options, FieldTable::default()).await;
     }
 
-    /// Declares a queue that refuses what comes once it is full, and binds it as a server's.
+    /// Declares a queue that rejects publishes once it is full, and binds it as a server's.
     pub(crate) async fn declare_full_at(&self, name: &str, length: i32) {
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(length));
@@ -66,7 +66,7 @@ impl Stranger {
         self.bind(name, "openstack", name).await;
     }
 
-    /// Declares a fanout exchange with a queue, whose name is returned.
+    /// Declares a fanout exchange with a queue, and returns the queue's name.
     pub(crate) async fn letters(&self, exchange: &str) -> String {
         let (name, options) = (ShortString::from(exchange), ExchangeDeclareOptions::default());
         let kind = ExchangeKind::Fanout;
@@ -78,14 +78,14 @@ impl Stranger {
         queue
     }
 
-    /// How many messages wait in a queue.
+    /// Counts the ready messages of a queue.
     pub(crate) async fn waiting(&self, queue: &str) -> u32 {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let declared = self.0.queue_declare(queue.into(), options, FieldTable::default()).await;
         declared.expect("it is there").message_count()
     }
 
-    /// Publishes a request to a queue that says how long it lives, and nothing else of time.
+    /// Publishes a request to a queue, with an expiration and nothing else about time.
     pub(crate) async fn expiring(&self, queue: &str, body: &str, lives: Duration) {
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
@@ -97,7 +97,7 @@ impl Stranger {
         published.await.expect("published");
     }
 
-    /// Publishes a body so many times to a queue, in the properties of a request.
+    /// Publishes `times` bodies to a queue, with the properties of a request.
     pub(crate) async fn flood(&self, queue: &str, times: u32, body: impl Fn(u32) -> String) {
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
@@ -112,14 +112,14 @@ impl Stranger {
     }
 }
 
-/// The queues of a place with `part` in their names.
+/// Returns the queues of the world's virtual host with `part` in their names.
 pub(crate) async fn queues(node: &Node, world: &World, part: &str) -> Vec<String> {
     let host = world.virtual_host();
     let list = node.ctl(&["list_queues", "--vhost", host, "--no-table-headers", "name"]).await;
     list.lines().filter(|name| name.contains(part)).map(str::to_owned).collect()
 }
 
-/// Options of a queue that every release permits.
+/// Queue options that every release permits.
 fn durable() -> QueueDeclareOptions {
     QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() }
 }

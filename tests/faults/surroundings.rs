@@ -1,4 +1,4 @@
-//! A program whose surroundings a test breaks: its log, threads, files, clock, and names of hosts.
+//! A program whose environment a test breaks: its log, threads, files, clock, and host names.
 
 use std::{
     fs,
@@ -14,19 +14,20 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
-/// A user of the program's own: the system does not limit root's threads.
+/// A user for the program alone: the system does not limit root's threads.
 const USER: &str = "47123";
-/// The broker's name in the program's own file of hosts.
+/// The broker's name in the program's own hosts file.
 const HOST: &str = "broker.test";
-/// How long a state may take to name its cause, and a call to be answered: machines are shared.
+/// How long a state may take to name its cause, and a call to be answered. Generous, because
+/// machines are shared.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Something around the program that breaks.
+/// A part of the environment that breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cause {
-    /// Nobody reads the log any more: each line panics.
+    /// The log's reader has gone: each line panics.
     Log,
-    /// The system gives no thread.
+    /// The system denies new threads.
     Threads,
     /// The process may open no file.
     Files,
@@ -37,7 +38,7 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// The words of the state and the last event. `None`: it does no harm, and needs no words.
+    /// Words of the state and the last event. `None` if the cause does no harm.
     pub(crate) fn words(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Log | Self::Clock => None,
@@ -48,14 +49,14 @@ impl Cause {
     }
 }
 
-/// A program, and what is around it.
+/// A program and its environment.
 pub(crate) struct Patient {
     child: Child,
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     log: Option<tokio::task::JoinHandle<ChildStderr>>,
     folder: PathBuf,
-    /// Whether it has a file of hosts of its own.
+    /// Whether the program has its own hosts file.
     pub(crate) has_names: bool,
     pub(crate) has_clock: bool,
 }
@@ -64,12 +65,12 @@ pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// Returns the libfaketime that `cargo xtask test` found, if there is one.
+/// Returns the path of libfaketime, if `cargo xtask test` found it.
 fn faketime() -> Option<String> {
     std::env::var("RPC_TEST_FAKETIME").ok().filter(|library| !library.is_empty())
 }
 
-/// Copies the program to a folder of its own, where any user may run it. Returns both.
+/// Copies the program to a new folder, where any user may run it. Returns both.
 fn copied() -> (PathBuf, PathBuf) {
     let folder = std::env::temp_dir().join(unique("alive"));
     fs::create_dir(&folder).expect("a folder");
@@ -79,11 +80,11 @@ fn copied() -> (PathBuf, PathBuf) {
     (folder, program)
 }
 
-/// Reads a log, so that its writer is never held up, until that is aborted.
+/// Drains a log, so that its writer never blocks, until the task is aborted.
 fn read_away(mut log: ChildStderr) -> tokio::task::JoinHandle<ChildStderr> {
     tokio::spawn(async move {
         let mut nowhere = tokio::io::sink();
-        // Its end is the program's.
+        // The stream ends with the program.
         let _ = tokio::io::copy(&mut log, &mut nowhere).await;
         log
     })
@@ -101,7 +102,7 @@ impl Patient {
         for file in [&hosts, &order, &clock] {
             fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("it is ours");
         }
-        // Elsewhere the broker is called by its address.
+        // Without its own hosts file, the program connects to the broker's address.
         let has_names = is_root();
         let url = if has_names { url.replacen("127.0.0.1", HOST, 1) } else { url.to_owned() };
         let mut command = match has_names {
@@ -122,7 +123,7 @@ impl Patient {
         let library = faketime();
         let has_clock = library.is_some();
         if let Some(library) = library {
-            // Only for the program: libfaketime's own locks belong to the user who made them.
+            // For the program only: libfaketime's locks belong to the user that created them.
             command.arg(format!("LD_PRELOAD={library}"));
             command.arg(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()));
             command.args(["FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1"]);
@@ -139,13 +140,12 @@ impl Patient {
         patient
     }
 
-    /// Starts a program to which the system gives no more threads than its runtime has. Returns
-    /// what it says.
+    /// Starts a program that may have no more threads than its runtime. Returns its output.
     pub(crate) async fn starts_without_threads(url: &str, topic: &str) -> String {
-        // The program's first thread, its runtime's two, and the one that reads its orders.
+        // The main thread, two of the runtime, and the one that reads orders.
         const THREADS: u32 = 4;
         let (folder, program) = copied();
-        // A user of its own: others count the threads of all their programs.
+        // A new user, because the limit counts the threads of all programs of a user.
         let user = fastrand::u32(50_000..60_000).to_string();
         let mut command = Command::new("prlimit");
         command.arg(format!("--nproc={THREADS}:")).arg("setpriv");
@@ -166,7 +166,7 @@ impl Patient {
         self.answer().await
     }
 
-    /// Sets a limit of its process, as its user: root may not everywhere.
+    /// Sets a limit of the process, as its user, because root may lack the permission.
     async fn limit(&self, what: &str, to: &str) {
         let process = self.child.id().expect("it runs").to_string();
         let mut command = match self.has_names {
@@ -187,7 +187,7 @@ impl Patient {
         let next = self.folder.join("clock.next");
         fs::write(&next, to).expect("a file");
         fs::set_permissions(&next, fs::Permissions::from_mode(0o644)).expect("it is ours");
-        // In one step: the program may read it at any time.
+        // Atomically, because the program may read the file at any time.
         fs::rename(next, self.folder.join("clock")).expect("its clock");
     }
 
@@ -196,7 +196,7 @@ impl Patient {
             Cause::Log => {
                 if let Some(log) = self.log.take() {
                     log.abort();
-                    // With the task goes the reading end of the pipe.
+                    // Aborting the task closes the reading end of the pipe.
                     let _ = log.await;
                 }
             }
@@ -213,7 +213,7 @@ impl Patient {
 
     pub(crate) async fn end(&mut self, cause: Cause) {
         match cause {
-            // The next program has another.
+            // Cannot be undone; the next program has another log.
             Cause::Log => {}
             Cause::Threads => self.limit("nproc", "500").await,
             Cause::Files => self.limit("nofile", "1024").await,
@@ -243,7 +243,7 @@ impl Patient {
         }
     }
 
-    /// Calls until there is an answer. Returns how long that took.
+    /// Makes a call that has to succeed. Returns how long that took.
     pub(crate) async fn well(&mut self) -> Duration {
         let begun = Instant::now();
         let answer = self.ask(&format!("call {}", PATIENCE.as_millis())).await;
@@ -251,7 +251,7 @@ impl Patient {
         begun.elapsed()
     }
 
-    /// How its own calls ended: well, with an error, or wrong.
+    /// Returns the outcomes of the program's own calls: successes, errors, wrong answers.
     pub(crate) async fn counts(&mut self) -> [u64; 3] {
         let answer = self.ask("counts").await;
         let mut counts = answer.split(' ').map(|count| count.parse().expect("a number"));
@@ -261,7 +261,7 @@ impl Patient {
 
 impl Drop for Patient {
     fn drop(&mut self) {
-        // A folder that cannot be removed is small, and lies among the system's temporary ones.
+        // A leftover folder is small, and below the system's temporary folder.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,4 +1,4 @@
-//! Section C: queues that nothing consumes, as the broker tells it.
+//! Section C: queues without consumers, as the broker reports them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     scene::{AdderClient, AdderServer, DRAIN, Slow, adder, figure, good, through},
 };
 
-/// Lets a server come and go, so that its queues are there.
+/// Starts and stops a server, so that its queues exist.
 async fn come_and_go(world: &tests::World, options: &RabbitOptions) {
     let transport = world.connect(|builder| builder.rabbit(options.clone())).await;
     let server = world.serve(&transport, "h", AdderServer::new(Slow::default())).await;
@@ -60,7 +60,7 @@ async fn fault_c25_the_broker_is_asked_once_a_second_and_for_slow_calls_only() {
     for a in 0..50 {
         good(&client, a).await;
     }
-    // A machine that is shared may be slow once.
+    // One call may be slow on a shared machine.
     let opened = proxy.seen(Way::Up, "channel.open") - channels;
     assert!(opened <= 1, "{opened} channels for calls that were answered at once");
     server.shutdown(DRAIN).await.expect("nothing runs");
@@ -72,7 +72,7 @@ async fn fault_c25_the_broker_is_asked_once_a_second_and_for_slow_calls_only() {
     }
     let asked = proxy.seen(Way::Up, "queue.declare") - asked;
     assert!((1..=5).contains(&asked), "{asked} questions for 50 calls of 3.5 s");
-    // The channel is closed again where no call waits.
+    // The transport closes the channel when no call waits any more.
     let closed = proxy.seen(Way::Up, "channel.close");
     eventually("the channel to close", || proxy.seen(Way::Up, "channel.close") > closed).await;
 }
@@ -89,14 +89,14 @@ async fn fault_c25_a_broker_that_does_not_say_is_asked_once_by_each_connection()
         let client = world.client::<adder::Api>(&transport);
         let questions = Frames::up("queue.declare").containing(world.topic()).always();
         let rule = proxy.rule(questions, Action::Refuse(code, text.to_owned()));
-        // The broker knows of no refusal.
+        // The proxy made up the refusal, so the broker must not see its answer.
         let _unsaid = proxy.rule(Frames::up("channel.close-ok").always(), Action::Drop);
         for (round, asked) in [(1, 1), (2, 1), (3, 2)] {
             if round == 3 {
                 let attempts = proxy.attempts();
                 proxy.present().reset();
                 eventually("other connections", || proxy.attempts() >= attempts + 2).await;
-                eventually("them to be up", || transport.state().is_up()).await;
+                eventually("the transport to be up", || transport.state().is_up()).await;
             }
             let error = call(&client, round, Duration::from_secs(4)).await;
             let is_unknown =
@@ -128,12 +128,12 @@ async fn fault_c25_an_empty_quorum_queue_is_named_and_ends_no_call() {
     let client = world.client::<adder::Api>(&transport);
     let calling = client.clone();
     let waiting = tokio::spawn(async move { call(&calling, 1, Duration::from_secs(10)).await });
-    eventually("it to be under way", || transport.pending_calls() == 1).await;
+    eventually("the call to be under way", || transport.pending_calls() == 1).await;
     purge(&shared.node, world.topic()).await;
     let error = soon("its deadline", waiting).await.expect("no panic");
     let CallError::DeadlineExceeded { unconsumed, .. } = &error else { panic!("{error:?}") };
     assert_eq!(unconsumed.as_deref(), Some(world.topic()));
-    // With a message in it the leader has surely answered.
+    // With a message in the queue, its leader has answered.
     let error = call(&client, 2, SOON).await;
     assert!(matches!(error, CallError::NoConsumer { .. }), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! Section C: one message, or one queue, that the broker does not take ends or waits alone, and takes nothing else with it.
+//! Section C: the broker refuses one message or one queue, and everything else continues.
 
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,12 @@ use crate::{
     stranger::Stranger,
 };
 
-/// Emits to a topic.
+/// Returns a notifier for a topic.
 fn emits(transport: &Transport, topic: &str) -> Notifier {
     Notifier::builder(transport).topic(topic).build()
 }
 
-/// Listens to a topic in a pool, and notes the numbers that come.
+/// Listens to a topic in a pool, and records the numbers that arrive.
 async fn hears(transport: &Transport, topic: &str) -> (RunningListener, Log<u64>) {
     let heard = Log::default();
     let notes = heard.clone();
@@ -42,7 +42,7 @@ fn sorted(heard: &Log<u64>) -> Vec<u64> {
     numbers
 }
 
-/// Checks that an error has the broker's own words.
+/// Checks that an error contains the broker's own words.
 fn is_refused_over(error: &TransportError, words: &str) {
     assert_eq!(error.kind(), TransportErrorKind::Refused, "{error:?}");
     assert!(error.to_string().contains(words), "{error}");
@@ -64,21 +64,21 @@ async fn fault_c19_a_queue_whose_node_is_down_holds_up_its_own_notifications_and
     let begun = Instant::now();
     for a in 0..5 {
         scene.client.note(&ctx, a).await.expect("casts do not wait for it");
-        let other = soon("the broker to have it", notifier.error(&ctx, "e", &a)).await;
+        let other = soon("the confirm", notifier.error(&ctx, "e", &a)).await;
         other.expect("nor do notifications for other queues");
     }
     scene.good(100).await;
     assert!(begun.elapsed() < SLACK, "at once: {:?}", begun.elapsed());
     assert_eq!(notifier.waiting(), 3);
     refused.applied_times(3).await;
-    assert!(begun.elapsed() > Duration::from_secs(1), "it is looked for at a pace");
+    assert!(begun.elapsed() > Duration::from_secs(1), "the queue is checked with pauses");
     refused.end();
     for emission in waiting {
         soon("the queue to be back", emission).await.expect("sent");
     }
     let stranger = Stranger::at(&scene.world).await;
     assert_eq!(stranger.waiting(&queue).await, 3);
-    assert_eq!(scene.transport.metrics().connections_lost, 0, "no connection is given up for it");
+    assert_eq!(scene.transport.metrics().connections_lost, 0, "no connection was lost");
     farewell.end();
 }
 
@@ -94,7 +94,7 @@ async fn fault_c20_an_exchange_that_goes_before_a_queue_is_bound_to_it_loses_no_
     let stranger = Stranger::at(&scene.world).await;
     stranger.delete_exchange("openstack").await;
     held.release();
-    soon("the broker to have it", emission).await.expect("sent");
+    soon("the confirm", emission).await.expect("sent");
     assert_eq!(stranger.waiting(&format!("{topic}.info")).await, 1);
     scene.good(1).await;
 }
@@ -106,25 +106,25 @@ async fn fault_c01_a_pool_misses_no_notification_when_the_exchange_is_deleted_un
     let topic = format!("{}-events", scene.world.topic());
     let (_listener, heard) = hears(&scene.serving, &topic).await;
     let (notifier, ctx) = (emits(&scene.transport, &topic), Context::new());
-    soon("the broker to have it", notifier.info(&ctx, "e", &0)).await.expect("sent");
+    soon("the confirm", notifier.info(&ctx, "e", &0)).await.expect("sent");
     let publishes = Frames::up("basic.publish").containing(&topic).times(10);
     let held = scene.proxy.rule(publishes, Action::Hold);
     let emissions: Vec<_> = (1..=10).map(|number| notifier.info(&ctx, "e", &number)).collect();
     held.applied_times(10).await;
     Stranger::at(&scene.world).await.delete_exchange("openstack").await;
     held.release();
-    for ended in soon("the broker to have them", join_all(emissions)).await {
+    for ended in soon("all confirms", join_all(emissions)).await {
         ended.expect("sent");
     }
     eventually("all of them", || sorted(&heard) == (0..=10).collect::<Vec<_>>()).await;
 }
 
-/// Lets nobody publish to topics that begin with a word.
+/// Forbids publishing to topics that begin with a word.
 async fn forbid(node: &Node, scene: &Scene, word: &str) {
     let pattern = format!("^(?!{word})");
     let host = scene.world.virtual_host();
     node.ctl(&["set_topic_permissions", "-p", host, "guest", "openstack", &pattern, ".*"]).await;
-    // A channel remembers what its user might do.
+    // A channel caches the permissions of its user.
     scene.proxy.present().reset();
     scene.good(1_000_000).await;
 }
@@ -139,7 +139,7 @@ async fn fault_c21_a_message_that_the_broker_refuses_ends_with_the_reason_and_ta
     let (_listener, heard) = hears(&scene.serving, scene.world.topic()).await;
     let (good, bad) =
         (emits(&scene.transport, scene.world.topic()), emits(&scene.transport, "forbidden"));
-    soon("the broker to have it", good.info(&ctx, "e", &0)).await.expect("sent");
+    soon("the confirm", good.info(&ctx, "e", &0)).await.expect("sent");
     let mut numbers = 1..;
     for round in 0..5 {
         let held = scene
@@ -153,7 +153,7 @@ async fn fault_c21_a_message_that_the_broker_refuses_ends_with_the_reason_and_ta
         let call = tokio::spawn(client.add_again(&ctx, 100 + round, 1));
         held.applied_times(11).await;
         held.release();
-        let error = soon("its end", refused).await.expect_err("it may not");
+        let error = soon("its end", refused).await.expect_err("it is forbidden");
         let NotifyError::Unavailable(error) = &error else { panic!("{error:?}") };
         is_refused_over(error, "access to topic 'forbidden.info'");
         for ended in soon("all others", join_all(before.into_iter().chain(after))).await {
@@ -164,9 +164,9 @@ async fn fault_c21_a_message_that_the_broker_refuses_ends_with_the_reason_and_ta
     }
     eventually("all of them", || sorted(&heard) == (0..=45).collect::<Vec<_>>()).await;
     assert_eq!(scene.transport.metrics().notifications_dropped, 5, "each ends once");
-    assert_eq!(scene.transport.metrics().connections_lost, 2, "those that were cut");
+    assert_eq!(scene.transport.metrics().connections_lost, 2, "the connections that the test cut");
     let elsewhere = scene.client.prepare().topic("forbidden").client();
-    let error = elsewhere.add(&ctx, 1, 1).await.expect_err("it may not");
+    let error = elsewhere.add(&ctx, 1, 1).await.expect_err("it is forbidden");
     assert!(!error.may_have_run(), "{error:?}");
     let CallError::Unavailable(error) = &error else { panic!("{error:?}") };
     is_refused_over(error, "access to topic 'forbidden'");
@@ -181,20 +181,20 @@ async fn fault_c21_a_channel_that_goes_while_much_waits_to_be_sent_takes_no_conn
     let lost = scene.transport.metrics().connections_lost;
     let topic = format!("{}-events", scene.world.topic());
     let (good, bad) = (emits(&scene.transport, &topic), emits(&scene.transport, "forbidden"));
-    soon("the broker to have it", good.info(&ctx, "e", &0)).await.expect("sent");
+    soon("the confirm", good.info(&ctx, "e", &0)).await.expect("sent");
     let verdict = scene.proxy.rule(Frames::down("channel.close").times(1), Action::Hold);
     let refused = bad.info(&ctx, "e", &0);
     verdict.applied().await;
     scene.proxy.present().unread(Way::Up);
     let large = "x".repeat(1024 * 1024);
     let waiting: Vec<_> = (0..32).map(|_| good.info(&ctx, "e", &large)).collect();
-    // It is handed to lapin behind them.
+    // The cast is handed to lapin after the notifications.
     let sent = scene.transport.metrics().requests_sent;
     let cast = tokio::spawn(scene.client.note(&ctx, 8));
-    eventually("all to be handed on", || scene.transport.metrics().requests_sent > sent).await;
+    eventually("all to be handed over", || scene.transport.metrics().requests_sent > sent).await;
     verdict.release();
     scene.proxy.present().heal();
-    soon("its end", refused).await.expect_err("it may not");
+    soon("its end", refused).await.expect_err("it is forbidden");
     for ended in soon("all others", join_all(waiting)).await {
         ended.expect("sent");
     }
@@ -202,7 +202,7 @@ async fn fault_c21_a_channel_that_goes_while_much_waits_to_be_sent_takes_no_conn
     assert!(matches!(cast, Ok(()) | Err(CallError::Interrupted)), "as by a lost channel: {cast:?}");
     let stranger = Stranger::at(&scene.world).await;
     assert_eq!(stranger.waiting(&format!("{topic}.info")).await, 33);
-    assert_eq!(scene.transport.metrics().connections_lost, lost, "it was a channel that went");
+    assert_eq!(scene.transport.metrics().connections_lost, lost, "only a channel was lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -218,7 +218,7 @@ async fn fault_c21_of_messages_that_look_alike_the_refused_ones_are_found_one_by
         async move { node.ctl(&["eval", &order]).await }
     };
     limit(20_000).await;
-    // Ends with the test, whatever becomes of that.
+    // In a task of its own, so that the limit is restored even if it panics.
     let scene = tokio::spawn(found_one_by_one(alone.node.clone())).await;
     limit(16 << 20).await;
     scene.expect("no panic");
@@ -227,7 +227,7 @@ async fn fault_c21_of_messages_that_look_alike_the_refused_ones_are_found_one_by
 async fn found_one_by_one(node: Node) {
     let slow = Slow::taking(Duration::from_millis(1));
     let scene = Scene::with(node.world_alone().await, Behind::Client, watchful(), slow).await;
-    // What the broker says does not tell which message it means.
+    // In upper case, the broker's text does not reveal which message it refuses.
     let vague = Action::mutate(|close| {
         let text = 14..close.len() - 5;
         close[text].make_ascii_uppercase();
@@ -235,7 +235,7 @@ async fn found_one_by_one(node: Node) {
     let _rule = scene.proxy.rule(Frames::down("channel.close").always(), vague);
     let (_listener, heard) = hears(&scene.serving, scene.world.topic()).await;
     let (notifier, ctx) = (emits(&scene.transport, scene.world.topic()), Context::new());
-    soon("the broker to have it", notifier.info(&ctx, "e", &0)).await.expect("sent");
+    soon("the confirm", notifier.info(&ctx, "e", &0)).await.expect("sent");
     let large = "x".repeat(30_000);
     let held = scene
         .proxy

@@ -1,4 +1,4 @@
-//! What is logged of messages that nobody should send: escaped, and little.
+//! Log lines about hostile messages: escaped, and limited in number.
 
 use std::time::Instant;
 
@@ -10,10 +10,10 @@ use crate::{
     target::{Adder, TargetServer, target},
 };
 
-/// Text that would be a line of its own, and speak to a terminal.
+/// Text that could forge a log line, and control a terminal.
 const CONTROLS: &str = r"a\r\nERROR all is lost\u001b[31m\u0000\u009b1m";
 
-/// Requests, or replies, with that in every place where there is text.
+/// Requests and replies with that text in every place that holds text.
 fn requests(topic: &str) -> Vec<String> {
     let member = |name: &str| {
         let well = [
@@ -45,7 +45,8 @@ fn requests(topic: &str) -> Vec<String> {
     requests
 }
 
-/// Sends all of it to a server and to a client, and returns what was logged on this thread at every level.
+/// Sends all of them to a server and to a client. Returns the lines that this thread logged, at
+/// every level.
 async fn hear(world: &World) -> Vec<String> {
     let heard = Heard::default();
     let _guard = heard.listen();
@@ -66,7 +67,7 @@ async fn hear(world: &World) -> Vec<String> {
     eventually("the call that is held", || adder.ran.len() == 1).await;
     adder.gate.notify_waiters();
     if world.is_memory() {
-        eventually("nothing that runs", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
     }
     heard.lines()
 }
@@ -100,8 +101,8 @@ async fn what_a_peer_writes_stays_on_its_line_on_rabbit() {
     assert_escaped(&hear(&world).await);
 }
 
-/// Sends the same message again and again, and returns the lines about it: how many there may be, and how many messages
-/// they account for.
+/// Sends the same message repeatedly, and checks that few lines are logged about it, and that they
+/// count those left out.
 async fn flood(world: &World, messages: usize) {
     let heard = Heard::default();
     let _guard = heard.listen();
@@ -125,7 +126,7 @@ async fn flood(world: &World, messages: usize) {
         let lines: Vec<_> = heard.lines().into_iter().filter(|line| line.contains(what)).collect();
         assert!((1..=most).contains(&lines.len()), "{most} at most: {lines:#?}");
     }
-    // The next line says what was left out.
+    // The next line says how many were left out.
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     stranger.publish_json(world.topic(), "no json").await;
     stranger.settle().await;

@@ -1,6 +1,6 @@
-//! Whatever a stranger sends: generated messages to servers and to clients, by the thousand.
+//! Hostile input: thousands of generated messages to servers and clients.
 //!
-//! `RPC_RANDOM_SEED` has others; `RPC_TEST_LONG=1` a million of them.
+//! `RPC_RANDOM_SEED` selects others, `RPC_TEST_LONG=1` sends a million.
 
 mod lines;
 mod messages;
@@ -12,7 +12,7 @@ mod stranger;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Lets one test run at a time: they look at what the whole process holds.
+/// Runs one test at a time, because the tests measure the whole process.
 async fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::const_new(());
     TURN.lock().await
@@ -26,18 +26,18 @@ mod target {
     use tests::Log;
     use tokio::sync::Notify;
 
-    /// Adds.
+    /// The interface under attack.
     #[rpc_api(topic = "target", version = "1.0")]
     pub(crate) trait Target {
         /// Adds.
         async fn add(&self, ctx: Context, a: u64, b: u64) -> u64;
-        /// Does nothing with a number.
+        /// Ignores a number.
         async fn note(&self, ctx: Context, a: u64);
         /// Returns once the test opens the gate.
         async fn hold(&self, ctx: Context) -> u64;
     }
 
-    /// See [`Target`].
+    /// The server of [`Target`].
     #[derive(Clone, Default)]
     pub(crate) struct Adder {
         pub(crate) ran: Log<()>,

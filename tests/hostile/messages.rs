@@ -1,4 +1,4 @@
-//! Hostile messages, the same for each seed: nearly right, quite wrong, too deep, too wide.
+//! Hostile messages, the same for each seed: nearly valid, invalid, too deep, too wide.
 
 use std::{collections::BTreeMap, io::Write as _};
 
@@ -7,15 +7,15 @@ use tests::raw::{long, nested, short};
 
 use crate::odd::{NAMES, VALUES};
 
-/// What a message may name to make trouble.
+/// Names that a message may contain to cause trouble.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     pub(crate) topic: String,
-    /// A queue of the stranger's own, where it reads replies.
+    /// The stranger's queue, where it reads replies.
     pub(crate) collector: String,
 }
 
-/// A message, and of which kind it is.
+/// A message and its kind.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) kind: &'static str,
@@ -30,7 +30,7 @@ type Properties = BTreeMap<u16, Vec<u8>>;
 const CONTENT_TYPE: u16 = 15;
 const HEADERS: u16 = 13;
 
-/// Makes messages.
+/// Generates messages.
 pub(crate) struct Generator {
     random: Rng,
     places: Places,
@@ -42,7 +42,7 @@ impl Generator {
         Self { random: Rng::with_seed(seed), places, made: 0 }
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.random.usize(..limit)
     }
@@ -51,19 +51,19 @@ impl Generator {
         some[self.below(some.len())]
     }
 
-    /// A message for a server.
+    /// Returns a message for a server.
     pub(crate) fn request(&mut self) -> Message {
         let parts = self.request_parts();
         self.message(parts)
     }
 
-    /// A message for a client.
+    /// Returns a message for a client.
     pub(crate) fn reply(&mut self) -> Message {
         let parts = self.reply_parts();
         self.message(parts)
     }
 
-    /// The members of a request that is in order. Every second one wants a reply.
+    /// Returns the members of a valid request. Every second one asks for a reply.
     fn request_parts(&mut self) -> Vec<(String, String)> {
         self.made += 1;
         let method = self.one_of(&["add", "note", "add"]);
@@ -83,7 +83,7 @@ impl Generator {
         parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
-    /// The members of a reply that is in order, to a call that nobody made.
+    /// Returns the members of a valid reply to an unknown call.
     fn reply_parts(&mut self) -> Vec<(String, String)> {
         let failure = serde_json::json!({
             "class": self.one_of(NAMES), "module": "os", "message": "m", "tb": ["l\r\n"],
@@ -100,7 +100,7 @@ impl Generator {
         parts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
-    /// Makes something hostile of what would be in order.
+    /// Turns a valid message into a hostile one.
     fn message(&mut self, mut parts: Vec<(String, String)>) -> Message {
         let mut properties = Properties::from([(CONTENT_TYPE, short(b"application/json"))]);
         let (kind, body) = match self.below(16) {
@@ -188,7 +188,7 @@ impl Generator {
         .into_bytes()
     }
 
-    /// Gives one or two members another value, or takes one away.
+    /// Changes or removes one or two members.
     fn mistyped(&mut self, mut parts: Vec<(String, String)>) -> Vec<u8> {
         for _ in 0..=self.below(2) {
             let at = self.below(parts.len());
@@ -231,7 +231,7 @@ impl Generator {
         wrapped(&parts)
     }
 
-    /// A name that is none, as JSON.
+    /// Returns an invalid name, as JSON.
     fn name(&mut self) -> String {
         match self.below(12) {
             0 => format!("\"{}\"", "m".repeat(self.one_of(&[256, 5000, 70_000]))),
@@ -256,7 +256,7 @@ impl Generator {
         wrapped(&parts)
     }
 
-    /// Properties of odd kinds that a broker takes: it refuses some itself.
+    /// Returns unusual properties that a broker accepts: it refuses some itself.
     fn properties(&mut self) -> Properties {
         let mut properties = Properties::new();
         if self.below(4) > 0 {
@@ -332,7 +332,7 @@ impl Generator {
         }
     }
 
-    /// Says oddly who waits for the reply.
+    /// Names an unusual reply queue.
     fn caller(&mut self, mut parts: Vec<(String, String)>) -> Vec<u8> {
         let queue = match self.below(8) {
             0 => quote(&"q".repeat(self.one_of(&[255, 256, 300, 70_000]))),
@@ -385,7 +385,7 @@ impl Generator {
     }
 }
 
-/// Messages that cost more than others, of which there are few.
+/// A few messages that are expensive to read.
 pub(crate) fn heavy() -> Vec<Message> {
     let with = |kind, header: Option<&str>, body| {
         let mut properties = short(b"application/json");

@@ -1,6 +1,6 @@
-//! Values and names that nobody expects.
+//! Unexpected values and names.
 
-/// JSON, and a little that is none.
+/// JSON, and a few values that are not.
 pub(crate) const VALUES: &[&str] = &[
     "null",
     "true",
@@ -38,7 +38,7 @@ pub(crate) const VALUES: &[&str] = &[
     "\"unfinished",
 ];
 
-/// Names of methods, of classes and of arguments.
+/// Names of methods, classes and arguments.
 pub(crate) const NAMES: &[&str] = &[
     "",
     " ",

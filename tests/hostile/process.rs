@@ -1,10 +1,10 @@
-//! Whether anything in this process has panicked.
+//! Counts panics in this process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts panics from now on, those of tasks that nobody awaits included.
+/// Counts panics from now on, including those of detached tasks.
 pub(crate) fn count_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {

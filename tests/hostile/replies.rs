@@ -1,4 +1,4 @@
-//! What strangers send to a call that waits, whose id they know.
+//! Forged replies to a pending call, whose id the stranger knows.
 
 use rpc_runtime::{CallError, Context};
 use tests::{eventually, on_every_transport, soon};
@@ -8,7 +8,7 @@ use crate::{
     target::{Adder, TargetServer, target},
 };
 
-/// Replies that are none for a call that returns a number. Each says which call it is for.
+/// Invalid replies to a call that returns a number. `ID` stands for the call's id.
 fn malformed() -> Vec<String> {
     let deep = "[".repeat(500) + &"]".repeat(500);
     vec![
@@ -38,7 +38,7 @@ on_every_transport! {
             let (id, queue) = requests.call().await;
             stranger.publish_json(&queue, &reply.replace("ID", &id)).await;
             stranger.settle().await;
-            let error = soon("its end", call).await.expect("no panic").expect_err("it is no reply");
+            let error = soon("its end", call).await.expect("no panic").expect_err("it is invalid");
             assert!(matches!(error, CallError::Decode(_)) && error.may_have_run(), "{error:?}");
         }
         assert!(!other.is_finished());
@@ -72,7 +72,8 @@ on_every_transport! {
         assert_eq!(transport.pending_calls(), 0);
     }
 
-    /// A reply that is sent where requests come would be answered where the next reply comes, and so on.
+    /// A reply in a request queue must not be answered: that answer could cause another one, and so
+    /// on.
     async fn a_server_does_not_answer_itself(world: World) {
         let _alone = crate::alone().await;
         let transport = world.transport().await;
@@ -92,9 +93,9 @@ on_every_transport! {
         stranger.settle().await;
         eventually("both calls", || adder.ran.len() == 2).await;
         adder.gate.notify_waiters();
-        eventually("nothing that runs", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         assert_eq!(client.add(&ctx, 1_u64, 2_u64).await.expect("an answer"), 3);
-        eventually("nothing that runs", || server.in_flight() == 0).await;
+        eventually("nothing to be in flight", || server.in_flight() == 0).await;
         assert_eq!(adder.ran.len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! A server and a client under fire: they go on, and hold no more afterwards than before.
+//! A server and a client under attack: they keep working, and use no more resources afterwards.
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +19,9 @@ use crate::{
     target::{Adder, TargetServer, target},
 };
 
-/// How many messages go out between two questions whether all is well.
+/// The number of messages between two checks.
 const BATCH: usize = 1000;
-/// How much more may be held afterwards: what allocators keep, and the windows that fill up to their bounds.
+/// How much memory may grow: allocators keep some, and duplicate windows fill up to their bounds.
 const MORE_KIB: usize = 96 * 1024;
 
 fn seed() -> u64 {
@@ -29,22 +29,23 @@ fn seed() -> u64 {
     seed.map_or(1, |seed| seed.parse().expect("RPC_RANDOM_SEED is a number"))
 }
 
-/// The limits of who is under fire: none of the heavy messages is let through whole, and a bomb need not be large.
+/// The limits of the attacked server and client: they refuse every heavy message, and a small bomb
+/// is enough.
 fn wary(builder: TransportBuilder) -> TransportBuilder {
     let patience = Duration::from_secs(2);
-    // RabbitMQ from 4.0 on takes messages of at most 16 MiB.
+    // RabbitMQ from 4.0 on accepts messages of at most 16 MiB.
     let builder = builder.message_limit(15 << 20).unpacked_limit(8 << 20);
     builder.rabbit(RabbitOptions::default().absent_caller_timeout(patience))
 }
 
-/// Reads what comes back to the stranger, and notes each failure's class, or `result`.
+/// Reads the stranger's replies, and records each failure's class, or `result`.
 async fn collect(world: &World, queue: &str, classes: Log<String>) {
     let channel = channel(world).await;
     declare(&channel, queue).await;
     let mut replies = consume(&channel, queue).await;
     tokio::spawn(async move {
         while let Some(Ok(reply)) = replies.next().await {
-            // An id comes back as it was, also one that is a number beyond all measure.
+            // A reply repeats the request's id, even a number that is out of range.
             let class =
                 inner(&reply.data).map_or_else(|| "odd id".to_owned(), |reply| class(&reply));
             classes.push(class);
@@ -58,7 +59,7 @@ fn class(reply: &Value) -> String {
     failure["class"].as_str().expect("a class").to_owned()
 }
 
-/// Learns the names of the reply queues of transports that have their broker, or their virtual host, to themselves.
+/// Returns the reply queues of transports that share their broker, or virtual host, with no other.
 pub(crate) async fn reply_queues(world: &World, transports: &[&Transport]) -> Option<Vec<String>> {
     if !world.is_memory() {
         let host = world.virtual_host();
@@ -78,13 +79,13 @@ pub(crate) async fn reply_queues(world: &World, transports: &[&Transport]) -> Op
     Some(queues)
 }
 
-/// What was sent, and how it was taken.
+/// The stranger's messages, and their effects.
 struct Report {
     begun: Instant,
     kinds: BTreeMap<&'static str, usize>,
     answers: BTreeMap<String, usize>,
     before: Held,
-    /// After each tenth part.
+    /// Measured after each tenth of the messages.
     meanwhile: Vec<Held>,
     after: Held,
 }
@@ -118,19 +119,19 @@ impl Report {
     }
 }
 
-/// Who fires what, and where.
+/// The stranger's attack on a server and a client.
 struct Fire {
     stranger: Stranger,
     generator: Generator,
     places: Places,
-    /// The queues of the clients.
+    /// The reply queues of the clients.
     replies: Vec<String>,
-    /// What still waits to be sent first in a batch: to a server, to a client.
+    /// Heavy messages to be sent first in a batch: to a server, to a client.
     heavies: [Vec<Message>; 2],
 }
 
 impl Fire {
-    /// Publishes a batch, and counts its messages by their kind.
+    /// Publishes a batch, and counts its messages by kind.
     async fn batch(&mut self, kinds: &mut BTreeMap<&'static str, usize>) {
         let topic = self.places.topic.clone();
         let (host, fanout) = (format!("{topic}.h"), format!("{topic}_fanout"));
@@ -155,7 +156,7 @@ impl Fire {
     }
 }
 
-/// Fires `batches` at a server and a client, and looks after each whether both are well.
+/// Sends `batches` to a server and a client, and checks after each that both work.
 async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
     count_panics();
     let (served, called) = (world.connect(wary).await, world.connect(wary).await);
@@ -190,7 +191,7 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
         eventually("the call that is held", || adder.ran.len() > begun).await;
         fire.batch(&mut report.kinds).await;
         let well = soon("an answer", client.add(&ctx, 40_u64, 2_u64)).await;
-        assert_eq!(well.expect("the server is well"), 42, "after batch {batch}");
+        assert_eq!(well.expect("the server works"), 42, "after batch {batch}");
         adder.gate.notify_one();
         assert_eq!(soon("its reply", held).await.expect("no panic").expect("an answer"), 7);
         if batch == batches / 4 {
@@ -203,7 +204,7 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
             *report.answers.entry(class).or_default() += 1;
         }
     }
-    eventually("nothing that runs", || server.in_flight() == 0).await;
+    eventually("nothing to be in flight", || server.in_flight() == 0).await;
     assert_eq!((called.pending_calls(), served.pending_calls()), (0, 0));
     report.after = Held::now();
     assert_eq!(kept(world).await, before, "no connection was lost");
@@ -211,7 +212,7 @@ async fn lay_siege(world: &World, batches: usize) -> Option<Report> {
     Some(report)
 }
 
-/// The connections that are to stay.
+/// Returns the connections that have to stay.
 async fn kept(world: &World) -> Vec<String> {
     if world.is_memory() { Vec::new() } else { connections(world).await }
 }
@@ -228,7 +229,7 @@ async fn nothing_that_is_published_on_rabbit_stops_a_server_or_a_client() {
     let list = ["--quiet", "list_queues", "--vhost", world.virtual_host(), "name", "messages"];
     let list = rabbitmqctl(&list).await.expect("a broker to ask");
     let left = list.lines().filter(|line| line.contains(world.topic()) && !line.ends_with("\t0"));
-    assert_eq!(left.count(), 0, "what is refused is gone: {list}");
+    assert_eq!(left.count(), 0, "rejected messages are gone: {list}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! Who publishes and listens without being asked.
+//! A stranger, which publishes and consumes on the broker of others.
 
 use futures_util::StreamExt as _;
 use lapin::{
@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::messages::Message;
 
-/// Publishes anything.
+/// Publishes arbitrary messages.
 pub(crate) enum Stranger {
     Raw(Box<Raw>),
     Memory(memory::Broker),
@@ -37,7 +37,7 @@ impl Stranger {
             Self::Raw(raw) => {
                 raw.publish(exchange, key.as_bytes(), (flags, &properties), &body).await
             }
-            // The embedded broker's default exchange has reply queues alone.
+            // The embedded broker's default exchange reaches reply queues only.
             Self::Memory(broker) => {
                 let is_reply = exchange.is_empty() && key.starts_with("reply_");
                 let is_topic = exchange.is_empty() && !is_reply;
@@ -46,14 +46,14 @@ impl Stranger {
         }
     }
 
-    /// Publishes JSON, or what says that it is.
+    /// Publishes a body that claims to be JSON.
     pub(crate) async fn publish_json(&mut self, key: &str, body: &str) {
         let (flags, properties) = (CONTENT_TYPE, short(b"application/json"));
         let body = body.as_bytes().to_vec();
         self.publish("", key, Message { kind: "json", flags, properties, body }).await;
     }
 
-    /// Waits until the broker has taken everything.
+    /// Waits until the broker has processed everything.
     pub(crate) async fn settle(&mut self) {
         if let Self::Raw(raw) = self {
             raw.settle().await;
@@ -61,7 +61,7 @@ impl Stranger {
     }
 }
 
-/// Hears the requests to a topic.
+/// Records the requests to a topic.
 pub(crate) enum Eavesdropper {
     Rabbit(Box<Consumer>),
     Memory(UnboundedReceiver<memory::Published>),
@@ -88,7 +88,7 @@ impl Eavesdropper {
         }
     }
 
-    /// Returns the id of the next call, and the queue for its reply.
+    /// Returns the id of the next call, and its reply queue.
     pub(crate) async fn call(&mut self) -> (String, String) {
         loop {
             let body = match self {
@@ -110,13 +110,13 @@ impl Eavesdropper {
     }
 }
 
-/// Returns the message inside an envelope, if it can be read.
+/// Returns the message inside an envelope, if it is readable.
 pub(crate) fn inner(body: &[u8]) -> Option<Value> {
     let envelope: Value = serde_json::from_slice(body).ok()?;
     serde_json::from_str(envelope["oslo.message"].as_str()?).ok()
 }
 
-/// A bare AMQP channel to the world's broker.
+/// Opens a bare AMQP channel to the world's broker.
 pub(crate) async fn channel(world: &World) -> Channel {
     let authority = world.url().split("://").nth(1).and_then(|rest| rest.split('/').next());
     let virtual_host = if world.virtual_host() == "/" { "%2f" } else { world.virtual_host() };
@@ -125,7 +125,7 @@ pub(crate) async fn channel(world: &World) -> Channel {
     connection.await.expect("a connection").create_channel().await.expect("a channel")
 }
 
-/// Declares a queue that goes with its consumer.
+/// Declares a queue that is deleted with its consumer.
 pub(crate) async fn declare(channel: &Channel, queue: &str) {
     let options =
         QueueDeclareOptions { durable: true, auto_delete: true, ..QueueDeclareOptions::default() };

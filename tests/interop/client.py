@@ -1,8 +1,11 @@
-"""An RPC client of the original library: client.py URL TOPIC. With `-` for a URL it is the one of the file PEER_CONFIG.
+"""An RPC client of the original library: client.py URL TOPIC.
 
-Reads one JSON object a line and answers each with one: {"op": "call" | "cast" | "fanout", "method": …, "args": {…},
-"context": {…}, "server": …, "namespace": …, "version": …, "timeout": …, "monitor": …, "exmods": […]}. "types" calls with
-values of Python's own types, "values" with those that JSON has no form for.
+If URL is `-`, the URL comes from the file PEER_CONFIG.
+
+Reads one JSON object a line, and answers each with one: {"op": "call" | "cast" | "fanout",
+"method": …, "args": {…}, "context": {…}, "server": …, "namespace": …, "version": …, "timeout": …,
+"monitor": …, "exmods": […]}. The operation "types" calls with values of Python's own types, "values"
+with values that JSON cannot represent.
 """
 
 import datetime
@@ -26,7 +29,7 @@ def main():
         key = tuple(exmods)
         if key not in transports:
             transport = messaging.get_rpc_transport(conf, url=None if url == "-" else url, allowed_remote_exmods=list(exmods))
-            # The factory came with release 14.1.
+            # Release 14.1 added the factory.
             make = getattr(messaging, "get_rpc_client", messaging.RPCClient)
             transports[key] = make(transport, messaging.Target(topic=topic))
         return transports[key]

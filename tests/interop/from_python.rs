@@ -1,4 +1,4 @@
-//! Its client, our server.
+//! The original's client, this library's server.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use tests::{Log, eventually};
 
 use crate::{Peer, Release, with_every_release};
 
-/// What our server refuses, in classes that Python has.
+/// The server's errors, in classes that Python has.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "peer_errors")]
 enum OurError {
@@ -22,11 +22,11 @@ enum OurError {
     Value(u32),
 }
 
-/// A datetime, as Python sends it.
+/// A datetime in Python's format.
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 struct At(#[serde(with = "wire::datetime")] SystemTime);
 
-/// What Python calls.
+/// The interface that Python calls.
 #[rpc_api(topic = "ours", version = "1.5")]
 trait Ours {
     async fn echo(&self, ctx: Context, value: Value) -> Value;
@@ -116,7 +116,7 @@ impl Ours for Server {
     }
 }
 
-/// Two of our servers, and a Python client of their topic.
+/// Two servers of this library, and a Python client of their topic.
 struct Setting {
     peer: Peer,
     logs: [Log<u32>; 2],
@@ -128,9 +128,9 @@ async fn start(release: Release) -> Option<Setting> {
     start_with(release, None).await
 }
 
-/// Starts them. `options` are added to the URL of the client.
+/// Starts them. `options` are added to the client's URL.
 async fn start_with(release: Release, options: Option<&str>) -> Option<Setting> {
-    let world = release.world()?;
+    let world = release.world().await?;
     let transport = world.transport().await;
     let logs = [Log::default(), Log::default()];
     let mut servers = Vec::new();
@@ -163,7 +163,7 @@ with_every_release! {
         assert_eq!(user, json!({"result": "u1"}));
     }
 
-    async fn python_reaches_hosts_and_everyone(release: Release) {
+    async fn python_reaches_single_hosts_and_all_servers(release: Release) {
         let Some(Setting { mut peer, logs, _servers, _transport }) = start(release).await else { return };
         for host in ["rs1", "rs2"] {
             assert_eq!(
@@ -225,7 +225,7 @@ with_every_release! {
     }
 
     async fn python_is_told_that_our_server_has_no_room(release: Release) {
-        let Some(world) = release.world() else { return };
+        let Some(world) = release.world().await else { return };
         let transport = world.transport().await;
         let log = Log::default();
         let server = world.server(&transport, "full").concurrency(1).waiting(0).refuse_when_full(true);
@@ -242,8 +242,8 @@ with_every_release! {
 
     async fn python_watches_our_server(release: Release) {
         let Some(Setting { mut peer, _servers, _transport, .. }) = start(release).await else { return };
-        // With one second the original's own server sends no heartbeat at all. Release 14 looks for them only every half
-        // second, so it is asked for four alone.
+        // With one second, the original's own server sends no heartbeat at all. Release 14 looks
+        // for heartbeats only every half second, so it is tested with four seconds only.
         let cases: &[(u32, f64)] = if release.0.ends_with("14") { &[(4, 5.0)] } else { &[(4, 5.0), (1, 2.5)] };
         for (monitor, seconds) in cases {
             let args = json!({"seconds": seconds});

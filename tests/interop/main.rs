@@ -1,6 +1,8 @@
-//! Live tests with the original library: its clients against our servers, our clients against its servers.
+//! Live tests with the original library: its clients against this library's servers, and the
+//! reverse.
 //!
-//! Each runs with the current release and with two that deployments still have: 14.9.3 and 12.7.3.
+//! Each test runs with the current release, and with two older ones that are still deployed: 14.9.3
+//! and 12.7.3.
 
 mod from_python;
 mod notifications;
@@ -15,7 +17,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-/// The setting that tells where a Python with some release of the library is.
+/// The variable that names a Python with some release of the library.
 #[derive(Clone, Copy, PartialEq)]
 struct Release(&'static str);
 
@@ -24,9 +26,10 @@ const RELEASE_14: Release = Release("RPC_TEST_PYTHON_14");
 const RELEASE_12: Release = Release("RPC_TEST_PYTHON_12");
 
 impl Release {
-    /// Returns a topic on the broker, with a layout in which this release can serve and call there.
-    /// `None` after saying so where there is none.
-    fn world(self) -> Option<World> {
+    /// Returns a topic on the broker, with a layout in which this release can serve and call. If
+    /// there is none, reports the skip and returns `None`. Such a layout has a durable control
+    /// exchange. If that is not the default one, the topic is in a virtual host of its own.
+    async fn world(self) -> Option<World> {
         if tests::denies_transient() && self == RELEASE_12 {
             eprintln!(
                 "SKIPPED: the reply and fanout queues of release 12 are transient in every layout, \
@@ -34,19 +37,26 @@ impl Release {
             );
             return None;
         }
-        World::rabbit().map(World::with_permitted_layout)
+        permitted(World::rabbit()?, World::with_permitted_layout).await
     }
 
-    /// As [`world`](Self::world), for notifications alone, whose queues release 12 can make durable.
-    fn world_of_notifications(self) -> Option<World> {
-        if tests::denies_transient() && self == RELEASE_12 {
-            return World::rabbit().map(|world| world.with_options("amqp_durable_queues=true"));
+    /// Does the same as [`world`](Self::world) for notifications only, whose queues release 12 can
+    /// make durable.
+    async fn world_of_notifications(self) -> Option<World> {
+        if self == RELEASE_12 {
+            let durable = |world: World| world.with_options("amqp_durable_queues=true");
+            return permitted(World::rabbit()?, durable).await;
         }
-        self.world()
+        self.world().await
     }
 }
 
-/// Makes of each test three: one for each release.
+/// Changes the layout in a virtual host of its own, if the broker denies the default one.
+async fn permitted(world: World, change: impl FnOnce(World) -> World) -> Option<World> {
+    if tests::denies_transient() { change(world).alone().await } else { Some(world) }
+}
+
+/// Turns each test into three: one for each release.
 macro_rules! with_every_release {
     ($(async fn $name:ident($release:ident: Release) $body:block)*) => {
         $(async fn $name($release: $crate::Release) $body)*
@@ -75,12 +85,13 @@ macro_rules! with_every_release {
 }
 use with_every_release;
 
-/// Returns a world's URL in the one spelling of the scheme that the original knows.
+/// Returns a world's URL with the only scheme that the original knows.
 fn rabbit_url(world: &World) -> String {
     world.url().replacen("amqp://", "rabbit://", 1)
 }
 
-/// A Python program of this folder that runs: a line in, a line out. It ends when this is dropped.
+/// A running Python program of this folder, which answers each line with a line. Dropping this
+/// kills it.
 struct Peer {
     _process: Child,
     input: ChildStdin,
@@ -88,7 +99,7 @@ struct Peer {
 }
 
 impl Peer {
-    /// Starts a program and waits until it is ready. `None` where there is no Python for it.
+    /// Starts a program, and waits until it is ready. Returns `None` without a Python for it.
     async fn start(release: Release, program: &str, world: &World, args: &[&str]) -> Option<Self> {
         let url = rabbit_url(world);
         Self::spawn(release, program, &[&[&*url, world.topic()], args].concat(), "server.conf")
@@ -118,7 +129,7 @@ impl Peer {
             .env("PYTHONWARNINGS", "ignore")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // The original's queue manager looks for the leader of its process group, and has to find one.
+            // The original's queue manager needs the leader of its process group to exist.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()

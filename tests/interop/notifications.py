@@ -1,9 +1,15 @@
 """Notifiers and listeners of the original library: notifications.py URL TOPIC.
 
-Reads one JSON object a line and answers each with one. {"op": "emit", "driver": …, "priority": …, "event_type": …, "payload": …,
-"context": …, "publisher_id": …, "topics": […]} emits; {"op": "typed", "driver": …} emits values of Python's own types. {"op":
-"listen", "priorities": […], "pool": …, "refuse": n} starts a listener that has the first n notifications requeued, {"op":
-"batches", "size": n} one that takes them by the batch. {"op": "heard"} returns what listeners have heard so far, in order.
+If URL is `-`, the URL comes from the file PEER_CONFIG. Reads one JSON object a line, and answers each
+with one:
+
+- {"op": "emit", "driver": …, "priority": …, "event_type": …, "payload": …, "context": …,
+  "publisher_id": …, "topics": […]} emits a notification.
+- {"op": "typed", "driver": …} emits values of Python's own types.
+- {"op": "listen", "priorities": […], "pool": …, "refuse": n} starts a listener that requeues the
+  first n notifications.
+- {"op": "batches", "size": n} starts a listener that receives batches.
+- {"op": "heard"} returns the notifications that listeners have received, in order.
 """
 
 import datetime
@@ -20,7 +26,7 @@ from oslo_context import context
 
 
 class Endpoint:
-    """Notes what comes; as many as it is told to it has come again."""
+    """Records notifications, after requeueing the first `refuse` of them."""
 
     def __init__(self, priorities, refuse, heard):
         self.refuse = refuse
@@ -42,7 +48,7 @@ class Endpoint:
 
 
 class Batches:
-    """Notes batches."""
+    """Records batches."""
 
     def __init__(self, heard):
         self.heard = heard

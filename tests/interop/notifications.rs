@@ -1,4 +1,4 @@
-//! Notifications, both ways.
+//! Notifications in both directions.
 
 use rpc_runtime::{
     Context, NotificationListener, Notifier, Transport, notification,
@@ -10,7 +10,7 @@ use tests::{Log, SOON, World, eventually};
 
 use crate::{Peer, Release, with_every_release};
 
-/// As Cinder tells of it.
+/// The event as Cinder emits it.
 #[notification(event_type = "volume.create.end")]
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct VolumeCreated {
@@ -19,13 +19,13 @@ struct VolumeCreated {
 }
 
 async fn start(release: Release) -> Option<(World, Transport, Peer)> {
-    let world = release.world_of_notifications()?;
+    let world = release.world_of_notifications().await?;
     let transport = world.transport().await;
     let peer = Peer::start(release, "notifications.py", &world, &[]).await?;
     Some((world, transport, peer))
 }
 
-/// Waits until Python has heard so much, and returns it.
+/// Waits until Python has received `count` notifications, and returns them.
 async fn heard(peer: &mut Peer, count: usize) -> Vec<Value> {
     let until = std::time::Instant::now() + SOON;
     loop {
@@ -82,7 +82,7 @@ with_every_release! {
                 "payload": {"volume_id": "v1", "size": 7}, "context": {"user_id": "u1", "auth_token": "t"}
             })
         };
-        // Nothing is lost that was emitted before.
+        // Emitted before anything listens, and not lost.
         peer.ask(emit("messaging", "info")).await;
         let listener = NotificationListener::builder(&transport)
             .topic(world.topic())
@@ -100,7 +100,7 @@ with_every_release! {
             peer.ask(emit("messagingv2", priority)).await;
             peer.ask(emit("messaging", priority)).await;
         }
-        eventually("all of them", || events.len() == 2 && others.len() == 12).await;
+        eventually("all notifications", || events.len() == 2 && others.len() == 12).await;
         for (metadata, event) in events.events() {
             assert_eq!(event, VolumeCreated { volume_id: "v1".to_owned(), size: 7 });
             assert_eq!(metadata.publisher_id.as_deref(), Some("python.host"));
@@ -110,7 +110,7 @@ with_every_release! {
         for driver in ["messaging", "messagingv2"] {
             peer.ask(json!({"op": "typed", "driver": driver})).await;
         }
-        eventually("what has Python's types", || others.len() == 14).await;
+        eventually("the notifications with Python's types", || others.len() == 14).await;
         for (_, payload) in &others.events()[12..] {
             let told: Value = payload.decode().expect("JSON");
             assert_eq!(told["uuid"], "00000000-0000-0000-0000-000000000007", "{told}");
@@ -155,7 +155,7 @@ with_every_release! {
         assert!(sizes.into_iter().eq(0..100));
     }
 
-    async fn what_python_has_come_again_comes_again_and_goes_in_batches(release: Release) {
+    async fn notifications_that_python_requeues_are_redelivered_and_come_in_batches(release: Release) {
         let Some((world, transport, mut peer)) = start(release).await else { return };
         let notifier = Notifier::builder(&transport).topic(world.topic()).build();
         peer.ask(json!({"op": "listen", "priorities": ["error"], "refuse": 3})).await;

@@ -1,4 +1,5 @@
-//! One configuration file for both: the original's programs and ours read it, and share every queue that it lays out.
+//! One configuration file for both: the original's programs and this library read it, and share
+//! every queue that it describes.
 
 use rpc_runtime::{Config, Context, Server, Transport, rpc_api};
 use serde_json::json;
@@ -6,7 +7,7 @@ use tests::{Log, World, eventually, unique};
 
 use crate::{CURRENT, Peer, RELEASE_14, Release, rabbit_url, with_every_release};
 
-/// What both sides serve.
+/// The interface that both sides serve.
 #[rpc_api(topic = "shared", version = "1.5")]
 trait Shared {
     async fn add(&self, ctx: Context, a: u32, b: u32) -> u32;
@@ -40,7 +41,7 @@ impl Shared for Ours {
     }
 }
 
-/// A configuration file that goes with the test.
+/// A configuration file that is deleted with the test.
 struct File(std::path::PathBuf);
 
 impl File {
@@ -65,7 +66,7 @@ impl File {
     }
 
     fn path(&self) -> &str {
-        self.0.to_str().expect("a path of ours")
+        self.0.to_str().expect("a path")
     }
 }
 
@@ -75,14 +76,14 @@ impl Drop for File {
     }
 }
 
-/// Lets both sides serve one topic, and call each other.
+/// Serves one topic on both sides, and calls in both directions.
 async fn share(release: Release, options: &str) {
-    let Some(world) = release.world() else { return };
+    let Some(world) = release.world().await else { return };
     let Some(world) = world.alone().await else { return };
     let file = File::new(&world, options);
     let serving = Peer::configured(release, "server.py", &world, file.path(), &["python"]).await;
     let Some(_serving) = serving else { return };
-    let config = Config::load(file.path()).expect("what the original reads");
+    let config = Config::load(file.path()).expect("a file that the original reads");
     let transport = config.transport().connect().await.expect("connected");
     let log = Log::default();
     let ours = config.server(&transport).host("rust").topic(world.topic());
@@ -93,7 +94,7 @@ async fn share(release: Release, options: &str) {
     ours.shutdown(std::time::Duration::from_secs(10)).await.expect("nothing runs");
 }
 
-/// Our client reaches either, and everyone.
+/// This library's client reaches each server, and both by fanout.
 async fn both_serve(world: &World, transport: &Transport, log: &Log<u32>) {
     let (client, ctx) = (world.client::<shared::Api>(transport), Context::new());
     for host in ["rust", "python"] {
@@ -107,7 +108,7 @@ async fn both_serve(world: &World, transport: &Transport, log: &Log<u32>) {
     while python.recorded(&ctx).await.expect("an answer") != [1] {}
 }
 
-/// The original's client reaches either, and everyone.
+/// The original's client reaches each server, and both by fanout.
 async fn both_are_called(mut peer: Peer, log: &Log<u32>) {
     for host in ["rust", "python"] {
         let host_is = json!({"op": "call", "server": host, "method": "host"});
@@ -120,7 +121,7 @@ async fn both_are_called(mut peer: Peer, log: &Log<u32>) {
     while peer.ask(recorded.clone()).await != json!({"result": [1, 2]}) {}
 }
 
-/// What 14.9.3 and the current release know, and 12.7.3 does not.
+/// Options that 14.9.3 and the current release have, and 12.7.3 lacks.
 const QUORUM: &str = "rabbit_quorum_queue = true\nrabbit_quorum_delivery_limit = 5";
 const RECOMMENDED: &str = "rabbit_quorum_queue = true\n\
                            rabbit_transient_quorum_queue = true\n\
@@ -168,11 +169,11 @@ with_every_release! {
     }
 
     async fn a_trace_and_two_exchanges_cross_one_process(release: Release) {
-        let Some(world) = release.world() else { return };
+        let Some(world) = release.world().await else { return };
         let Some(_python) = Peer::start(release, "server.py", &world, &["python"]).await else { return };
         let (one, other) = (world.transport().await, world.connect(|b| b.control_exchange("other")).await);
         let log = Log::default();
-        let elsewhere = release.world().expect("as above");
+        let elsewhere = World::at(world.url());
         let server = Server::builder(&other).topic(elsewhere.topic()).host("rust");
         let _ours = server.serve(SharedServer::new(Ours(log))).bind().await.expect("bound").run();
         let ctx = Context::new().with_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
@@ -182,7 +183,7 @@ with_every_release! {
         let ours = elsewhere.client::<shared::Api>(&other);
         let seen = ours.context(&ctx).await.expect("an answer");
         assert_eq!(seen["traceparent"].as_str(), ctx.traceparent().as_deref());
-        // Each on its own exchange: the other's topics are not there.
+        // Each process uses its own exchange, where the other's topics are not bound.
         let astray = elsewhere.client::<shared::Api>(&one).host(&ctx).await;
         assert!(matches!(astray, Err(rpc_runtime::CallError::Unroutable { .. })), "{astray:?}");
         let named = elsewhere.client::<shared::Api>(&one).prepare().exchange("other").host(&ctx).await;

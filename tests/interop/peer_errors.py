@@ -1,8 +1,8 @@
-"""Exceptions of the Python peer, as a service would define its own."""
+"""Exceptions of the Python peer, as a service would define them."""
 
 
 class NotFound(Exception):
-    """Made with keyword arguments, which cross the wire."""
+    """Has keyword arguments, which are sent on the wire."""
 
     def __init__(self, message=None, **kwargs):
         self.kwargs = kwargs

@@ -1,6 +1,7 @@
-"""An RPC server of the original library: server.py URL TOPIC HOST. With `-` for a URL it is the one of the file PEER_CONFIG.
+"""An RPC server of the original library: server.py URL TOPIC HOST.
 
-Prints `ready` once it listens, and stops when its standard input ends.
+If URL is `-`, the URL comes from the file PEER_CONFIG. The server prints `ready` once it consumes, and
+stops at the end of its standard input.
 """
 
 import datetime
@@ -114,10 +115,10 @@ def main():
     conf(["--config-file", os.environ["PEER_CONFIG"]], project="peer")
     transport = messaging.get_rpc_transport(conf, url=None if url == "-" else url)
     target = messaging.Target(topic=topic, server=host)
-    # What the dispatcher of another server raises arrives as the class that it is.
+    # Exceptions of another server's dispatcher keep their class.
     modules = ["oslo_messaging.rpc.dispatcher"]
     calling = messaging.get_rpc_transport(conf, url=None if url == "-" else url, allowed_remote_exmods=modules)
-    # The factory came with release 14.1.
+    # Release 14.1 added the factory.
     make = getattr(messaging, "get_rpc_client", messaging.RPCClient)
     client = make(calling, messaging.Target(topic=topic, server=host, version="1.5"))
     server = messaging.get_rpc_server(transport, target, [Endpoint(host, client), Control()], executor="threading")

@@ -1,4 +1,4 @@
-//! Our client, its server.
+//! This library's client, the original's server.
 
 use std::{
     collections::BTreeSet,
@@ -12,14 +12,14 @@ use tests::{World, eventually};
 
 use crate::{Peer, Release, with_every_release};
 
-/// What the Python server raises.
+/// Exceptions that the Python server raises.
 #[derive(Debug, PartialEq, thiserror::Error, RemoteError)]
 #[remote(module = "peer_errors")]
 enum PeerError {
-    /// Of its own.
+    /// A class of the server.
     #[error("{name} was not found")]
     NotFound { name: String },
-    /// Python's.
+    /// A class of Python.
     #[error("{0}")]
     #[remote(module = "builtins", class = "ValueError")]
     Value(String, u32),
@@ -40,13 +40,12 @@ trait Python {
     async fn nonesuch(&self, ctx: Context) -> ();
 }
 
-/// The same server, as a newer client sees it, and methods that fail in ways that look like a
-/// refusal.
+/// The same server in a newer client, and methods whose failures resemble a refusal.
 #[rpc_api(topic = "peer", version = "1.6")]
 trait Newer {
-    // The real one wants another argument.
+    // The server requires another argument.
     async fn add(&self, ctx: Context, a: u32) -> u32;
-    // The real one has no `more`.
+    // The server has no `more`.
     async fn echo(&self, ctx: Context, value: u32, more: u32) -> Result<u32, Failure>;
     async fn nonesuch(&self, ctx: Context) -> ();
     async fn open_nonesuch(&self, ctx: Context) -> Result<(), Failure>;
@@ -59,7 +58,7 @@ trait Newer {
     async fn quoted(&self, ctx: Context, method: String) -> ();
 }
 
-/// Returns what a server has refused, and checks that nothing has run.
+/// Describes a refusal, and checks that it rules out a run.
 fn refusal<T: std::fmt::Debug, E: std::fmt::Debug>(ended: Result<T, CallError<E>>) -> String {
     let error = ended.expect_err("a refusal");
     assert!(!error.may_have_run(), "{error:?}");
@@ -71,7 +70,7 @@ fn refusal<T: std::fmt::Debug, E: std::fmt::Debug>(ended: Result<T, CallError<E>
     }
 }
 
-/// What the Python server returns of its own types.
+/// Python types that the server returns.
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 struct Types {
     #[serde(with = "wire::datetime")]
@@ -87,7 +86,7 @@ struct Types {
     nan: f64,
 }
 
-/// More of the Python server, for what needs other types.
+/// Methods of the Python server that need other types.
 #[rpc_api(topic = "peer", version = "1.5")]
 trait Raw {
     async fn echo(&self, ctx: Context, value: Box<RawValue>) -> Box<RawValue>;
@@ -95,7 +94,7 @@ trait Raw {
     async fn oslo_rpc_server_ping(&self, ctx: Context) -> String;
 }
 
-/// Its other endpoint.
+/// The server's other endpoint.
 #[rpc_api(topic = "peer", namespace = "control", version = "2.1")]
 trait Control {
     #[rpc(since = "2.1")]
@@ -106,7 +105,7 @@ async fn start(
     release: Release,
     hosts: &[&str],
 ) -> Option<(World, rpc_runtime::Transport, Vec<Peer>)> {
-    let world = release.world()?;
+    let world = release.world().await?;
     let mut peers = Vec::new();
     for host in hosts {
         peers.push(Peer::start(release, "server.py", &world, &[host]).await?);
@@ -220,7 +219,7 @@ with_every_release! {
         let hurried = client.prepare().timeout(Duration::from_millis(400)).client();
         let ended = hurried.slow(&Context::new(), 1.5_f64).await;
         assert!(matches!(ended, Err(CallError::DeadlineExceeded { sent: true, .. })), "{ended:?}");
-        eventually("nothing to wait", || transport.pending_calls() == 0).await;
+        eventually("no call to be pending", || transport.pending_calls() == 0).await;
         assert_eq!(client.slow(&Context::new(), 0.01_f64).await.expect("an answer"), "slept");
     }
 
@@ -245,7 +244,7 @@ with_every_release! {
         assert_eq!(watched.slow(&Context::new(), 5.0_f64).await.expect("it lives"), "slept");
     }
 
-    // Python sends no heartbeat to a caller that asks for less than two seconds.
+    // Python sends no heartbeat to a caller that asks for an interval below two seconds.
     async fn a_short_monitor_does_not_give_up_a_python_server_that_lives(release: Release) {
         let Some((world, transport, _peers)) = start(release, &["py"]).await else { return };
         let client = world.client::<python::Api>(&transport);

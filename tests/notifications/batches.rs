@@ -1,4 +1,4 @@
-//! Many notifications at a time, and only those that somebody wants to know of.
+//! Notifications in batches, and filters.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -13,7 +13,7 @@ use tests::{Log, SOON, World, eventually, on_every_transport, soon};
 
 use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
 
-/// The size of the volume that is told of.
+/// Returns the size in the payload of a created volume.
 fn size(payload: &Payload) -> u64 {
     payload.decode::<VolumeCreated>().expect("a volume").size
 }
@@ -25,7 +25,7 @@ on_every_transport! {
         for size in 0..25 {
             notifier.emit(&Context::new(), &created(size));
         }
-        soon("the broker to have them", notifier.flush()).await;
+        soon("all confirms", notifier.flush()).await;
         let log = Log::default();
         let noted = log.clone();
         let listener = listens(&world, &transport).batches(10, Duration::from_millis(300), move |batch| {
@@ -34,12 +34,12 @@ on_every_transport! {
         });
         let listener = listener.bind().await.expect("bound").run();
         let seen = || log.events().concat();
-        eventually("all of them", || seen().len() == 25).await;
+        eventually("all notifications", || seen().len() == 25).await;
         assert!(seen().into_iter().eq(0..25));
         assert!(log.len() >= 3 && log.events().iter().all(|batch| (1..=10).contains(&batch.len())));
         notifier.error(&Context::new(), "alone", &created(99));
-        eventually("one that waits for no other", || seen().last() == Some(&99)).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("a batch of one", || seen().last() == Some(&99)).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         listener.shutdown(SOON).await.expect("nothing runs");
     }
 
@@ -51,7 +51,7 @@ on_every_transport! {
         let listener = listens(&world, &transport)
             .requeue_delay(Duration::from_millis(10))
             .batches(4, Duration::from_millis(50), move |batch: Vec<(Metadata, Payload)>| {
-                assert!(panicked.swap(true, Ordering::Relaxed), "the first time, as it was asked to");
+                assert!(panicked.swap(true, Ordering::Relaxed), "panics the first time, as intended");
                 let mut results = Vec::new();
                 for (metadata, payload) in &batch {
                     let size = size(payload);
@@ -72,8 +72,8 @@ on_every_transport! {
             ends.sort_unstable();
             ends.into_iter().map(|(size, _)| size).collect::<Vec<_>>()
         };
-        eventually("all of them to be done", || ends() == (0..8).collect::<Vec<_>>()).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("all notifications to be handled", || ends() == (0..8).collect::<Vec<_>>()).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         assert_eq!(transport.metrics().notifications_dead, 0);
         listener.shutdown(SOON).await.expect("nothing runs");
     }
@@ -99,8 +99,8 @@ on_every_transport! {
         for size in 0..2 {
             notifier.emit(&Context::new(), &created(size));
         }
-        eventually("it to come again", || log.events() == [2, 2]).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("the redelivery", || log.events() == [2, 2]).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         listener.shutdown(SOON).await.expect("nothing runs");
     }
 
@@ -117,15 +117,15 @@ on_every_transport! {
         for size in 0..5 {
             notifier.emit(&Context::new(), &created(size));
         }
-        eventually("all of them to wait", || listener.in_flight() == 5).await;
+        eventually("all notifications to wait", || listener.in_flight() == 5).await;
         soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
         assert!(log.is_empty(), "it was not full");
         let heard = Heard::default();
         let _next = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
-        eventually("all of them", || heard.sorted() == [0, 1, 2, 3, 4]).await;
+        eventually("all notifications", || heard.sorted() == [0, 1, 2, 3, 4]).await;
     }
 
-    async fn what_matches_no_filter_is_told_to_nobody(world: World) {
+    async fn notifications_that_match_no_filter_reach_no_handler(world: World) {
         let transport = world.transport().await;
         let heard = Heard::default();
         let filter = |pattern: &str| Filter::new().payload("volume_id", pattern).expect("a rule");
@@ -135,13 +135,13 @@ on_every_transport! {
         for size in 0..10 {
             notifier.emit(&Context::new(), &created(size));
         }
-        eventually("all of them", || transport.metrics().notifications_received == 10).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("all notifications", || transport.metrics().notifications_received == 10).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         assert_eq!(heard.sorted(), [1, 3, 4, 5]);
         listener.shutdown(SOON).await.expect("nothing runs");
         let rest = Heard::default();
         let _next = rest.all(listens(&world, &transport)).bind().await.expect("bound").run();
-        soon("the broker to have it", notifier.emit(&Context::new(), &created(11))).await.expect("sent");
+        soon("the confirm", notifier.emit(&Context::new(), &created(11))).await.expect("sent");
         eventually("the next", || rest.sizes() == [11]).await;
     }
 
@@ -163,8 +163,8 @@ on_every_transport! {
         for id in ["v4", "v6"] {
             notifier.emit(&Context::new(), &VolumeFailed { volume_id: id.to_owned() });
         }
-        eventually("all of them", || transport.metrics().notifications_received == 4).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("all notifications", || transport.metrics().notifications_received == 4).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         assert_eq!(heard.sorted(), [2, 3]);
         let mut matched = matched.events();
         matched.sort_unstable();
@@ -178,7 +178,7 @@ on_every_transport! {
         let transport = world.transport().await;
         let both = Heard::default().all(listens(&world, &transport));
         let both = both.batches(2, Duration::ZERO, |_| async {}).bind().await;
-        assert_eq!(both.expect_err("it has others").kind(), TransportErrorKind::Configuration);
+        assert_eq!(both.expect_err("it has other handlers").kind(), TransportErrorKind::Configuration);
     }
 }
 
@@ -207,8 +207,8 @@ async fn a_batch_is_handed_over_when_no_more_can_come_before() {
     for size in 0..22 {
         notifier.emit(&Context::new(), &created(size));
     }
-    // Of the first ten four wait for an hour.
-    eventually("all of them", || log.events() == [10, 6, 6]).await;
+    // Four of the first ten wait for an hour.
+    eventually("all notifications", || log.events() == [10, 6, 6]).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }
 
@@ -227,6 +227,6 @@ async fn a_batch_may_wait_for_ever() {
     for size in 0..2 {
         notifier.emit(&Context::new(), &created(size));
     }
-    eventually("a whole one", || log.events() == [2]).await;
+    eventually("a full batch", || log.events() == [2]).await;
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }

@@ -1,4 +1,4 @@
-//! A notifier neither blocks nor fails, and tells nobody's secrets.
+//! A notifier neither blocks nor fails, and discloses no secrets.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,7 +16,7 @@ use tests::{World, eventually, heard, on_every_transport, soon};
 
 use crate::{Heard, Switch, VolumeFailed, created, emits, listens};
 
-/// Notes what it gets, and fails if it is told to.
+/// Records messages, and fails if configured to.
 #[derive(Default)]
 struct Notes {
     seen: Mutex<Vec<String>>,
@@ -27,22 +27,22 @@ impl Driver for Notes {
     fn notify(&self, message: &Message<'_>) -> Result<(), DriverError> {
         let line = format!("{} {} {}", message.priority(), message.event_type(), message.payload());
         self.seen.lock().expect("no panic").push(line);
-        if self.fails { Err("it was told to".into()) } else { Ok(()) }
+        if self.fails { Err("it fails as configured".into()) } else { Ok(()) }
     }
 }
 
 on_every_transport! {
-    async fn what_was_emitted_before_anybody_listened_is_heard(world: World) {
+    async fn notifications_emitted_before_a_listener_binds_are_delivered(world: World) {
         let transport = world.transport().await;
         let notifier = emits(&world, &transport).build();
         for size in 0..5 {
             notifier.emit(&Context::new(), &created(size));
         }
-        soon("the broker to have them", notifier.flush()).await;
+        soon("all confirms", notifier.flush()).await;
         assert_eq!(notifier.waiting(), 0);
         let heard = Heard::default();
         let listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
-        eventually("all of them", || heard.sorted() == [0, 1, 2, 3, 4]).await;
+        eventually("all notifications", || heard.sorted() == [0, 1, 2, 3, 4]).await;
         soon("the end", listener.shutdown(Duration::from_secs(10))).await.expect("nothing runs");
         let metrics = transport.metrics();
         assert_eq!((metrics.notifications_sent, metrics.notifications_received), (5, 5));
@@ -65,7 +65,7 @@ on_every_transport! {
         notifier.error(&ctx, "error.e", &payload);
         notifier.critical(&ctx, "critical.e", &payload);
         let last = notifier.sample(&ctx, "sample.e", &payload);
-        soon("the broker to have it", last).await.expect("sent");
+        soon("the confirm", last).await.expect("sent");
         for heard in [&first, &second] {
             eventually("all seven", || heard.others.len() == 7).await;
             let mut seen = heard.others.events();
@@ -92,7 +92,7 @@ on_every_transport! {
         let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
         let both = emits(&world, &transport).messaging(Format::V1).messaging(Format::V2).build();
         let ctx = Context::new().with("user_id", "u1");
-        soon("the broker to have it", both.emit(&ctx, &created(3))).await.expect("sent");
+        soon("the confirm", both.emit(&ctx, &created(3))).await.expect("sent");
         eventually("both", || heard.events.len() == 2).await;
         for (metadata, event) in heard.events.events() {
             assert_eq!(event, created(3));
@@ -105,26 +105,26 @@ on_every_transport! {
         let heard = Heard::default();
         let listener = heard.all(listens(&world, &transport)).concurrency(1);
         let _listener = listener.bind().await.expect("bound").run();
-        // What came with a request keeps nobody from telling of it.
+        // Context keys that requests may not have do not prevent a notification.
         let ctx = Context::new().with("user_id", "u1").with("auth_token", "canary").with("self", 1);
         let recorder = Recorder::default();
         for disclosure in [Disclosure::Redacted, Disclosure::Nothing, Disclosure::Everything] {
             let notifier = emits(&world, &transport).disclosure(disclosure);
             let notifier = notifier.messaging(Format::V2).driver(recorder.clone()).build();
-            soon("the broker to have it", notifier.emit(&ctx, &created(1))).await.expect("sent");
+            soon("the confirm", notifier.emit(&ctx, &created(1))).await.expect("sent");
         }
-        eventually("all of them", || heard.events.len() == 3).await;
+        eventually("all notifications", || heard.events.len() == 3).await;
         let told = |context: Context| (context.user_id(), context.value::<Option<String>>("auth_token"));
         let kept: Vec<_> = recorder.take().into_iter().map(|kept| told(kept.context)).collect();
         let heard = heard.events.events().into_iter().map(|(metadata, _)| told(metadata.context));
         let told: Vec<_> = heard.collect();
-        assert_eq!(kept, told, "drivers are told the same");
+        assert_eq!(kept, told, "drivers get the same");
         let user = Some("u1".to_owned());
         let token = Some(Some("canary".to_owned()));
         assert_eq!(told, [(user.clone(), Some(None)), (None, None), (user, token)]);
     }
 
-    async fn what_cannot_be_sent_is_known_to_who_asks_and_counted(world: World) {
+    async fn a_notification_that_cannot_be_sent_is_counted_and_fails_its_emission(world: World) {
         let transport = world.connect(|builder| builder.message_limit(64 * 1024)).await;
         let notifier = emits(&world, &transport).build();
         let large = "x".repeat(64 * 1024);
@@ -162,7 +162,7 @@ on_every_transport! {
         let listener = heard.all(listens(&world, &transport)).concurrency(1);
         let _listener = listener.bind().await.expect("bound").run();
         let notifier = emits(&world, &transport).spool(50, usize::MAX).build();
-        soon("the broker to have it", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
+        soon("the confirm", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
         switch.off(&transport).await;
         let sent: Vec<_> = (1..=60).map(|size| notifier.emit(&Context::new(), &created(size))).collect();
         assert_eq!(notifier.waiting(), 50);
@@ -176,24 +176,24 @@ on_every_transport! {
             }
         }
         assert_eq!((full, transport.metrics().notifications_dropped), (10, 10));
-        eventually("all there was room for", || heard.sorted() == (0..=50).collect::<Vec<_>>()).await;
+        eventually("all that fit the spool", || heard.sorted() == (0..=50).collect::<Vec<_>>()).await;
     }
 
     async fn what_waits_for_a_broker_that_is_away_ends_when_its_transport_is_closed(world: World) {
         let (transport, switch) = Switch::connect(&world).await;
         let notifier = emits(&world, &transport).build();
-        soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+        soon("the confirm", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
         switch.off(&transport).await;
         let emission = notifier.emit(&Context::new(), &created(2));
         let mut flush = std::pin::pin!(notifier.flush());
-        assert!(flush.as_mut().now_or_never().is_none(), "one waits");
+        assert!(flush.as_mut().now_or_never().is_none(), "one notification waits");
         transport.close().await;
-        let error = soon("its end", emission).await.expect_err("nobody is there");
+        let error = soon("its end", emission).await.expect_err("there is no broker");
         assert!(
             matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Closed),
             "{error:?}"
         );
-        soon("nothing to be left", flush).await;
+        soon("nothing to be in flight", flush).await;
         assert_eq!(notifier.waiting(), 0);
         switch.on().await;
     }
@@ -204,30 +204,30 @@ on_every_transport! {
         let hasty = emits(&world, &transport).give_up_after(Duration::from_millis(200)).build();
         for notifier in [&at_once, &hasty] {
             let emission = notifier.emit(&Context::new(), &created(1));
-            soon("the broker to have it", emission).await.expect("sent");
+            soon("the confirm", emission).await.expect("sent");
         }
         switch.off(&transport).await;
-        let error = at_once.emit(&Context::new(), &created(2)).await.expect_err("nobody is there");
+        let error = at_once.emit(&Context::new(), &created(2)).await.expect_err("there is no broker");
         assert!(matches!(error, NotifyError::Unavailable(_)), "{error:?}");
         let error = soon("its end", hasty.emit(&Context::new(), &created(3))).await;
-        let error = error.expect_err("nobody is there");
+        let error = error.expect_err("there is no broker");
         assert!(matches!(error, NotifyError::Expired { waited } if waited >= Duration::from_millis(200)), "{error:?}");
         switch.on().await;
         let emission = hasty.emit(&Context::new(), &created(4));
-        eventually("the way back", || transport.state().is_up()).await;
+        eventually("the reconnect", || transport.state().is_up()).await;
         drop(emission);
         let heard = Heard::default();
         let last = emits(&world, &transport).build();
-        soon("the broker to have it", last.emit(&Context::new(), &created(5))).await.expect("sent");
+        soon("the confirm", last.emit(&Context::new(), &created(5))).await.expect("sent");
         let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
         let is_there = |heard: &Heard| heard.sizes().contains(&5) && heard.sorted().starts_with(&[1, 1]);
-        eventually("what was sent", || is_there(&heard)).await;
+        eventually("the sent notifications", || is_there(&heard)).await;
         let sizes = heard.sorted();
         assert!(!sizes.contains(&2) && !sizes.contains(&3), "{sizes:?}");
     }
 }
 
-/// A service whose tests run in process.
+/// A service with in-process tests.
 #[rpc_api(topic = "adder", version = "1.0")]
 trait Adder {
     /// Adds.
@@ -367,26 +367,26 @@ async fn the_log_has_notifications_without_their_secrets() {
     assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:#?}");
 }
 
-/// An embedded broker has no rights.
+/// An embedded broker has no permissions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_not_notify_is_told_and_costs_nobody_else_anything() {
+async fn a_notifier_without_permission_fails_alone() {
     let Some(world) = World::rabbit() else { return };
     let Some(world) = world.alone().await else { return };
     let transport = world.transport().await;
     let notifier = emits(&world, &transport).build();
-    soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+    soon("the confirm", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
     let vhost = world.virtual_host();
     let rights = ["set_permissions", "--vhost", vhost, "guest", ".*", "^(amq\\..*|)$", ".*"];
     tests::rabbitmqctl(&rights).await;
-    // A channel remembers what its user might do.
+    // A channel caches the permissions of its user.
     world.cut_connections(&transport).await;
     let error = soon("its end", notifier.emit(&Context::new(), &created(2))).await;
-    let error = error.expect_err("it may not");
+    let error = error.expect_err("it is forbidden");
     assert!(
         matches!(&error, NotifyError::Unavailable(error) if error.kind() == TransportErrorKind::Refused),
         "{error:?}"
     );
     assert_eq!((notifier.waiting(), transport.metrics().notifications_dropped), (0, 1));
     tests::rabbitmqctl(&["set_permissions", "--vhost", vhost, "guest", ".*", ".*", ".*"]).await;
-    soon("the broker to have it", notifier.emit(&Context::new(), &created(3))).await.expect("sent");
+    soon("the confirm", notifier.emit(&Context::new(), &created(3))).await.expect("sent");
 }

@@ -1,5 +1,5 @@
-//! A notification that is sent at once or not at all, and the order of those that wait. On RabbitMQ, through a proxy: an
-//! embedded broker has neither alarms nor confirms that are late.
+//! Notifications that are sent immediately or not at all, and the order of waiting ones. On
+//! RabbitMQ, through a proxy: an embedded broker has neither alarms nor late confirms.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tests::{
 
 use crate::{Heard, created, emits, listens};
 
-/// How many messages may wait for their confirm.
+/// How many messages may wait for their confirms.
 const WINDOW: u64 = 256;
 
 async fn connect() -> Option<(World, Transport, Proxy)> {
@@ -23,7 +23,7 @@ async fn connect() -> Option<(World, Transport, Proxy)> {
     Some((world, transport, proxy))
 }
 
-/// Lets the broker say that it takes no messages, and waits until that is known.
+/// Makes the broker block the connection, and waits until the transport knows.
 async fn alarm(proxy: &Proxy, transport: &Transport) {
     let mut events = transport.events();
     let blocked = method(0, "connection.blocked", &short(b"low on memory"));
@@ -32,7 +32,7 @@ async fn alarm(proxy: &Proxy, transport: &Transport) {
     soon("the alarm", told).await;
 }
 
-/// Keeps confirms back.
+/// Withholds confirms.
 fn unconfirmed(proxy: &Proxy) -> Rule {
     proxy.rule(Frames::down("basic.ack").on(":publish").always(), Action::Drop)
 }
@@ -47,7 +47,7 @@ async fn what_is_sent_at_once_or_not_at_all_does_not_wait_for_a_broker_that_take
     let Some((world, transport, proxy)) = connect().await else { return };
     let (patient, ctx) = (emits(&world, &transport).build(), Context::new());
     let hasty = emits(&world, &transport).give_up_after(Duration::ZERO).build();
-    soon("the broker to have it", hasty.emit(&ctx, &created(0))).await.expect("sent");
+    soon("the confirm", hasty.emit(&ctx, &created(0))).await.expect("sent");
     let rule = unconfirmed(&proxy);
     let under_way = hasty.emit(&ctx, &created(1));
     let kept: Vec<_> = (1..WINDOW).map(|size| patient.emit(&ctx, &created(size + 1))).collect();
@@ -62,11 +62,11 @@ async fn what_is_sent_at_once_or_not_at_all_does_not_wait_for_a_broker_that_take
     rule.end();
     proxy.present().reset();
     for emission in kept {
-        soon("the way back", emission).await.expect("sent");
+        soon("the reconnect", emission).await.expect("sent");
     }
     let heard = Heard::default();
     let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
-    eventually("what has waited", || heard.sizes().contains(&WINDOW)).await;
+    eventually("the waiting notifications", || heard.sizes().contains(&WINDOW)).await;
     assert!(!heard.sizes().iter().any(|size| *size >= 1000), "{:?}", heard.sorted());
 }
 
@@ -75,7 +75,7 @@ async fn what_is_sent_at_once_or_not_at_all_is_not_sent_by_the_next_connection()
     let Some((world, transport, proxy)) = connect().await else { return };
     let (patient, ctx) = (emits(&world, &transport).build(), Context::new());
     let hasty = emits(&world, &transport).give_up_after(Duration::ZERO).build();
-    soon("the broker to have it", patient.emit(&ctx, &created(0))).await.expect("sent");
+    soon("the confirm", patient.emit(&ctx, &created(0))).await.expect("sent");
     let rule = unconfirmed(&proxy);
     let kept: Vec<_> = (1..=WINDOW).map(|size| patient.emit(&ctx, &created(size))).collect();
     rule.applied().await;
@@ -85,32 +85,32 @@ async fn what_is_sent_at_once_or_not_at_all_is_not_sent_by_the_next_connection()
     proxy.present().reset();
     fails(queued, TransportErrorKind::Disconnected).await;
     for emission in kept {
-        soon("the way back", emission).await.expect("sent");
+        soon("the reconnect", emission).await.expect("sent");
     }
-    // One confirm may stand for all that were kept, and come before the reset.
-    eventually("the way back", || transport.state().is_up()).await;
-    soon("the broker to have it", hasty.emit(&ctx, &created(1001))).await.expect("sent");
+    // One confirm may cover all withheld ones, and arrive before the reset.
+    eventually("the reconnect", || transport.state().is_up()).await;
+    soon("the confirm", hasty.emit(&ctx, &created(1001))).await.expect("sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_again_after_a_lost_connection_keeps_its_order() {
     let Some((world, transport, proxy)) = connect().await else { return };
     let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
-    soon("the broker to have it", notifier.emit(&ctx, &created(0))).await.expect("sent");
+    soon("the confirm", notifier.emit(&ctx, &created(0))).await.expect("sent");
     let publishes = Frames::up("basic.publish").containing(world.topic()).always();
     let lost = proxy.rule(publishes, Action::Drop);
-    // More than may be under way.
+    // More than may wait for confirms.
     let last = WINDOW + 44;
     let emissions: Vec<_> = (1..=last).map(|size| notifier.emit(&ctx, &created(size))).collect();
     lost.applied_times(WINDOW).await;
     lost.end();
     proxy.present().reset();
     for emission in emissions {
-        soon("the way back", emission).await.expect("sent");
+        soon("the reconnect", emission).await.expect("sent");
     }
     let heard = Heard::default();
     let listener = heard.all(listens(&world, &transport)).concurrency(1);
     let _listener = listener.bind().await.expect("bound").run();
-    eventually("all of them", || heard.sizes().len() > 300).await;
+    eventually("all notifications", || heard.sizes().len() > 300).await;
     assert_eq!(heard.sizes(), (0..=last).collect::<Vec<_>>());
 }

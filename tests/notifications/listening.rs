@@ -1,4 +1,4 @@
-//! What a listener has taken it finishes, or it comes again, but not for ever.
+//! A listener finishes a notification or has it redelivered, up to a limit.
 
 use std::{
     sync::{
@@ -18,16 +18,16 @@ use tests::{Doomed, Log, SOON, World, eventually, on_every_transport, proxy::Pro
 
 use crate::{Heard, VolumeCreated, VolumeFailed, created, emits, listens};
 
-/// The events of [`VolumeCreated`], as another service writes them.
+/// The events of [`VolumeCreated`], as another service defines them.
 #[notification(event_type = "volume.create.end")]
 #[derive(Debug, Deserialize, Serialize)]
 struct CreatedOtherwise {
     name: String,
 }
 
-/// Reads all that is in the queue of dead letters of `info`.
+/// Reads the dead letters of the `info` queue.
 async fn dead_letters(world: &World, transport: &Transport) -> Log<Payload> {
-    // A queue that holds notifications is one to listen to, by a pool of its name.
+    // The queue of dead letters is itself a queue of notifications, which a pool of its name reads.
     let log = Log::default();
     let noted = log.clone();
     let listener = rpc_runtime::NotificationListener::builder(transport)
@@ -59,10 +59,10 @@ on_every_transport! {
         let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
         notifier.emit(&ctx, &created(1));
         notifier.emit(&ctx, &VolumeFailed { volume_id: "v2".to_owned() });
-        // The type alone is not all.
+        // The priority has to match, too.
         notifier.warn(&ctx, "volume.create.end", &created(3));
         notifier.info(&ctx, "volume.delete.end", &created(4));
-        eventually("all of them", || heard.events.len() + failed.len() + heard.others.len() + twice.len() == 5).await;
+        eventually("all notifications", || heard.events.len() + failed.len() + heard.others.len() + twice.len() == 5).await;
         assert_eq!((heard.sizes(), twice.events(), failed.events()), (vec![1], vec![1], vec!["v2".to_owned()]));
         let mut others: Vec<_> = heard.others.events().into_iter().map(|(metadata, _)| (metadata.priority, metadata.event_type)).collect();
         others.sort();
@@ -81,7 +81,7 @@ on_every_transport! {
         });
         let errors = errors.bind().await.expect("bound").run();
         notifier.emit(&ctx, &created(1));
-        soon("the broker to have it", notifier.emit(&ctx, &VolumeFailed { volume_id: "v".to_owned() })).await.expect("sent");
+        soon("the confirm", notifier.emit(&ctx, &VolumeFailed { volume_id: "v".to_owned() })).await.expect("sent");
         eventually("the failure", || log.events() == ["v"]).await;
         errors.shutdown(SOON).await.expect("nothing runs");
         let heard = Heard::default();
@@ -97,7 +97,7 @@ on_every_transport! {
         let heard = Heard::default();
         let listener = heard.all(listens(&world, &transport)).priority(Priority::Error);
         let _listener = listener.bind().await.expect("bound").run();
-        soon("the broker to have it", notifier.warn(&ctx, "nobody.listens", &1)).await.expect("sent");
+        soon("the confirm", notifier.warn(&ctx, "nobody.listens", &1)).await.expect("sent");
         notifier.emit(&ctx, &created(1));
         notifier.error(&ctx, "asked.for", &2);
         eventually("both", || heard.sizes() == [1] && !heard.others.is_empty()).await;
@@ -105,13 +105,13 @@ on_every_transport! {
         assert_eq!(others, ["asked.for"]);
     }
 
-    async fn who_is_busy_leaves_the_rest_to_others(world: World) {
+    async fn a_busy_listener_leaves_notifications_to_others(world: World) {
         let transport = world.transport().await;
         let notifier = emits(&world, &transport).build();
         for size in 0..100 {
             notifier.emit(&Context::new(), &created(size));
         }
-        soon("the broker to have them", notifier.flush()).await;
+        soon("all confirms", notifier.flush()).await;
         let begun = Log::default();
         let noted = begun.clone();
         let busy = listens(&world, &transport).concurrency(1).on(move |_, event: VolumeCreated| {
@@ -133,7 +133,7 @@ on_every_transport! {
         for size in 0..30 {
             notifier.emit(&Context::new(), &created(size));
         }
-        soon("the broker to have them", notifier.flush()).await;
+        soon("all confirms", notifier.flush()).await;
         let begun = Log::default();
         let noted = begun.clone();
         let first = listens(&world, &transport).concurrency(1).delivery_limit(0);
@@ -147,7 +147,7 @@ on_every_transport! {
         let heard = Heard::default();
         let next = heard.all(listens(&world, &transport)).concurrency(1).delivery_limit(0);
         let _next = next.bind().await.expect("bound").run();
-        eventually("all of them", || heard.events.len() == 30).await;
+        eventually("all notifications", || heard.events.len() == 30).await;
         assert!(heard.sizes().into_iter().eq(0..30), "{:?}", heard.sizes());
     }
 
@@ -178,7 +178,7 @@ on_every_transport! {
         assert!(!one.events.is_empty() && !two.events.is_empty(), "they share");
     }
 
-    async fn what_a_handler_refuses_comes_again_and_holds_up_nobody(world: World) {
+    async fn a_rejected_notification_is_redelivered_and_delays_no_other(world: World) {
         let transport = world.transport().await;
         let (log, tries) = (Log::default(), Arc::new(AtomicU64::new(0)));
         let (noted, tried) = (log.clone(), Arc::clone(&tries));
@@ -202,11 +202,11 @@ on_every_transport! {
         }
         eventually("all of it", || log.len() == 8).await;
         let of = |size| log.events().into_iter().filter(|(of, _)| *of == size).map(|(_, count)| count).collect::<Vec<_>>();
-        assert_eq!(of(0), [0, 1, 2, 3], "it knows how often it came");
+        assert_eq!(of(0), [0, 1, 2, 3], "it carries the number of redeliveries");
         for size in 1..5 {
             assert_eq!(of(size), [0]);
         }
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         assert_eq!(transport.metrics().notifications_requeued, 3);
         listener.shutdown(SOON).await.expect("nothing runs");
     }
@@ -221,7 +221,7 @@ on_every_transport! {
             .on(move |_, event: VolumeFailed| {
                 noted.push(event.volume_id.clone());
                 async move {
-                    assert_ne!(event.volume_id, "panics", "as it was asked to");
+                    assert_ne!(event.volume_id, "panics", "panics, as intended");
                     Err::<(), _>(Requeue::because("never"))
                 }
             });
@@ -230,14 +230,14 @@ on_every_transport! {
         for how in ["panics", "refuses"] {
             notifier.emit(&ctx, &VolumeFailed { volume_id: how.to_owned() });
         }
-        // Nothing that its type can be read from.
+        // A payload that the event's type cannot be read from.
         notifier.info(&ctx, "volume.create.end", &"poison");
         eventually("three dead letters", || transport.metrics().notifications_dead == 3).await;
         let count = |how: &str| log.events().iter().filter(|seen| *seen == how).count();
         assert_eq!((count("panics"), count("refuses"), heard.events.len()), (4, 4, 0));
         notifier.emit(&ctx, &created(1));
         eventually("the next", || heard.sizes() == [1]).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         listener.shutdown(SOON).await.expect("nothing runs");
         let letters = dead_letters(&world, &transport).await;
         eventually("the dead letter", || !letters.is_empty()).await;
@@ -268,7 +268,7 @@ on_every_transport! {
             let listener = listener.bind().await.expect("bound").run();
             emits(&world, &transport).build().emit(&Context::new(), &created(7));
             eventually("a dead letter", || transport.metrics().notifications_dead == round).await;
-            eventually("nothing to be left", || listener.in_flight() == 0).await;
+            eventually("nothing to be in flight", || listener.in_flight() == 0).await;
             assert_eq!((sizes.events(), texts.len()), (vec![7], 1), "{order:?}");
             listener.shutdown(SOON).await.expect("nothing runs");
         }
@@ -307,15 +307,15 @@ on_every_transport! {
             emits(&world, &transport).build().emit(&Context::new(), &created(7));
             let dead = before.notifications_dead + 1;
             eventually("a dead letter", || transport.metrics().notifications_dead == dead).await;
-            eventually("nothing to be left", || listener.in_flight() == 0).await;
-            assert_eq!(others.events(), [0, 1, 2], "each time, in the order {order:?}");
+            eventually("nothing to be in flight", || listener.in_flight() == 0).await;
+            assert_eq!(others.events(), [0, 1, 2], "at each delivery, in the order {order:?}");
             let requeued = transport.metrics().notifications_requeued - before.notifications_requeued;
             assert_eq!((requeued, tries.load(Ordering::Relaxed)), (2, 3), "{order:?}");
             listener.shutdown(SOON).await.expect("nothing runs");
         }
     }
 
-    async fn a_handler_that_takes_too_long_is_given_up_and_holds_up_nobody(world: World) {
+    async fn a_handler_that_takes_too_long_is_cancelled_and_delays_no_other(world: World) {
         let transport = world.transport().await;
         let (heard, tries) = (Heard::default(), Log::default());
         let tried = tries.clone();
@@ -334,7 +334,7 @@ on_every_transport! {
         notifier.emit(&ctx, &created(1));
         eventually("the other", || heard.sizes() == [1]).await;
         eventually("the dead letter", || transport.metrics().notifications_dead == 1).await;
-        assert_eq!(tries.events(), [0, 1, 2], "as often as it may be");
+        assert_eq!(tries.events(), [0, 1, 2], "up to the delivery limit");
         soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
     }
 
@@ -356,7 +356,7 @@ on_every_transport! {
         assert_eq!(error.expect_err("two hang").unfinished, 2);
         let heard = Heard::default();
         let _next = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
-        eventually("all of them", || heard.sorted() == [0, 1, 2, 3, 4]).await;
+        eventually("all notifications", || heard.sorted() == [0, 1, 2, 3, 4]).await;
     }
 
     async fn a_listener_that_stops_finishes_what_it_has_begun(world: World) {
@@ -373,7 +373,7 @@ on_every_transport! {
         let listener = listener.bind().await.expect("bound").run();
         let notifier = emits(&world, &transport).build();
         for size in 0..3 {
-            soon("the broker to have it", notifier.emit(&Context::new(), &created(size))).await.expect("sent");
+            soon("the confirm", notifier.emit(&Context::new(), &created(size))).await.expect("sent");
         }
         eventually("one to begin", || listener.in_flight() == 1).await;
         let stopping = tokio::spawn(listener.shutdown(SOON));
@@ -399,7 +399,7 @@ on_every_transport! {
             }
         }
         let all: Vec<_> = (0..30).collect();
-        eventually("all of them", || {
+        eventually("all notifications", || {
             let mut sizes = heard.sizes();
             sizes.sort_unstable();
             sizes.dedup();
@@ -417,7 +417,7 @@ on_every_transport! {
         let _listener = listener.bind().await.expect("bound").run();
         for (size, transport) in [(1, &transport), (2, &theirs)] {
             let notifier = emits(&world, transport).build();
-            soon("the broker to have it", notifier.emit(&Context::new(), &created(size))).await.expect("sent");
+            soon("the confirm", notifier.emit(&Context::new(), &created(size))).await.expect("sent");
         }
         eventually("both", || heard.sorted() == [1, 2]).await;
     }
@@ -440,7 +440,7 @@ on_every_transport! {
         let notifier = emits(&world, &transport).messaging(Format::V1).messaging(Format::V2).build();
         notifier.emit(&Context::new(), &created(7));
         notifier.emit(&Context::new(), &VolumeFailed { volume_id: "v".repeat(1000) });
-        eventually("both forms, and what comes again", || heard.sizes() == [7, 7] && tries.len() == 4).await;
+        eventually("both forms, and the redeliveries", || heard.sizes() == [7, 7] && tries.len() == 4).await;
     }
 
     async fn what_is_no_listener_is_refused(world: World) {
@@ -466,13 +466,13 @@ fn a_priority_is_spelled_as_listeners_take_it() {
     assert_eq!(priorities, [Priority::Warn, Priority::Error]);
 }
 
-/// An embedded broker's queues are deleted by nobody.
+/// The queues of an embedded broker cannot be deleted.
 #[tokio::test]
 async fn a_queue_that_was_deleted_is_made_again_and_loses_nothing() {
     let Some(world) = World::rabbit() else { return };
     let transport = world.transport().await;
     let notifier = emits(&world, &transport).build();
-    soon("the broker to have it", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
+    soon("the confirm", notifier.emit(&Context::new(), &created(0))).await.expect("sent");
     let queue = format!("{}.info", world.topic());
     if tests::rabbitmqctl(&["delete_queue", &queue]).await.is_none() {
         return;
@@ -480,15 +480,15 @@ async fn a_queue_that_was_deleted_is_made_again_and_loses_nothing() {
     for size in 1..=20 {
         notifier.emit(&Context::new(), &created(size));
     }
-    soon("the broker to have them", notifier.flush()).await;
+    soon("all confirms", notifier.flush()).await;
     let heard = Heard::default();
     let _listener = heard.all(listens(&world, &transport)).bind().await.expect("bound").run();
-    eventually("all since", || heard.sorted() == (1..=20).collect::<Vec<_>>()).await;
+    eventually("all later notifications", || heard.sorted() == (1..=20).collect::<Vec<_>>()).await;
 }
 
-/// Only the embedded broker doubles messages at will, and takes any bytes.
+/// Only the embedded broker can duplicate messages on demand, and accepts any bytes.
 #[tokio::test]
-async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_to_nobody() {
+async fn duplicates_and_invalid_messages_leave_the_queue_and_reach_no_handler() {
     let world = World::memory();
     let transport = world.transport().await;
     let heard = Heard::default();
@@ -504,14 +504,14 @@ async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_
     {
         assert!(broker.publish("openstack", &queue, odd.as_bytes().to_vec()));
     }
-    // Any spelling is one, and what is missing is nothing.
+    // Any spelling of a priority is valid, and other members may be missing.
     assert!(broker.publish("openstack", &queue, br#"{"priority": "Info"}"#.to_vec()));
     assert!(broker.publish(
         "openstack",
         &queue,
         br#"{"priority": "WARNING", "event_type": 5}"#.to_vec()
     ));
-    eventually("what is one", || heard.others.len() == 2).await;
+    eventually("the valid notifications", || heard.others.len() == 2).await;
     let metrics = transport.metrics();
     assert_eq!((heard.sizes(), metrics.notifications_duplicate), (vec![1], 1));
     assert_eq!((metrics.notifications_malformed, metrics.notifications_received), (3, 7));
@@ -523,7 +523,7 @@ async fn second_copies_and_strangers_messages_are_taken_from_the_queue_and_told_
     assert_eq!(broker.queued(&queue), 0);
 }
 
-/// Only the embedded broker doubles messages at will.
+/// Only the embedded broker can duplicate messages on demand.
 #[tokio::test]
 async fn a_second_copy_waits_for_the_first_however_many_come_meanwhile() {
     let world = World::memory();
@@ -548,17 +548,18 @@ async fn a_second_copy_waits_for_the_first_however_many_come_meanwhile() {
     }
     eventually("the others", || heard.events.len() == 10).await;
     gate.notify_one();
-    eventually("nothing to be left", || listener.in_flight() == 0).await;
+    eventually("nothing to be in flight", || listener.in_flight() == 0).await;
     assert_eq!((begun.len(), transport.metrics().notifications_received), (1, 12));
     soon("its end", listener.shutdown(SOON)).await.expect("nothing runs");
 }
 
-/// Only a real broker learns that a listener has gone without a word.
+/// Crashes a listener at each delivery. An embedded broker would not notice a connection that just
+/// ends.
 async fn poison_stops(options: RabbitOptions) {
     let Some(world) = World::rabbit() else { return };
     let transport = world.connect(|builder| builder.rabbit(options.clone())).await;
     let notifier = emits(&world, &transport).build();
-    soon("the broker to have it", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
+    soon("the confirm", notifier.emit(&Context::new(), &created(1))).await.expect("sent");
     let log = Log::default();
     for round in 1.. {
         let (doomed, proxy) = (Doomed::start(), Proxy::start(&world).await);
@@ -573,13 +574,14 @@ async fn poison_stops(options: RabbitOptions) {
                     std::future::pending::<()>()
                 },
             );
-            // Nothing is dropped in an orderly way.
+            // Dropping it would shut it down in order.
             std::mem::forget(listener.bind().await.expect("bound").run());
             transport
         });
         let serving = serving.await;
         let is_over = || serving.metrics().notifications_dead == 1;
-        eventually("it to begin, or to be put aside", || log.len() == round || is_over()).await;
+        eventually("the handler to begin, or the dead letter", || log.len() == round || is_over())
+            .await;
         if is_over() {
             break;
         }
@@ -588,7 +590,7 @@ async fn poison_stops(options: RabbitOptions) {
         proxy.cut();
         std::mem::forget(serving);
     }
-    assert_eq!(log.events(), [0, 1, 2], "as often as it may be");
+    assert_eq!(log.events(), [0, 1, 2], "up to the delivery limit");
     let letters = dead_letters(&world, &transport).await;
     eventually("the dead letter", || letters.len() == 1).await;
 }

@@ -1,4 +1,5 @@
-//! Notifications, on every transport: what is emitted reaches who listens, once, and nothing is lost.
+//! Notifications on every transport: listeners receive what notifiers emit, once, and nothing is
+//! lost.
 
 mod batches;
 mod emitting;
@@ -25,7 +26,7 @@ struct VolumeCreated {
     size: u64,
 }
 
-/// One of another priority.
+/// An event with another priority.
 #[notification(event_type = "volume.create.error", priority = "error")]
 #[derive(Debug, Deserialize, Serialize)]
 struct VolumeFailed {
@@ -36,17 +37,17 @@ fn created(size: u64) -> VolumeCreated {
     VolumeCreated { volume_id: format!("v{size}"), size }
 }
 
-/// Emits to a topic of this test's own.
+/// Returns a notifier for this test's topic.
 fn emits(world: &World, transport: &Transport) -> NotifierBuilder {
     Notifier::builder(transport).publisher_id("volume.host-1").topic(world.topic())
 }
 
-/// Listens to it.
+/// Returns a listener on this test's topic.
 fn listens(world: &World, transport: &Transport) -> ListenerBuilder {
     NotificationListener::builder(transport).topic(world.topic())
 }
 
-/// Notes what comes.
+/// Records notifications.
 #[derive(Clone, Default)]
 struct Heard {
     events: Log<(Metadata, VolumeCreated)>,
@@ -55,7 +56,7 @@ struct Heard {
 }
 
 impl Heard {
-    /// Has a listener note events, and everything else.
+    /// Makes a listener record events, and all other notifications.
     fn all(&self, builder: ListenerBuilder) -> ListenerBuilder {
         let (events, others) = (self.events.clone(), self.others.clone());
         builder
@@ -69,12 +70,12 @@ impl Heard {
             })
     }
 
-    /// The sizes of the volumes, in the order in which they came.
+    /// Returns the sizes of the volumes, in order of arrival.
     fn sizes(&self) -> Vec<u64> {
         self.events.events().into_iter().map(|(_, event)| event.size).collect()
     }
 
-    /// The same in order.
+    /// Returns the sizes, sorted.
     fn sorted(&self) -> Vec<u64> {
         let mut sizes = self.sizes();
         sizes.sort_unstable();
@@ -82,7 +83,7 @@ impl Heard {
     }
 }
 
-/// What comes between a transport and its broker.
+/// A switch between a transport and its broker.
 enum Switch {
     Memory(memory::Broker),
     Rabbit(Proxy),
@@ -100,7 +101,7 @@ impl Switch {
         (transport, Self::Rabbit(proxy))
     }
 
-    /// Takes the broker away, and waits until that is known.
+    /// Disconnects the broker, and waits until the transport knows.
     async fn off(&self, transport: &Transport) {
         match self {
             Self::Memory(broker) => broker.disconnect(),

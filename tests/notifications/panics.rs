@@ -1,5 +1,4 @@
-//! Handlers and drivers that panic where a panic is easily forgotten: in destructors, and while an
-//! event is read.
+//! Handlers and drivers that panic in unusual places: in destructors, and while an event is read.
 
 use std::{
     panic::panic_any,
@@ -23,10 +22,10 @@ use tests::{
 
 use crate::{Heard, created, emits, listens};
 
-/// More than the listeners of these tests have slots.
+/// More than the slots of the listeners in these tests.
 const MORE: u64 = 5;
 
-/// An event that cannot be read: that panics.
+/// An event whose deserialization panics.
 #[notification(event_type = "volume.unreadable")]
 #[derive(Serialize)]
 struct Unreadable {}
@@ -37,7 +36,7 @@ impl<'de> Deserialize<'de> for Unreadable {
     }
 }
 
-/// Panics at each message.
+/// A driver that panics at each message.
 struct Angry;
 
 impl Driver for Angry {
@@ -46,7 +45,7 @@ impl Driver for Angry {
     }
 }
 
-/// A handler of everything.
+/// A handler that panics at each notification.
 async fn explode() {
     let fuse = Fuse(2);
     panic_any(fuse)
@@ -56,7 +55,7 @@ fn only(event_type: &str) -> Filter {
     Filter::new().event_type(event_type).expect("a filter")
 }
 
-/// Counts messages.
+/// A driver that counts messages.
 #[derive(Clone, Default)]
 struct Counter(Arc<AtomicUsize>);
 
@@ -92,9 +91,9 @@ on_every_transport! {
             notifier.emit(&ctx, &Unreadable {});
         }
         notifier.emit(&ctx, &created(7));
-        eventually("one that is in order", || heard.sizes() == [7]).await;
-        eventually("the others to be put aside", || transport.metrics().notifications_dead == 4 * MORE).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("the valid notification", || heard.sizes() == [7]).await;
+        eventually("the dead letters of the others", || transport.metrics().notifications_dead == 4 * MORE).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         listener.shutdown(SOON).await.expect("nothing runs");
     }
 
@@ -112,8 +111,8 @@ on_every_transport! {
         let listener = listener.bind().await.expect("bound").run();
         let (notifier, ctx) = (emits(&world, &transport).build(), Context::new());
         (0..MORE).for_each(|size| _ = notifier.emit(&ctx, &created(size)));
-        eventually("all to be put aside", || transport.metrics().notifications_dead == MORE).await;
-        eventually("nothing to be left", || listener.in_flight() == 0).await;
+        eventually("all dead letters", || transport.metrics().notifications_dead == MORE).await;
+        eventually("nothing to be in flight", || listener.in_flight() == 0).await;
         assert!(seen.load(Ordering::Relaxed) >= 5);
         listener.shutdown(SOON).await.expect("nothing runs");
     }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::{VolumeCreated, created, emits, listens};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Timers count in milliseconds.
+/// Timers have millisecond precision.
 const TICK: Duration = Duration::from_millis(50);
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +82,7 @@ async fn a_batch_is_handed_over_and_a_handler_given_up_after_hours() {
     let [(first, at), (second, again)] = log.events()[..] else { panic!("{:?}", log.events()) };
     assert_eq!((first, second), (3, 3));
     assert!(at >= HOUR && at < HOUR + TICK, "{at:?}");
-    // Its limit, its pause, and the wait for a full batch.
+    // The handler's limit, the pause, and the wait for a full batch.
     assert!(again >= at + 5 * HOUR && again < at + 6 * HOUR + TICK, "{again:?}");
     let stopping = Instant::now();
     assert!(listener.shutdown(HOUR / 2).await.is_err());

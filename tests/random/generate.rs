@@ -1,11 +1,11 @@
-//! Writes random interfaces, their servers of each version, and the tests of both, as Rust.
+//! Generates Rust code: random interfaces, a server for each version, and the tests of both.
 
 use std::fmt::Write as _;
 
-/// How many interfaces there are.
+/// The number of interfaces.
 const INTERFACES: usize = 12;
 
-/// Numbers that are the same for each seed.
+/// Random numbers that are the same for each seed.
 struct Random(fastrand::Rng);
 
 impl Random {
@@ -18,7 +18,7 @@ impl Random {
     }
 }
 
-/// Versions are places in the list of an interface's versions.
+/// An interface. Versions are indices into its list.
 struct Interface {
     name: String,
     versions: Vec<(u64, u64)>,
@@ -28,7 +28,7 @@ struct Interface {
 struct Method {
     name: String,
     since: usize,
-    /// What it was called before a version.
+    /// Its name before a version.
     before: Option<(usize, String)>,
     arguments: Vec<Argument>,
 }
@@ -40,21 +40,21 @@ struct Argument {
     form: Form,
 }
 
-/// What is said of an argument besides.
+/// The attribute of an argument.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
-    /// Nothing: every caller gives it.
+    /// None: every caller passes it.
     Plain,
-    /// It came later than its method.
+    /// Added later than its method.
     Later,
-    /// It is sent until a version; its caller says it, or does not.
+    /// Sent until a version. Whether the caller passes it.
     Until(usize, bool),
     Constant,
-    /// It had another form before a version.
+    /// Had another form before a version.
     Converted(usize),
 }
 
-/// Returns all of it.
+/// Returns the code.
 pub(crate) fn interfaces(seed: u64) -> String {
     let mut random = Random(fastrand::Rng::with_seed(seed));
     let mut code = String::new();
@@ -114,7 +114,7 @@ fn before(
     (version < versions && random.one_in(3)).then(|| (version, format!("{name}_old")))
 }
 
-/// Returns the name that something has at a version.
+/// Returns a name as of a version.
 fn name_at<'n>(name: &'n str, before: &'n Option<(usize, String)>, version: usize) -> &'n str {
     match before {
         Some((ended, old)) if version < *ended => old,
@@ -150,7 +150,7 @@ impl Interface {
         writeln!(code, "}}\n")
     }
 
-    /// Writes the interface as it is today.
+    /// Writes the newest version of the interface.
     fn write_trait(&self, code: &mut String) -> std::fmt::Result {
         let newest = self.version(self.versions.len() - 1);
         let previous = self.versions.iter().filter(|(major, _)| *major == 1).max();
@@ -186,7 +186,7 @@ impl Interface {
         writeln!(code, "}}\n")
     }
 
-    /// Returns an argument as it is written today.
+    /// Returns an argument as the newest version declares it.
     fn argument(&self, argument: &Argument) -> String {
         let mut said = Vec::new();
         match argument.form {
@@ -210,7 +210,7 @@ impl Interface {
         format!(", {said}{}: {ty}", argument.name)
     }
 
-    /// Writes the interface as servers of one version had it, who knew nothing of what came later.
+    /// Writes the interface as a server of one version had it, without what was added later.
     fn write_server(&self, code: &mut String, at: usize) -> std::fmt::Result {
         let name = format!("At{}", self.marker(at));
         writeln!(code, "#[rpc_api(topic = \"random\", version = \"{}\")]", self.version(at))?;
@@ -236,7 +236,7 @@ impl Interface {
         writeln!(code, "}}\n")
     }
 
-    /// Writes a test: a client of each version, at a server of that version and at one of today.
+    /// Writes a test: clients of each version call a server of that version and one of the newest.
     fn write_test(&self, code: &mut String) -> std::fmt::Result {
         writeln!(code, "#[tokio::test]")?;
         writeln!(code, "async fn what_a_cap_allows_is_taken_and_understood() {{")?;
@@ -260,7 +260,8 @@ impl Interface {
         writeln!(code, "}}")
     }
 
-    /// Writes calls of a method: with nothing that a caller may leave out, with all of it, and with what is proven.
+    /// Writes calls of a method: without optional arguments, with all of them, and with the proven
+    /// ones.
     fn write_calls(
         &self,
         code: &mut String,
@@ -294,7 +295,7 @@ impl Interface {
     }
 }
 
-/// Writes a method that returns its arguments, each by the name that it has today.
+/// Writes a method that returns its arguments under their newest names.
 fn write_echo<'n>(
     code: &mut String,
     method: &str,
@@ -313,7 +314,8 @@ impl Method {
         self.arguments.iter().filter(move |argument| argument.is_known_at(at))
     }
 
-    /// Whether a server of today reads what is sent to one of that version: all but what had another form.
+    /// Whether the newest server reads requests for that version. It does not if an argument had
+    /// another form.
     fn is_read_today(&self, at: usize) -> bool {
         self.arguments.iter().all(|argument| match argument.form {
             Form::Converted(ended) => at >= ended,
@@ -331,29 +333,30 @@ impl Argument {
         matches!(self.form, Form::Later | Form::Until(..))
     }
 
-    /// Whether every caller gives it.
+    /// Whether every caller passes it.
     fn is_given(&self) -> bool {
         matches!(self.form, Form::Plain | Form::Until(_, true) | Form::Converted(_))
     }
 
-    /// Returns what a caller gives: no two arguments of a method have the same.
+    /// Returns the value that a caller passes. It differs for each argument of a method.
     fn value(&self) -> String {
         format!("{}_u32", self.name.trim_start_matches('a').parse::<u32>().map_or(0, |at| 100 + at))
     }
 
-    /// Returns what a server of a version has for it, in the signature of a trait or of its implementation.
+    /// Returns the parameter in a server of a version, for the signature of a trait or of its
+    /// implementation.
     fn type_at(&self, at: usize, in_trait: bool) -> String {
         let own = name_at(&self.name, &self.before, at);
         match self.form {
             Form::Later if in_trait => format!(", #[arg(default)] {own}: Option<u32>"),
             Form::Later => format!(", {own}: Option<u32>"),
             Form::Converted(ended) if at < ended => format!(", {own}: String"),
-            // What a client owes is required.
+            // An argument that every client sends is required.
             _ => format!(", {own}: u32"),
         }
     }
 
-    /// Returns what a server gets of a client that is capped at a version.
+    /// Returns the value that a server receives from a client with that cap.
     fn got(&self, at: usize, all: bool) -> String {
         match self.form {
             Form::Later if !all || self.since > at => "null".to_owned(),

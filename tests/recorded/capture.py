@@ -1,4 +1,4 @@
-"""A driver for oslo.messaging that keeps what clients send, and answers it at once."""
+"""A driver for oslo.messaging that records what clients send, and answers immediately."""
 
 import copy
 import json
@@ -9,19 +9,19 @@ from oslo_serialization import jsonutils
 
 
 class Wire(base.BaseDriver):
-    """Stands where the RabbitMQ driver does: all above it is the original's."""
+    """Replaces the RabbitMQ driver. All code above it is the original's."""
 
     def __init__(self, conf):
         super().__init__(conf, url=None)
         self.sent = []
-        # By method: what calls get for an answer. Others get null.
+        # The answers to calls, by method. Other calls get null.
         self.replies = {}
 
     def transport(self):
         return transport.RPCTransport(self)
 
     def take(self):
-        """Returns what was sent since the last time."""
+        """Returns what was sent since the last call."""
         sent, self.sent = self.sent, []
         return sent
 
@@ -43,7 +43,7 @@ class Wire(base.BaseDriver):
         return copy.deepcopy(self.replies.get(message["method"])) if wait_for_reply else None
 
     def send_notification(self, target, ctxt, message, version, retry=None):
-        raise NotImplementedError("clients notify nobody")
+        raise NotImplementedError("clients do not notify")
 
     def listen(self, target, batch_size, batch_timeout):
         raise NotImplementedError("clients do not listen")
@@ -56,12 +56,12 @@ class Wire(base.BaseDriver):
 
 
 def plain(value, default=jsonutils.to_primitive):
-    """Returns what the receiver reads of a value, in an order that is the same every time."""
+    """Returns a value as the receiver reads it, in a stable order."""
     return ordered(json.loads(jsonutils.dumps(value, default=default)))
 
 
 def ordered(value):
-    """Sorts the members of objects, and the lists that were sets: names of the fields that have changed."""
+    """Sorts the members of objects, and lists that were sets: the names of changed fields."""
     if isinstance(value, list):
         return [ordered(item) for item in value]
     if not isinstance(value, dict):

@@ -25,7 +25,7 @@ import samples  # noqa: E402
 from recording import CAP, Api  # noqa: E402
 
 PACKAGE = f"cinder {metadata.version('cinder')}"
-# The clock of the clients. It is not the time that a caller names.
+# The clients' clock, which differs from times that callers pass.
 NOW = samples.NOON.replace(tzinfo=None) + datetime.timedelta(hours=1)
 NOTES = (
     "No exchange is named here: it is that of the option control_exchange, which Cinder leaves at openstack.",
@@ -38,7 +38,7 @@ NOTES = (
 
 
 def wire():
-    """Makes the clients' driver, and what they take from a service's start."""
+    """Returns the clients' driver, and sets what a service would set on its start."""
     cfg.CONF([], project="cinder", version="test", default_config_files=[])
     made = capture.Wire(cfg.CONF)
     rpc.TRANSPORT = made.transport()
@@ -55,7 +55,7 @@ def apis():
 
 
 def api(cls, steps, **more):
-    """Describes an API of whose newest major every minor is tried as a cap."""
+    """Describes an API. The caps are all minors of its newest major."""
     major, minor = map(int, cls.RPC_API_VERSION.split("."))
     too_old = f"{major - 1}.99"
     notes = (*NOTES, f"Under a cap below {major}.0 nothing is sent: {too_old} was tried.")
@@ -65,7 +65,7 @@ def api(cls, steps, **more):
 
 
 def capped(cls, cap):
-    """Makes a client that has found, among the services, one of version `cap` as the oldest."""
+    """Returns a client for which the oldest service has version `cap`."""
     rpc.LAST_RPC_VERSIONS[cls.BINARY] = cap
     for binary in (cls.BINARY, "cinder-volume", "cinder-backup"):
         rpc.LAST_OBJ_VERSIONS[binary] = base.OBJ_VERSIONS.get_current()
@@ -73,7 +73,7 @@ def capped(cls, cap):
 
 
 def backend(value):
-    """Returns of the scheduler's notion of a back end what the API reads of it."""
+    """Returns the parts of the scheduler's back-end state that the API reads."""
     if isinstance(value, host_manager.BackendState):
         return {"host": value.host, "cluster_name": value.cluster_name, "capabilities": value.capabilities}
     return jsonutils.to_primitive(value)

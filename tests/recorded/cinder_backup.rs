@@ -58,7 +58,7 @@ impl Calls for BackupManager {
     }
 }
 
-/// Cinder sends it to services that do not have the method, so that backups stay half made.
+/// Cinder sends this request to services that lack the method, which leaves backups unfinished.
 const fn not_before_its_version(step: &'static str) -> Difference {
     Difference { step, caps: ("2.0", "2.2"), what: What::OnlyTheirs }
 }
@@ -67,7 +67,8 @@ const DIFFERENCES: &[Difference] = &[
     not_before_its_version("continue_backup"),
     not_before_its_version("continue_backup, of a snapshot"),
     not_before_its_version("continue_backup, without a device"),
-    // Without a host any service would get it, and make what nobody finds again.
+    // Without a host, any service could receive the request, and create a backup that no service
+    // finds.
     Difference { step: "create_backup, nowhere yet", caps: ("2.0", "2.4"), what: What::OnlyTheirs },
 ];
 
@@ -79,6 +80,6 @@ async fn the_backup_client_sends_what_cinders_sends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cinders_backup_service_understands_the_backup_client() {
     let places = [("cinder-backup", "backup-1"), ("cinder-backup", "backup-2")];
-    // Cinder's manager has no default for an argument that its own clients leave out below 2.4.
+    // Cinder's manager requires an argument that its own clients omit below 2.4.
     assert_understood::<BackupManager>("backup", &places, &[("restore_backup", (2, 4))]).await;
 }

@@ -1,4 +1,4 @@
-"""Objects of Cinder with hardly anything in them."""
+"""Minimal objects of Cinder."""
 
 from cinder import objects
 
@@ -8,12 +8,12 @@ BACKEND = "node-1@ceph"
 POOL = "node-1@ceph#fast"
 OTHER_POOL = "node-2@nfs#slow"
 CLUSTER = "cluster-a@ceph"
-# What the scheduler knows of an attempt.
+# The scheduler's data about an attempt.
 FOUND = {"retry": {"num_attempts": 1, "hosts": []}, "limits": None}
 
 
 def unchanged(made, **changed):
-    """Makes an object look as the database gives it, and then changes it."""
+    """Marks an object as unchanged, as the database returns it, then changes fields."""
     made.obj_reset_changes()
     for key, value in changed.items():
         setattr(made, key, value)

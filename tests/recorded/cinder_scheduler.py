@@ -17,7 +17,7 @@ def creations():
     yield step("create_group", group=group(), group_spec=request_spec(), request_spec_list=[request_spec()],
                group_filter_properties=FOUND, filter_properties_list=[FOUND, {}])
     yield step("create_group", "of nothing", group=group(), group_spec=None, request_spec_list=[])
-    # Its default is null, which it cannot go through.
+    # The specifications default to null, over which the client cannot iterate.
     yield broken("create_group", "without specifications", group=group())
 
     yield step("create_volume", volume=samples.volume(), snapshot_id=samples.uuid(2), image_id=samples.uuid(30),

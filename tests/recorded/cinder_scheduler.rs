@@ -17,7 +17,8 @@ use crate::{
 
 struct Scheduler;
 
-/// What Python stamps where its caller does not. Ours leaves the clock to the caller.
+/// The time that Python inserts if the caller gives none. Clients of this library leave that to the
+/// caller.
 const NOW: &str = "2026-01-02T13:00:00.000250";
 
 impl Calls for Scheduler {
@@ -136,10 +137,10 @@ impl Calls for Scheduler {
     }
 }
 
-/// What Python takes for a specification.
+/// A request specification as Python's client accepts it.
 type AnySpec = ObjectOr<RequestSpec, FlatRequestSpec>;
 
-/// Does what Python's client does before it sends one.
+/// Flattens a specification, as Python's client does before it sends one.
 fn flat(spec: AnySpec) -> FlatRequestSpec {
     match spec {
         ObjectOr::Object(spec) => spec.flat().expect("JSON"),
@@ -147,14 +148,14 @@ fn flat(spec: AnySpec) -> FlatRequestSpec {
     }
 }
 
-/// Returns the time that Python writes: the one that it is given, without its zone, or the present.
+/// Returns the time that Python sends: the given one without its zone, or the present.
 fn stamp(given: &Inputs) -> String {
     let given = given.get::<Option<String>>("timestamp");
     given.unwrap_or_else(|| NOW.to_owned())
 }
 
 const DIFFERENCES: &[Difference] = &[
-    // Python goes over the specifications before it sends them, and falls over where there are none.
+    // Python's client iterates over the specifications, and fails if there are none.
     Difference {
         step: "create_group, without specifications",
         caps: ("3.0", "3.12"),

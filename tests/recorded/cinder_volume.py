@@ -10,7 +10,7 @@ from recording import step
 
 CONNECTOR = {"host": "compute-1", "ip": "192.0.2.7", "multipath": False, "wwpns": ["50014380242b9751"]}
 IMAGE = {"id": samples.uuid(30), "container_format": "bare", "size": 2**40}
-# What a server answers that knows no object for it.
+# The answer of a server without the object class.
 DEVICE = {"backup_device": volume().obj_to_primitive(), "secure_enabled": True, "is_snapshot": False}
 
 
@@ -21,7 +21,7 @@ def steps():
 
 
 def addresses():
-    """A volume is at a host, in a pool of a back end of it, or in that of a cluster."""
+    """Yields steps with volumes on hosts, in pools and in clusters."""
     for variant, host, cluster_name in (
         ("at a back end", BACKEND, None),
         ("in a pool", POOL, None),
@@ -164,6 +164,6 @@ def services():
     given = {"service": samples.service(), "log_request": samples.log_level()}
     yield step("set_log_levels", **given)
     yield step("get_log_levels", **given)
-    # Logs are a service's own: its cluster does not matter.
+    # Log levels belong to a service, so its cluster has no effect.
     given = {"service": samples.service(cluster_name=CLUSTER), "log_request": samples.log_level()}
     yield step("get_log_levels", "in a cluster", **given)

@@ -38,13 +38,13 @@ impl Calls for VolumeManager {
     }
 }
 
-/// Returns where a volume is that is not sent.
+/// Returns the host of a volume that is not sent.
 fn place_of_volume(given: &Inputs) -> String {
     let volume = given.get::<Object<Volume>>("volume");
     volume.service_topic_queue().unwrap_or_default().to_owned()
 }
 
-/// What is asked of a back end, or of the service that runs it.
+/// Calls to a back end, or to the service that runs it.
 async fn of_services(client: &Client, ctx: &Context, call: &str, given: &Inputs) -> Option<Ended> {
     let service = || given.get::<Object<Service>>("service");
     let place = || service().service_topic_queue().unwrap_or_default().to_owned();
@@ -96,7 +96,8 @@ async fn of_services(client: &Client, ctx: &Context, call: &str, given: &Inputs)
 }
 
 const DIFFERENCES: &[Difference] = &[
-    // Python asks any back end for a volume that is at none of them. Ours asks none.
+    // For a volume without a back end, Python's client asks any back end; this library's client
+    // sends nothing.
     Difference {
         step: "initialize_connection, nowhere yet",
         caps: ("3.0", "3.20"),
@@ -109,7 +110,7 @@ async fn the_volume_client_sends_what_cinders_sends() {
     assert_equal::<VolumeManager>("cinder-volume.json", DIFFERENCES).await;
 }
 
-/// Each back end and each cluster listens twice.
+/// Each back end and each cluster listens on two topics.
 const PLACES: [Place; 10] = [
     ("cinder-volume", "node-1@ceph"),
     ("cinder-volume.node-1@ceph", "node-1"),

@@ -1,4 +1,4 @@
-//! What our client sends, beside what the Python client sent.
+//! Compares what this library's client sends with what the Python client sent.
 
 use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
@@ -14,25 +14,25 @@ use tests::{
 
 use crate::recording::{Inputs, Outcome, Sent, Step, read};
 
-/// Makes the call of a step with our client.
+/// Makes the call of a step with this library's client.
 pub(crate) trait Calls {
     type Api: Api;
 
-    /// Calls what the Python client calls `call`.
+    /// Makes the call that the Python client names `call`.
     async fn call(client: &Capped<Self::Api>, ctx: &Context, call: &str, given: &Inputs) -> Ended;
 }
 
-/// A client that takes every call, and judges it by its cap when it is made.
+/// A client that has every method, and checks its cap with each call.
 pub(crate) type Capped<A> = <A as Api>::Client<Unchecked, AnyHost>;
 
-/// Whether a request left.
+/// Whether a request was sent.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Ended {
     Left,
     Refused,
 }
 
-/// Tells whether a request left. Nobody serves, so that no call is answered.
+/// Returns whether a request was sent. No server is bound, so no call is answered.
 pub(crate) fn ended<T: Debug, E: Debug>(result: CallResult<T, E>) -> Ended {
     match result {
         Ok(_) | Err(CallError::Unroutable { .. }) => Ended::Left,
@@ -41,24 +41,24 @@ pub(crate) fn ended<T: Debug, E: Debug>(result: CallResult<T, E>) -> Ended {
     }
 }
 
-/// Where the two differ, on purpose.
+/// An intended difference between the clients.
 pub(crate) struct Difference {
     pub(crate) step: &'static str,
-    /// The caps for which they do, both included.
+    /// The caps of the difference, both included.
     pub(crate) caps: (&'static str, &'static str),
     pub(crate) what: What,
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum What {
-    /// Ours is sent, theirs was refused or fell over.
+    /// Only this library's request is sent; Python's client refuses it or fails.
     OnlyOurs,
-    /// Theirs was sent, ours is refused.
+    /// Only Python's request is sent; this library refuses it.
     OnlyTheirs,
 }
 
-/// Makes every call of a file under every cap of the interface, and checks that what leaves is what left, but for
-/// `differences`, all of which have to be there.
+/// Makes every call of a file under every cap of the interface, and checks that each request equals
+/// the recorded one. All `differences` have to exist, and no others may.
 pub(crate) async fn assert_equal<C: Calls>(file: &str, differences: &[Difference]) {
     let recording = read(file);
     let interface = <C::Api as Api>::INTERFACE;
@@ -89,11 +89,11 @@ pub(crate) async fn assert_equal<C: Calls>(file: &str, differences: &[Difference
     assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
     let gone = differences.iter().enumerate().filter(|(at, _)| !found.contains(at));
     let gone: Vec<_> = gone.map(|(_, one)| one.step).collect();
-    assert!(gone.is_empty(), "these do not differ: {gone:?}");
+    assert!(gone.is_empty(), "these differences do not exist: {gone:?}");
     println!("{file}: {compared} calls compared, {} known differences", differences.len());
 }
 
-/// Returns all caps that a client can have.
+/// Returns every possible cap of a client.
 pub(crate) fn caps<A: Api>() -> impl Iterator<Item = Version> {
     let interface = A::INTERFACE;
     let majors = interface.previous.into_iter().chain([interface.version]);
@@ -108,7 +108,7 @@ fn within((first, last): (&str, &str), cap: Version) -> bool {
     (of(first)..=of(last)).contains(&cap)
 }
 
-/// Makes a call. Returns the request that left, if one did.
+/// Makes a call. Returns its request, if one was sent.
 async fn make<C: Calls>(
     transport: &Transport,
     heard: &mut Overheard,
@@ -123,16 +123,16 @@ async fn make<C: Calls>(
     requests.pop()
 }
 
-/// How two outcomes differ, before it is known whether that is fine.
+/// A difference between two outcomes, intended or not.
 enum Found {
-    /// With what Python raised.
+    /// With Python's exception.
     OnlyOurs(Option<String>),
     OnlyTheirs,
     Parts(Vec<(&'static str, String)>),
 }
 
 impl Found {
-    /// Whether it is what was listed. Requests whose parts differ never are.
+    /// Whether it is the listed difference. Requests that differ in parts are never listed.
     fn is(&self, what: &What) -> bool {
         match self {
             Self::OnlyOurs(_) => *what == What::OnlyOurs,
@@ -166,7 +166,7 @@ fn difference(theirs: &Outcome, ours: Option<&Request>) -> Option<Found> {
     }
 }
 
-/// Returns the parts of two requests that are not the same.
+/// Returns the parts in which two requests differ.
 fn differing(theirs: &Sent, ours: &Request) -> impl Iterator<Item = (&'static str, String)> {
     let seconds = |seconds: Option<u64>| seconds.map_or(Value::Null, Into::into);
     let text = |text: Option<&str>| text.map_or(Value::Null, Into::into);
@@ -177,7 +177,7 @@ fn differing(theirs: &Sent, ours: &Request) -> impl Iterator<Item = (&'static st
     };
     let is_call = ours.message.contains_key("_msg_id");
     let expires = ours.expiration.as_deref().and_then(|text| text.parse::<u64>().ok());
-    // What is left of the time to live when it is published.
+    // The rest of the time to live when the request is published.
     let timeout = expires.map(|milliseconds| milliseconds.div_ceil(1000));
     let kind = if is_call { "call" } else { "cast" };
     let pairs = [
@@ -200,7 +200,7 @@ fn differing(theirs: &Sent, ours: &Request) -> impl Iterator<Item = (&'static st
     differing.map(|(part, theirs, ours)| (part, apart(&theirs, &ours)))
 }
 
-/// Says how two values differ, as briefly as it can.
+/// Describes how two values differ, briefly.
 fn apart(theirs: &Value, ours: &Value) -> String {
     let (Value::Object(left), Value::Object(right)) = (theirs, ours) else {
         return format!("{theirs}, ours {ours}");

@@ -1,5 +1,6 @@
-//! What our clients send, beside what the unmodified Python clients of Cinder and Nova were recorded to send, for every
-//! method and every cap: names, arguments, versions, namespaces, targets, times. `cargo xtask record` makes the files.
+//! Requests of this library's clients, compared with the recorded ones of Cinder's and Nova's
+//! unmodified Python clients, for every method and every cap: names, arguments, versions,
+//! namespaces, targets, timeouts. `cargo xtask record` makes the files.
 
 mod cinder_backup;
 mod cinder_scheduler;

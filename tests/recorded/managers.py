@@ -1,8 +1,9 @@
-"""Servers with the signatures of one of Cinder's own managers: managers.py URL scheduler|volume|backup TOPIC HOST...
+"""Servers with a Cinder manager's signatures: managers.py URL scheduler|volume|backup TOPIC HOST...
 
-Each request is bound to the signature of the manager's method, as a call of it would be, and noted in place of being
-run. Prints `ready` once all servers listen. Then, for a number on its standard input, it waits until so many requests
-have come, and prints them all. It ends with its input.
+Each request is bound to the signature of the manager's method, as a call would be, and recorded
+instead of being run. The program prints `ready` once all servers consume. For each number on standard
+input, it waits until that many requests have arrived, and prints all of them. It exits at the end of
+its input.
 """
 
 import importlib
@@ -29,12 +30,12 @@ import managers_replies  # noqa: E402
 
 MANAGERS = {"scheduler": "SchedulerManager", "volume": "VolumeManager", "backup": "BackupManager"}
 SERIALIZER = base.CinderObjectSerializer()
-# How long requests may be on their way, in seconds.
+# How long to wait for requests, in seconds.
 PATIENCE = 20
 
 
 class Noted:
-    """The requests that have come."""
+    """The requests that have arrived."""
 
     def __init__(self):
         self._requests = []
@@ -52,7 +53,7 @@ class Noted:
 
 
 class Endpoint:
-    """Has a manager's methods, but for what they do."""
+    """Has the signatures of a manager's methods, without their behaviour."""
 
     def __init__(self, manager, topic, host, noted):
         self.target = manager.target
@@ -64,7 +65,7 @@ class Endpoint:
         def note(ctxt, **args):
             request = {"id": ctxt.request_id, "user": ctxt.user_id, "method": name, "at": self._place}
             try:
-                # The first one stands for the manager.
+                # The first argument is the manager itself.
                 inspect.signature(method).bind(None, ctxt, **args)
             except TypeError as error:
                 self._noted.add({**request, "refused": str(error)})
@@ -76,7 +77,7 @@ class Endpoint:
 
 
 def configure(url):
-    """Reads a configuration file, as a service does."""
+    """Reads a configuration file, as a service would."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         print("[DEFAULT]", f"transport_url = {url}", sep="\n", file=file, flush=True)
         cfg.CONF([], project="cinder", version="test", default_config_files=[file.name])
@@ -85,7 +86,7 @@ def configure(url):
 
 def main():
     url, name, *places = sys.argv[1:]
-    # What is refused is noted, and told with everything else.
+    # Refused requests are recorded and printed like all others.
     logging.disable()
     configure(url)
     manager = getattr(importlib.import_module(f"cinder.{name}.manager"), MANAGERS[name])

@@ -1,5 +1,5 @@
-//! Our clients against servers with the signatures of Cinder's own managers: what they send has to be understood there,
-//! and has to be what Python's clients would have sent.
+//! This library's clients against servers with the signatures of Cinder's own managers: each
+//! request has to fit, and has to equal that of the Python client.
 
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
@@ -17,14 +17,15 @@ use crate::{
     recording::{Outcome, Sent, Step, read},
 };
 
-/// Where a server listens: a topic, and a host.
+/// The endpoint of a server: a topic and a host.
 pub(crate) type Place = (&'static str, &'static str);
 
-/// A method that a manager refuses under caps below a version, as it refuses what Python's client sends.
+/// A method that a manager refuses under caps below a version, even from Python's client.
 pub(crate) type Refusal = (&'static str, (u64, u64));
 
-/// Makes every call of a file under every cap. Each that leaves has to arrive once, where it should, with the arguments
-/// that Python sends, and has to be answered in a form that our client reads.
+/// Makes every call of a file under every cap. Each request that is sent has to arrive once at the
+/// right servers, with Python's arguments, and its reply has to be readable for this library's
+/// client.
 pub(crate) async fn assert_understood<C: Calls>(api: &str, places: &[Place], refused: &[Refusal]) {
     let Some(world) = World::rabbit().map(World::with_permitted_layout) else { return };
     let Some(world) = world.alone().await else { return };
@@ -49,7 +50,7 @@ pub(crate) async fn assert_understood<C: Calls>(api: &str, places: &[Place], ref
         let copies = arrived.remove(&id(call.step, call.cap)).unwrap_or_default();
         call.assert_arrived(&copies, places, refused);
     }
-    assert!(arrived.is_empty(), "nobody sent {arrived:?}");
+    assert!(arrived.is_empty(), "not sent: {arrived:?}");
     println!("{api}: {} calls, {wanted} arrivals", made.len());
 }
 
@@ -61,19 +62,19 @@ async fn call<C: Calls>(transport: &Transport, step: &Step, cap: Version) -> End
     C::call(&client, &ctx, &step.call, &step.inputs).await
 }
 
-/// What tells a call from all others.
+/// Returns the request id of a call, which is unique.
 fn id(step: &Step, cap: Version) -> String {
     format!("{} under {cap}", step.name)
 }
 
-/// A call that has left.
+/// A call whose request was sent.
 struct Made<'a> {
     step: &'a Step,
     cap: Version,
 }
 
 impl Made<'_> {
-    /// Returns what Python sends in its place, if it sends something.
+    /// Returns the request that Python sends for this call, if any.
     fn theirs(&self) -> Option<&Sent> {
         match self.step.outcome(self.cap) {
             Outcome::Sent { sent } => sent.first(),
@@ -81,7 +82,7 @@ impl Made<'_> {
         }
     }
 
-    /// Returns how many servers get it.
+    /// Returns how many servers receive the request.
     fn listeners(&self, places: &[Place]) -> usize {
         match self.theirs() {
             Some(sent) if sent.fanout => {
@@ -100,7 +101,7 @@ impl Made<'_> {
         for one in copies {
             assert_eq!(one.refused.is_some(), is_refused, "{what}: {:?}", one.refused);
             assert_eq!(one.user.as_deref(), Some("alice"), "the user of {what}");
-            // Where Python sends nothing, it is enough that ours is understood.
+            // If Python sends nothing, there is nothing to compare with.
             let Some(theirs) = self.theirs() else { continue };
             assert_eq!(one.method, theirs.method, "the method of {what}");
             assert!(one.at.hears(theirs), "{what} arrived at {:?}", one.at);
@@ -118,7 +119,7 @@ struct Arrived {
     user: Option<String>,
     method: String,
     at: At,
-    /// The arguments, if the method has them all, and no others.
+    /// The arguments, if they fit the method's signature.
     args: Option<Value>,
     refused: Option<String>,
 }
@@ -130,7 +131,7 @@ struct At {
 }
 
 impl At {
-    /// Whether a server listens here for such a request.
+    /// Whether the server at this endpoint receives such a request.
     fn hears(&self, sent: &Sent) -> bool {
         let Self { topic, host } = self;
         let key = match &sent.server {
@@ -141,7 +142,7 @@ impl At {
     }
 }
 
-/// The Python program with the servers. It ends when this is dropped.
+/// The Python program with the servers. Dropping this kills it.
 struct Managers {
     _process: Child,
     input: ChildStdin,
@@ -149,12 +150,13 @@ struct Managers {
 }
 
 impl Managers {
-    /// Starts it, and waits until it is ready. `None` where there is no Python that has Cinder.
+    /// Starts the program, and waits until it is ready. Returns `None` without a Python that has
+    /// Cinder.
     async fn start(world: &World, api: &str, places: &[Place]) -> Option<Self> {
         let python = required("RPC_TEST_CINDER_PYTHON")?;
         let mut process = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/recorded/managers.py"))
-            // The one spelling of the scheme that the original knows.
+            // The only scheme that the original knows.
             .arg(world.url().replacen("amqp://", "rabbit://", 1))
             .arg(api)
             .args(places.iter().flat_map(|(topic, host)| [topic, host]))
@@ -177,7 +179,7 @@ impl Managers {
         line.expect("Python prints text").expect("Python still runs")
     }
 
-    /// Waits until so many requests have arrived, or until it takes too long. Returns them all.
+    /// Waits until `count` requests have arrived, or for a limited time. Returns all of them.
     async fn arrived(&mut self, count: usize) -> Vec<Arrived> {
         self.input.write_all(format!("{count}\n").as_bytes()).await.expect("Python reads");
         serde_json::from_str(&self.line().await).expect("Python answers with JSON")

@@ -1,4 +1,4 @@
-"""What Cinder's managers might return."""
+"""Plausible return values of Cinder's managers."""
 
 from cinder import objects
 
@@ -62,6 +62,6 @@ REPLIES = {
 
 
 def reply(name, args):
-    """Returns what a method might return; `None` for those that return nothing."""
+    """Returns a plausible value; `None` for methods that return nothing."""
     found = REPLIES.get(name)
     return found(**args) if callable(found) else found

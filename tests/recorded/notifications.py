@@ -1,7 +1,7 @@
 """Records the notifications of Cinder and Nova: notifications.py cinder|nova FOLDER.
 
-Unmodified code of theirs tells of made up volumes and instances, by a transport that keeps what it gets. The messages are put
-together as the driver for RabbitMQ does.
+Their unmodified code emits events of invented volumes and instances, on a transport that records
+messages. It builds the messages as the RabbitMQ driver does.
 """
 
 import datetime
@@ -23,18 +23,18 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 def keep(self, target, ctxt, message, version, retry=None):
-    """In place of the sending of a notification."""
+    """Records a notification instead of sending it."""
     body = dict(message)
     amqp._add_unique_id(body)
     amqp.pack_context(body, ctxt)
-    # Where this is run is nobody's business.
+    # The recording must not depend on the folder of this program.
     body = json.loads(json.dumps(body).replace(FOLDER, "."))
     text = json.dumps(common.serialize_msg(body) if version >= 2 else body)
     MESSAGES.append({"exchange": cfg.CONF.control_exchange, "routing_key": target.topic, "body": text})
 
 
 def configure(service, lines=""):
-    """Reads a configuration file, also with these lines, and catches what is sent."""
+    """Reads a configuration file with more lines, and replaces the sending of notifications."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         file.write("[DEFAULT]\nhost = host-1\ntransport_url = fake://\n")
         file.write("[oslo_messaging_notifications]\ndriver = messagingv2\n")

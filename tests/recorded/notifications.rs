@@ -1,4 +1,4 @@
-//! What Cinder's and Nova's own code tells of, read as types.
+//! Notifications of Cinder's and Nova's own code, read as typed events.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -19,7 +19,7 @@ use rpc_runtime::{
 use serde::{Deserialize, de::DeserializeOwned};
 use tests::{Log, World, eventually};
 
-/// A message as it was recorded.
+/// A recorded message.
 #[derive(Deserialize)]
 struct Recorded {
     exchange: String,
@@ -34,7 +34,7 @@ fn recorded(project: &str) -> Vec<Recorded> {
     serde_json::from_str(&text).expect("a list of messages")
 }
 
-/// Has a listener take events of a type.
+/// Makes a listener record events of a type.
 fn taking<E>(builder: ListenerBuilder, log: &Log<String>) -> ListenerBuilder
 where
     E: Notification + DeserializeOwned + std::fmt::Debug + 'static,
@@ -51,7 +51,7 @@ where
     })
 }
 
-/// Publishes all that was recorded, and returns what a listener has made of it.
+/// Publishes all recorded messages, and returns what a listener reads.
 async fn heard(
     project: &str,
     take: impl FnOnce(ListenerBuilder, &Log<String>) -> ListenerBuilder,
@@ -73,12 +73,12 @@ async fn heard(
     let listener = take(builder, &log).bind().await.expect("bound").run();
     let broker = transport.memory().expect("embedded");
     for message in &messages {
-        assert!(!message.body.contains("canary"), "theirs tells no token either");
+        assert!(!message.body.contains("canary"), "the recording contains no token");
         let body = message.body.clone().into_bytes();
         assert!(broker.publish(&message.exchange, &message.routing_key, body));
     }
     eventually("all of them", || log.len() == messages.len()).await;
-    assert_eq!(transport.metrics().notifications_dead, 0, "each is of its type");
+    assert_eq!(transport.metrics().notifications_dead, 0, "each matches its type");
     listener.shutdown(Duration::from_secs(5)).await.expect("nothing runs");
     log.events()
 }

@@ -32,7 +32,7 @@ NOTES = (
 
 
 def wire():
-    """Makes the clients' driver, and what they take from a service's start."""
+    """Returns the clients' driver, and sets what a service would set on its start."""
     CONF([], project="nova", version="test", default_config_files=[])
     made = capture.Wire(CONF)
     rpc.TRANSPORT = made.transport()
@@ -93,7 +93,7 @@ def compute_task(cap):
 
 
 def pinned(option, make):
-    """Returns a maker of clients that have their cap from the configuration."""
+    """Returns a function that makes a client with a cap from the configuration."""
     def made(cap):
         CONF.set_override(option, cap, "upgrade_levels")
         return make()

@@ -1,4 +1,4 @@
-//! `nova.compute.rpcapi.ComputeAPI`, by what its methods are about.
+//! `nova.compute.rpcapi.ComputeAPI`, with its methods by subject.
 
 mod consoles;
 mod devices;
@@ -19,7 +19,7 @@ use crate::{
     recording::Inputs,
 };
 
-/// A client that takes every call, and judges it by its cap when it is made.
+/// A client that has every method, and checks its cap with each call.
 type Client = Capped<compute::Api>;
 
 struct Compute;
@@ -55,7 +55,7 @@ impl Calls for Compute {
     }
 }
 
-/// What a call was given, and what many calls are.
+/// The inputs of a call, with helpers for common ones.
 struct Given<'a>(&'a Inputs);
 
 impl Given<'_> {
@@ -63,7 +63,7 @@ impl Given<'_> {
         self.0.get(name)
     }
 
-    /// Reads a claim. Where it was not given, it is what Python's client takes then.
+    /// Reads a flag. Without one, returns the default of Python's client.
     fn is_set(&self, name: &str, default: bool) -> bool {
         self.get::<Option<bool>>(name).unwrap_or(default)
     }
@@ -92,7 +92,7 @@ impl Given<'_> {
         self.get("accel_uuids")
     }
 
-    /// Reads limits as compute services take them.
+    /// Reads limits in the form that compute services accept.
     fn limits(&self) -> Option<Limits> {
         let given: Option<ObjectOr<SchedulerLimits, Limits>> = self.get("limits");
         given.map(|given| match given {
@@ -103,13 +103,14 @@ impl Given<'_> {
 }
 
 const DIFFERENCES: &[Difference] = &[
-    // Python looks whether there is an accelerator, ours whether anything was said of them: `None` says nothing.
+    // Python's client checks whether there is an accelerator, this library's whether the argument
+    // was given, even as `None`.
     Difference {
         step: "shelve_instance, with no accelerators",
         caps: ("5.0", "5.12"),
         what: What::OnlyTheirs,
     },
-    // Python's goes to any host, whose instance it is not.
+    // Python's client sends the request to any host, even one that does not have the instance.
     Difference {
         step: "finish_revert_resize, nowhere",
         caps: ("5.0", "6.5"),

@@ -1,4 +1,4 @@
-"""Calls of `nova.compute.rpcapi.ComputeAPI` that make an instance on a host, or concern the host."""
+"""Calls of `nova.compute.rpcapi.ComputeAPI` that create an instance, or concern a host."""
 
 from nova_objects import FOUND, bdms, event, image, instance, limits, migration, networks, request_spec, selection, uuid
 from recording import step

@@ -1,4 +1,4 @@
-"""Calls of `nova.compute.rpcapi.ComputeAPI` that go to an instance where it is."""
+"""Calls of `nova.compute.rpcapi.ComputeAPI` to the host of an instance."""
 
 from nova_objects import bdm, bdms, instance, migration, share_mapping, uuid, whole_instance
 from recording import step

@@ -69,12 +69,12 @@ fn spec(given: &Inputs) -> Option<Object<RequestSpec>> {
     given.get("request_spec")
 }
 
-/// Reads a claim. Where it was not given, it is what Python's client takes then.
+/// Reads a flag. Without one, returns the default of Python's client.
 fn is_set(given: &Inputs, name: &str, default: bool) -> bool {
     given.get::<Option<bool>>(name).unwrap_or(default)
 }
 
-/// Makes a call of a method that a caller may wait for or not: the same with both stubs.
+/// Makes a call of a method that is either called or cast, with the same arguments for both stubs.
 macro_rules! either {
     ($client:ident.$call:ident or $cast:ident($ctx:expr, $given:ident, $($arg:expr),* $(,)?) $(.$set:ident($value:expr))*) => {
         match is_set($given, "do_cast", false) {
@@ -174,10 +174,10 @@ async fn attach(client: &Client, ctx: &Context, given: &Inputs) -> Ended {
 }
 
 const DIFFERENCES: &[Difference] = &[
-    // Python's sends what 1.7 takes as 1.8, and its own cap refuses that.
+    // Python's client sends the form of 1.7 as 1.8, which its own cap refuses.
     Difference { step: "build_instances", caps: ("1.7", "1.7"), what: What::OnlyOurs },
     Difference { step: "build_instances, only it", caps: ("1.7", "1.7"), what: What::OnlyOurs },
-    // Python's falls over where there is nothing to make tuples of.
+    // Without networks, Python's client fails to build tuples from them.
     Difference {
         step: "build_instances, without networks",
         caps: ("1.5", "1.8"),

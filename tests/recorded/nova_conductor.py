@@ -1,4 +1,4 @@
-"""Calls of both of the conductor's APIs, `nova.conductor.rpcapi.ComputeTaskAPI` and `ConductorAPI`."""
+"""Calls of the conductor's APIs, `ComputeTaskAPI` and `ConductorAPI` of `nova.conductor.rpcapi`."""
 
 from nova_objects import (
     FOUND, NOON, aggregate, bdms, build_request, flavor, image, instance, keypair, migration, networks, request_spec,

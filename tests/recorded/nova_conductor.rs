@@ -30,7 +30,7 @@ impl Calls for Conductor {
             "object_class_action" | "object_class_action_versions" => {
                 let class = given.get::<String>("objname");
                 let versions = given.get::<Option<ObjectVersions>>("object_versions");
-                // Where its caller names none, Python's client looks up those that it knows.
+                // If the caller gives no versions, Python's client looks up those that it knows.
                 let known = || [(class.clone(), given.get::<String>("objver"))].into();
                 let versions = versions.unwrap_or_else(known);
                 let request = client.object_class_action_versions(

@@ -1,11 +1,11 @@
-"""Objects of Nova with hardly anything in them."""
+"""Minimal objects of Nova."""
 
 import datetime
 
 from nova import objects
 
 NOON = datetime.datetime(2026, 1, 2, 12, 0, 0, tzinfo=datetime.timezone.utc)
-# What the scheduler knows of an attempt, as a dictionary.
+# The scheduler's data about an attempt, as a dictionary.
 FOUND = {"retry": {"num_attempts": 1, "hosts": [["compute-2", "node-2"]]}, "limits": {}}
 
 
@@ -14,7 +14,7 @@ def uuid(number):
 
 
 def unchanged(made, **changed):
-    """Makes an object look as the database gives it, and then changes it."""
+    """Marks an object as unchanged, as the database returns it, then changes fields."""
     made.obj_reset_changes(recursive=True)
     for key, value in changed.items():
         setattr(made, key, value)
@@ -57,7 +57,7 @@ def request_spec():
 
 
 def whole_request_spec():
-    """A specification with everything that older forms tell otherwise."""
+    """Returns a specification with all parts that differ in older forms."""
     tried = objects.ComputeNodeList(objects=[objects.ComputeNode(host="compute-3", hypervisor_hostname="node-3")])
     group = objects.InstanceGroup(uuid=uuid(60), policy="affinity", members=[uuid(1)], hosts=["compute-1"])
     return unchanged(objects.RequestSpec(

@@ -1,7 +1,8 @@
 """Records what the RPC clients of Cinder or Nova send: record.py cinder|nova OUTPUT_FOLDER
 
-The clients are those of the packages, as they are. Every public method is called at every version cap that changes
-something, and what would go to a broker is written as JSON, a file for each API. Two runs write the same bytes.
+The clients are the unmodified ones of the packages. The program calls every public method under every
+version cap, and writes as JSON what would be sent to a broker, in one file for each API. Two runs
+write the same bytes.
 """
 
 import collections
@@ -11,14 +12,14 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-# The objects of Cinder are those that the tests against Cinder send.
+# Cinder's objects are those of the tests against Cinder.
 sys.path.append(str(HERE.parent / "cinder"))
 
 import recording  # noqa: E402
 
 
 def summary(name, document, size):
-    """Returns a line about a file: how much is in it, and what was refused with which errors."""
+    """Returns a line about a file: its contents, and the errors of refused calls."""
     refusals = collections.Counter(
         result["refused"]["class"]
         for step in document["steps"]
@@ -32,7 +33,7 @@ def summary(name, document, size):
 
 def main():
     _, package, folder = sys.argv
-    # What the clients say of calls that they refuse is in the files.
+    # The files contain the errors of refused calls.
     logging.disable()
     project = importlib.import_module(f"{package}_apis")
     wire = project.wire()

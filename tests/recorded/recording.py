@@ -1,4 +1,4 @@
-"""Makes the calls of an API at every version cap, and puts down what each one sends."""
+"""Makes the calls of an API under every version cap, and records what each one sends."""
 
 import dataclasses
 import inspect
@@ -11,7 +11,7 @@ from oslo_serialization import jsonutils
 import capture
 
 UNCAPPED = "none"
-# Stands in texts of errors for the cap itself.
+# Replaces the cap in error texts.
 CAP = "{cap}"
 
 
@@ -22,7 +22,7 @@ class Step:
     call: str
     variant: str
     inputs: dict
-    # Whether the API's own code fails over these inputs with an error of Python's.
+    # Whether the API's own code raises a built-in exception for these inputs.
     breaks: bool = False
 
     @property
@@ -31,7 +31,7 @@ class Step:
 
 
 def step(call, variant="", /, **inputs):
-    """Makes a step; `variant` tells two calls of one method apart."""
+    """Returns a step. `variant` distinguishes calls of one method."""
     return Step(call, variant, inputs)
 
 
@@ -44,26 +44,26 @@ class Api:
     cls: type
     package: str
     newest: str
-    # The caps to try, oldest first. Uncapped is tried besides.
+    # The caps to try, oldest first. A client without a cap is tried, too.
     caps: list[str]
-    # Makes an instance of the class under a cap, or under none.
+    # Returns an instance of the class under a cap, or without one.
     make: Callable
-    # Makes the steps; anew for each cap, since a call may change what it is given.
+    # Returns new steps for each cap, because a call may change its inputs.
     steps: Callable[[], Iterable[Step]]
     context: object
     client: Callable = lambda made: made.client
-    # Public functions of the class that are no calls.
+    # Public functions of the class that make no call.
     helpers: tuple = ()
-    # A cap below all others, under which nothing may leave.
+    # A cap below all others, under which nothing may be sent.
     too_old: str | None = None
     notes: tuple = ()
     replies: dict = dataclasses.field(default_factory=dict)
-    # What the API's serializer leaves as it is, and JSON does not know.
+    # Converts values that the API's serializer leaves unchanged and JSON cannot represent.
     default: Callable = jsonutils.to_primitive
 
 
 def record(api, wire):
-    """Returns what is to be written of an API."""
+    """Returns the document to write for an API."""
     wire.replies = api.replies
     if api.too_old:
         refuses_all(api, wire)
@@ -88,17 +88,17 @@ def serialized(api, made, tried):
 
 
 def add(outcomes, cap, result):
-    """Keeps an outcome, unless it is that of the cap before."""
+    """Adds an outcome, unless it equals that of the previous cap."""
     if not outcomes or list(outcomes.values())[-1] != result:
         outcomes[cap] = result
 
 
 def outcome(api, made, cap, tried, wire):
-    """Makes a call, and returns what became of it."""
+    """Makes a call, and returns its outcome."""
     try:
         returned = getattr(made, tried.call)(api.context, **tried.inputs)
     except Exception as error:
-        # An error of Python's is most likely one of the step.
+        # A built-in exception is most likely a mistake in the step.
         if wire.take() or (type(error).__module__ == "builtins" and not tried.breaks):
             raise
         return {"refused": {"class": type(error).__name__, "text": without(cap, str(error))}}
@@ -107,7 +107,7 @@ def outcome(api, made, cap, tried, wire):
 
 
 def without(cap, text):
-    """Takes a cap out of a text, so that the caps which are refused alike have the same one."""
+    """Replaces the cap in a text, so that equal refusals have equal texts under all caps."""
     return re.sub(rf"(?<![\d.]){re.escape(cap)}(?!\.?\d)", CAP, text) if cap else text
 
 
@@ -120,7 +120,7 @@ def refuses_all(api, wire):
 
 
 def check(api, recorded):
-    """Fails if a public method never came through."""
+    """Fails if a public method was never called successfully."""
     reached = {kept["call"] for kept in recorded if any("sent" in result for result in kept["caps"].values())}
     missing = {name for name in methods(api.cls) if name not in api.helpers} - reached
     if missing:

@@ -1,4 +1,4 @@
-//! The files: what a Python client sent, call by call and cap by cap.
+//! Recordings of what a Python client sent, by call and cap.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -6,29 +6,29 @@ use rpc_runtime::Version;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-/// What is in a file.
+/// The contents of a file.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Recording {
-    /// The version that the client calls its own.
+    /// The client's own version.
     pub(crate) newest: String,
     pub(crate) steps: Vec<Step>,
 }
 
-/// A call.
+/// A call and its outcomes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Step {
-    /// What tells it from the others.
+    /// The unique name of the call.
     #[serde(rename = "step")]
     pub(crate) name: String,
     /// The method of the Python client.
     pub(crate) call: String,
     pub(crate) inputs: Inputs,
-    /// What became of it, by the first cap for which that holds.
+    /// The outcomes, each by the first cap to which it applies.
     caps: BTreeMap<String, Outcome>,
 }
 
 impl Step {
-    /// Returns what it sent, under whatever cap.
+    /// Returns what the call sent under any cap.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &Sent> {
         self.caps.values().flat_map(|outcome| match outcome {
             Outcome::Sent { sent } => sent.as_slice(),
@@ -36,7 +36,7 @@ impl Step {
         })
     }
 
-    /// Returns what became of it under a cap.
+    /// Returns the outcome under a cap.
     pub(crate) fn outcome(&self, cap: Version) -> &Outcome {
         let of = |key: &str| key.parse::<Version>().unwrap_or_else(|_| panic!("a version: {key}"));
         let held = self.caps.iter().filter(|(key, _)| of(key) <= cap);
@@ -45,21 +45,21 @@ impl Step {
     }
 }
 
-/// What a call was given, by Python's names.
+/// The inputs of a call, by their Python names.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Inputs(Map<String, Value>);
 
 impl Inputs {
-    /// Reads an input. One that was not given is read as `null`.
+    /// Reads an input. A missing one is read as `null`.
     pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> T {
         let value = self.0.get(name).unwrap_or(&Value::Null);
-        // By way of text, since raw values read nothing else.
+        // Through text, because `RawValue` cannot be read from a `Value`.
         serde_json::from_str(&value.to_string())
             .unwrap_or_else(|error| panic!("{name}: {error} in {value}"))
     }
 
-    /// Reads what is inside of an input: `text("volume/versioned_object.data/host")`.
+    /// Reads a value inside an input: `inside("volume/versioned_object.data/host")`.
     pub(crate) fn inside<T: DeserializeOwned>(&self, path: &str) -> T {
         let mut parts = path.split('/');
         let mut value = parts.next().and_then(|name| self.0.get(name)).unwrap_or(&Value::Null);
@@ -73,10 +73,10 @@ impl Inputs {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
-    /// What left. Nothing, where Python found the answer by itself.
+    /// The requests; empty if Python found the answer without one.
     #[serde(untagged)]
     Sent { sent: Vec<Sent> },
-    /// The error that it was refused with.
+    /// The error of a refused call.
     #[serde(untagged)]
     Refused { refused: Refused },
 }
@@ -86,7 +86,7 @@ pub(crate) struct Refused {
     pub(crate) class: String,
 }
 
-/// A request as the original's driver got it.
+/// A request as the original's driver received it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Sent {
     pub(crate) kind: String,

@@ -1,4 +1,5 @@
-//! What the Python clients were recorded to send, as our servers take it: names, arguments, versions, namespaces.
+//! Requests that the Python clients were recorded to send, checked against this library's servers:
+//! names, arguments, versions, namespaces.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use rpc_runtime::Api;
 
 use crate::recording::{Sent, read};
 
-/// Returns why a server of ours would refuse a request, if it would.
+/// Returns why a server of this library would refuse a request, if it would.
 fn refused<A: Api>(sent: &Sent) -> Option<String> {
     let interface = A::INTERFACE;
     let Sent { method: name, version, args, .. } = sent;
@@ -32,7 +33,7 @@ fn refused<A: Api>(sent: &Sent) -> Option<String> {
     missing.next().map(|missing| format!("{name}: needs `{}`", missing.name))
 }
 
-/// Returns why servers of an interface would refuse what is in a file.
+/// Returns why servers of an interface would refuse requests of a file.
 fn refusals<A: Api>(file: &str) -> BTreeSet<String> {
     let recording = read(file);
     let sent = recording.steps.iter().flat_map(|step| step.sent());
@@ -46,7 +47,7 @@ fn servers_take_what_novas_clients_send_under_every_cap() {
     assert_eq!(refusals::<compute_task::Api>("nova-compute-task.json"), none);
     assert_eq!(refusals::<conductor::Api>("nova-conductor.json"), none);
     assert_eq!(refusals::<base::Api>("nova-base.json"), none);
-    // Two dictionaries in place of a request spec: no client since Mitaka sends them.
+    // Two dictionaries instead of a request spec, which no client has sent since Mitaka.
     let split = BTreeSet::from(["select_destinations: takes no `filter_properties`".to_owned()]);
     assert_eq!(refusals::<scheduler::Api>("nova-scheduler.json"), split);
 }

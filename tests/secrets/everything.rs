@@ -1,4 +1,4 @@
-//! Hears everything that anybody logs in this process, at every level.
+//! A subscriber that records every log line of this process, at every level.
 
 use std::{
     fmt::{Debug, Write as _},
@@ -15,7 +15,7 @@ use tracing::{
     span,
 };
 
-/// See the module. Each line has its target, its name and all its fields.
+/// Records lines and spans, each with target, name and all fields.
 #[derive(Clone, Default)]
 pub(crate) struct Everything {
     lines: Log<String>,
@@ -23,14 +23,14 @@ pub(crate) struct Everything {
 }
 
 impl Everything {
-    /// Listens from now on, for good.
+    /// Records from now on, permanently.
     pub(crate) fn listen() -> Self {
         let everything = Self::default();
         tracing::subscriber::set_global_default(everything.clone()).expect("the first");
         everything
     }
 
-    /// Notes what was shown otherwise: an error, say.
+    /// Adds other output, such as an error's text.
     pub(crate) fn note(&self, what: &str, shown: String) {
         self.lines.push(format!("{what} {shown}"));
     }

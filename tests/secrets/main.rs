@@ -1,5 +1,6 @@
-//! Secrets are planted everywhere, and then everything is looked through: log lines and spans at every level, errors with
-//! their causes, and how values show themselves. Alone in its program, whose one subscriber hears all threads.
+//! Secrets are planted everywhere, then all output is searched: log lines and spans at every level,
+//! errors with their sources, and `Debug` output. The test has its own program, whose only
+//! subscriber covers all threads.
 
 mod everything;
 
@@ -10,10 +11,10 @@ use rpc_runtime::{CallError, Config, Context, RabbitOptions, RemoteError, Transp
 use tests::{World, eventually, rabbitmqctl, soon, unique};
 use tokio::net::TcpListener;
 
-/// In every secret.
+/// A part of every secret.
 const CANARY: &str = "canary";
 
-/// What a vault refuses.
+/// The errors of a vault.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "vault.errors")]
 enum Refused {
@@ -21,25 +22,25 @@ enum Refused {
     WrongPassword { user: String, password: String },
 }
 
-/// Keeps secrets.
+/// Stores secrets.
 #[rpc_api(topic = "vault", version = "1.0")]
 trait Vault {
     /// Returns a secret.
     async fn open(&self, ctx: Context, user: String, password: String) -> Result<String, Refused>;
-    /// Takes a secret.
+    /// Receives a secret.
     async fn store(&self, ctx: Context, secret: String);
-    /// Panics over a secret.
+    /// Panics with a secret.
     async fn burst(&self, ctx: Context, password: String) -> ();
 }
 
-/// The vault as somebody knows it who is mistaken.
+/// The vault, called through a wrong definition.
 #[rpc_api(topic = "vault", version = "1.0")]
 trait Mistaken {
-    /// The real one returns text.
+    /// The server returns text.
     async fn open(&self, ctx: Context, user: String, password: String) -> u32;
-    /// The real one takes text.
+    /// The server takes text.
     async fn store(&self, ctx: Context, secret: Vec<String>) -> ();
-    /// The real one has no pin.
+    /// The server has no argument `pin`.
     async fn burst(&self, ctx: Context, pin: String) -> ();
 }
 
@@ -57,12 +58,12 @@ impl Vault for Bank {
     async fn store(&self, _: Context, _: String) {}
 
     async fn burst(&self, _: Context, password: String) {
-        // Not one that is printed by its hook: that one is the application's own.
+        // Bypasses the panic hook, whose output is the application's own.
         std::panic::resume_unwind(Box::new(password));
     }
 }
 
-/// Notes an error with all its causes, in both forms.
+/// Records an error and all its sources, in `Display` and `Debug`.
 fn note_error(everything: &Everything, what: &str, error: &(dyn Error + 'static)) {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -71,7 +72,7 @@ fn note_error(everything: &Everything, what: &str, error: &(dyn Error + 'static)
     }
 }
 
-/// What a request carries that is nobody's business.
+/// Confidential values that a request carries.
 fn context() -> Context {
     Context::new()
         .with("auth_token", "canary-token")
@@ -79,7 +80,7 @@ fn context() -> Context {
         .with("admin_password", "canary-context")
 }
 
-/// Uses everything once, well and badly.
+/// Uses each part once, successfully and unsuccessfully.
 async fn use_all(everything: &Everything, world: &World, transport: &Transport) {
     let bank = VaultServer::new(Bank(everything.clone()));
     let builder = world.server(transport, "h").serve(bank);
@@ -106,17 +107,18 @@ async fn use_all(everything: &Everything, world: &World, transport: &Transport) 
     let error = client.burst(&ctx, "canary-password").await.expect_err("it panics");
     note_error(everything, "a panic", &error);
     let absent = client.prepare().server("absent");
-    let error = absent.open(&ctx, "u", "canary-password").await.expect_err("nobody is there");
-    note_error(everything, "nobody there", &error);
+    let error = absent.open(&ctx, "u", "canary-password").await.expect_err("no server is bound");
+    note_error(everything, "no server", &error);
     let large = format!("canary-{}", "x".repeat(17 << 20));
     let error = client.store(&ctx, large).await.expect_err("it is too large");
     note_error(everything, "too large", &error);
 
     let mistaken = world.client::<mistaken::Api>(transport);
-    let error = mistaken.open(&ctx, "u", "canary-password").await.expect_err("text comes");
+    let error = mistaken.open(&ctx, "u", "canary-password").await.expect_err("the result is text");
     note_error(everything, "a result of another type", &error);
     let secrets = ["canary-list".to_owned()];
-    let error = mistaken.store(&ctx, secrets.as_slice()).await.expect_err("text is wanted");
+    let error =
+        mistaken.store(&ctx, secrets.as_slice()).await.expect_err("the argument has to be text");
     note_error(everything, "an argument of another type", &error);
     let error = mistaken.burst(&ctx, "canary-pin").await.expect_err("there is no pin");
     note_error(everything, "an unknown argument", &error);
@@ -130,7 +132,7 @@ async fn use_all(everything: &Everything, world: &World, transport: &Transport) 
     server.shutdown(Duration::from_secs(10)).await.expect("nothing runs");
 }
 
-/// What cannot connect, or is not even a URL.
+/// Transports that cannot connect, and invalid URLs.
 async fn fail_to_connect(everything: &Everything, address: &str) {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = silent.local_addr().expect("an address").port();
@@ -159,7 +161,7 @@ async fn fail_to_connect(everything: &Everything, address: &str) {
     }
 }
 
-/// Files whose contents are nobody's business.
+/// Files with confidential contents.
 async fn fail_with_files(everything: &Everything) {
     let folder = std::env::temp_dir().join(unique("secrets"));
     std::fs::create_dir(&folder).expect("a folder");
@@ -209,7 +211,7 @@ async fn fail_with_files(everything: &Everything) {
     std::fs::remove_dir_all(&folder).expect("it is ours");
 }
 
-/// Logs in with a password that is changed, and loses its connections.
+/// Logs in, changes the password, and cuts the connections.
 async fn lose_the_password(everything: &Everything, world: &World) -> Option<()> {
     let user = unique("user");
     rabbitmqctl(&["add_user", &user, "canary-login"]).await?;
@@ -230,14 +232,14 @@ async fn lose_the_password(everything: &Everything, world: &World) -> Option<()>
     rabbitmqctl(&["delete_user", &user]).await.map(drop)
 }
 
-/// Whether a line has a secret in it: as text, or byte by byte as numbers.
+/// Whether a line contains a secret: as text, or byte by byte as numbers.
 fn tells(line: &str) -> bool {
     let numbers: Vec<_> = CANARY.bytes().map(|byte| byte.to_string()).collect();
     line.to_ascii_lowercase().contains(CANARY) || line.contains(&numbers.join(", "))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_in_any_line_error_or_value_that_shows_itself() {
+async fn no_log_line_error_or_debug_output_contains_a_secret() {
     let everything = Everything::listen();
     let memory = World::memory();
     use_all(&everything, &memory, &memory.transport().await).await;
@@ -250,10 +252,10 @@ async fn no_secret_is_in_any_line_error_or_value_that_shows_itself() {
         }
     }
     let lines = everything.lines();
-    assert!(lines.len() > 100, "everything is heard");
-    // What says it is what was given a secret to do, or to show.
+    assert!(lines.len() > 100, "lines are recorded");
+    // The parts that handle secrets have logged something.
     for part in ["rpc.client", "rpc.server", "MethodPanicked", "a context"] {
-        assert!(lines.iter().any(|line| line.contains(part)), "nothing of {part} is heard");
+        assert!(lines.iter().any(|line| line.contains(part)), "no line has {part}");
     }
     let shown = |line: &String| line.chars().take(600).collect::<String>();
     let telling: Vec<_> = lines.iter().filter(|line| tells(line)).map(shown).collect();

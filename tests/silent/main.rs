@@ -1,4 +1,5 @@
-//! A broker that takes connections and never says a word. Alone in its process, whose threads it counts.
+//! A broker that accepts connections and never answers. The test has its own process, whose threads
+//! it counts.
 
 use std::fs;
 
@@ -6,7 +7,7 @@ use rpc_runtime::{Transport, TransportErrorKind};
 use tests::{eventually, soon};
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
-/// Returns how many threads of this process belong to connections. Where that cannot be known there are none.
+/// Returns how many threads of this process belong to connections. Zero without `/proc`.
 fn threads() -> usize {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else { return 0 };
     let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
@@ -20,13 +21,13 @@ async fn an_attempt_that_times_out_leaves_neither_thread_nor_socket() {
     let ended = tokio::spawn(async move {
         let (mut peer, _) = listener.accept().await.expect("a connection");
         let mut bytes = Vec::new();
-        // The end of this is the end of the attempt.
+        // The stream ends with the attempt.
         peer.read_to_end(&mut bytes).await.map(|_| bytes)
     });
     let url = format!("amqp://guest:guest@127.0.0.1:{port}/");
-    let error = soon("its end", Transport::connect(&url)).await.expect_err("nobody speaks");
+    let error = soon("its end", Transport::connect(&url)).await.expect_err("the broker is silent");
     assert_eq!(error.kind(), TransportErrorKind::Unreachable, "{error}");
     let said = soon("the end of the connection", ended).await.expect("whole");
     assert_eq!(said.expect("an orderly end"), b"AMQP\0\0\x09\x01");
-    eventually("no thread is left", || threads() == 0).await;
+    eventually("no thread to be left", || threads() == 0).await;
 }

@@ -1,4 +1,4 @@
-//! Authorities, what they certify, and a front that secures a broker with it.
+//! Certificate authorities, the certificates they issue, and a TLS relay in front of a broker.
 
 use std::{
     path::PathBuf,
@@ -19,7 +19,7 @@ use tokio_rustls::{
 
 use crate::unique;
 
-/// An authority, with a folder for its certificate, `ca.pem`, and for what it certifies.
+/// A certificate authority, with a folder for its certificate, `ca.pem`, and for what it issues.
 #[derive(Debug)]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -34,7 +34,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// Makes one that nobody else knows.
+    /// Creates an authority that no other client trusts.
     ///
     /// # Panics
     /// If its folder cannot be written.
@@ -55,35 +55,35 @@ impl Authority {
         std::fs::write(self.file(name), text).expect("a file");
     }
 
-    /// The path of a file in its folder.
+    /// Returns the path of a file in this authority's folder.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Options that trust it, and nobody else.
+    /// Returns options that trust this authority only.
     #[must_use]
     pub fn options(&self) -> RabbitOptions {
         RabbitOptions::default().tls_authority(self.file("ca.pem"))
     }
 
-    /// Certifies a name.
+    /// Issues a certificate for a name.
     #[must_use]
     pub fn certify(&self, name: &str) -> Identity {
         Identity::of(Some(self), name, |_| {})
     }
 
-    /// Certifies a name, and writes `service.pem` and `service.key`.
+    /// Issues a certificate for a name, and writes `service.pem` and `service.key`.
     pub fn certify_service(&self, name: &str) {
         let Identity { certificate, key } = self.certify(name);
         self.write("service.pem", &certificate);
         self.write("service.key", &key);
     }
 
-    /// Puts another's files in place of its own.
+    /// Replaces this authority's files by another's.
     ///
     /// # Panics
-    /// If the other has not certified a service.
+    /// If the other authority has no `service.pem`.
     pub fn replace_by(&self, other: &Self) {
         for name in ["ca.pem", "service.pem", "service.key"] {
             std::fs::copy(other.file(name), self.file(name)).expect("a file");
@@ -104,10 +104,11 @@ impl Drop for Authority {
 }
 
 impl Identity {
-    /// Certifies a name, by itself where there is no authority, as `change` makes it.
+    /// Issues a certificate for a name, after `change` has edited its parameters. Without an
+    /// authority, the certificate signs itself.
     ///
     /// # Panics
-    /// If that is no name.
+    /// If `name` is not a valid subject name.
     pub fn of(
         authority: Option<&Authority>,
         name: &str,
@@ -123,7 +124,8 @@ impl Identity {
         Self { certificate: certificate.expect("a certificate").pem(), key: key.serialize_pem() }
     }
 
-    /// Makes a server of it, which asks for certificates that `asks` has certified.
+    /// Builds a server's TLS configuration. With `asks`, clients need a certificate of that
+    /// authority.
     fn server(&self, asks: Option<&Authority>) -> Arc<ServerConfig> {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("PEM");
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM");
@@ -141,7 +143,7 @@ impl Identity {
     }
 }
 
-/// A relay in front of a broker that speaks TLS to those who come.
+/// A relay that adds TLS to a broker.
 #[derive(Debug)]
 pub struct Front {
     address: String,
@@ -149,10 +151,10 @@ pub struct Front {
 }
 
 impl Front {
-    /// Listens, and goes on to the broker at `address`.
+    /// Listens on a free port, and relays each connection to the broker at `broker`.
     ///
     /// # Panics
-    /// If there is no port.
+    /// If no port is free.
     pub async fn start(broker: &str, identity: &Identity, asks: Option<&Authority>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -174,19 +176,19 @@ impl Front {
         front
     }
 
-    /// Is somebody else from now on, for connections to come.
+    /// Presents another certificate on connections accepted from now on.
     pub fn become_another(&self, identity: &Identity, asks: Option<&Authority>) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = identity.server(asks);
     }
 
-    /// Where it listens.
+    /// Returns the relay's address.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 }
 
-/// An error, with all that caused it.
+/// Formats an error with all its sources.
 #[must_use]
 pub fn in_full(error: &TransportError) -> String {
     let mut text = error.to_string();

@@ -1,8 +1,8 @@
-//! Versioned objects in a form in which they can be compared.
+//! Versioned objects, normalised for comparison.
 
 use serde_json::Value;
 
-/// Brings into an order what has none: the names of the fields that an object's holder has changed.
+/// Sorts the names of changed fields in versioned objects: their order has no meaning.
 #[must_use]
 pub fn sorted(value: &Value) -> Value {
     match value {

@@ -1,4 +1,5 @@
-//! Expansions in a library, where clippy and the lints for public items see them. The compile cases run them.
+//! Expansions in a library, where clippy and the lints for public items apply. The compile cases
+//! run them.
 
 #[path = "../ui/pass/lints.rs"]
 pub mod lints;

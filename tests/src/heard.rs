@@ -1,4 +1,4 @@
-//! What is logged and traced on a thread, for a test to look at.
+//! Log lines and spans of one thread, recorded for a test.
 
 use std::{
     fmt::Write as _,
@@ -14,24 +14,26 @@ use tracing::{
 
 use crate::Log;
 
-/// Hears nothing, and is never dropped. While there is but one subscriber, tracing asks a thread's own, most often none, about
-/// an event that comes up for the first time, and what that one does not want, nobody hears from then on: other tests' threads
-/// would make a listening one deaf. Of two it asks both.
+/// Records nothing, and is never dropped. With only one subscriber in the process, tracing asks the
+/// current thread's subscriber about each new event, and caches the answer for all threads. Threads
+/// of other tests have no subscriber, so the recording thread would miss that event from then on.
+/// With two subscribers, tracing asks both.
 static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Heard::default()));
 
-/// Collects events and new spans of the library, each as one line: its level, its name or place, its fields.
+/// Collects events and new spans of the library, each as one line: level, name, fields.
 #[derive(Clone, Debug, Default)]
 pub struct Heard(Log<String>);
 
 impl Heard {
-    /// Listens on this thread until the guard is dropped: the test's runtime has to have this thread alone.
+    /// Records on this thread until the guard is dropped. The test needs a runtime with only this
+    /// thread.
     #[must_use]
     pub fn listen(&self) -> DefaultGuard {
         LazyLock::force(&SECOND);
         tracing::subscriber::set_default(self.clone())
     }
 
-    /// Returns what was heard so far.
+    /// Returns what was recorded so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.0.events()

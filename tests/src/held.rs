@@ -1,8 +1,8 @@
-//! What a process holds of its machine.
+//! Resources that a process holds: memory, threads, open files.
 
 use std::fs;
 
-/// See the module.
+/// Resources of a process at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
     /// Memory, in KiB.
@@ -14,13 +14,13 @@ pub struct Held {
 }
 
 impl Held {
-    /// What this process holds. Where the system does not tell, there is nothing.
+    /// Measures this process. All values are zero where the system has no `/proc`.
     #[must_use]
     pub fn now() -> Self {
         Self::of(std::process::id()).unwrap_or_default()
     }
 
-    /// What a process holds. `None` if it does not run, or the system does not tell.
+    /// Measures a process. Returns `None` if it does not run, or if the system has no `/proc`.
     #[must_use]
     pub fn of(process: u32) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

@@ -1,4 +1,4 @@
-//! What the test binaries share: a place of one's own on each transport, and waiting for conditions.
+//! Shared code of the test binaries: a broker and topic for each test, and waiting for conditions.
 
 pub mod authority;
 pub mod bomb;
@@ -27,7 +27,7 @@ use rpc_runtime::{
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-/// How long anything may take that should happen soon. Generous: machines are shared.
+/// How long a test waits for what should happen soon. Generous, because machines are shared.
 pub const SOON: Duration = Duration::from_secs(30);
 
 /// A broker, and a topic on it that no other test uses.
@@ -38,22 +38,22 @@ pub struct World {
 }
 
 impl World {
-    /// An embedded broker of its own.
+    /// Creates an embedded broker for one test.
     #[must_use]
     pub fn memory() -> Self {
         Self::at(&format!("memory://{}", Uuid::new_v4()))
     }
 
-    /// A topic of its own on the broker at `url`.
+    /// Creates a topic on the broker at `url`.
     #[must_use]
     pub fn at(url: &str) -> Self {
         Self { url: url.to_owned(), topic: unique("t") }
     }
 
-    /// RabbitMQ, or `None` after saying so where none is given.
+    /// Returns a topic on RabbitMQ. If no URL is set, reports the skip and returns `None`.
     ///
     /// # Panics
-    /// If there is none, and `RPC_TEST_REQUIRE_BROKER` asks for one.
+    /// If no URL is set, and `RPC_TEST_REQUIRE_BROKER` is.
     #[must_use]
     pub fn rabbit() -> Option<Self> {
         let url = required("RPC_TEST_RABBIT_URL")?;
@@ -68,8 +68,8 @@ impl World {
         self
     }
 
-    /// Changes the layout to quorum queues throughout where the broker denies transient queues.
-    /// There, the original's default options do not start. It reads the same URL.
+    /// Uses quorum queues throughout where the broker denies transient queues. There, the original
+    /// does not start with its default options. The original reads the same URL.
     #[must_use]
     pub fn with_permitted_layout(self) -> Self {
         if !denies_transient() {
@@ -78,19 +78,19 @@ impl World {
         self.with_options("rabbit_quorum_queue=true&rabbit_transient_quorum_queue=true")
     }
 
-    /// The transport's URL.
+    /// Returns the transport's URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The topic.
+    /// Returns the topic.
     #[must_use]
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// Whether the broker is the embedded one.
+    /// Whether this is the embedded broker.
     #[must_use]
     pub fn is_memory(&self) -> bool {
         self.url.starts_with("memory:")
@@ -113,12 +113,12 @@ impl World {
         transport.unwrap_or_else(|error| panic!("cannot connect: {error:?}"))
     }
 
-    /// Starts a server on this world's topic.
+    /// Returns the builder of a server on this topic.
     pub fn server(&self, transport: &Transport, host: &str) -> ServerBuilder {
         Server::builder(transport).topic(self.topic.as_str()).host(host)
     }
 
-    /// Starts a server on this world's topic, and lets it run.
+    /// Binds a server to this topic, and runs it.
     ///
     /// # Panics
     /// If it cannot be bound.
@@ -135,15 +135,15 @@ impl World {
         bound.unwrap_or_else(|error| panic!("cannot bind: {error:?}")).run()
     }
 
-    /// Makes a client of this world's topic.
+    /// Creates a client of this topic.
     #[must_use]
     pub fn client<A: Api>(&self, transport: &Transport) -> A::Client<A::Latest, AnyHost> {
         let client = A::client(Client::<A, A::Latest, AnyHost>::new(transport));
         client.prepare().topic(self.topic.as_str()).client()
     }
 
-    /// Moves to a virtual host of one's own, so that what is done to its connections is done to nobody else's. `None`
-    /// after saying so where the broker cannot be controlled.
+    /// Moves to a new virtual host, so that cutting its connections affects no other test. If the
+    /// broker cannot be controlled, reports the skip and returns `None`.
     pub async fn alone(mut self) -> Option<Self> {
         if !self.is_memory() {
             let virtual_host = unique("vhost");
@@ -170,10 +170,11 @@ impl World {
         if path.is_empty() { "/" } else { path }
     }
 
-    /// Breaks every connection to the virtual host, and lets them come back. To be used [`alone`](Self::alone).
+    /// Cuts every connection to the virtual host; clients may reconnect. For a world that is
+    /// [`alone`](Self::alone).
     ///
     /// # Panics
-    /// If the broker's control program fails.
+    /// If `rabbitmqctl` fails.
     pub async fn cut_connections(&self, transport: &Transport) {
         if let Some(broker) = transport.memory() {
             broker.disconnect();
@@ -181,13 +182,13 @@ impl World {
             broker.reconnect();
             return;
         }
-        assert_ne!(self.virtual_host(), "/", "others have connections here, too");
+        assert_ne!(self.virtual_host(), "/", "other tests have connections here, too");
         rabbitmqctl(&["close_all_connections", "--vhost", self.virtual_host(), "cut by a test"])
             .await;
     }
 }
 
-/// Runs RabbitMQ's control program. `None` after saying so where none is given.
+/// Runs `rabbitmqctl`. If its path is not set, reports the skip and returns `None`.
 ///
 /// # Panics
 /// If it fails.
@@ -205,10 +206,11 @@ pub async fn rabbitmqctl(args: &[&str]) -> Option<String> {
     Some(text)
 }
 
-/// Reads a setting that `cargo xtask test` makes. Without it a test skips, and says so.
+/// Reads a variable that `cargo xtask test` sets. If it is missing, reports the skip and returns
+/// `None`.
 ///
 /// # Panics
-/// If it is missing, and `RPC_TEST_REQUIRE_BROKER` asks for everything.
+/// If it is missing, and `RPC_TEST_REQUIRE_BROKER` is set.
 #[must_use]
 pub fn required(name: &str) -> Option<String> {
     let value = std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -224,18 +226,18 @@ pub fn required(name: &str) -> Option<String> {
     value
 }
 
-/// How much there is of something: more with `RPC_TEST_LONG=1`, which `cargo xtask test faults --long` sets.
+/// Chooses an amount: `long` with `RPC_TEST_LONG=1`, which `cargo xtask test faults --long` sets.
 pub fn amount<T>(short: T, long: T) -> T {
     let is_long = std::env::var_os("RPC_TEST_LONG").is_some_and(|long| long == "1");
     if is_long { long } else { short }
 }
 
-/// A release of RabbitMQ: its major and minor version, so that releases compare.
+/// A release of RabbitMQ: major and minor version.
 pub type Release = (u32, u32);
 
-/// Returns the release of the common broker, as `cargo xtask` found it: `(4, 3)` for 4.3.6. With
-/// `cargo xtask test --rabbitmq`, the nodes and the cluster have it, too. Returns `None` if it is
-/// unknown, as of a broker that is given without a program to ask by.
+/// Returns the release of the common broker, as determined by `cargo xtask`: `(4, 3)` for 4.3.6.
+/// With `cargo xtask test --rabbitmq`, the nodes and the cluster run the same release. Returns
+/// `None` if the release is unknown, for example because no `rabbitmqctl` is configured.
 ///
 /// An expectation that depends on the release says `release() >= Some((4, 3))`. `None` is less than
 /// every release.
@@ -244,8 +246,8 @@ pub fn release() -> Option<Release> {
     release_of(&std::env::var("RPC_TEST_RABBIT_RELEASE").ok()?)
 }
 
-/// Whether the common broker refuses queues that are neither durable nor exclusive, as upstream's
-/// 4.3 does. With `cargo xtask test --rabbitmq`, the nodes and the cluster do likewise.
+/// Whether the common broker denies queues that are neither durable nor exclusive, as RabbitMQ 4.3
+/// does by default. With `cargo xtask test --rabbitmq`, the nodes and the cluster do the same.
 #[must_use]
 pub fn denies_transient() -> bool {
     std::env::var_os("RPC_TEST_DENY_TRANSIENT").is_some_and(|denies| denies == "1")
@@ -258,7 +260,7 @@ fn release_of(version: &str) -> Option<Release> {
     Some((major.parse().ok()?, rest[..end].parse().ok()?))
 }
 
-/// Returns a name that nothing else has.
+/// Returns a unique name.
 #[must_use]
 pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{}", Uuid::new_v4().simple())
@@ -267,7 +269,7 @@ pub fn unique(prefix: &str) -> String {
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// If it does not within [`SOON`].
+/// If it does not hold within [`SOON`].
 pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let holds = async {
         while !condition() {
@@ -288,15 +290,15 @@ pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// A runtime of its own, which may end in the middle of anything, as a process would that crashes.
+/// A runtime that can end at any await, as a crashing process would.
 #[derive(Debug)]
 pub struct Doomed(Option<Runtime>);
 
 impl Doomed {
-    /// Starts it.
+    /// Starts the runtime.
     ///
     /// # Panics
-    /// If there are no threads for it.
+    /// If the system denies its threads.
     #[must_use]
     pub fn start() -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -304,22 +306,22 @@ impl Doomed {
         Self(Some(runtime.unwrap_or_else(|error| panic!("no runtime: {error}"))))
     }
 
-    /// Runs something on it, to its end.
+    /// Runs a future on this runtime, and returns its output.
     ///
     /// # Panics
-    /// If that panics, or does not end soon.
+    /// If the future panics, or takes longer than [`SOON`].
     pub async fn run<F>(&self, future: F) -> F::Output
     where
         F: Future<Output: Send> + Send + 'static,
     {
         let Some(runtime) = &self.0 else { panic!("it has crashed") };
-        match soon("what runs on the doomed runtime", runtime.spawn(future)).await {
+        match soon("the task on the doomed runtime", runtime.spawn(future)).await {
             Ok(output) => output,
             Err(error) => panic!("{error}"),
         }
     }
 
-    /// Ends it: nothing that runs on it gets any further than its next `await`.
+    /// Ends the runtime: each task stops at its next `await`.
     pub fn crash(mut self) {
         self.end();
     }
@@ -337,35 +339,35 @@ impl Drop for Doomed {
     }
 }
 
-/// What servers of a test have done, in order.
+/// Events of a test's servers, in order.
 #[derive(Debug)]
 pub struct Log<T>(Arc<Mutex<Vec<T>>>);
 
 impl<T: Clone + Debug> Log<T> {
-    /// Notes an event.
+    /// Appends an event.
     pub fn push(&self, event: T) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }
 
-    /// Returns what was noted so far.
+    /// Returns the events so far.
     #[must_use]
     pub fn events(&self) -> Vec<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes out what was noted so far.
+    /// Removes and returns the events so far.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns how much was noted so far.
+    /// Returns the number of events so far.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// Whether nothing was noted yet.
+    /// Whether there is no event yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -384,7 +386,7 @@ impl<T> Clone for Log<T> {
     }
 }
 
-/// Makes of each test two: one on the embedded broker, one on RabbitMQ.
+/// Turns each test into two: one on the embedded broker, one on RabbitMQ.
 #[macro_export]
 macro_rules! on_every_transport {
     ($($tests:tt)*) => {
@@ -394,7 +396,7 @@ macro_rules! on_every_transport {
     };
 }
 
-/// As [`on_every_transport`], for tests that listen to the log lines of their own thread.
+/// Does the same as [`on_every_transport`], for tests that record the log lines of their thread.
 #[macro_export]
 macro_rules! on_every_transport_in_one_thread {
     ($($tests:tt)*) => {
@@ -404,7 +406,7 @@ macro_rules! on_every_transport_in_one_thread {
     };
 }
 
-/// Makes tests in two modules, on a runtime of this kind.
+/// Defines the tests in two modules, on the given kind of runtime.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! on_both {

@@ -1,4 +1,4 @@
-//! Brokers that a test may kill: nodes of the fault suite's own, which `cargo xtask test` prepares.
+//! Nodes of the fault suite, which a test may kill. `cargo xtask test` prepares them.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -9,19 +9,19 @@ use tokio::{
 
 use crate::{World, required, soon, unique};
 
-/// Who uses the node: many who leave it alone, or one who does not.
+/// Access to the node: many tests that leave it running, or one that may stop it.
 static USE: RwLock<()> = RwLock::const_new(());
-/// The same for the cluster.
+/// Access to the cluster, likewise.
 static CLUSTER: RwLock<()> = RwLock::const_new(());
 
-/// A node, by its control script.
+/// A node, controlled through its script.
 #[derive(Clone, Debug)]
 pub struct Node {
     script: PathBuf,
     url: String,
 }
 
-/// The node for tests that leave it alone, several at a time.
+/// The node, shared by tests that leave it running.
 #[derive(Debug)]
 pub struct Shared {
     /// The node.
@@ -29,7 +29,7 @@ pub struct Shared {
     _guard: RwLockReadGuard<'static, ()>,
 }
 
-/// The node for one test alone, which may do with it what it likes.
+/// The node, for a single test that may stop or reconfigure it.
 #[derive(Debug)]
 pub struct Alone {
     /// The node.
@@ -37,7 +37,7 @@ pub struct Alone {
     _guard: RwLockWriteGuard<'static, ()>,
 }
 
-/// A cluster of three nodes, for one test alone.
+/// A cluster of three nodes, for a single test.
 #[derive(Debug)]
 pub struct Cluster {
     /// Its nodes.
@@ -46,10 +46,11 @@ pub struct Cluster {
 }
 
 impl Shared {
-    /// Takes the node, and starts it if need be. `None` after saying so where there is none.
+    /// Acquires the node, and starts it if necessary. If no node is prepared, reports the skip and
+    /// returns `None`.
     ///
     /// # Panics
-    /// If it does not start, or there is none and `RPC_TEST_REQUIRE_BROKER` asks for one.
+    /// If the node does not start, or if none is prepared and `RPC_TEST_REQUIRE_BROKER` is set.
     pub async fn take() -> Option<Self> {
         let script = required("RPC_TEST_NODE")?;
         let guard = USE.read().await;
@@ -58,10 +59,10 @@ impl Shared {
 }
 
 impl Alone {
-    /// As [`Shared::take`], once nobody else uses it.
+    /// Does the same as [`Shared::take`], once no other test uses the node.
     ///
     /// # Panics
-    /// As there.
+    /// As [`Shared::take`].
     pub async fn take() -> Option<Self> {
         let script = required("RPC_TEST_NODE")?;
         let guard = USE.write().await;
@@ -70,7 +71,7 @@ impl Alone {
 }
 
 impl Node {
-    /// Whoever had the node before may have left it stopped or paused.
+    /// Starts the node if an earlier test left it stopped, and resumes it if left paused.
     async fn running(script: impl Into<PathBuf>) -> Self {
         let mut node = Self { script: script.into(), url: String::new() };
         node.url = node.order(&["url"]).await.trim().to_owned();
@@ -80,23 +81,24 @@ impl Node {
         node
     }
 
-    /// Where clients connect.
+    /// Returns the node's URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A place on this node, with a topic of its own.
+    /// Returns a new topic on this node.
     #[must_use]
     pub fn world(&self) -> World {
         World::at(&self.url)
     }
 
-    /// Where clients connect with TLS, and the folder with the certificates for it: of the authority, `ca.pem`, and of a client
-    /// whose user would be `service`, `service.pem` and `service.key`. The node that is alone has such a listener.
+    /// Returns the address of the TLS listener, and the folder with its certificates: `ca.pem` of
+    /// the authority, and `service.pem` and `service.key` of a client whose user is `service`. Only
+    /// the node that is [`Alone`] has such a listener.
     ///
     /// # Panics
-    /// If it has not.
+    /// If the node has no TLS listener.
     pub async fn secured(&self) -> (String, PathBuf) {
         let told = self.order(&["secured"]).await;
         let mut lines = told.lines().map(str::to_owned);
@@ -114,47 +116,47 @@ impl Node {
         text
     }
 
-    /// Starts it, unless it runs. Does not wait for it.
+    /// Starts the node unless it runs, without waiting for it.
     pub async fn start(&self) {
         self.order(&["start"]).await;
     }
 
-    /// Waits until clients can connect.
+    /// Waits until the node accepts clients.
     pub async fn wait(&self) {
         self.order(&["wait"]).await;
     }
 
-    /// Stops it in order.
+    /// Shuts the node down.
     pub async fn stop(&self) {
         self.order(&["stop"]).await;
     }
 
-    /// Kills it.
+    /// Kills the node.
     pub async fn kill(&self) {
         self.order(&["kill"]).await;
     }
 
-    /// Stops its clock: connections stay, and nothing is said on them.
+    /// Stops the node's process: its connections stay open, and silent.
     pub async fn pause(&self) {
         self.order(&["pause"]).await;
     }
 
-    /// Lets it go on.
+    /// Lets the node's process continue.
     pub async fn resume(&self) {
         self.order(&["resume"]).await;
     }
 
-    /// Its name among nodes.
+    /// Returns the node's Erlang name.
     pub async fn name(&self) -> String {
         self.order(&["name"]).await.trim().to_owned()
     }
 
-    /// Runs `rabbitmqctl`, and returns what it says.
+    /// Runs `rabbitmqctl` for this node, and returns its output.
     pub async fn ctl(&self, args: &[&str]) -> String {
         self.order(&[&["ctl", "--quiet"], args].concat()).await
     }
 
-    /// Makes a virtual host with a user's rights, and returns a place in it.
+    /// Creates a virtual host, and returns a topic in it.
     pub async fn world_alone(&self) -> World {
         let name = unique("vhost");
         self.ctl(&["add_vhost", &name]).await;
@@ -164,14 +166,14 @@ impl Node {
 }
 
 impl Cluster {
-    /// Takes the cluster, and makes one of its nodes if need be, which takes a while. `None` after saying so where there
-    /// are none, as in the short form.
+    /// Acquires the cluster, and joins its nodes if necessary, which takes a while. If no cluster
+    /// is prepared, as without `--long`, reports the skip and returns `None`.
     ///
     /// # Panics
     /// If a node does not start or join.
     pub async fn take() -> Option<Self> {
         let Ok(scripts) = std::env::var("RPC_TEST_CLUSTER") else {
-            eprintln!("SKIPPED: `cargo xtask test faults --long` has a cluster");
+            eprintln!("SKIPPED: only `cargo xtask test faults --long` prepares a cluster");
             return None;
         };
         let guard = CLUSTER.write().await;
@@ -179,10 +181,10 @@ impl Cluster {
         let nodes: [Node; 3] = futures_util::future::join_all(running)
             .await
             .try_into()
-            .unwrap_or_else(|nodes| panic!("three nodes are a cluster, not {nodes:?}"));
+            .unwrap_or_else(|nodes| panic!("a cluster has three nodes, not {nodes:?}"));
         let names = futures_util::future::join_all(nodes.iter().map(Node::name)).await;
         for node in &nodes {
-            // Whoever had it before may have left them apart.
+            // The previous test may have left the nodes partitioned.
             let order = format!(
                 "[erlang:set_cookie(Node, erlang:get_cookie()) || Node <- ['{}']], ok.",
                 names.join("','")
@@ -203,12 +205,12 @@ impl Cluster {
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 }
             };
-            soon("all nodes to see each other", running).await;
+            soon("all nodes to be connected", running).await;
         }
         Some(Self { nodes, _guard: guard })
     }
 
-    /// Makes a virtual host with a user's rights, and returns a place in it on all nodes.
+    /// Returns a new topic in a new virtual host, with a URL that names all nodes.
     pub async fn world_alone(&self) -> World {
         let [one, ..] = &self.nodes;
         let alone = one.world_alone().await;
@@ -216,7 +218,7 @@ impl Cluster {
         World::at(&format!("{}{}", world.url(), alone.virtual_host()))
     }
 
-    /// A place on all nodes, with a topic of its own.
+    /// Returns a new topic, with a URL that names all nodes.
     #[must_use]
     pub fn world(&self) -> World {
         let hosts = self.nodes.each_ref().map(|node| {

@@ -1,10 +1,10 @@
-//! What is put on the wire, for a test to look at.
+//! Published requests, recorded for a test.
 
 use rpc_runtime::{Transport, memory::Published};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// Hears every request that is published on the embedded broker, whether or not somebody takes it.
+/// Records every request that is published on the embedded broker, even an unroutable one.
 #[derive(Debug)]
 pub struct Overheard(UnboundedReceiver<Published>);
 
@@ -22,7 +22,7 @@ pub struct Request {
 }
 
 impl Overheard {
-    /// Listens from now on.
+    /// Records from now on.
     ///
     /// # Panics
     /// If the transport is not the embedded broker's.
@@ -31,10 +31,10 @@ impl Overheard {
         Self(transport.memory().expect("the embedded broker").observe())
     }
 
-    /// Returns the requests that were published since the last time.
+    /// Returns the requests that were published since the last call.
     ///
     /// # Panics
-    /// If one is none.
+    /// If a message is not valid JSON in an envelope.
     pub fn requests(&mut self) -> Vec<Request> {
         let mut requests = Vec::new();
         while let Ok(published) = self.0.try_recv() {
@@ -50,10 +50,10 @@ impl Overheard {
         requests
     }
 
-    /// Returns the one request that was published since the last time.
+    /// Returns the one request that was published since the last call.
     ///
     /// # Panics
-    /// If it is not one.
+    /// If the number of requests is not one.
     pub fn request(&mut self) -> Request {
         let mut requests = self.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
@@ -68,13 +68,13 @@ impl Request {
         self.text("method").unwrap_or_default()
     }
 
-    /// Returns the version, if it carries one.
+    /// Returns the version, if the request has one.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.text("version")
     }
 
-    /// Returns the namespace, if it carries one.
+    /// Returns the namespace, if the request has one.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.text("namespace")

@@ -1,17 +1,17 @@
-//! Requests that end their server's process.
+//! Requests that crash their server's process.
 
 use rpc_runtime::{Context, rpc_api};
 
-/// What a process does that is started again and again.
+/// The interface of a server that tests restart after each crash.
 #[rpc_api(topic = "poison", version = "1.0")]
 pub trait Poison {
-    /// Ends the process.
+    /// Crashes the process.
     #[rpc(ack = "late")]
     async fn explode(&self, ctx: Context) -> ();
-    /// Ends the process, and nobody waits for it.
+    /// Crashes the process. A cast.
     #[rpc(ack = "late")]
     async fn explode_alone(&self, ctx: Context);
-    /// Returns how often it was delivered before.
+    /// Returns the number of earlier deliveries.
     #[rpc(ack = "late")]
     async fn survive(&self, ctx: Context) -> u32;
 }

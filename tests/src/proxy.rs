@@ -1,7 +1,9 @@
-//! A TCP proxy between clients and a broker that reads AMQP frames, to cause every fault that a network and a peer can.
+//! A TCP proxy between clients and a broker that reads AMQP frames, and simulates faults of
+//! networks and peers.
 //!
-//! Tests control it: its door (who may connect), its [`Links`] (what the way is like), and [`Rule`]s (what becomes of
-//! chosen frames). TLS passes as bytes, for which there are no rules.
+//! Tests control three parts: the door (which connections it accepts), its [`Links`] (the
+//! conditions of connections), and [`Rule`]s (what happens to chosen frames). TLS passes as bytes,
+//! to which no rule applies.
 
 mod connection;
 mod frame;
@@ -31,7 +33,7 @@ pub use self::{
 };
 use crate::World;
 
-/// Which way bytes go.
+/// A direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// From client to broker.
@@ -56,31 +58,31 @@ impl Way {
     }
 }
 
-/// What becomes of who connects.
+/// How the proxy treats a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Door {
     Open,
-    /// Taken, and never answered.
+    /// Accepted, and never answered.
     Hang,
-    /// Taken, and reset.
+    /// Accepted, and reset.
     Reset,
 }
 
-/// See the module. Everything ends with it.
+/// A proxy. Dropping it ends its connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// Absent while nobody listens.
+    /// `None` while the proxy does not listen.
     listening: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What all connections have in common.
+/// State shared by all connections.
 #[derive(Debug)]
 struct Shared {
     broker: String,
     door: watch::Sender<Door>,
-    /// What connections begin with.
+    /// The initial conditions of a connection.
     template: watch::Sender<[Conditions; 2]>,
     links: Mutex<Vec<Arc<Link>>>,
     rules: Mutex<Vec<Arc<RuleState>>>,
@@ -93,32 +95,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the part of a URL with login and addresses.
+/// Returns the part of a URL with credentials and addresses.
 fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?']).next().unwrap_or_default()
 }
 
 impl Proxy {
-    /// Starts one before the world's broker. Everything passes.
+    /// Starts a proxy for the world's broker. Everything passes.
     ///
     /// # Panics
-    /// If there is no port for it.
+    /// If no port is free.
     pub async fn start(world: &World) -> Self {
         let address = authority(world.url()).rsplit('@').next().unwrap_or_default();
         Self::before(address).await
     }
 
-    /// Starts one before an address, `host:port`.
+    /// Starts a proxy for an address, `host:port`.
     ///
     /// # Panics
-    /// If there is no port for it.
+    /// If no port is free.
     pub async fn before(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address_here = listener.local_addr().expect("an address");
         let seed = std::env::var("RPC_FAULT_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-        // Shown with a test that fails.
+        // Shown with a failed test.
         println!("RPC_FAULT_SEED={seed}");
         let shared = Arc::new(Shared {
             broker: address.to_owned(),
@@ -134,7 +136,7 @@ impl Proxy {
         Self { address: address_here, shared, listening: Mutex::new(Some(accepting)) }
     }
 
-    /// The world's URL, by this proxy.
+    /// Returns the world's URL, with this proxy's address.
     #[must_use]
     pub fn url(&self, world: &World) -> String {
         let authority = authority(world.url());
@@ -142,54 +144,54 @@ impl Proxy {
         world.url().replacen(authority, &format!("{login}@{}", self.address), 1)
     }
 
-    /// Where it listens.
+    /// Returns the proxy's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends all connections in order, and resets who connects.
+    /// Closes all connections, and resets new ones.
     pub fn cut(&self) {
         self.reset_new();
         self.present().close();
     }
 
-    /// Takes connections again, and lets everything pass.
+    /// Accepts connections again, and lets everything pass.
     ///
     /// # Panics
-    /// If its port has been taken meanwhile.
+    /// If another process has bound the port meanwhile.
     pub async fn mend(&self) {
         self.all().heal();
         self.open().await;
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     ///
     /// # Panics
-    /// If its port has been taken meanwhile.
+    /// If another process has bound the port meanwhile.
     pub async fn open(&self) {
         self.listen(Door::Open).await;
     }
 
-    /// Takes connections, and never says anything on them.
+    /// Accepts connections, and never writes to them.
     ///
     /// # Panics
-    /// If its port has been taken meanwhile.
+    /// If another process has bound the port meanwhile.
     pub async fn hang(&self) {
         self.listen(Door::Hang).await;
     }
 
-    /// Resets who connects.
+    /// Resets new connections.
     pub fn reset_new(&self) {
         self.shared.door.send_replace(Door::Reset);
     }
 
-    /// Listens no more: who connects is refused. Present connections stay.
+    /// Stops listening, so that the system refuses new connections. Present connections stay.
     pub async fn refuse(&self) {
         let listening = lock(&self.listening).take();
         if let Some(listening) = listening {
             listening.abort();
-            // Its socket is closed once it has ended.
+            // The socket closes when the task has ended.
             let _ = listening.await;
         }
     }
@@ -203,7 +205,7 @@ impl Proxy {
             loop {
                 let socket = TcpSocket::new_v4().expect("a socket");
                 socket.set_reuseaddr(true).expect("an option");
-                // An attempt of somebody else's may have this port for an instant.
+                // A connection of another program may briefly have this local port.
                 match socket.bind(self.address).and_then(|()| socket.listen(1024)) {
                     Ok(listener) => return listener,
                     Err(_) => tokio::task::yield_now().await,
@@ -215,26 +217,26 @@ impl Proxy {
         *lock(&self.listening) = Some(accepting);
     }
 
-    /// The connections there are, and all to come.
+    /// Returns the present connections and all future ones.
     #[must_use]
     pub fn all(&self) -> Links {
         Links::new(lock(&self.shared.links).clone(), Some(self.shared.template.clone()))
     }
 
-    /// The connections there are.
+    /// Returns the present connections.
     #[must_use]
     pub fn present(&self) -> Links {
         Links::new(lock(&self.shared.links).clone(), None)
     }
 
-    /// The connections there are of which the client says this, such as `publish` in its name.
+    /// Returns the present connections whose client properties contain `name`, such as `publish`.
     #[must_use]
     pub fn named(&self, name: &str) -> Links {
         let links = lock(&self.shared.links);
         Links::new(links.iter().filter(|link| link.label().contains(name)).cloned().collect(), None)
     }
 
-    /// Does something to chosen frames, as long as the rule lives.
+    /// Applies an action to chosen frames for as long as the rule lives.
     pub fn rule(&self, frames: Frames, action: Action) -> Rule {
         let state = Arc::new(RuleState::new(frames, action));
         let mut rules = lock(&self.shared.rules);
@@ -243,23 +245,23 @@ impl Proxy {
         Rule(state)
     }
 
-    /// How many frames of that name have come.
+    /// Returns the number of frames of that name so far.
     #[must_use]
     pub fn seen(&self, way: Way, name: &str) -> u64 {
         assert!(frame::is_known(name), "AMQP has no method `{name}`");
         self.shared.seen.count(way, name)
     }
 
-    /// Waits until so many frames of that name have come since the start.
+    /// Waits until `times` frames of that name have passed since the start.
     ///
     /// # Panics
-    /// If they do not within [`SOON`](crate::SOON).
+    /// If that takes longer than [`SOON`](crate::SOON).
     pub async fn until_seen(&self, way: Way, name: &str, times: u64) {
         assert!(frame::is_known(name), "AMQP has no method `{name}`");
         self.shared.seen.until(way, name, times).await;
     }
 
-    /// How often somebody has connected, whatever became of it.
+    /// Returns the number of connection attempts, whatever their outcome.
     #[must_use]
     pub fn attempts(&self) -> u64 {
         self.shared.attempts.load(Ordering::Acquire)
@@ -281,7 +283,7 @@ impl Shared {
             let number = self.attempts.fetch_add(1, Ordering::AcqRel);
             let door = *self.door.borrow();
             if door == Door::Reset {
-                // Closed at once, which is a reset then.
+                // Without lingering, closing sends a reset.
                 let _ = client.set_zero_linger();
                 continue;
             }
@@ -296,7 +298,7 @@ impl Shared {
                             let _ = (client.set_nodelay(true), broker.set_nodelay(true));
                             link.serve(&shared, client, broker, outlets).await;
                         }
-                        // As if the broker's machine had said so.
+                        // The same, as if the broker's machine had reset it.
                         Err(_) => _ = client.set_zero_linger(),
                     },
                 }
@@ -309,7 +311,7 @@ impl Shared {
         lock(&self.random).f64()
     }
 
-    /// Returns what is to be done to a frame: what the first rule says that is about it.
+    /// Returns the first rule that applies to a frame, with its action.
     fn judge(&self, way: Way, label: &str, unit: &Unit) -> Option<(Arc<RuleState>, Action)> {
         let rules = lock(&self.rules);
         rules.iter().find_map(|rule| {

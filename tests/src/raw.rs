@@ -1,4 +1,4 @@
-//! A publisher that writes its own frames, for what no AMQP library would send.
+//! A publisher that writes its own frames, for messages that no AMQP library would send.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -7,9 +7,9 @@ use tokio::{
 
 use crate::World;
 
-/// The flag of a message's content type, which stands first among its properties.
+/// The flag of the content type, which is the first of a message's properties.
 pub const CONTENT_TYPE: u16 = 1 << 15;
-/// The flag of its headers.
+/// The flag of the headers.
 pub const HEADERS: u16 = 1 << 13;
 
 /// How much of a body fits one frame.
@@ -54,10 +54,10 @@ impl Raw {
         raw
     }
 
-    /// Publishes a message whose properties are these bytes, behind the flags of those that there are.
+    /// Publishes a message. `properties` are raw bytes, after the flags that announce them.
     ///
     /// # Panics
-    /// If the broker has ended the connection.
+    /// If the broker has closed the connection.
     pub async fn publish(
         &mut self,
         exchange: &str,
@@ -76,20 +76,20 @@ impl Raw {
         }
     }
 
-    /// Waits until the broker has taken everything.
+    /// Waits until the broker has processed everything.
     ///
     /// # Panics
-    /// If it has ended the connection over something.
+    /// If the broker has closed the connection.
     pub async fn settle(&mut self) {
-        // A method that is answered: what came before it has been taken.
+        // The broker answers this method after it has processed everything before it.
         self.method(1, [60, 10], &[0, 0, 0, 0, 0, 0, 0]);
         self.expect([60, 11]).await;
     }
 
-    /// Waits until the broker has taken everything, and ends.
+    /// Waits until the broker has processed everything, and disconnects.
     ///
     /// # Panics
-    /// If it has ended the connection over something.
+    /// If the broker has closed the connection.
     pub async fn close(mut self) {
         self.method(1, [20, 40], &[0, 200, 0, 0, 0, 0, 0]);
         self.expect([20, 41]).await;
@@ -108,7 +108,7 @@ impl Raw {
         self.unsent.push(0xCE);
     }
 
-    /// Writes what waits, if there is more of it than so many bytes.
+    /// Writes the buffer if it holds more than `more_than` bytes.
     async fn write(&mut self, more_than: usize) {
         if self.unsent.len() > more_than {
             self.stream.write_all(&self.unsent).await.expect("sent");
@@ -116,7 +116,7 @@ impl Raw {
         }
     }
 
-    /// Waits for a method of the broker's, and returns its arguments.
+    /// Waits for a method from the broker, and returns its arguments.
     async fn expect(&mut self, [class, method]: [u8; 2]) -> Vec<u8> {
         self.write(0).await;
         let mut head = [0; 7];
@@ -131,16 +131,16 @@ impl Raw {
     }
 }
 
-/// A text of at most 255 bytes.
+/// Encodes a short string: at most 255 bytes, after their length.
 ///
 /// # Panics
-/// If it is longer.
+/// If the text is longer.
 #[must_use]
 pub fn short(text: &[u8]) -> Vec<u8> {
     [&[u8::try_from(text.len()).expect("short")], text].concat()
 }
 
-/// Bytes behind their number.
+/// Encodes a long string: bytes after their length.
 ///
 /// # Panics
 /// If there are more than four GiB.
@@ -149,7 +149,7 @@ pub fn long(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).expect("small").to_be_bytes()[..], bytes].concat()
 }
 
-/// Makes headers with so many tables (`F`) or lists (`A`) in each other.
+/// Encodes headers with `depth` nested tables (`F`) or lists (`A`).
 #[must_use]
 pub fn nested(depth: usize, kind: u8) -> Vec<u8> {
     let inside = (1..depth).fold(Vec::new(), |inside, _| match kind {
@@ -162,8 +162,8 @@ pub fn nested(depth: usize, kind: u8) -> Vec<u8> {
     }
 }
 
-/// Returns the connections of the world's virtual host, by the processes that serve them on the broker. None where it
-/// cannot be asked.
+/// Returns the broker's process ids of the connections to the world's virtual host. Empty without
+/// `rabbitmqctl`.
 pub async fn connections(world: &World) -> Vec<String> {
     let list = ["--quiet", "list_connections", "vhost", "pid"];
     let list = crate::rabbitmqctl(&list).await.unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Mistakes that the compiler finds, and what it says of them: one file per mistake, named after it.
+//! Mistakes that the compiler reports: one file for each, named after the mistake, and its message.
 //!
-//! The messages belong to one compiler release; `cargo xtask bless` rewrites them, to be reviewed.
+//! The messages are those of one compiler release. `cargo xtask bless` rewrites them for review.
 
 #[test]
 fn each_mistake_is_one_message_under_the_wrong_token() {

@@ -1,6 +1,6 @@
-//! What goes over the wire equals what the original library sent when it was recorded.
+//! Messages on the wire equal those that the original library sent when it was recorded.
 //!
-//! Bodies are compared byte for byte, but for the ids, which are random on both sides.
+//! Bodies are compared byte for byte, without the ids, which are random on both sides.
 
 mod notifications;
 mod replies;
@@ -16,7 +16,7 @@ struct Recorded {
     body: String,
 }
 
-/// Returns the recorded messages of a scenario: the request, then what followed it.
+/// Returns the recorded messages of a scenario: the request, then the messages that followed.
 fn recorded(scenario: &str) -> Vec<Recorded> {
     let path = format!("{}/wire/vectors/{scenario}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -33,7 +33,7 @@ fn recorded(scenario: &str) -> Vec<Recorded> {
         .collect()
 }
 
-/// Replaces every run of 32 hex digits: the wire's ids.
+/// Replaces every run of 32 hex digits by `<id>`.
 fn without_ids(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut run = String::new();
@@ -50,7 +50,7 @@ fn without_ids(text: &str) -> String {
     plain
 }
 
-/// Compares what we published with what was recorded.
+/// Compares a published message with the recorded one.
 fn assert_equal(scenario: &str, ours: &Published, theirs: &Recorded) {
     let body = String::from_utf8(ours.body.clone()).expect("UTF-8");
     assert_eq!(without_ids(&body), without_ids(&theirs.body), "{scenario}: body");

@@ -1,4 +1,5 @@
-//! Notifications: what a notifier sends equals what the original's sent, and a listener takes what the original's sent.
+//! Notifications: a notifier sends what the original sent, and a listener accepts what the original
+//! sent.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -18,11 +19,11 @@ struct Parts {
     priority: String,
     message_id: String,
     payload: Box<RawValue>,
-    /// What came beside it, in order.
+    /// The context, in order.
     context: Context,
 }
 
-/// The names of all recorded scenarios.
+/// Returns the names of all recorded scenarios.
 fn scenarios() -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("wire/vectors");
     let files = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("a file").path());
@@ -33,7 +34,7 @@ fn scenarios() -> Vec<String> {
     names
 }
 
-/// Returns the notification's own text.
+/// Returns the notification's text, without its envelope.
 fn opened(body: &str) -> (String, Format) {
     let value: Value = serde_json::from_str(body).expect("JSON");
     match value["oslo.message"].as_str() {
@@ -42,7 +43,7 @@ fn opened(body: &str) -> (String, Format) {
     }
 }
 
-/// Replaces the value behind `name`, which has no quotes in it.
+/// Replaces the value after `name`. It contains no quotes.
 fn without(text: &str, name: &str) -> String {
     let at = text.find(name).unwrap_or_else(|| panic!("no {name} in {text}")) + name.len();
     let value = at + text[at..].find(|c: char| c.is_ascii_hexdigit()).expect("a value");
@@ -64,7 +65,7 @@ async fn a_notifier_sends_what_the_original_sends() {
         let (text, format) = opened(&messages[0].body);
         let parts = parts(&text);
         let ctx = parts.context.clone();
-        // Whoever is there is not told the token: the recorded one is `null`, too.
+        // A notifier redacts the token, which is `null` in the recording, too.
         let ctx = match ctx.value::<Option<String>>("auth_token") {
             Some(None) => ctx.with("auth_token", "canary"),
             _ => ctx,
@@ -81,7 +82,7 @@ async fn a_notifier_sends_what_the_original_sends() {
         };
         let priority = parts.priority.parse().expect("a priority");
         let emission = builder.build().notify(priority, &ctx, &parts.event_type, &parts.payload);
-        soon("the broker to have it", emission).await.expect("sent");
+        soon("the confirm", emission).await.expect("sent");
         for theirs in &messages {
             let mut ours = published.try_recv().expect("one for each topic");
             let body = String::from_utf8(ours.body).expect("UTF-8");
@@ -92,16 +93,17 @@ async fn a_notifier_sends_what_the_original_sends() {
             let (exchange, routing_key) = (exchange.clone(), routing_key.clone());
             let theirs = Recorded { exchange, routing_key, expiration: expiration.clone(), body };
             assert_equal(&scenario, &ours, &theirs);
-            // A queue that was deleted is made again, and the message sent again.
+            // The broker returns a mandatory message if its queue was deleted. The notifier then
+            // declares the queue, and sends again.
             assert!(ours.mandatory && ours.headers.is_empty());
         }
         assert!(published.try_recv().is_err());
     }
 }
 
-/// Reads the parts, the payload as it stands.
+/// Reads the parts, with the payload unchanged.
 fn parts(text: &str) -> Parts {
-    // It keeps the order.
+    // The map keeps the order.
     let all: Context = serde_json::from_str(text).expect("an object");
     let context = all.keys().filter_map(|key| Some((key.strip_prefix("_context_")?, key)));
     let context = context.fold(Context::new(), |context, (name, key)| {
@@ -155,7 +157,8 @@ async fn a_listener_takes_what_the_original_sends_in_either_form() {
                 assert_eq!(told, serde_json::from_str::<Value>(parts.payload.get()).expect("JSON"));
                 continue;
             }
-            // kombu's own form of what JSON has not: what was meant, as the enveloped form has it.
+            // Kombu's encoding of types that JSON lacks: it decodes to what the enveloped form
+            // contains.
             assert_eq!(told["dt"], json!("2026-11-20T17:05:06.789012"), "{told}");
             assert_eq!(told["uuid"], json!("12345678-1234-5678-1234-567812345678"));
             assert_eq!((&told["dec"], &told["bytes"]), (&json!("1.5"), &json!("abc")));

@@ -1,4 +1,4 @@
-//! Replies and failures, as typed servers send them.
+//! Replies and failures of typed servers.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{assert_equal, recorded};
 
-/// Python's map with keys of four types.
+/// A Python dictionary with keys of four types.
 #[derive(Debug, Serialize, Deserialize)]
 struct Keys {
     #[serde(rename = "1")]
@@ -23,7 +23,7 @@ struct Keys {
     float: String,
 }
 
-/// What the recorded server raised.
+/// The errors that the recorded server raised.
 #[derive(Debug, thiserror::Error, RemoteError)]
 #[remote(module = "wire_exc")]
 enum WireError {
@@ -133,7 +133,7 @@ impl Results for Server {
     }
 }
 
-/// The same topic, as clients see it whose requests do not fit.
+/// The same topic in a client whose requests do not fit.
 #[rpc_api(topic = "wt", version = "1.9")]
 trait Misfits {
     async fn missing_method(&self, ctx: Context) -> ();
@@ -170,7 +170,7 @@ impl Wire {
         assert_equal(scenario, &ours, &recorded(scenario)[1]);
     }
 
-    /// Compares a failure but for the traceback, which tells of the server's own code.
+    /// Compares a failure without its traceback, which names the server's own code.
     fn fails_as(&mut self, scenario: &str, also: &[&str]) {
         let (ours, theirs) =
             (failure(&self.reply().body), failure(recorded(scenario)[1].body.as_bytes()));

@@ -1,4 +1,4 @@
-//! Requests, as typed clients send them.
+//! Requests of typed clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{assert_equal, recorded};
 
-/// The recorded interface, as far as its requests are calls.
+/// The recorded interface, limited to calls.
 #[rpc_api(topic = "wt", version = "1.4")]
 trait Calls {
     async fn nothing(&self, ctx: Context) -> ();
@@ -29,13 +29,13 @@ trait Calls {
     ) -> ();
 }
 
-/// The same, with another signature of `echo`.
+/// The same interface, with another signature of `echo`.
 #[rpc_api(topic = "wt", version = "1.0")]
 trait EchoX {
     async fn echo(&self, ctx: Context, x: u8) -> ();
 }
 
-/// The same, with values that Python turns into text.
+/// The same interface, with values that Python converts to text.
 #[rpc_api(topic = "wt", version = "1.0")]
 trait EchoTypes {
     async fn echo(
@@ -54,27 +54,27 @@ trait EchoTypes {
     ) -> ();
 }
 
-/// A method that came with 1.4.
+/// A method that was added in 1.4.
 #[rpc_api(topic = "wt", version = "1.4")]
 trait Newer {
     #[rpc(since = "1.4")]
     async fn nothing(&self, ctx: Context) -> ();
 }
 
-/// A namespace.
+/// An interface with a namespace.
 #[rpc_api(topic = "wt", namespace = "control", version = "2.1")]
 trait Control {
     #[rpc(since = "2.1")]
     async fn nsm(&self, ctx: Context, x: u8) -> u8;
 }
 
-/// The same, older.
+/// The same interface with an older namespace.
 #[rpc_api(topic = "wt", namespace = "oldcontrol", version = "2.0")]
 trait OldControl {
     async fn nsm(&self, ctx: Context, x: u8) -> u8;
 }
 
-/// The same methods, without an answer.
+/// The same methods as casts.
 #[rpc_api(topic = "wt", version = "1.0")]
 trait Casts {
     async fn nothing(&self, ctx: Context);
@@ -207,9 +207,9 @@ async fn casts_equal_the_recorded_ones() {
     wire.is("rpc_cast_with_timeout");
     let _ = casts.prepare().server("host2").nothing(&ctx).await;
     wire.is("rpc_cast_server");
-    casts.prepare().fanout().nothing(&user).await.expect("nobody has to hear it");
+    casts.prepare().fanout().nothing(&user).await.expect("a fanout needs no server");
     wire.is("rpc_cast_fanout");
     let everywhere = casts.prepare().exchange("nova").server("host2").fanout().nothing(&ctx).await;
-    everywhere.expect("nobody has to hear it");
+    everywhere.expect("a fanout needs no server");
     wire.is("rpc_cast_fanout_ignores_exchange_and_server");
 }

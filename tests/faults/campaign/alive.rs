@@ -1,8 +1,8 @@
-//! Alive, or it says so: a program whose surroundings break, one after the other, in a random
-//! order.
+//! A program whose environment breaks in random ways: it either works, or its state names the
+//! cause.
 //!
-//! While a cause lasts, the program's state and its last event name it. Once it has gone, calls
-//! succeed within their deadlines. `RPC_FAULT_SEED` repeats an order.
+//! While a cause lasts, the program's state and its last event name it. After the cause has ended,
+//! calls succeed within their deadlines. `RPC_FAULT_SEED` repeats an order.
 
 use std::{
     collections::BTreeMap,
@@ -34,7 +34,7 @@ async fn a_program_is_alive_or_says_why_not_whatever_breaks_around_it() {
         causes.extend(patient.has_clock.then_some(Cause::Clock));
         causes.extend_from_within(..);
         rng.shuffle(&mut causes);
-        // From somewhere in the middle on, each line that it logs panics.
+        // From somewhere in the second half on, each log line panics.
         causes.insert(rng.usize(..causes.len()), Cause::Log);
         for cause in causes {
             patient.begin(cause, &mut rng).await;

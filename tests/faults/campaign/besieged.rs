@@ -1,4 +1,5 @@
-//! The server under fire, which counts how often it ran each number, and its clients, who know what the answer is.
+//! The server of the siege, which counts how often it ran each number, and clients that check each
+//! answer.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +16,10 @@ use tests::Log;
 
 use crate::scene::SLACK;
 
-/// Every sort of request.
+/// Requests of every sort.
 #[rpc_api(topic = "besieged", version = "1.0")]
 pub(super) trait Besieged {
-    /// Answers; acknowledged before it runs.
+    /// Answers; acknowledged before the method runs.
     async fn early(&self, ctx: Context, number: u64) -> u64;
     /// The same, and may be repeated.
     #[rpc(idempotent)]
@@ -36,16 +37,16 @@ pub(super) trait Besieged {
     async fn note_late(&self, ctx: Context, number: u64);
 }
 
-/// Returns the answer to a number. No other number's looks like it.
+/// Returns the answer to a number. No other number has a similar one.
 pub(super) fn answer(number: u64) -> u64 {
     number.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23)
 }
 
-/// How often each number ran, and where, as far as one server writes it.
+/// How often each number ran, and on which server. Each server has a handle.
 #[derive(Clone)]
 pub(super) struct Runs {
     counts: Arc<[AtomicU8]>,
-    /// When each ran that may run once at most.
+    /// Each run of a number that may run at most once: the number, the server, the time.
     once: Log<(u64, usize, Instant)>,
     server: usize,
 }
@@ -59,20 +60,20 @@ impl Runs {
         }
     }
 
-    /// The same, as the second server writes it.
+    /// Returns the second server's handle.
     pub(super) fn second(&self) -> Self {
         Self { server: 1, ..self.clone() }
     }
 
     fn place(&self, number: u64) -> &AtomicU8 {
-        &self.counts[usize::try_from(number).expect("a number of ours")]
+        &self.counts[usize::try_from(number).expect("a number of this campaign")]
     }
 
     pub(super) fn count(&self, number: u64) -> u8 {
         self.place(number).load(Ordering::Acquire)
     }
 
-    /// Returns what may run once at most and has run again: its number, and where and when it ran.
+    /// Returns numbers that ran more often than their sort allows, each with its servers and times.
     pub(super) fn repeated(&self) -> BTreeMap<u64, Vec<(usize, Instant)>> {
         let mut runs = BTreeMap::<_, Vec<_>>::new();
         for (number, server, at) in self.once.events() {
@@ -82,13 +83,13 @@ impl Runs {
         runs
     }
 
-    /// Runs what may run once at most.
+    /// Runs a number that may run at most once.
     async fn once(&self, number: u64) -> u64 {
         self.once.push((number, self.server, Instant::now()));
         self.run(number).await
     }
 
-    /// Runs a number. One in four takes a moment, so that something always runs.
+    /// Runs a number. One in four takes a moment, so that some method is always running.
     async fn run(&self, number: u64) -> u64 {
         self.place(number).fetch_add(1, Ordering::AcqRel);
         if number.is_multiple_of(4) {
@@ -136,12 +137,12 @@ pub(super) enum Sort {
 }
 
 impl Sort {
-    /// One of the calls.
+    /// Returns the sort of call for a number.
     pub(super) fn call(number: u64) -> Self {
         [Self::Early, Self::EarlyAgain, Self::Late, Self::LateAgain][(number % 4) as usize]
     }
 
-    /// Whether it may run once at most.
+    /// Whether a request of this sort may run at most once.
     pub(super) fn is_once(self) -> bool {
         matches!(self, Self::Early | Self::Cast)
     }
@@ -158,12 +159,12 @@ pub(super) struct Ended {
     pub(super) at: Instant,
     pub(super) begun: Instant,
     pub(super) timeout: Duration,
-    /// `None`: well.
+    /// `None` if the request succeeded.
     pub(super) error: Option<CallError>,
 }
 
 impl Ended {
-    /// What became of it, in a word.
+    /// Returns a label for the outcome.
     pub(super) fn kind(&self) -> &'static str {
         match &self.error {
             None => "well",
@@ -179,13 +180,13 @@ impl Ended {
         }
     }
 
-    /// How much later than its deadline.
+    /// Returns how much later than its deadline the request ended.
     pub(super) fn lateness(&self) -> Duration {
         (self.at - self.begun).saturating_sub(self.timeout)
     }
 }
 
-/// Makes one request, and checks its value.
+/// Makes one request, and checks the value that it returns.
 pub(super) async fn request(
     client: &BesiegedClient,
     sort: Sort,
@@ -210,7 +211,7 @@ pub(super) async fn request(
     let at = Instant::now();
     let error = match ended {
         Ok(value) => {
-            assert_eq!(value, answer(number), "the answer to another call");
+            assert_eq!(value, answer(number), "the answer to another request");
             None
         }
         Err(error) => Some(error),

@@ -1,4 +1,4 @@
-//! Servers that are replaced one after the other while everybody calls.
+//! A rolling restart of servers under continuous calls.
 
 use std::{
     collections::VecDeque,
@@ -19,17 +19,17 @@ use super::{
 };
 use crate::scene::DRAIN;
 
-/// How many make requests at once.
+/// The number of concurrent requests.
 const AT_ONCE: usize = 32;
-/// More numbers than there is time for.
+/// More numbers than the campaign has time for.
 const NUMBERS: u64 = 8_000_000;
 
-/// Those who make requests, until they are told to stop.
+/// Workers that make requests until the campaign stops them.
 struct Crowd {
     client: BesiegedClient,
     next: AtomicU64,
     stop: AtomicBool,
-    /// Which requests did not end well, and how.
+    /// The requests that failed, and how.
     failed: Log<(Sort, u64, &'static str)>,
 }
 
@@ -54,7 +54,7 @@ impl Crowd {
     }
 }
 
-/// A server that is as good as a process of its own.
+/// Starts a server with a transport of its own, as a separate process would have.
 async fn start(world: &World, runs: &Runs, host: &str) -> (Transport, Running) {
     let transport = world.transport().await;
     let server = world.server(&transport, host).concurrency(16);
@@ -62,7 +62,7 @@ async fn start(world: &World, runs: &Runs, host: &str) -> (Transport, Running) {
     (transport, server.unwrap_or_else(|error| panic!("cannot bind: {error:?}")).run())
 }
 
-/// Where the servers run.
+/// The hosts of the servers.
 const HOSTS: [&str; 3] = ["one", "two", "three"];
 
 /// Replaces one server after the other, and returns how long each took to stop.
@@ -129,7 +129,7 @@ async fn rolling_restarts_of_servers_lose_no_request_and_fail_no_call() {
     table.row("a server stops within", rolled);
     table.print();
     assert!(failed.is_empty(), "{failed:?}");
-    assert_eq!(again(false), 0, "what is acknowledged early is run once");
+    assert_eq!(again(false), 0, "a request that is acknowledged early runs once");
 }
 
 fn is_late(sort: Sort) -> bool {

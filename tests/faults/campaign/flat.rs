@@ -1,4 +1,4 @@
-//! What a process holds, and what it leaves: over many operations, at its end, and at its death.
+//! Resources of a process over many operations, at its end, and after its death.
 
 use std::time::{Duration, Instant};
 
@@ -17,22 +17,22 @@ use crate::{program::Program, scene::figure};
 /// The five channels publish, declare exchanges, consume replies, consume requests, and check
 /// exchanges. The queues are those of topic, host, fanout and replies.
 const AT_REST: [usize; 3] = [2, 5, 4];
-/// How much more memory may be held in the end, in KiB: windows fill up to their bounds.
+/// How much memory may grow, in KiB: duplicate windows fill up to their bounds.
 const MORE: usize = 64 * 1024;
 
-/// Starts a process that serves and calls itself: see `tests/src/bin/steady.rs`.
+/// Starts a process that calls its own server: see `tests/src/bin/steady.rs`.
 async fn steady(url: &str, topic: &str) -> Program {
     Program::start(env!("CARGO_BIN_EXE_steady"), url, topic).await
 }
 
-/// Lets a process make requests until they go well again, and returns what it holds then.
+/// Makes a process send requests until all succeed, and returns its resources.
 async fn settled(steady: &mut Program) -> Held {
     steady.say("run 100").await;
-    assert_eq!(steady.hear().await, "ran 100 0", "all is well");
+    assert_eq!(steady.hear().await, "ran 100 0", "all requests succeed");
     steady.held()
 }
 
-/// Tells a process to stop, and returns how long that took.
+/// Sends SIGTERM to a process, and returns how long it takes to exit.
 async fn terminate(mut steady: Program) -> Duration {
     let begun = Instant::now();
     steady.signal("TERM").await;
@@ -41,7 +41,7 @@ async fn terminate(mut steady: Program) -> Duration {
     begun.elapsed()
 }
 
-/// What the broker has of a virtual host: connections, channels, queues.
+/// Counts the connections, channels and queues of a virtual host.
 async fn on_broker(node: &Node, world: &World) -> [usize; 3] {
     let host = world.virtual_host();
     let connections = node.ctl(&["list_connections", "vhost", "--no-table-headers"]).await;
@@ -52,7 +52,7 @@ async fn on_broker(node: &Node, world: &World) -> [usize; 3] {
     [of(&connections), of(&channels), queues]
 }
 
-/// Waits until the broker has so much of a virtual host.
+/// Waits until the broker has the expected connections, channels and queues of a virtual host.
 async fn broker_has(node: &Node, world: &World, expected: [usize; 3]) {
     let reached = async {
         while on_broker(node, world).await != expected {
@@ -65,7 +65,8 @@ async fn broker_has(node: &Node, world: &World, expected: [usize; 3]) {
     }
 }
 
-/// Lets requests be made while connections are closed now and then, and returns how many failed.
+/// Makes requests while connections are closed now and then. Returns how many failed, and how many
+/// cuts there were.
 async fn under_fire(node: &Node, world: &World, steady: &mut Program, requests: u64) -> (u64, u64) {
     steady.say(&format!("run {requests}")).await;
     let mut cuts = 0;
@@ -127,7 +128,7 @@ async fn what_a_killed_process_leaves_on_the_broker_expires() {
     steady.signal("KILL").await;
     assert!(!steady.ended().await);
     let begun = Instant::now();
-    // Topic and host have queues that others of that name go on with.
+    // The queues of topic and host remain, for other servers of that name.
     broker_has(&alone.node, &world, [0, 0, 2]).await;
     figure("I7", &format!("{queues} queues of a killed process, 2 after"), begun.elapsed());
     assert!(queues > 2, "there was something to expire");
@@ -153,8 +154,8 @@ async fn a_process_that_is_told_to_stop_in_an_outage_or_an_alarm_ends_in_time() 
         proxy.present().reset();
         proxy.mend().await;
         alone.node.ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
-        // It drains for 2 s, and has 0.9 s for all the rest. Machines are shared.
+        // The drain takes up to 2 s, all else up to 0.9 s. The rest is for loaded machines.
         assert!(took < Duration::from_secs(5), "{outage}: {took:?}");
-        eventually("no connection is left", || proxy.present().is_empty()).await;
+        eventually("no connection to be left", || proxy.present().is_empty()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! How soon all is well again, and how often is asked meanwhile.
+//! Recovery time after outages, and the rate of attempts meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,11 @@ use tests::{
 use super::table::{Table, Times};
 use crate::scene::{AdderServer, Behind, DRAIN, Scene, Slow, adder, good, through};
 
-/// How long a connection has to last until its next loss is one of a healthy one, and some more.
+/// How long a connection has to last to count as healthy at its next loss, with a margin.
 const HEALTHY: Duration = Duration::from_secs(11);
 
-/// Lets a client and a server live through outages, and returns how long after each the first good call was.
+/// Runs a client and a server through outages. Returns how long after each the first call
+/// succeeded.
 async fn outages(world: World, times: Vec<Duration>) -> Vec<Duration> {
     let options = RabbitOptions::default();
     let scene = Scene::with(world, Behind::Both, options, Slow::default()).await;
@@ -26,7 +27,7 @@ async fn outages(world: World, times: Vec<Duration>) -> Vec<Duration> {
         if round > 0 {
             tokio::time::sleep(HEALTHY).await;
         }
-        // Nobody listens, or who comes is reset.
+        // Alternately, the port is closed, or each new connection is reset.
         if round % 2 == 0 {
             scene.proxy.refuse().await
         } else {
@@ -41,7 +42,7 @@ async fn outages(world: World, times: Vec<Duration>) -> Vec<Duration> {
     took
 }
 
-/// The same for several clients and servers at once.
+/// Does the same for several pairs of client and server at once.
 async fn everywhere(
     node: &Node,
     places: usize,
@@ -73,7 +74,7 @@ async fn the_first_good_call_comes_soon_after_an_outage() {
     assert!(long.share(0.5) < Duration::from_secs(10), "{long}");
 }
 
-/// Counts who connects in each tenth of a second, for a while.
+/// Counts new connections in each tenth of a second.
 async fn count(proxy: &Proxy, time: Duration) -> Vec<u64> {
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     let (mut counts, mut before, begun) = (Vec::new(), proxy.attempts(), Instant::now());
@@ -131,7 +132,8 @@ async fn clients_spread_their_attempts_in_an_outage_and_after_it() {
     let five = lost.iter().chain(&outage[..40]).sum::<u64>();
     assert!(five > 4 * connections, "{five} attempts of {connections} connections in 5 s");
     assert!(five <= 8 * connections, "{five} attempts of {connections} connections in 5 s");
-    // From the second half second on, no tenth of a second has much more than its share.
+    // After the first half second, at most one attempt per connection falls into a tenth of a
+    // second.
     let later = lost[5..].iter().chain(&outage).copied().max().unwrap_or_default();
     assert!(
         later <= connections,
@@ -139,7 +141,7 @@ async fn clients_spread_their_attempts_in_an_outage_and_after_it() {
     );
 }
 
-/// What is refused for good, as far as the client can tell.
+/// A permanent refusal, as far as the client can tell.
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
     WrongPassword,
@@ -147,7 +149,7 @@ enum Refusal {
     MissingRight,
 }
 
-/// Refuses, and counts what is tried in a while.
+/// Sets up a refusal, and counts the attempts of a client to connect and to open channels.
 async fn refuse(node: &Node, refusal: Refusal, time: Duration) -> (u64, u64) {
     let (user, place) = (unique("user"), unique("vhost"));
     node.ctl(&["add_user", &user, "first"]).await;
@@ -182,10 +184,10 @@ async fn what_is_refused_for_good_is_tried_slowly() {
     for (refusal, (connects, channels)) in refusals.iter().zip(join_all(counts).await) {
         let figure = format!("{connects} connections, {channels} channels");
         table.row(format!("{refusal:?}, tried in {time:?}"), figure);
-        // A hot loop would be hundreds a second.
+        // A loop without pauses would make hundreds of attempts per second.
         let most = 15 * time.as_secs() + 30;
         assert!(connects < most && channels < most, "{refusal:?}: {connects}, {channels}");
-        assert!(connects + channels > 1, "{refusal:?}: nothing is tried at all");
+        assert!(connects + channels > 1, "{refusal:?}: no attempt was made");
     }
     table.print();
 }

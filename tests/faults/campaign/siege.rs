@@ -1,4 +1,5 @@
-//! Calls and casts while the broker restarts or dies, connections go, and the network parts.
+//! Calls and casts while the broker restarts or dies, connections are lost, and the network
+//! partitions.
 
 use std::{
     collections::BTreeMap,
@@ -19,20 +20,20 @@ use super::{
 };
 use crate::scene::{DRAIN, watchful};
 
-/// How many requests of a kind are under way at once.
+/// The number of concurrent requests of one kind.
 const AT_ONCE: usize = 64;
 
-/// What befalls everybody.
+/// A fault that affects all clients and servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blow {
     Restart,
     Kill,
-    /// All connections go, in one of several ways.
+    /// Connections are reset or closed, in one of several ways.
     Cut(u64),
     Partition(Duration),
 }
 
-/// Returns the blows in an order that the seed decides.
+/// Returns the blows in the order that the seed determines.
 fn blows(random: &mut fastrand::Rng) -> Vec<Blow> {
     let (restarts, cuts, partitions) = amount((2, 4, 2), (20, 50, 20));
     let mut blows = Vec::new();
@@ -45,7 +46,7 @@ fn blows(random: &mut fastrand::Rng) -> Vec<Blow> {
     blows
 }
 
-/// How many requests have ended.
+/// The number of requests that have ended.
 struct Progress(watch::Sender<u64>);
 
 impl Progress {
@@ -54,19 +55,19 @@ impl Progress {
     }
 
     async fn reaches(&self, count: u64) {
-        // Its sender lives as long as this.
+        // Cannot fail: `self` holds the sender.
         let _ = self.0.subscribe().wait_for(|ended| *ended >= count).await;
     }
 }
 
-/// See the module.
+/// The state of a siege.
 struct Siege {
     node: Node,
     proxy: Proxy,
     /// The client's.
     transport: Transport,
     progress: Progress,
-    /// When connections were reset, and when the client's transport noticed.
+    /// When the test reset connections of the client's transport.
     resets: Log<Instant>,
     /// When the broker was killed.
     kills: Log<Instant>,
@@ -98,7 +99,7 @@ impl Siege {
                     2 => self.proxy.named("publish"),
                     _ => self.proxy.named("consume"),
                 };
-                // The client's way out is always among them, but for one way.
+                // All ways but one affect the client's publishing connection.
                 if way % 5 != 3 && self.transport.state().is_up() {
                     self.resets.push(Instant::now());
                 }
@@ -112,18 +113,18 @@ impl Siege {
         }
     }
 
-    /// Strikes now and then, until as much has ended as there is.
+    /// Strikes at intervals, until all requests have ended.
     async fn lay(&self, blows: Vec<Blow>, requests: u64) {
         let count = u64::try_from(blows.len()).expect("few") + 1;
         for (blow, at) in blows.into_iter().zip(1..) {
-            // Who has not come back yet is not hit again.
+            // Requests have to succeed again between two blows.
             let next = *self.progress.0.borrow() + 50;
             self.progress.reaches(next.max(requests * at / count).min(requests)).await;
             self.strike(blow).await;
         }
     }
 
-    /// Notes when the transport loses the connection that requests leave by.
+    /// Records when the transport loses its publishing connection.
     async fn watch(&self) {
         let mut events = self.transport.events();
         while let Some(event) = events.next().await {
@@ -133,7 +134,7 @@ impl Siege {
         }
     }
 
-    /// Makes requests one after the other, until there are no more numbers.
+    /// Makes one request after the other, until the numbers run out.
     async fn requests(
         self: Arc<Self>,
         client: BesiegedClient,
@@ -160,7 +161,7 @@ impl Siege {
     }
 }
 
-/// What runs besides the siege: two servers, each with a transport of its own.
+/// Starts two servers, each with a transport of its own.
 async fn serve(siege: &Siege, world: &tests::World, runs: &Runs) -> Vec<(Transport, Running)> {
     let mut servers = Vec::new();
     for (host, runs) in [("one", runs.clone()), ("two", runs.second())] {
@@ -178,7 +179,7 @@ fn durable() -> RabbitOptions {
 
 async fn connect(proxy: &Proxy, world: &tests::World) -> Transport {
     let builder = Transport::builder(&proxy.url(world)).rabbit(durable());
-    // Other tests have the usual one, which is not durable.
+    // Other tests declare the default control exchange, which is not durable.
     let connected = builder.control_exchange("siege").connect().await;
     connected.unwrap_or_else(|error| panic!("cannot connect: {error:?}"))
 }
@@ -242,14 +243,15 @@ async fn a_siege_loses_no_confirmed_cast_and_no_call_ends_wrong() {
     check(&ended, &runs, &siege.kills.events());
 }
 
-/// Whether what an error says of having run is wrong.
+/// Whether an error wrongly claims that the method has not run.
 fn is_wrong(ended: &Ended, runs: &Runs) -> bool {
     let says_no = ended.error.as_ref().is_some_and(|error| !error.may_have_run());
     says_no && runs.count(ended.number) > 0
 }
 
-/// Counts what may run once at most and has run again: in all, and of those the ones that ran before and after the broker was
-/// killed. A broker that is killed forgets acknowledgements that it had, and gives the request to a server again.
+/// Counts requests that may run at most once and ran again: in total, and those whose runs were
+/// before and after a kill of the broker. A killed broker forgets acknowledgements that it had
+/// received, and delivers those requests again.
 fn repeated(runs: &Runs, kills: &[Instant]) -> [usize; 2] {
     let mut counts = [0; 2];
     for runs in runs.repeated().values() {
@@ -263,7 +265,7 @@ fn repeated(runs: &Runs, kills: &[Instant]) -> [usize; 2] {
 
 fn check(ended: &[Ended], runs: &Runs, kills: &[Instant]) {
     let [all, forgotten] = repeated(runs, kills);
-    assert_eq!(all, forgotten, "what is acknowledged early ran twice");
+    assert_eq!(all, forgotten, "a request that is acknowledged early ran twice");
     for ended in ended {
         let (number, kind) = (ended.number, ended.kind());
         assert!(!is_wrong(ended, runs), "{:?} {number} ran, but: {kind}", ended.sort);
@@ -272,7 +274,8 @@ fn check(ended: &[Ended], runs: &Runs, kills: &[Instant]) {
     }
 }
 
-/// Returns how long after the latest of `causes` something was, if it was soon. Who ends it may be told before this test is.
+/// Returns how long after the latest of `causes` something happened, if within 3 s. A request may
+/// learn of a cause slightly before this test does.
 fn since(causes: &[Instant], at: Instant) -> Option<Duration> {
     if causes.iter().any(|cause| at < *cause && *cause < at + Duration::from_millis(50)) {
         return Some(Duration::ZERO);
@@ -296,7 +299,7 @@ fn report(table: &mut Table, siege: &Siege, ended: &[Ended], runs: &Runs) {
     let ran = |ended: &Ended| runs.count(ended.number);
     let lost = |ended: &Ended| ended.error.is_none() && ran(ended) == 0;
     table.row("confirmed casts lost, answered calls that never ran", count(&lost));
-    // The first one would have ended the test.
+    // Such an answer would have failed the test.
     table.row("answers to another call", 0);
     let once = count(&|ended| ended.sort.is_once());
     let [all, forgotten] = repeated(runs, &siege.kills.events());
@@ -319,7 +322,7 @@ fn report(table: &mut Table, siege: &Siege, ended: &[Ended], runs: &Runs) {
     let rows = [
         after("other calls", &|sort: Sort| sort.is_call() && !early(sort)),
         after("casts", &|sort: Sort| !sort.is_call()),
-        // Where it is their server's connection that was lost, it waits a second for the request to come again.
+        // If their server's connection was lost, these calls wait a second for a redelivery.
         after("calls that are acknowledged early", &early),
     ];
     rows.into_iter().for_each(|(name, times)| table.row(name, times));

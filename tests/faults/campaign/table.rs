@@ -1,8 +1,8 @@
-//! Figures, as rows of a table.
+//! Tables of figures.
 
 use std::{fmt, time::Duration};
 
-/// Rows that are printed at the end.
+/// A table that a campaign prints at its end.
 pub(super) struct Table {
     title: &'static str,
     rows: Vec<(String, String)>,
@@ -17,7 +17,7 @@ impl Table {
         self.rows.push((what.to_string(), figure.to_string()));
     }
 
-    /// Prints it, also while others print.
+    /// Prints the table in one piece, because other tests print, too.
     pub(super) fn print(&self) {
         let rows: String =
             self.rows.iter().map(|(what, figure)| format!("| {what} | {figure} |\n")).collect();
@@ -25,18 +25,18 @@ impl Table {
     }
 }
 
-/// Times of one kind.
+/// Durations of one kind.
 #[derive(Default)]
 pub(super) struct Times(Vec<Duration>);
 
 impl Times {
-    /// Returns the time that this share of all did not exceed. Zero where there are none.
+    /// Returns the duration that this share does not exceed. Zero without durations.
     pub(super) fn share(&self, share: f64) -> Duration {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a place in a list that is short"
+            reason = "an index into a short list"
         )]
         let at = (self.0.len() as f64 * share).ceil() as usize;
         self.0.get(at.saturating_sub(1)).copied().unwrap_or_default()

@@ -17,7 +17,7 @@ use tests::{amount, eventually, node::Alone, soon};
 use super::table::Table;
 use crate::scene::DRAIN;
 
-/// How many are emitted before somebody looks whether the broker takes them.
+/// How many notifications are emitted before the test waits for a confirm.
 const AHEAD: u64 = 2000;
 
 #[notification(event_type = "campaign.told")]
@@ -26,12 +26,12 @@ struct Told {
     number: u64,
 }
 
-/// How often each was heard.
+/// How often each notification was handled.
 struct Counts(Vec<AtomicU8>);
 
 impl Counts {
     fn hear(&self, number: u64) {
-        let place = usize::try_from(number).expect("a number of ours");
+        let place = usize::try_from(number).expect("a number of this campaign");
         self.0[place].fetch_add(1, Ordering::AcqRel);
     }
 
@@ -47,7 +47,7 @@ async fn no_notification_is_lost_while_the_broker_restarts_and_dies() {
     let (world, begun) = (alone.node.world(), Instant::now());
     let options = RabbitOptions::default().durable_queues(true);
     let connect = || {
-        // The node is for others, too, who want theirs to go with it.
+        // The node's default control exchange is not durable, because of other tests.
         world
             .connect(|builder| builder.rabbit(options.clone()).control_exchange("durable-exchange"))
     };
@@ -70,7 +70,7 @@ async fn no_notification_is_lost_while_the_broker_restarts_and_dies() {
                 let emission = notifier.emit(&Context::new(), &Told { number });
                 emitted.store(number + 1, Ordering::Release);
                 if number % AHEAD == AHEAD - 1 {
-                    soon("the broker to have it", emission).await.expect("it waits for that");
+                    soon("the confirm", emission).await.expect("it waits for the broker");
                 }
             }
         })
@@ -83,7 +83,7 @@ async fn no_notification_is_lost_while_the_broker_restarts_and_dies() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(limit, reached).await.expect("it goes on");
+        tokio::time::timeout(limit, reached).await.expect("progress");
         if restart % 2 == 1 {
             alone.node.kill().await
         } else {
@@ -93,8 +93,8 @@ async fn no_notification_is_lost_while_the_broker_restarts_and_dies() {
         alone.node.wait().await;
     }
     telling.await.expect("no panic");
-    soon("the broker to have all", notifier.flush()).await;
-    eventually("all to be heard", || counts.those(|times| times == 0) == 0).await;
+    soon("all confirms", notifier.flush()).await;
+    eventually("all to be handled", || counts.those(|times| times == 0) == 0).await;
     listener.shutdown(DRAIN).await.expect("nothing runs");
     let took = begun.elapsed().as_secs_f64();
     let (sent, got) = (emitting.metrics(), listening.metrics());

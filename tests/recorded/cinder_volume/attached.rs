@@ -1,4 +1,4 @@
-//! Calls about who uses volumes and snapshots.
+//! Calls about the use of volumes and snapshots: attachments, connections, exports.
 
 use examples::cinder::objects::{Dictionary, Snapshot, Volume};
 use rpc_runtime::{Context, Object};

@@ -1,4 +1,4 @@
-//! Calls about volumes and snapshots as a back end keeps them.
+//! Calls about volumes and snapshots themselves: created, extended, migrated, deleted.
 
 use examples::cinder::{
     objects::{Dictionary, Reference, RequestSpec, Snapshot, Volume},

@@ -1,4 +1,4 @@
-//! Consoles, and how an instance does.
+//! Consoles and diagnostics of an instance.
 
 use rpc_runtime::Context;
 

@@ -1,4 +1,4 @@
-//! What an instance has: volumes, shares, networks.
+//! Volumes, shares and networks of an instance.
 
 use examples::nova::objects::{Dictionary, Json};
 use rpc_runtime::Context;

@@ -1,4 +1,4 @@
-//! Hosts, and what they are told.
+//! Calls to hosts.
 
 use examples::nova::objects::{ExternalEvent, Instance};
 use rpc_runtime::{Context, Object};

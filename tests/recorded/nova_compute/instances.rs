@@ -1,4 +1,4 @@
-//! Instances: made, started, stopped, copied, deleted.
+//! Instances: created, started, stopped, copied, deleted.
 
 use examples::nova::objects::{
     BlockDeviceMapping, Dictionary, Image, InjectedFile, Json, Migration, NetworkRequestList,
@@ -9,7 +9,7 @@ use rpc_runtime::{Context, Object};
 use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
-/// Changes what an instance does.
+/// Calls that change the state of an instance.
 pub(super) async fn call(
     client: &Client,
     ctx: &Context,
@@ -61,7 +61,7 @@ pub(super) async fn call(
     })
 }
 
-/// Makes an instance, or an image of one.
+/// Calls that create an instance, or an image of one.
 pub(super) async fn make(
     client: &Client,
     ctx: &Context,

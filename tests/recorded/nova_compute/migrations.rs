@@ -1,4 +1,4 @@
-//! Instances that move while they run.
+//! Live migrations.
 
 use examples::nova::objects::{Instance, Json, Migration, SchedulerLimits};
 use rpc_runtime::{Context, Object, Version};
@@ -17,7 +17,7 @@ pub(super) async fn call(
     let (host, data) = (|| given.text("host"), || given.get::<Json>("migrate_data"));
     Some(match call {
         "supports_numa_live_migration" => {
-            // Whoever asks looks at the cap. Nothing leaves.
+            // The caller checks the cap itself, so nothing is sent.
             let _ = client.can_send_version(Version::new(5, 3));
             Ended::Refused
         }

@@ -1,4 +1,4 @@
-//! Instances that move to be of another size, in a cell and across cells.
+//! Resizes and cold migrations, within a cell and across cells.
 
 use examples::nova::objects::{
     Dictionary, Flavor, Image, Json, Migration, RequestSpec, SchedulerLimits, Selection,
@@ -9,7 +9,7 @@ use rpc_runtime::{Context, Object};
 use super::{Client, Given};
 use crate::compare::{Ended, ended};
 
-/// In a cell.
+/// Calls within a cell.
 pub(super) async fn call(
     client: &Client,
     ctx: &Context,
@@ -50,7 +50,7 @@ pub(super) async fn call(
 }
 
 async fn prepare(client: &Client, ctx: &Context, given: &Given<'_>) -> Ended {
-    // Python's client flattens an image by itself, under every cap.
+    // Python's client flattens an image itself, under every cap.
     let image: Image = flat_dictionary(&given.get::<Json>("image")).expect("an image");
     let request = client.prep_resize(
         ctx,
@@ -68,7 +68,7 @@ async fn prepare(client: &Client, ctx: &Context, given: &Given<'_>) -> Ended {
     ended(request.await)
 }
 
-/// Across cells: by way of an image.
+/// Calls across cells, by means of an image.
 pub(super) async fn across_cells(
     client: &Client,
     ctx: &Context,

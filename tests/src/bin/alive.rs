@@ -1,8 +1,8 @@
-//! A program that calls itself all the time, while a test breaks what is around it: `alive URL
-//! TOPIC`.
+//! A program that calls its own server continuously, while a test breaks its environment: `alive
+//! URL TOPIC`.
 //!
-//! It logs to its standard error. It takes orders: `call MILLISECONDS`, whose end it prints,
-//! `state`, and `counts`. It ends with its input.
+//! It logs to standard error. From standard input it reads orders: `call MILLISECONDS`, whose
+//! outcome it prints, `state`, and `counts`. It exits at the end of its input.
 
 use std::{
     io::BufRead as _,
@@ -17,9 +17,9 @@ use std::{
 use rpc_runtime::{Context, Event, RabbitOptions, Server, Transport, rpc_api};
 use tokio::sync::mpsc;
 
-/// How long a call of its own may take.
+/// The deadline of the program's own calls.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How much later than its deadline a call may end: machines are shared.
+/// How much later than its deadline a call may end: the machine may be loaded.
 const SLACK: Duration = Duration::from_secs(2);
 
 /// Doubles.
@@ -38,7 +38,7 @@ impl Doubler for Two {
     }
 }
 
-/// How its own calls ended.
+/// Outcomes of the program's own calls.
 #[derive(Default)]
 struct Counts {
     good: AtomicU64,
@@ -47,7 +47,7 @@ struct Counts {
     wrong: AtomicU64,
 }
 
-/// Calls one after the other, and counts.
+/// Calls in a loop, and counts the outcomes.
 async fn keep_calling(client: DoublerClient, counts: Arc<Counts>) {
     for number in 0.. {
         let begun = Instant::now();
@@ -63,7 +63,7 @@ async fn keep_calling(client: DoublerClient, counts: Arc<Counts>) {
     }
 }
 
-/// Keeps what the last event of a failure said.
+/// Keeps the text of the latest failure event.
 async fn listen(transport: Transport, last: Arc<Mutex<String>>) {
     let mut events = transport.events();
     while let Some(event) = events.next().await {
@@ -133,7 +133,7 @@ fn main() -> ExitCode {
         println!("no runtime");
         return ExitCode::FAILURE;
     };
-    // Its own thread: Tokio would ask the system for one each time.
+    // A thread of its own: for each line, Tokio would use a thread of its blocking pool.
     let (order, orders) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {

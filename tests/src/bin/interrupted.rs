@@ -1,7 +1,7 @@
-//! Ends runtimes in the middle of connecting, binding, serving, calling and stopping, at a different moment each time.
+//! Drops runtimes while they connect, bind, serve, call or stop, each at another moment.
 //!
-//! Arguments: a URL and a topic. It says `ended` and how long the longest end took. A panic, or an end that takes too
-//! long, is an error.
+//! Arguments: a URL and a topic. The program prints `ended` and the longest time that a runtime
+//! took to end. It fails if anything panics or a runtime takes longer than the limit.
 
 use std::{
     process::ExitCode,
@@ -12,7 +12,7 @@ use std::{
 use rpc_runtime::{Context, Server, Transport};
 use tests::poison::{Poison, PoisonClient, PoisonServer};
 
-/// How long the end of a runtime may take.
+/// How long a runtime may take to end.
 const LIMIT: Duration = Duration::from_secs(10);
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
@@ -34,7 +34,7 @@ impl Poison for Busy {
     }
 }
 
-/// Does a bit of everything, for as long as it is let.
+/// Connects, serves, calls and stops, until it is dropped.
 async fn everything(
     url: String,
     topic: String,
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
         });
         std::thread::sleep(Duration::from_millis(7 * round));
         let begun = Instant::now();
-        // With as much patience as a process has that drops its runtime at the end of `main`.
+        // A process that drops its runtime at the end of `main` waits as long.
         drop(runtime);
         longest = longest.max(begun.elapsed());
     }

@@ -1,25 +1,26 @@
 //! A program that serves and calls, for tests that stop or kill a whole process: `peer URL TOPIC`.
 //!
-//! It says what it runs (`ran 7`), and takes orders: `call TOPIC NUMBER MILLISECONDS`, whose end it says. It ends with its
-//! input. `RPC_PEER_HEARTBEAT` sets its connections' heartbeat in seconds, instead of 2.
+//! It prints each method that it runs (`ran 7`). From standard input it reads orders: `call TOPIC
+//! NUMBER MILLISECONDS`, whose outcome it prints. It exits at the end of its input.
+//! `RPC_PEER_HEARTBEAT` replaces the heartbeat of 2 seconds.
 
 use std::{process::ExitCode, time::Duration};
 
 use rpc_runtime::{Context, RabbitOptions, Server, Transport, rpc_api};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-/// What the tests of faults speak.
+/// The interface of the fault tests.
 #[rpc_api(topic = "adder", version = "1.0")]
 trait Adder {
     /// Adds.
     async fn add(&self, ctx: Context, a: u64, b: u64) -> u64;
-    /// The same, and may be repeated.
+    /// Adds, and may be repeated.
     #[rpc(idempotent)]
     async fn add_again(&self, ctx: Context, a: u64, b: u64) -> u64;
-    /// Says a number before it is acknowledged.
+    /// Prints a number, and is acknowledged afterwards.
     #[rpc(ack = "late")]
     async fn note_late(&self, ctx: Context, a: u64);
-    /// Takes its time.
+    /// Takes a long time.
     async fn dawdle(&self, ctx: Context, a: u64);
 }
 
@@ -64,7 +65,7 @@ async fn main() -> ExitCode {
         eprintln!("usage: peer URL TOPIC");
         return ExitCode::FAILURE;
     };
-    // A panic in any thread is one that a test has to see.
+    // A panic in any thread ends the process, so that the test notices.
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         default(panic);
@@ -72,7 +73,7 @@ async fn main() -> ExitCode {
     }));
     let heartbeat = std::env::var("RPC_PEER_HEARTBEAT").ok().and_then(|secs| secs.parse().ok());
     let options = RabbitOptions::default().heartbeat(Duration::from_secs(heartbeat.unwrap_or(2)));
-    // Some lose its connections many times, and do not want to wait.
+    // Short intervals: some tests cut the connections many times.
     let options = options.retry_interval(Duration::from_millis(50), Duration::from_millis(200));
     let transport = match Transport::builder(&url).rabbit(options).connect().await {
         Ok(transport) => transport,

@@ -1,7 +1,8 @@
-//! A server that some requests end, for tests that start it again and again.
+//! A server that crashes on some requests, for tests that restart it.
 //!
-//! Arguments: a URL, a topic, and how often a request may be delivered. It says `bound` once requests may come, and `boom
-//! N` before it ends, where N is how often the request was delivered before.
+//! Arguments: a URL, a topic, and the maximum number of deliveries. The server prints `bound` once
+//! it consumes, and `boom N` before it crashes, where N is the number of earlier deliveries of that
+//! request.
 
 use std::io::Write as _;
 
@@ -33,7 +34,7 @@ impl Poison for Bomb {
 
 fn say(line: &str) {
     let mut out = std::io::stdout();
-    // Whoever does not listen has gone.
+    // A closed pipe means that the test has ended.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 

@@ -1,9 +1,10 @@
-//! A process that serves and calls itself through a broker. Tests look at what it holds and how it
-//! ends.
+//! A process that calls its own server through a broker. Tests measure its resources and how it
+//! exits.
 //!
-//! Arguments: a URL and a topic. It says `ready`, and takes orders: `run COUNT` makes requests, and says `ran WELL FAILED` at
-//! their end; `hold` begins a call that takes very long, and says `holding` once it runs. At SIGTERM, or the end
-//! of its input, it stops in order and says `ended`.
+//! Arguments: a URL and a topic. The process prints `ready`, then reads orders: `run COUNT` makes
+//! requests and prints `ran WELL FAILED` at their end; `hold` begins a call that lasts very long,
+//! and prints `holding` once the method runs. At SIGTERM, or at the end of its input, the process
+//! shuts down and prints `ended`.
 
 use std::{
     io::Write as _,
@@ -22,22 +23,22 @@ use tokio::{
     task::JoinSet,
 };
 
-/// How long its methods have to finish after a signal to stop.
+/// How long methods may take to finish after a signal to stop.
 const LIMIT: Duration = Duration::from_secs(2);
-/// How long it takes to end, all in all.
+/// How long the whole shutdown may take.
 const BUDGET: Duration = Duration::from_millis(2900);
-/// How long its queues outlive it.
+/// How long the queues outlive the process.
 const QUEUES: Duration = Duration::from_secs(5);
 
-/// What it serves.
+/// The interface of this process.
 #[rpc_api(topic = "steady", version = "1.0")]
 trait Steady {
     /// Adds.
     #[rpc(idempotent)]
     async fn add(&self, ctx: Context, a: u64, b: u64) -> u64;
-    /// Takes very long.
+    /// Takes a very long time.
     async fn hold(&self, ctx: Context);
-    /// Does nothing, at least once.
+    /// Does nothing, and is run at least once.
     #[rpc(ack = "late")]
     async fn note(&self, ctx: Context, a: u64);
 }
@@ -59,11 +60,11 @@ impl Steady for Quiet {
 
 fn say(line: &str) {
     let mut out = std::io::stdout();
-    // Whoever does not listen has gone.
+    // A closed pipe means that the test has ended.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Makes so many requests, 64 at once, and returns how many did not end well.
+/// Makes `count` requests, 64 at once, and returns the number that failed.
 async fn requests(client: &SteadyClient, count: u64) -> u64 {
     let (next, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut workers = JoinSet::new();
@@ -133,10 +134,10 @@ async fn main() -> ExitCode {
         _ = told.recv() => {}
     }
     let begun = Instant::now();
-    // Methods that still run are given up.
+    // Cancels methods that still run.
     let _ = server.shutdown(LIMIT).await;
     transport.close_within(BUDGET.saturating_sub(begun.elapsed())).await;
     say("ended");
-    // A thread of tokio's waits for another order.
+    // One of Tokio's threads still blocks on standard input, so returning would wait for it.
     std::process::exit(0)
 }

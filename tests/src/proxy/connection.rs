@@ -1,4 +1,4 @@
-//! One connection through the proxy: a reader and a writer in each direction.
+//! One connection through the proxy: a reader and a writer for each direction.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -26,10 +26,10 @@ use super::{
 };
 use crate::raw::short;
 
-/// What is to be written in one direction.
+/// A part of the output in one direction.
 pub(super) enum Chunk {
     Bytes(Vec<u8>, Instant),
-    /// The sender has ended in order.
+    /// The sender has closed its side.
     End,
     Reset,
 }
@@ -40,18 +40,18 @@ impl Chunk {
     }
 }
 
-/// A connection, as the proxy knows it.
+/// The proxy's side of a connection.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) number: u64,
-    /// What the client says of itself.
+    /// The client's properties.
     label: Mutex<String>,
     pub(super) conditions: watch::Sender<[Conditions; 2]>,
     fate: watch::Sender<Fate>,
     pub(super) to: [UnboundedSender<Chunk>; 2],
 }
 
-/// The ends of what is to be written.
+/// The receiving ends of the output, one for each direction.
 pub(super) type Outlets = [UnboundedReceiver<Chunk>; 2];
 
 impl Link {
@@ -81,14 +81,14 @@ impl Link {
         fate.wait_for(|fate| *fate != Fate::Live).await.map_or(Fate::Close, |fate| *fate)
     }
 
-    /// Waits until one direction is as it is meant to be.
+    /// Waits until the conditions of one direction satisfy `is_so`.
     async fn until(&self, side: usize, is_so: impl Fn(&Conditions) -> bool) {
         let mut conditions = self.conditions.subscribe();
-        // It has a sender as long as this connection lives.
+        // `self` holds the sender.
         let _ = conditions.wait_for(|both| is_so(&both[side])).await;
     }
 
-    /// Says nothing to a client, until that goes or this is told how to end.
+    /// Writes nothing to a client, until it disconnects or this link's fate is set.
     pub(super) async fn hang(&self, mut client: TcpStream) {
         let mut sink = tokio::io::sink();
         let fate = tokio::select! {
@@ -100,7 +100,7 @@ impl Link {
         }
     }
 
-    /// Passes everything between both, as rules and conditions say.
+    /// Relays both directions, subject to rules and conditions.
     pub(super) async fn serve(
         self: &Arc<Self>,
         shared: &Shared,
@@ -137,7 +137,7 @@ impl Link {
             }
             Fate::Zombie => {
                 let mut fate = self.fate.subscribe();
-                // The broker may say what it likes.
+                // The proxy discards all that the broker still sends.
                 let mut sink = tokio::io::sink();
                 tokio::select! {
                     _ = tokio::io::copy(&mut from_broker, &mut sink) => {}
@@ -172,7 +172,7 @@ impl Link {
     }
 
     fn send(&self, way: Way, bytes: Vec<u8>) {
-        // The writer ends with the connection.
+        // Fails only after the writer, and so the connection, has ended.
         let _ = self.to[way.sides()[0]].send(Chunk::bytes(bytes));
     }
 
@@ -180,7 +180,7 @@ impl Link {
         let _ = self.to[way.sides()[0]].send(Chunk::Reset);
     }
 
-    /// Does with a frame what the rules say.
+    /// Applies the rules to a frame.
     fn pass(&self, way: Way, shared: &Shared, unit: Unit) {
         if unit.name == "connection.start-ok" {
             *self.label.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -283,7 +283,7 @@ impl Link {
         }
     }
 
-    /// Writes, as slowly as it is to be. Returns whether the connection goes on.
+    /// Writes under the conditions of this direction. Returns whether the connection continues.
     async fn put(&self, side: usize, mut bytes: &[u8], target: &mut OwnedWriteHalf) -> bool {
         while !bytes.is_empty() {
             let now = self.conditions.borrow()[side].clone();

@@ -1,4 +1,5 @@
-//! Bytes cut into what AMQP 0-9-1 says in one piece: a frame, or a message with its header and body frames.
+//! A byte stream, cut into the units of AMQP 0-9-1: a frame, or a message with its header and body
+//! frames.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ const END: u8 = 0xCE;
 /// Type, channel, size.
 const HEAD: usize = 7;
 
-/// The methods by class and number.
+/// The methods by class and method number.
 const METHODS: &[(u16, u16, &str)] = &[
     (10, 10, "connection.start"),
     (10, 11, "connection.start-ok"),
@@ -67,16 +68,16 @@ const METHODS: &[(u16, u16, &str)] = &[
     (85, 11, "confirm.select-ok"),
 ];
 
-/// Whether a name is one that a [`Unit`] may have.
+/// Whether a name is the possible name of a [`Unit`].
 pub(super) fn is_known(name: &str) -> bool {
     matches!(name, "*" | "protocol" | "heartbeat" | "bytes")
         || METHODS.iter().any(|(_, _, known)| *known == name)
 }
 
-/// Makes a frame of a method, for a test to inject.
+/// Builds a method frame, for a test to inject.
 ///
 /// # Panics
-/// If there is no such method.
+/// If AMQP has no such method.
 #[must_use]
 pub fn method(channel: u16, name: &str, arguments: &[u8]) -> Vec<u8> {
     let known = METHODS.iter().find(|(_, _, known)| *known == name);
@@ -95,7 +96,7 @@ fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What is passed on, held or dropped as a whole.
+/// A unit that is passed on, held or dropped as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unit {
     /// A method, `protocol`, `heartbeat`, or `bytes` for what is not AMQP.
@@ -103,14 +104,14 @@ pub(super) struct Unit {
     pub(super) bytes: Vec<u8>,
 }
 
-/// A message whose last frame has not come.
+/// A message whose last frame has not arrived.
 struct Open {
     unit: Unit,
-    /// How much of its body is to come. `None` before its header.
+    /// The remaining size of the body. `None` before the header.
     missing: Option<u64>,
 }
 
-/// Cuts one direction of a connection.
+/// Cuts one direction of a connection into units.
 pub(super) struct Cutter {
     buffered: Vec<u8>,
     open: HashMap<u16, Open>,
@@ -119,10 +120,10 @@ pub(super) struct Cutter {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// The client's first eight bytes are to come.
+    /// Expects the client's first eight bytes.
     Protocol,
     Frames,
-    /// TLS, or something that nobody knows: passed on as it comes.
+    /// TLS or an unknown protocol: passed on unchanged.
     Raw,
 }
 
@@ -132,7 +133,7 @@ impl Cutter {
         Self { buffered: Vec::new(), open: HashMap::new(), form }
     }
 
-    /// Takes what has come, and returns what is whole.
+    /// Adds received bytes, and returns the units that are now complete.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<Unit> {
         self.buffered.extend(bytes);
         let mut units = Vec::new();
@@ -142,7 +143,7 @@ impl Cutter {
         units
     }
 
-    /// Returns what is left when the stream ends.
+    /// Returns what remains when the stream ends.
     pub(super) fn rest(&mut self) -> Option<Unit> {
         let mut bytes: Vec<u8> = self.open.drain().flat_map(|(_, open)| open.unit.bytes).collect();
         bytes.append(&mut self.buffered);
@@ -162,7 +163,7 @@ impl Cutter {
         (size > 0 && self.buffered.len() >= size).then(|| self.buffered.drain(..size).collect())
     }
 
-    /// Returns the size of the frame that comes next, as far as that is known.
+    /// Returns the size of the next frame, once it is known.
     fn frame_size(&mut self) -> Option<usize> {
         let kind = *self.buffered.first()?;
         if !matches!(kind, METHOD | HEADER | BODY | HEARTBEAT) {
@@ -179,7 +180,7 @@ impl Cutter {
         Some(size)
     }
 
-    /// Names a piece. One that belongs to a message waits for the rest of that.
+    /// Names a frame. A frame that is part of a message is kept until the message is complete.
     fn gather(&mut self, bytes: Vec<u8>) -> Option<Unit> {
         match self.form {
             Form::Raw => return Some(Unit { name: "bytes", bytes }),
@@ -233,7 +234,7 @@ fn has_content(name: &str) -> bool {
     matches!(name, "basic.publish" | "basic.return" | "basic.deliver" | "basic.get-ok")
 }
 
-/// Reads the size of the body from a header frame: class, weight, size.
+/// Reads the body size from a header frame: class, weight, size.
 fn body_size(payload: &[u8]) -> u64 {
     payload.get(4..12).and_then(|size| size.try_into().ok()).map_or(0, u64::from_be_bytes)
 }

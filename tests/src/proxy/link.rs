@@ -1,4 +1,4 @@
-//! What the way between client and broker is like: slow, narrow, silent, or at its end.
+//! Conditions of connections: latency, bandwidth, silence, and how they end.
 
 use std::{
     sync::{
@@ -12,35 +12,36 @@ use tokio::sync::watch;
 
 use super::{Way, connection::Chunk, connection::Link};
 
-/// One direction of a connection.
+/// The conditions of one direction of a connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
-    /// What comes is kept back, in order.
+    /// Bytes are kept back, in order.
     pub(super) is_kept: bool,
-    /// What comes is gone.
+    /// Bytes are lost.
     pub(super) is_swallowed: bool,
-    /// Nothing is read: the sender's buffers fill.
+    /// The proxy does not read: the sender's buffers fill.
     pub(super) is_unread: bool,
-    /// The receiver has been told that nothing more comes.
+    /// The receiver has received the end of the stream.
     pub(super) is_ended: bool,
     pub(super) latency: Duration,
     pub(super) jitter: Duration,
-    /// The most bytes that are written at a time.
+    /// The most bytes in one write.
     pub(super) slice: Option<usize>,
-    /// Bytes in a second.
+    /// Bytes per second.
     pub(super) bandwidth: Option<u64>,
-    /// How much may still pass before a reset.
+    /// The number of bytes before a reset.
     pub(super) budget: Option<Arc<AtomicU64>>,
 }
 
 impl Conditions {
     fn heal(&mut self) {
-        // What is swallowed leaves a hole, and what has ended has ended.
+        // Lost bytes leave a gap, so that direction stays lossy. A closed direction stays closed.
         *self =
             Self { is_swallowed: self.is_swallowed, is_ended: self.is_ended, ..Self::default() };
     }
 
-    /// How much of `wanted` may be written at once. Zero: the connection is to be cut.
+    /// Returns how many of `wanted` bytes may be written at once. Zero: the connection is to be
+    /// reset.
     pub(super) fn allow(&self, wanted: usize) -> usize {
         let size = self.slice.map_or(wanted, |slice| wanted.min(slice.max(1)));
         let Some(budget) = &self.budget else { return size };
@@ -51,23 +52,23 @@ impl Conditions {
     }
 }
 
-/// How a connection goes on.
+/// How a connection ends, if at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Live,
-    /// Both ends get a reset.
+    /// Both ends receive a reset.
     Reset,
-    /// Both ends get an orderly end.
+    /// Both ends receive an orderly close.
     Close,
-    /// The client gets a reset; the broker goes on to believe in it.
+    /// The client receives a reset; the broker's side stays open.
     Zombie,
 }
 
-/// Some of the proxy's connections, to be treated alike.
+/// Some of the proxy's connections, treated alike.
 #[derive(Debug)]
 pub struct Links {
     links: Vec<Arc<Link>>,
-    /// What connections to come begin with, if they are meant, too.
+    /// The initial conditions of future connections, if these belong to the selection.
     template: Option<watch::Sender<[Conditions; 2]>>,
 }
 
@@ -79,13 +80,13 @@ impl Links {
         Self { links, template }
     }
 
-    /// How many there are.
+    /// Returns the number of connections.
     #[must_use]
     pub fn len(&self) -> usize {
         self.links.len()
     }
 
-    /// Whether there are none.
+    /// Whether the selection has no connections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.links.is_empty()
@@ -105,65 +106,66 @@ impl Links {
         self.links.iter().for_each(|link| link.end(fate));
     }
 
-    /// Ends them with a reset on both sides.
+    /// Resets both sides.
     pub fn reset(&self) {
         self.end(Fate::Reset);
     }
 
-    /// Ends them in order on both sides.
+    /// Closes both sides.
     pub fn close(&self) {
         self.end(Fate::Close);
     }
 
-    /// Ends them with a reset on the client's side; the broker's side stays open and silent, as long as the proxy lives.
+    /// Resets the client's side; the broker's side stays open and silent for as long as the proxy
+    /// lives.
     pub fn zombie(&self) {
         self.end(Fate::Zombie);
     }
 
-    /// Tells the receiver of one direction that nothing more comes. The other direction goes on.
+    /// Closes one direction at its receiver. The other direction continues.
     pub fn half_close(&self, way: Way) {
         self.change(way, |conditions| conditions.is_ended = true);
     }
 
-    /// Keeps back what comes, until [`heal`](Self::heal): a partition that ends.
+    /// Keeps bytes back until [`heal`](Self::heal): a partition that ends.
     pub fn keep(&self, way: Way) {
         self.change(way, |conditions| conditions.is_kept = true);
     }
 
-    /// Loses what comes, for good: nothing is told to anybody.
+    /// Loses bytes permanently; neither side receives an error.
     pub fn swallow(&self, way: Way) {
         self.change(way, |conditions| conditions.is_swallowed = true);
     }
 
-    /// Reads nothing any more, until [`heal`](Self::heal), so that the sender's buffers fill.
+    /// Stops reading until [`heal`](Self::heal), so that the sender's buffers fill.
     pub fn unread(&self, way: Way) {
         self.change(way, |conditions| conditions.is_unread = true);
     }
 
-    /// Lets everything arrive later: by `latency`, and up to `jitter` more.
+    /// Delays all bytes by `latency`, and up to `jitter` more.
     pub fn delay(&self, way: Way, latency: Duration, jitter: Duration) {
         self.change(way, |conditions| {
             (conditions.latency, conditions.jitter) = (latency, jitter);
         });
     }
 
-    /// Lets bytes arrive in portions of at most `size`.
+    /// Writes at most `size` bytes at a time.
     pub fn slice(&self, way: Way, size: usize) {
         self.change(way, |conditions| conditions.slice = Some(size));
     }
 
-    /// Lets at most so many bytes pass in a second.
+    /// Passes at most `bytes` bytes per second.
     pub fn bandwidth(&self, way: Way, bytes: u64) {
         self.change(way, |conditions| conditions.bandwidth = Some(bytes));
     }
 
-    /// Resets a connection once so many more bytes have passed, wherever in a frame that is.
+    /// Resets a connection after `bytes` more bytes, even within a frame.
     pub fn cut_after(&self, way: Way, bytes: u64) {
         let budget = Arc::new(AtomicU64::new(bytes));
         self.change(way, |conditions| conditions.budget = Some(Arc::clone(&budget)));
     }
 
-    /// Ends delays, limits and partitions. What was kept back arrives now.
+    /// Ends delays, limits and partitions. Bytes that were kept back arrive now.
     pub fn heal(&self) {
         self.change(Way::Both, Conditions::heal);
         if let Some(template) = &self.template {
@@ -171,12 +173,12 @@ impl Links {
         }
     }
 
-    /// Puts bytes between two frames of each.
+    /// Inserts bytes between two frames, on each connection.
     pub fn inject(&self, way: Way, bytes: &[u8]) {
         for (link, side) in
             self.links.iter().flat_map(|link| way.sides().iter().map(move |s| (link, s)))
         {
-            // One that has ended takes nothing.
+            // Fails only on a connection that has ended.
             let _ = link.to[*side].send(Chunk::bytes(bytes.to_vec()));
         }
     }

@@ -1,4 +1,4 @@
-//! What is done to chosen frames.
+//! Rules: actions on chosen frames.
 
 use std::{
     fmt,
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::SOON;
 
-/// Looks at bytes.
+/// A predicate on the bytes of a unit.
 type Test = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
-/// Which frames a rule is about. By default the first that fits, once.
+/// Selects the frames of a rule. By default, the first match only.
 #[derive(Clone)]
 #[must_use]
 pub struct Frames {
@@ -33,19 +33,19 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Frames from client to broker, of a method (`queue.declare`), `protocol`, `heartbeat`, or `*` for any. A message is
-    /// one with its header and body.
+    /// Selects frames from client to broker by name: a method (`queue.declare`), `protocol`,
+    /// `heartbeat`, or `*` for any. A message counts as one frame with its header and body.
     ///
     /// # Panics
-    /// If there is no such method.
+    /// If AMQP has no such method.
     pub fn up(name: &str) -> Self {
         Self::new(Way::Up, name)
     }
 
-    /// Frames from broker to client.
+    /// Selects frames from broker to client.
     ///
     /// # Panics
-    /// If there is no such method.
+    /// If AMQP has no such method.
     pub fn down(name: &str) -> Self {
         Self::new(Way::Down, name)
     }
@@ -64,42 +64,42 @@ impl Frames {
         }
     }
 
-    /// Only those with these bytes somewhere in them.
+    /// Selects only frames that contain these bytes.
     pub fn containing(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.containing.push(bytes.as_ref().to_vec());
         self
     }
 
-    /// Only those of connections whose client says this of itself, such as `publish` in its name.
+    /// Selects only connections whose client properties contain `connection`, such as `publish`.
     pub fn on(mut self, connection: &str) -> Self {
         self.connection = Some(connection.to_owned());
         self
     }
 
-    /// Only those of which this is true.
+    /// Selects only frames for which `is_meant` returns true.
     pub fn that(mut self, is_meant: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         self.that = Some(Arc::new(is_meant));
         self
     }
 
-    /// From the `nth` on that fits, counted from 1.
+    /// Starts with the `nth` match, counted from 1.
     pub fn nth(mut self, nth: u64) -> Self {
         self.nth = nth;
         self
     }
 
-    /// That many of them.
+    /// Applies to `times` matches.
     pub fn times(mut self, times: u64) -> Self {
         self.times = times;
         self
     }
 
-    /// All of them.
+    /// Applies to every match.
     pub fn always(self) -> Self {
         self.times(u64::MAX)
     }
 
-    /// Each with a probability, drawn by the proxy's seed.
+    /// Applies to each match with a probability, drawn from the proxy's seed.
     pub fn with_probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
@@ -122,36 +122,36 @@ impl fmt::Debug for Frames {
     }
 }
 
-/// Changes bytes.
+/// A change to the bytes of a unit.
 type Change = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
 
-/// What is done to a frame.
+/// The treatment of a frame.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Action {
-    /// It passes: for a rule that only waits for it.
+    /// It passes: for a rule that only observes.
     Pass,
     /// It never arrives.
     Drop,
     /// It arrives twice.
     Duplicate,
-    /// It is kept until [`Rule::release`]. What comes after it passes.
+    /// It is held until [`Rule::release`]. Later frames pass.
     Hold,
-    /// It arrives so much later. What comes after it passes.
+    /// It arrives this much later. Later frames pass.
     Delay(Duration),
     /// It arrives changed.
     Mutate(Change),
-    /// It is dropped, and its sender gets these bytes.
+    /// It is dropped, and its sender receives these bytes.
     Answer(Vec<u8>),
-    /// It is dropped, and its sender is told that the channel is closed over it, by this code and text.
+    /// It is dropped, and its sender receives a `channel.close` with this code and text.
     Refuse(u16, String),
-    /// It arrives, and these bytes after it.
+    /// It arrives, followed by these bytes.
     Append(Vec<u8>),
-    /// Both ends get a reset instead.
+    /// Both ends receive a reset instead.
     ResetBefore,
-    /// Both ends get a reset after it.
+    /// Both ends receive a reset after it.
     ResetAfter,
-    /// So many of its bytes arrive, then both ends get a reset.
+    /// Only its first bytes arrive, as many as this; then both ends receive a reset.
     Cut(usize),
     /// Nothing passes from here on, in this direction of the connection.
     Stop,
@@ -163,10 +163,11 @@ impl Action {
         Self::Mutate(Arc::new(change))
     }
 
-    /// Makes of `basic.ack` a `basic.nack`.
+    /// Turns `basic.ack` into `basic.nack`.
     #[must_use]
     pub fn nack() -> Self {
-        // Both have the tag and then the bit `multiple`; the number of the method is behind head and class.
+        // The two differ in the method number only, at offset 10: after the frame head and the
+        // class.
         Self::mutate(|ack| ack[10] = 120)
     }
 }
@@ -191,25 +192,25 @@ impl fmt::Debug for Action {
     }
 }
 
-/// A rule while it holds: it ends with this. One that never applied fails its test.
+/// An active rule; dropping it ends it. A rule that never applied fails its test.
 #[derive(Debug)]
 #[must_use = "a rule ends when this is dropped"]
 pub struct Rule(pub(super) Arc<RuleState>);
 
-/// A rule, as the proxy has it.
+/// The proxy's side of a rule.
 #[derive(Debug)]
 pub(super) struct RuleState {
     frames: Frames,
     action: Action,
     inner: Mutex<Progress>,
-    /// To how many it has been applied.
+    /// How many frames the action has been applied to.
     fired: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Progress {
     fitted: u64,
-    /// To how many it applies.
+    /// How many frames have matched.
     judged: u64,
     is_over: bool,
     held: Vec<(UnboundedSender<Chunk>, Vec<u8>)>,
@@ -228,7 +229,8 @@ impl RuleState {
         self.lock().is_over
     }
 
-    /// Returns what is to be done to a frame, if this rule is about it. `draw` is a number from 0 to 1.
+    /// Returns the action for a frame, if this rule applies to it. `draw` is a random number from 0
+    /// to 1.
     pub(super) fn judge(
         &self,
         way: Way,
@@ -251,7 +253,7 @@ impl RuleState {
         Some(self.action.clone())
     }
 
-    /// Tells who waits that it has been done.
+    /// Records that the action has been applied, and wakes waiting tests.
     pub(super) fn fire(&self) {
         self.fired.send_modify(|fired| *fired += 1);
     }
@@ -259,7 +261,8 @@ impl RuleState {
     pub(super) fn hold(&self, to: UnboundedSender<Chunk>, bytes: Vec<u8>) {
         let mut progress = self.lock();
         if progress.is_over && progress.held.is_empty() {
-            // Nobody lets it go any more. A connection that has ended takes nothing.
+            // The rule has ended, so nothing would release the frame. Sending fails only if the
+            // connection has ended.
             let _ = to.send(Chunk::bytes(bytes));
         } else {
             progress.held.push((to, bytes));
@@ -268,24 +271,24 @@ impl RuleState {
 }
 
 impl Rule {
-    /// How often it has applied.
+    /// Returns how many frames the rule has matched.
     #[must_use]
     pub fn fired(&self) -> u64 {
         self.0.lock().judged
     }
 
-    /// Waits until it has applied.
+    /// Waits until the rule has been applied.
     ///
     /// # Panics
-    /// If it does not within [`SOON`].
+    /// If that takes longer than [`SOON`].
     pub async fn applied(&self) {
         self.applied_times(1).await;
     }
 
-    /// Waits until it has applied so often.
+    /// Waits until the rule has been applied `times` times.
     ///
     /// # Panics
-    /// If it does not within [`SOON`].
+    /// If that takes longer than [`SOON`].
     pub async fn applied_times(&self, times: u64) {
         let mut fired = self.0.fired.subscribe();
         let reached = fired.wait_for(|fired| *fired >= times);
@@ -293,20 +296,20 @@ impl Rule {
         assert!(reached.is_ok(), "not within {SOON:?}: {:?} of {:?}", self.0.action, self.0.frames);
     }
 
-    /// Lets go what is [held](Action::Hold), in its order, and holds what comes as before.
+    /// Releases [held](Action::Hold) frames in order. Later matches are held as before.
     pub fn release(&self) {
         let mut held = std::mem::take(&mut self.0.lock().held).into_iter().peekable();
         while let Some((to, mut bytes)) = held.next() {
-            // An answer to the first of them overtakes none of the others.
+            // Frames of one channel leave together, so that an answer to the first overtakes none.
             while let Some((_, more)) = held.next_if(|(also, _)| also.same_channel(&to)) {
                 bytes.extend_from_slice(&more);
             }
-            // A connection that has ended takes nothing.
+            // Fails only if the connection has ended.
             let _ = to.send(Chunk::bytes(bytes));
         }
     }
 
-    /// Ends it, and does not ask whether it applied.
+    /// Ends the rule, even if it never applied.
     pub fn end(self) {
         self.0.lock().is_over = true;
     }

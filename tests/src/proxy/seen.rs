@@ -1,4 +1,4 @@
-//! What has come by.
+//! Counts of frames that reached the proxy.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::Way;
 use crate::SOON;
 
-/// How many frames of each name have come in each direction, whatever became of them.
+/// Counts of frames by direction and name, whatever happened to them.
 #[derive(Debug)]
 pub(super) struct Seen(watch::Sender<BTreeMap<(Way, &'static str), u64>>);
 
